@@ -1,0 +1,497 @@
+//! Flags and environment, made usable once: [`Args`] is what a person wrote, [`Config`] is what
+//! the rest of the program can rely on.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+use crate::{
+    api::{DEFAULT_SECRET, DeletionPolicy, Span},
+    decide::Rules,
+    oxen::{ApiKey, Limits},
+};
+
+/// Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller.
+    Run(Box<Args>),
+    /// Print the CustomResourceDefinition as YAML.
+    Crd,
+}
+
+/// The controller's settings as they were written.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The hub's URL, http or https.
+    #[arg(long, env = "OXEN_BASE_URL", default_value = "https://hub.oxen.ai")]
+    base_url: String,
+
+    /// A proxy for requests to the hub, http or https. Unset: none, whatever HTTPS_PROXY says.
+    #[arg(long, env = "OXEN_PROXY")]
+    proxy: Option<String>,
+
+    /// A file with the operator's own API key; read again for each use, so that it can be rotated.
+    /// Or put the key into the environment variable OXEN_API_KEY.
+    #[arg(long, env = "OXEN_API_KEY_FILE")]
+    api_key_file: Option<PathBuf>,
+
+    /// Namespaces that may use the operator's own API key, or `*` for all.
+    #[arg(
+        long,
+        env = "OXEN_OPERATOR_KEY_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACES"
+    )]
+    operator_key_namespaces: Vec<String>,
+
+    /// Namespaces to watch. Unset: all.
+    #[arg(long, env = "OXEN_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+
+    /// Names of Secrets to watch for API keys; a Secret of any other name is read when it is needed.
+    #[arg(long, env = "OXEN_SECRET_NAMES", value_delimiter = ',', default_value = DEFAULT_SECRET)]
+    secret_names: Vec<String>,
+
+    /// Treat every object as suspended: look and report, never call.
+    #[arg(long, env = "OXEN_OBSERVE_ONLY")]
+    observe_only: bool,
+
+    /// What deleting an object does where its spec says nothing.
+    #[arg(long, env = "OXEN_DELETION_POLICY", default_value_t = DeletionPolicy::Deactivate, ignore_case = true)]
+    deletion_policy: DeletionPolicy,
+
+    /// Where probes and metrics are served.
+    #[arg(long, env = "OXEN_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+
+    /// How logs are written; `auto` is text on a terminal and json elsewhere. RUST_LOG sets the level.
+    #[arg(long, env = "OXEN_LOG_FORMAT", default_value = "auto")]
+    log_format: LogFormat,
+
+    /// Objects worked on at the same time.
+    #[arg(long, env = "OXEN_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+
+    /// Requests to the hub at the same time.
+    #[arg(long, env = "OXEN_IN_FLIGHT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    in_flight: u16,
+
+    #[command(flatten)]
+    timing: Timing,
+}
+
+/// Every duration that the controller knows.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Timing")]
+struct Timing {
+    /// How often a settled model is looked at where its spec says nothing.
+    #[arg(long, env = "OXEN_SYNC_INTERVAL", default_value = "5m")]
+    sync_interval: Span,
+    /// How long a transition may take where the spec says nothing.
+    #[arg(long, env = "OXEN_PROGRESS_DEADLINE", default_value = "30m")]
+    progress_deadline: Span,
+    /// The first look in a transition comes after this.
+    #[arg(long, env = "OXEN_TRANSITION_FIRST", default_value = "5s")]
+    transition_first: Span,
+    /// Later looks in a transition come further apart, up to this.
+    #[arg(long, env = "OXEN_TRANSITION_LAST", default_value = "30s")]
+    transition_last: Span,
+    /// How long a call that shows no effect is left alone before it may be repeated.
+    #[arg(long, env = "OXEN_OPERATION_PATIENCE", default_value = "2m")]
+    operation_patience: Span,
+    /// How long a failed deployment is left alone before the first, second and third try.
+    #[arg(
+        long,
+        env = "OXEN_FAILURE_DELAYS",
+        value_delimiter = ',',
+        default_value = "1m,5m,15m",
+        num_args = 3
+    )]
+    failure_delays: Vec<Span>,
+    /// The window in which at most three corrections of drift are made.
+    #[arg(long, env = "OXEN_CORRECTION_WINDOW", default_value = "1h")]
+    correction_window: Span,
+    /// The first retry after an unanswered request; it doubles with each.
+    #[arg(long, env = "OXEN_BACKOFF_FIRST", default_value = "1s")]
+    backoff_first: Span,
+    /// The longest such retry.
+    #[arg(long, env = "OXEN_BACKOFF_LAST", default_value = "5m")]
+    backoff_last: Span,
+    /// Between probes with a key that the hub refused, and looks after an answer that can't be read.
+    #[arg(long, env = "OXEN_REFUSED_PROBE", default_value = "5m")]
+    refused_probe: Span,
+    /// Between looks while the account can't pay.
+    #[arg(long, env = "OXEN_PAYMENT_PROBE", default_value = "15m")]
+    payment_probe: Span,
+    /// Between looks past the progress deadline.
+    #[arg(long, env = "OXEN_OVERDUE_PROBE", default_value = "1m")]
+    overdue_probe: Span,
+    /// The longest that Ready outlives the hub's last answer.
+    #[arg(long, env = "OXEN_STALE_READY", default_value = "15m")]
+    stale_ready: Span,
+    /// The least that a Retry-After is taken for.
+    #[arg(long, env = "OXEN_SHORTEST_REST", default_value = "1s")]
+    shortest_rest: Span,
+    /// The most that a Retry-After is taken for.
+    #[arg(long, env = "OXEN_LONGEST_REST", default_value = "15m")]
+    longest_rest: Span,
+    /// For a connection to the hub.
+    #[arg(long, env = "OXEN_CONNECT_TIMEOUT", default_value = "3s")]
+    connect_timeout: Span,
+    /// For a whole request to the hub.
+    #[arg(long, env = "OXEN_REQUEST_TIMEOUT", default_value = "10s")]
+    request_timeout: Span,
+    /// A look older than this is not acted upon.
+    #[arg(long, env = "OXEN_FRESHNESS", default_value = "10s")]
+    freshness: Span,
+    /// For a request to the Kubernetes API.
+    #[arg(long, env = "OXEN_KUBE_TIMEOUT", default_value = "10s")]
+    kube_timeout: Span,
+    /// How long what is in flight has to end after a SIGTERM.
+    #[arg(long, env = "OXEN_DRAIN", default_value = "15s")]
+    drain: Span,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// Settings that have been checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The hub.
+    pub base_url: Url,
+    /// The way there.
+    pub proxy: Option<Url>,
+    /// The operator's own key and who may use it.
+    pub operator_key: Option<OperatorKey>,
+    /// Namespaces to watch; none means all.
+    pub namespaces: Vec<String>,
+    /// Names of Secrets to watch.
+    pub secret_names: Vec<String>,
+    /// What the decision knows of the settings.
+    pub rules: Rules,
+    /// What the hub's client never exceeds.
+    pub limits: Limits,
+    /// Where probes and metrics are served.
+    pub listen: SocketAddr,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// Objects worked on at the same time.
+    pub concurrency: u16,
+    /// A look older than this is not acted upon.
+    pub freshness: Duration,
+    /// For a request to the Kubernetes API.
+    pub kube_timeout: Duration,
+    /// How long what is in flight has to end after a SIGTERM.
+    pub drain: Duration,
+}
+
+/// The operator's own key and the namespaces that it is lent to.
+#[derive(Debug)]
+pub struct OperatorKey {
+    /// Where it is from.
+    pub source: KeySource,
+    namespaces: Vec<String>,
+}
+
+/// Where the operator's own key is from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// The environment variable `OXEN_API_KEY`.
+    Environment(ApiKey),
+    /// A file, read for each use.
+    File(PathBuf),
+}
+
+impl OperatorKey {
+    /// Whether a namespace may use it.
+    #[must_use]
+    pub fn is_lent_to(&self, namespace: &str) -> bool {
+        self.namespaces
+            .iter()
+            .any(|listed| listed == "*" || listed == namespace)
+    }
+}
+
+/// A setting that can't be used, by the name that a person set it by.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct Invalid {
+    setting: &'static str,
+    problem: String,
+}
+
+fn invalid(setting: &'static str, problem: impl Into<String>) -> Invalid {
+    Invalid {
+        setting,
+        problem: problem.into(),
+    }
+}
+
+impl Args {
+    /// How logs are to be written, which has to be known before anything can be said.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// Checks everything that can be checked without asking anyone. `api_key` is what the
+    /// environment variable `OXEN_API_KEY` holds, if it is set.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that can't be used, and why.
+    pub fn check(self, api_key: Option<&str>) -> Result<Config, Invalid> {
+        let timing = &self.timing;
+        let rules = timing.rules(self.observe_only, self.deletion_policy)?;
+        let limits = Limits {
+            connect: timing.connect_timeout.0,
+            request: timing.request_timeout.0,
+            in_flight: self.in_flight.into(),
+            shortest_rest: timing.shortest_rest.0,
+            longest_rest: timing.longest_rest.0,
+            ..Limits::default()
+        };
+        Ok(Config {
+            base_url: http_url("OXEN_BASE_URL", &self.base_url)?,
+            proxy: self
+                .proxy
+                .as_deref()
+                .map(|proxy| http_url("OXEN_PROXY", proxy))
+                .transpose()?,
+            operator_key: operator_key(api_key, self.api_key_file, self.operator_key_namespaces)?,
+            namespaces: named(self.namespaces),
+            secret_names: named(self.secret_names),
+            rules,
+            limits,
+            listen: self.listen,
+            log_format: self.log_format,
+            concurrency: self.concurrency,
+            freshness: timing.freshness.0,
+            kube_timeout: timing.kube_timeout.0,
+            drain: timing.drain.0,
+        })
+    }
+}
+
+impl Timing {
+    fn rules(&self, observe_only: bool, policy: DeletionPolicy) -> Result<Rules, Invalid> {
+        self.check()?;
+        let delays: Vec<Duration> = self.failure_delays.iter().map(|span| span.0).collect();
+        let failure_delays = delays
+            .try_into()
+            .map_err(|_| invalid("--failure-delays", "takes three durations"))?;
+        Ok(Rules {
+            observe_only,
+            deletion_policy: policy,
+            sync_interval: self.sync_interval.0,
+            progress_deadline: self.progress_deadline.0,
+            transition_first: self.transition_first.0,
+            transition_last: self.transition_last.0,
+            operation_patience: self.operation_patience.0,
+            failure_delays,
+            correction_window: self.correction_window.0,
+            backoff_first: self.backoff_first.0,
+            backoff_last: self.backoff_last.0,
+            refused_probe: self.refused_probe.0,
+            payment_probe: self.payment_probe.0,
+            overdue_probe: self.overdue_probe.0,
+            stale_ready: self.stale_ready.0,
+        })
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        for (setting, span) in [
+            ("--sync-interval", self.sync_interval),
+            ("--progress-deadline", self.progress_deadline),
+            ("--transition-first", self.transition_first),
+            ("--operation-patience", self.operation_patience),
+            ("--correction-window", self.correction_window),
+            ("--backoff-first", self.backoff_first),
+            ("--refused-probe", self.refused_probe),
+            ("--payment-probe", self.payment_probe),
+            ("--overdue-probe", self.overdue_probe),
+            ("--stale-ready", self.stale_ready),
+            ("--shortest-rest", self.shortest_rest),
+            ("--connect-timeout", self.connect_timeout),
+            ("--request-timeout", self.request_timeout),
+            ("--freshness", self.freshness),
+            ("--kube-timeout", self.kube_timeout),
+            ("--drain", self.drain),
+        ] {
+            if span.0.is_zero() {
+                return Err(invalid(setting, "must be more than 0s"));
+            }
+        }
+        for (setting, less, more) in [
+            (
+                "--transition-last",
+                self.transition_first,
+                self.transition_last,
+            ),
+            ("--backoff-last", self.backoff_first, self.backoff_last),
+            ("--longest-rest", self.shortest_rest, self.longest_rest),
+            (
+                "--request-timeout",
+                self.connect_timeout,
+                self.request_timeout,
+            ),
+        ] {
+            if less > more {
+                return Err(invalid(setting, format!("must be at least {less}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn http_url(setting: &'static str, text: &str) -> Result<Url, Invalid> {
+    let example = "write one such as https://hub.oxen.ai";
+    let url = Url::parse(text)
+        .map_err(|error| invalid(setting, format!("{text:?} is no URL ({error}); {example}")))?;
+    let plain = url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
+        return Err(invalid(
+            setting,
+            format!("must be an http or https URL without query; {example}"),
+        ));
+    }
+    Ok(url)
+}
+
+fn operator_key(
+    environment: Option<&str>,
+    file: Option<PathBuf>,
+    namespaces: Vec<String>,
+) -> Result<Option<OperatorKey>, Invalid> {
+    let namespaces = named(namespaces);
+    let source = match (environment, file) {
+        (Some(_), Some(_)) => {
+            return Err(invalid(
+                "OXEN_API_KEY_FILE",
+                "set it or OXEN_API_KEY, not both",
+            ));
+        }
+        (Some(key), None) => KeySource::Environment(
+            ApiKey::new(key.as_bytes())
+                .map_err(|error| invalid("OXEN_API_KEY", error.to_string()))?,
+        ),
+        (None, Some(file)) => KeySource::File(file),
+        (None, None) if namespaces.is_empty() => return Ok(None),
+        (None, None) => {
+            return Err(invalid(
+                "--operator-key-namespaces",
+                "there is no key to lend: set OXEN_API_KEY or OXEN_API_KEY_FILE",
+            ));
+        }
+    };
+    Ok(Some(OperatorKey { source, namespaces }))
+}
+
+fn named(list: Vec<String>) -> Vec<String> {
+    list.into_iter()
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(flags: &[&str], key: Option<&str>) -> Result<Config, String> {
+        let all = ["oxen-operator", "run"]
+            .into_iter()
+            .chain(flags.iter().copied());
+        let cli = Cli::try_parse_from(all).map_err(|error| error.to_string())?;
+        let Command::Run(args) = cli.command else {
+            panic!("run was asked for")
+        };
+        args.check(key).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let config = check(&[], None).unwrap();
+        assert_eq!(config.base_url.as_str(), "https://hub.oxen.ai/");
+        assert_eq!(config.rules, Rules::default());
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.secret_names, ["oxen-api-key"]);
+    }
+
+    #[test]
+    fn a_base_url_that_is_none_is_refused_by_name() {
+        for text in [
+            "hub.oxen.ai",
+            "ftp://hub",
+            "https://",
+            "https://hub?x=1",
+            "",
+        ] {
+            let error = check(&["--base-url", text], None).unwrap_err();
+            assert!(error.starts_with("OXEN_BASE_URL"), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_named() {
+        for (flags, named) in [
+            (&["--sync-interval", "soon"][..], "--sync-interval"),
+            (&["--sync-interval", "0s"], "--sync-interval"),
+            (&["--backoff-last", "10ms"], "--backoff-last"),
+            (&["--failure-delays", "1m,2m"], "--failure-delays"),
+            (&["--concurrency", "0"], "--concurrency"),
+            (&["--deletion-policy", "Orphan"], "--deletion-policy"),
+            (
+                &["--operator-key-namespaces", "team"],
+                "--operator-key-namespaces",
+            ),
+        ] {
+            let error = check(flags, None).unwrap_err();
+            assert!(error.contains(named), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_operators_key_is_lent_to_listed_namespaces_only() {
+        let lent = |list: &str| {
+            check(&["--operator-key-namespaces", list], Some("k"))
+                .unwrap()
+                .operator_key
+                .unwrap()
+        };
+        assert!(lent("a, b").is_lent_to("b") && !lent("a,b").is_lent_to("c"));
+        assert!(lent("*").is_lent_to("c"));
+        let unlent = check(&[], Some("k")).unwrap().operator_key.unwrap();
+        assert!(!unlent.is_lent_to("a"));
+    }
+
+    #[test]
+    fn an_operators_key_that_is_none_is_refused_without_showing_it() {
+        let error = check(&[], Some("two words")).unwrap_err();
+        assert!(
+            error.starts_with("OXEN_API_KEY:") && !error.contains("two words"),
+            "{error}"
+        );
+        assert!(check(&["--api-key-file", "/key"], Some("k")).is_err());
+    }
+}

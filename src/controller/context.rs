@@ -1,0 +1,176 @@
+//! What all passes share.
+
+use std::{future::Future, sync::Arc};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    core::DeserializeGuard,
+    runtime::{
+        events::{Recorder, Reporter},
+        reflector::Store,
+    },
+};
+use tokio::{sync::watch, time::timeout};
+
+use super::{memory::Memories, secrets::Secrets};
+use crate::{
+    api::OxenModel,
+    config::Config,
+    metrics::Metrics,
+    oxen::{self, Holds},
+    serve::Readiness,
+};
+
+/// An object, or why it can't be decoded: one that can't must not stop the others.
+pub(super) type Guarded = DeserializeGuard<OxenModel>;
+
+/// What all passes share.
+pub struct Context {
+    /// The settings.
+    pub config: Config,
+    /// The Kubernetes API.
+    pub client: Client,
+    /// The hub.
+    pub hub: oxen::Client,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether the watches are up.
+    pub readiness: Arc<Readiness>,
+    /// Whether to stop.
+    pub stop: Stop,
+    pub(super) holds: Holds,
+    pub(super) memories: Memories,
+    pub(super) recorder: Recorder,
+}
+
+/// One watch of objects with what belongs to it: all namespaces, or one.
+pub(super) struct Scope {
+    pub(super) context: Arc<Context>,
+    pub(super) objects: Store<Guarded>,
+    pub(super) secrets: Secrets,
+    pub(super) epoch: std::sync::OnceLock<i64>,
+}
+
+/// A failed request to the Kubernetes API. The hub's faults are data and never come here.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("{what} failed")]
+    Kube {
+        what: &'static str,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("{what} got no answer in time")]
+    Timeout { what: &'static str },
+    #[error("the status can't be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// The code that the API server refused the request with.
+    pub(super) fn code(&self) -> Option<u16> {
+        match self {
+            Error::Kube { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Error::Timeout { .. } | Error::Json(_) => None,
+        }
+    }
+}
+
+/// Tells every part of the program to stop: no new work from then on.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// The sender says when.
+    #[must_use]
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Whether it was said.
+    #[must_use]
+    pub fn said(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Ends once it is said.
+    pub fn wait(&self) -> impl Future<Output = ()> + Send + Sync + 'static {
+        let mut receiver = self.0.clone();
+        async move {
+            // A sender that is gone can't say anything else any more.
+            let _ = receiver.wait_for(|said| *said).await;
+        }
+    }
+}
+
+impl Context {
+    /// What passes share, from its parts.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        client: Client,
+        hub: oxen::Client,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+        stop: Stop,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: "oxen-operator".into(),
+            instance: std::env::var("POD_NAME").ok(),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            config,
+            client,
+            hub,
+            metrics,
+            readiness,
+            stop,
+            holds: Holds::default(),
+            memories: Memories::default(),
+        }
+    }
+
+    pub(super) fn objects(&self, namespace: &str) -> Api<OxenModel> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// A request to the Kubernetes API, with a time-out and without retries.
+    pub(super) async fn ask<T>(
+        &self,
+        what: &'static str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Error> {
+        match timeout(self.config.kube_timeout, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(Error::Kube {
+                what,
+                source: Box::new(source),
+            }),
+            Err(_) => Err(Error::Timeout { what }),
+        }
+    }
+}
+
+impl Scope {
+    /// This process's term: one more than any that a stored operation names.
+    pub(super) fn epoch(&self) -> i64 {
+        *self.epoch.get_or_init(|| {
+            let known = self.objects.state();
+            let epochs = known.iter().filter_map(|object| {
+                let status = object.0.as_ref().ok()?.status.as_ref()?;
+                Some(status.operation.as_ref()?.epoch)
+            });
+            epochs.max().unwrap_or_default() + 1
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! An object that this version can't decode: it is told so in its own status, and nothing else
+//! suffers. Its deletion reads what it needs leniently.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    core::error_boundary::InvalidObject,
+    runtime::controller::Action as Next,
+};
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::{
+    context::{Error, Scope},
+    reconcile,
+};
+use crate::{
+    api::{DeletionPolicy, OxenModel, OxenModelSpec, State},
+    decide::{HOW_TO_LET_GO, undecodable},
+};
+
+pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next, Error> {
+    let context = &scope.context;
+    let namespace = invalid.metadata.namespace.clone().unwrap_or_default();
+    let name = invalid.metadata.name.clone().unwrap_or_default();
+    let api: Api<DynamicObject> = Api::namespaced_with(
+        context.client.clone(),
+        &namespace,
+        &ApiResource::erase::<OxenModel>(&()),
+    );
+    let raw = context.ask("reading the object", api.get(&name)).await?;
+    let deleting = raw.metadata.deletion_timestamp.is_some();
+    if deleting && let Some(object) = lenient(&raw) {
+        return Box::pin(reconcile::pass(scope, &Arc::new(object))).await;
+    }
+    let mut problem = format!(
+        "This version of the operator can't read the object: {}. Correct that field, or delete the object.",
+        invalid.error
+    );
+    if deleting {
+        problem = format!("{problem} {HOW_TO_LET_GO}");
+    }
+    let before: Vec<Condition> = raw
+        .data
+        .pointer("/status/conditions")
+        .and_then(|conditions| serde_json::from_value(conditions.clone()).ok())
+        .unwrap_or_default();
+    let generation = raw.metadata.generation.unwrap_or_default();
+    let after = undecodable(&before, &problem, generation, Timestamp::now());
+    if after != before {
+        warn!(namespace, name, reason = "InvalidSpec", "{problem}");
+        let patch = json!({
+            "metadata": {
+                "uid": raw.metadata.uid,
+                "resourceVersion": raw.metadata.resource_version,
+            },
+            "status": {"observedGeneration": generation, "conditions": after},
+        });
+        let params = PatchParams::default();
+        let patch = Patch::Merge(&patch);
+        let write = api.patch_status(&name, &params, &patch);
+        context.ask("writing the status", write).await?;
+        context.metrics.status_written();
+    }
+    Ok(Next::requeue(context.config.rules.sync_interval))
+}
+
+/// As much of the object as its deletion needs. Nothing where the policy is a word that this
+/// version doesn't know: that would be a guess.
+fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
+    let spec = raw.data.get("spec")?;
+    let part = |name: &str| spec.get(name).filter(|value| !value.is_null());
+    let deletion_policy = match part("deletionPolicy").map(Value::as_str) {
+        None => None,
+        Some(word) => Some(policy(word?)?),
+    };
+    let api_key_secret_ref = match part("apiKeySecretRef") {
+        None => None,
+        Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
+    };
+    let status = match raw.data.get("status") {
+        None => None,
+        Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
+    };
+    let spec = OxenModelSpec {
+        // A deletion that leaves the model alone needs no name.
+        model: part("model")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .into(),
+        state: State::Inactive,
+        deletion_policy,
+        suspend: part("suspend").and_then(Value::as_bool),
+        api_key_secret_ref,
+        sync_interval: None,
+        progress_deadline: None,
+    };
+    let mut object = OxenModel::new(&raw.name_any(), spec);
+    object.metadata = raw.metadata.clone();
+    object.status = status;
+    Some(object)
+}
+
+fn policy(word: &str) -> Option<DeletionPolicy> {
+    [DeletionPolicy::Deactivate, DeletionPolicy::Retain]
+        .into_iter()
+        .find(|policy| policy.to_string().eq_ignore_ascii_case(word.trim()))
+}

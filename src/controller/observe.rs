@@ -1,0 +1,251 @@
+//! Gathers what a decision needs: the object, its credentials, the live look, and what the
+//! process remembers.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, CustomResourceExt, ResourceExt};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    context::{Error, Scope},
+    credentials,
+    memory::Memory,
+};
+use crate::{
+    api::OxenModel,
+    decide::{
+        Fault, Look, Observation, Past, Remote, Rules, Verdict, Watched, doubled, has_finalizer,
+        needs_look, still_old,
+    },
+    oxen::{ApiKey, fold},
+};
+
+/// Names that come near a model that isn't found, at most.
+const NEAR_NAMES: usize = 5;
+
+/// What was gathered for one decision.
+pub(super) struct Observed {
+    pub(super) object: Arc<OxenModel>,
+    /// The key that the look was made with, for the call.
+    pub(super) key: Option<ApiKey>,
+    /// When the look was sent: how old what it showed may be.
+    pub(super) looked: Instant,
+    look: Look,
+    watched: Watched,
+    past: Past,
+    crd_going: bool,
+    epoch: i64,
+    operation_id: String,
+    now: Timestamp,
+}
+
+impl Observed {
+    pub(super) fn observation<'a>(&'a self, rules: &'a Rules) -> Observation<'a> {
+        Observation {
+            object: &self.object,
+            now: self.now,
+            rules,
+            epoch: self.epoch,
+            operation_id: self.operation_id.clone(),
+            look: self.look.clone(),
+            watched: self.watched,
+            past: self.past,
+            crd_going: self.crd_going,
+        }
+    }
+}
+
+pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Observed, Error> {
+    let object = newest(scope, watched).await?;
+    let crd_going = crd_going(scope, &object).await?;
+    let rules = &scope.context.config.rules;
+    let mut observed = Observed {
+        key: None,
+        looked: Instant::now(),
+        look: Look::Unneeded,
+        watched: Watched::default(),
+        past: Past::default(),
+        crd_going,
+        epoch: scope.epoch(),
+        operation_id: Uuid::new_v4().to_string(),
+        // The API server keeps whole seconds.
+        now: Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default(),
+        object,
+    };
+    if !needs_look(&observed.object, rules, crd_going) {
+        return Ok(observed);
+    }
+    match key(scope, &observed.object).await? {
+        Err(fault) => observed.look = Look::Failed(fault),
+        Ok(key) => {
+            observed.look = look(scope, &observed.object, &key).await;
+            observed.key = Some(key);
+        }
+    }
+    remember(scope, &mut observed);
+    Ok(observed)
+}
+
+/// The object as this process last wrote it, as the watch has it, or, after a conflict, as the
+/// API server has it.
+async fn newest(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Arc<OxenModel>, Error> {
+    let memories = &scope.context.memories;
+    if !memories.with(watched, |memory| memory.stale) {
+        return Ok(memories.with(watched, |memory| memory.newest(watched)));
+    }
+    let api = scope
+        .context
+        .objects(&watched.namespace().unwrap_or_default());
+    let name = watched.name_any();
+    let read = api.get(&name);
+    let object = Arc::new(scope.context.ask("reading the object", read).await?);
+    memories.with(watched, |memory| {
+        memory.stale = false;
+        memory.wrote(watched, &object);
+    });
+    Ok(object)
+}
+
+/// Whether all objects go because their definition does. Where the operator may not know, they
+/// don't.
+async fn crd_going(scope: &Scope, object: &OxenModel) -> Result<bool, Error> {
+    if object.metadata.deletion_timestamp.is_none() || !has_finalizer(object) {
+        return Ok(false);
+    }
+    let api: Api<CustomResourceDefinition> = Api::all(scope.context.client.clone());
+    let read = api.get_metadata(OxenModel::crd_name());
+    match scope.context.ask("reading the CRD", read).await {
+        Ok(crd) => Ok(crd.metadata.deletion_timestamp.is_some()),
+        Err(error) => match error.code() {
+            Some(403 | 404) => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+/// The object's key; for a deletion whose Secret is gone, the one that last worked.
+async fn key(scope: &Scope, object: &OxenModel) -> Result<Result<ApiKey, Fault>, Error> {
+    let found = credentials::find(scope, object).await?;
+    if found.is_ok() || object.metadata.deletion_timestamp.is_none() {
+        return Ok(found);
+    }
+    let remembered = scope
+        .context
+        .memories
+        .with(object, |memory| memory.key.clone());
+    Ok(remembered.map_or(found, Ok))
+}
+
+async fn look(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Look {
+    if let Some(wait) = resting(scope, object, key) {
+        return Look::Failed(Fault::RateLimited {
+            wait: Some(wait),
+            whole_key: false,
+        });
+    }
+    match retrieve(scope, object, key).await {
+        Ok(remote) => Look::Seen(Box::new(remote)),
+        Err(Fault::ModelNotFound(_)) => {
+            Look::Failed(Fault::ModelNotFound(near(scope, object, key).await))
+        }
+        Err(fault) => Look::Failed(rest(scope, object, key, fault)),
+    }
+}
+
+async fn retrieve(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Result<Remote, Fault> {
+    let (hub, asked) = (&scope.context.hub, &object.spec.model);
+    let model = hub.retrieve(key, asked, true).await?;
+    fold(asked, &model, &hub.api_base())
+}
+
+fn resting(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Option<Duration> {
+    let object_rests = scope.context.memories.with(object, |memory| memory.rest);
+    let object_rests = object_rests
+        .map(|until| until.duration_since(Instant::now()))
+        .filter(|left| !left.is_zero());
+    object_rests.max(scope.context.holds.resting(key))
+}
+
+/// Heeds the hub's wish to be left alone, with a time of the operator's own where it names none.
+pub(super) fn rest(scope: &Scope, object: &OxenModel, key: &ApiKey, fault: Fault) -> Fault {
+    let Fault::RateLimited { wait, whole_key } = fault else {
+        return fault;
+    };
+    let rules = &scope.context.config.rules;
+    let memories = &scope.context.memories;
+    let failures = memories.with(object, |memory| memory.failures);
+    let wait = wait.unwrap_or_else(|| doubled(rules.backoff_first, failures, rules.backoff_last));
+    if whole_key {
+        scope.context.holds.rest(key, wait);
+    } else {
+        memories.with(object, |memory| memory.rest = Some(Instant::now() + wait));
+    }
+    Fault::RateLimited {
+        wait: Some(wait),
+        whole_key,
+    }
+}
+
+/// Names that come near the one that isn't found, from one search, made once for the matter.
+async fn near(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
+    let said = object.status.iter().flat_map(|status| &status.conditions);
+    let mut said = said.filter(|one| {
+        one.reason == Verdict::ModelNotFound.row().reason
+            && one.observed_generation == object.metadata.generation
+    });
+    if said.next().is_some() || object.metadata.deletion_timestamp.is_some() {
+        return Vec::new();
+    }
+    // The part before the first separator finds the siblings of a name with a typo at its end.
+    let asked = object.spec.model.as_str();
+    let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
+    let found = scope.context.hub.search(key, stem).await;
+    let names = found.unwrap_or_default().into_iter().map(|model| model.id);
+    names.take(NEAR_NAMES).collect()
+}
+
+/// Brings the memory up to date with the look, and the observation with the memory.
+fn remember(scope: &Scope, observed: &mut Observed) {
+    let patience = scope.context.config.rules.operation_patience;
+    let object = observed.object.clone();
+    scope.context.memories.with(&object, |memory| {
+        observed.past = past(memory, &observed.look, observed.key.as_ref());
+        let operation = object.status.as_ref().and_then(|s| s.operation.as_ref());
+        if let Some(operation) = operation {
+            let unmoved = |elapsed| {
+                elapsed >= patience
+                    && matches!(&observed.look, Look::Seen(remote) if still_old(operation.direction, remote.deployment))
+            };
+            let (elapsed, unmoved) = memory.watch_operation(&operation.id, unmoved);
+            observed.watched = Watched { elapsed, unmoved };
+        }
+    });
+}
+
+fn past(memory: &mut Memory, look: &Look, key: Option<&ApiKey>) -> Past {
+    let failures = memory.failures;
+    match look {
+        Look::Unneeded => {}
+        Look::Seen(_) => {
+            memory.failures = 0;
+            memory.gone = 0;
+            memory.answered = Instant::now();
+            memory.key = key.cloned();
+        }
+        Look::Failed(Fault::ModelNotFound(_)) if key.is_some() && key == memory.key.as_ref() => {
+            memory.gone += 1;
+        }
+        Look::Failed(_) => {
+            memory.failures = memory.failures.saturating_add(1);
+            memory.gone = 0;
+        }
+    }
+    Past {
+        failures,
+        silence: memory.answered.elapsed(),
+        gone: memory.gone,
+    }
+}

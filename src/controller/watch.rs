@@ -1,0 +1,171 @@
+//! The watches, and what wakes a pass: a generation, a deletion, finalizers, the reconcile
+//! annotation, a Secret, or its time. The operator's own status write is none of these, so it
+//! never defeats a wait that it was written under.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    future,
+    hash::{Hash, Hasher},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Resource, ResourceExt,
+    runtime::{
+        Config as ControllerConfig, Controller, PredicateConfig, WatchStreamExt,
+        reflector::{self, ObjectRef, Store},
+        watcher::{self, Event, watcher},
+    },
+};
+use tracing::{error, warn};
+
+use super::{
+    context::{Context, Guarded, Scope},
+    credentials::secret_of,
+    reconcile::{reconcile, retry},
+    secrets::Secrets,
+};
+use crate::api::RECONCILE_ANNOTATION;
+
+/// The server ends each watch after this, and it is taken up again: one whose connection hangs
+/// half-open goes unnoticed for no longer.
+const WATCH: Duration = Duration::from_secs(60);
+
+/// Set by `kubectl apply`, and as large as the object itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// How long the filter knows what it has last seen of an object.
+const FILTER_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+pub(super) fn watch_config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH.as_secs() as u32)
+}
+
+/// For a watch that fails: quick at first, since a CRD may be installed any moment.
+pub(super) fn backoff() -> watcher::ExponentialBackoff {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter()
+        .without_max_times()
+        .into()
+}
+
+/// Watches one namespace, or all, until the stop, and then until what is in flight has ended.
+pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
+    let api: Api<Guarded> = match &namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    let (secrets, changes) = Secrets::watch(
+        &context.client,
+        namespace.as_deref(),
+        &context.config.secret_names,
+    );
+    let (objects, writer) = reflector::store();
+    let triggers = triggers(context.clone(), api, writer);
+    let scope = Arc::new(Scope {
+        context: context.clone(),
+        objects: objects.clone(),
+        secrets,
+        epoch: OnceLock::new(),
+    });
+    let concurrency = context.config.concurrency;
+    Controller::for_stream(triggers, objects.clone())
+        .with_config(ControllerConfig::default().concurrency(concurrency))
+        .watches_stream(said(changes), move |secret| users(&objects, &secret))
+        .graceful_shutdown_on(context.stop.wait())
+        .run(reconcile, retry, scope)
+        .for_each(|_| future::ready(()))
+        .await;
+}
+
+/// The objects whose passes have a reason to start.
+fn triggers(
+    context: Arc<Context>,
+    api: Api<Guarded>,
+    writer: reflector::store::Writer<Guarded>,
+) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
+    let listed = context.readiness.expect();
+    let events = watcher(api, watch_config())
+        .backoff(backoff())
+        .inspect(move |event| match event {
+            Ok(Event::InitDone) => listed.done(),
+            Ok(Event::Delete(object)) => context
+                .memories
+                .forget(object.meta().uid.as_deref().unwrap_or_default()),
+            Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) => {}
+            Err(problem) => complain(problem),
+        })
+        .modify(slim)
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_MEMORY));
+    events.filter(|event| future::ready(event.is_ok()))
+}
+
+/// Keeps what a decision needs.
+fn slim(object: &mut Guarded) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove(LAST_APPLIED);
+}
+
+/// What about an object is a reason to look at it now.
+fn reason(object: &Guarded) -> Option<u64> {
+    let meta = object.meta();
+    let mut hasher = DefaultHasher::new();
+    meta.generation.hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    meta.finalizers.hash(&mut hasher);
+    object
+        .annotations()
+        .get(RECONCILE_ANNOTATION)
+        .hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// The changes of watched Secrets, with the watches' failures told and left out: a Secret that
+/// may not be watched must not slow down the objects.
+fn said(
+    changes: impl Stream<Item = Result<Secret, watcher::Error>> + Send,
+) -> impl Stream<Item = Result<Secret, watcher::Error>> + Send {
+    changes.filter(|change| {
+        if let Err(problem) = change {
+            warn!(%problem, "a Secret that is to be watched can't be");
+        }
+        future::ready(change.is_ok())
+    })
+}
+
+/// The objects that use a Secret.
+fn users(objects: &Store<Guarded>, secret: &Secret) -> Vec<ObjectRef<Guarded>> {
+    let uses = |object: &Guarded| {
+        object.meta().namespace == secret.metadata.namespace
+            && match &object.0 {
+                Ok(object) => secret.metadata.name.as_deref() == Some(secret_of(object)),
+                Err(_) => true,
+            }
+    };
+    let all = objects.state_filter(|object| uses(object));
+    all.iter()
+        .map(|object| ObjectRef::from_obj(object.as_ref()))
+        .collect()
+}
+
+fn complain(problem: &watcher::Error) {
+    let missing = match problem {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        _ => false,
+    };
+    if missing {
+        error!(
+            "the CustomResourceDefinition oxenmodels.oxen.ai is not installed; waiting for it. `oxen-operator crd | kubectl apply -f -` installs it"
+        );
+    } else {
+        warn!(%problem, "the watch of OxenModels failed; trying again");
+    }
+}

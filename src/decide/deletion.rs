@@ -1,0 +1,93 @@
+//! An object that is being deleted: its model is turned off first, or the deletion says why it
+//! waits. It is let go on what a live retrieve showed, never on a call's answer.
+
+use super::{
+    Action, Fault, Finding, Look, Marker, Observation, Remote, Verdict, calls, fault, regard, table,
+};
+use crate::api::{DeletionPolicy, OxenModelStatus, State};
+
+/// What a waiting deletion tells a person.
+pub const HOW_TO_LET_GO: &str =
+    "The deletion waits; to let go without deactivating, set spec.deletionPolicy: Retain.";
+
+/// Live retrieves that must say that the hub no longer knows the model.
+const GONE_LOOKS: u32 = 2;
+
+pub(super) fn judge(seen: &Observation<'_>, status: &mut OxenModelStatus) -> Finding {
+    if !seen.has_finalizer() {
+        return Finding::new(Verdict::LetGo, "Nothing holds the deletion.");
+    }
+    if let Some(why) = free_to_go(seen) {
+        return let_go(why);
+    }
+    let finding = match &seen.look {
+        Look::Unneeded => Finding::new(
+            Verdict::InvalidSpec,
+            seen.object.spec.check_model().err().unwrap_or_default(),
+        ),
+        Look::Failed(Fault::ModelNotFound(_)) if seen.past.gone >= GONE_LOOKS => {
+            let_go("The hub no longer knows the model.")
+        }
+        Look::Failed(fault) => fault::judge(seen, fault),
+        Look::Seen(remote) => look(seen, status, remote),
+    };
+    explain(seen, finding)
+}
+
+/// The deletion doesn't depend on the hub.
+fn free_to_go(seen: &Observation<'_>) -> Option<&'static str> {
+    if seen.policy() == DeletionPolicy::Retain {
+        Some("The model is left as it is: deletionPolicy is Retain.")
+    } else if seen.suspended() {
+        Some("The model is left as it is: the object is suspended.")
+    } else if seen.crd_going {
+        Some("The model is left as it is: the CustomResourceDefinition is being deleted.")
+    } else {
+        None
+    }
+}
+
+fn look(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -> Finding {
+    if let Some(finding) = regard(seen, status, remote) {
+        return finding;
+    }
+    if remote.base {
+        return let_go("A base model is always active.");
+    }
+    match table::step(remote, State::Inactive) {
+        table::Step::Settled(_) => let_go("The model is inactive."),
+        step @ (table::Step::Wait(_)
+        | table::Step::WaitThenCall(..)
+        | table::Step::Call(_)
+        | table::Step::Retry(_)
+        | table::Step::Stuck(_)
+        | table::Step::Unknown) => {
+            let finding = calls::take(seen, status, remote, State::Inactive, step);
+            if step == table::Step::Unknown && calls::overdue(seen, status) {
+                return Finding::new(Verdict::ProgressDeadlineExceeded, finding.message);
+            }
+            finding
+        }
+    }
+}
+
+fn let_go(why: &str) -> Finding {
+    Finding {
+        action: Action::RemoveFinalizer,
+        ..Finding::new(Verdict::LetGo, why)
+    }
+}
+
+/// A deletion that waits for anything but the model's own way to inactive says how to let go.
+pub(super) fn explain(seen: &Observation<'_>, finding: Finding) -> Finding {
+    let row = finding.verdict.row();
+    let under_way = row.synced && row.marker != Marker::Stalled;
+    if under_way || !seen.has_finalizer() {
+        return finding;
+    }
+    Finding {
+        message: format!("{} {HOW_TO_LET_GO}", finding.message),
+        blocked: true,
+        ..finding
+    }
+}

@@ -1,0 +1,142 @@
+//! A call under way: from its record until the hub shows what became of it.
+//!
+//! While an operation is open there is no other call on the model and no Ready, however the call
+//! was answered.
+
+use super::{Action, Answer, Fault, Finding, Observation, Plan, Remote, Verdict, calls, fault};
+use crate::api::{Attempts, Deployment, Direction, Operation, OxenModelStatus};
+
+/// Live retrieves that must still show the old status, once the patience is over.
+const LATE_LOOKS: u32 = 2;
+
+/// Whether the status is still the one from before the call. `unknown` says nothing either way.
+#[must_use]
+pub fn still_old(direction: Direction, deployment: Deployment) -> bool {
+    deployment != Deployment::Unknown && !shows(direction, deployment)
+}
+
+/// The status shows the call's target, its transition, or that it failed.
+fn shows(direction: Direction, deployment: Deployment) -> bool {
+    match (deployment, direction) {
+        (Deployment::Error, _) => true,
+        (Deployment::Active | Deployment::Deploying, direction) => direction == Direction::Activate,
+        (Deployment::Inactive | Deployment::Deactivating, direction) => {
+            direction == Direction::Deactivate
+        }
+        (Deployment::Unknown | Deployment::None, _) => false,
+    }
+}
+
+/// Closes the open operation where the live retrieve allows it; else the open operation is what
+/// was found.
+pub(super) fn follow(
+    seen: &Observation<'_>,
+    status: &mut OxenModelStatus,
+    remote: &Remote,
+) -> Option<Finding> {
+    let operation = status.operation.as_ref()?;
+    let given_up = seen.watched.elapsed >= seen.rules.operation_patience
+        && seen.watched.unmoved >= LATE_LOOKS
+        && still_old(operation.direction, remote.deployment);
+    if given_up || shows(operation.direction, remote.deployment) {
+        status.operation = None;
+        return None;
+    }
+    Some(open(operation, status, remote))
+}
+
+fn open(operation: &Operation, status: &OxenModelStatus, remote: &Remote) -> Finding {
+    let direction = operation.direction;
+    if operation.accepted != Some(true) {
+        return Finding::new(
+            Verdict::OutcomeUnknown,
+            format!(
+                "{direction} was called and what became of it is not known; the model is {}. No other call is made until the hub shows.",
+                remote.deployment
+            ),
+        );
+    }
+    let correcting = calls::attempts(status).settled == Some(true);
+    let verdict = match direction {
+        _ if correcting => Verdict::CorrectingDrift,
+        Direction::Activate => Verdict::Activating,
+        Direction::Deactivate => Verdict::Deactivating,
+    };
+    Finding::new(
+        verdict,
+        format!(
+            "The hub took {direction}; the model is still {}.",
+            remote.deployment
+        ),
+    )
+}
+
+/// What a call's answer means.
+pub(super) fn answered(
+    seen: &Observation<'_>,
+    status: &mut OxenModelStatus,
+    plan: Plan,
+    answer: &Answer,
+) -> Finding {
+    let (direction, unspent) = match plan.action {
+        Action::Call { direction, unspent } => (direction, unspent),
+        Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
+            return Finding::new(plan.verdict, plan.message);
+        }
+    };
+    match answer {
+        Answer::Accepted => {
+            if let Some(operation) = &mut status.operation {
+                operation.accepted = Some(true);
+            }
+            status.attempts = Some(Attempts {
+                refusal: None,
+                ..calls::attempts(status)
+            });
+            Finding::new(plan.verdict, plan.message)
+        }
+        Answer::Unknown(words) => Finding::new(
+            Verdict::OutcomeUnknown,
+            format!(
+                "{direction} was called and what became of it is not known ({words}). No other call is made until the hub shows."
+            ),
+        ),
+        Answer::NotSent(why) => {
+            status.operation = None;
+            status.attempts = Some(unspent);
+            let message = format!("{direction} is due and was not called: {why}.");
+            Finding::new(plan.verdict, message).wait(seen.rules.backoff_first)
+        }
+        Answer::Refused(refusal) => {
+            status.operation = None;
+            refused(seen, status, unspent, refusal)
+        }
+    }
+}
+
+fn refused(
+    seen: &Observation<'_>,
+    status: &mut OxenModelStatus,
+    unspent: Attempts,
+    refusal: &Fault,
+) -> Finding {
+    let mut finding = fault::judge(seen, refusal);
+    let spent = calls::attempts(status);
+    // A call that the hub had no time for was not made.
+    if matches!(refusal, Fault::RateLimited { .. }) {
+        status.attempts = Some(unspent);
+        return finding;
+    }
+    let rejections = matches!(refusal, Fault::Rejected(_))
+        .then(|| spent.rejections.unwrap_or_default() + 1)
+        .or(spent.rejections);
+    if rejections.unwrap_or_default() >= calls::CALLS {
+        finding.verdict = Verdict::RejectedForGood;
+    }
+    status.attempts = Some(Attempts {
+        rejections,
+        refusal: Some(finding.verdict.row().reason.into()),
+        ..spent
+    });
+    finding
+}

@@ -1,0 +1,188 @@
+//! What is counted, in Prometheus' text format. Labels come from closed sets.
+
+use std::{fmt, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
+    metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+
+use crate::{
+    api::Direction,
+    decide::{Answer, Plan, Verdict},
+    oxen::{Endpoint, Outcome},
+};
+
+/// The buckets of a request's duration, up to its time-out.
+const SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Every metric of the operator.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ByReason, Counter>,
+    failures: Counter,
+    requests: Family<ByRequest, Counter>,
+    latency: Family<ByEndpoint, Histogram>,
+    calls: Family<ByCall, Counter>,
+    corrections: Counter,
+    status_writes: Counter,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByEndpoint {
+    endpoint: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRequest {
+    endpoint: &'static str,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCall {
+    direction: &'static str,
+    answer: &'static str,
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        match self {
+            Outcome::Code(code) => u64::from(*code).encode(encoder),
+            Outcome::NoAnswer => "none".encode(encoder),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("oxen_operator");
+        let metrics = Self {
+            reconciles: Family::default(),
+            failures: Counter::default(),
+            requests: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            calls: Family::default(),
+            corrections: Counter::default(),
+            status_writes: Counter::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "reconciles",
+            "Passes that ended, by the reason that they found",
+            metrics.reconciles.clone(),
+        );
+        registry.register(
+            "reconcile_failures",
+            "Passes that a request to the Kubernetes API ended",
+            metrics.failures.clone(),
+        );
+        registry.register(
+            "hub_requests",
+            "Requests to the hub, by endpoint and status code",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "hub_request_duration_seconds",
+            "How long requests to the hub took",
+            metrics.latency.clone(),
+        );
+        registry.register(
+            "calls",
+            "Calls that change a model's state, by what became of them",
+            metrics.calls.clone(),
+        );
+        registry.register(
+            "corrections",
+            "Calls that corrected drift",
+            metrics.corrections.clone(),
+        );
+        registry.register(
+            "status_writes",
+            "Writes of an object's status",
+            metrics.status_writes.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// A pass ended with a plan.
+    pub fn reconciled(&self, plan: &Plan) {
+        let reason = plan.verdict.row().reason;
+        self.reconciles.get_or_create(&ByReason { reason }).inc();
+    }
+
+    /// A pass ended with a failed request to the Kubernetes API.
+    pub fn failed(&self) {
+        self.failures.inc();
+    }
+
+    /// A request to the hub ended.
+    pub fn requested(&self, endpoint: Endpoint, outcome: Outcome, took: Duration) {
+        let endpoint = match endpoint {
+            Endpoint::List => "list",
+            Endpoint::Search => "search",
+            Endpoint::Retrieve => "retrieve",
+            Endpoint::Activate => "activate",
+            Endpoint::Deactivate => "deactivate",
+        };
+        self.requests
+            .get_or_create(&ByRequest { endpoint, outcome })
+            .inc();
+        self.latency
+            .get_or_create(&ByEndpoint { endpoint })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A call was answered, or wasn't; `verdict` is the one that it was made for.
+    pub fn called(&self, verdict: Verdict, direction: Direction, answer: &Answer) {
+        let direction = match direction {
+            Direction::Activate => "activate",
+            Direction::Deactivate => "deactivate",
+        };
+        let (answer, sent) = match answer {
+            Answer::Accepted => ("accepted", true),
+            Answer::Refused(_) => ("refused", true),
+            Answer::Unknown(_) => ("unknown", true),
+            Answer::NotSent(_) => ("not_sent", false),
+        };
+        self.calls
+            .get_or_create(&ByCall { direction, answer })
+            .inc();
+        if sent && verdict == Verdict::CorrectingDrift {
+            self.corrections.inc();
+        }
+    }
+
+    /// A status was written.
+    pub fn status_written(&self) {
+        self.status_writes.inc();
+    }
+
+    /// All of it, as text.
+    ///
+    /// # Errors
+    ///
+    /// None that a string could give; the encoder's signature has one.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,344 @@
+//! The five requests of the models API.
+
+use std::{error::Error, fmt, time::Duration};
+
+use reqwest::{Method, StatusCode, header, redirect};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::{
+    ApiKey,
+    answer::{self, quote},
+    wire::{Model, ModelList},
+};
+use crate::{
+    api::Direction,
+    decide::{Answer, Fault},
+};
+
+/// What the client never exceeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For a connection.
+    pub connect: Duration,
+    /// For a whole request, its body included.
+    pub request: Duration,
+    /// Of an answer's body, in bytes.
+    pub body: usize,
+    /// Requests at the same time.
+    pub in_flight: usize,
+    /// The least that a Retry-After is taken for.
+    pub shortest_rest: Duration,
+    /// The most that a Retry-After is taken for.
+    pub longest_rest: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            request: Duration::from_secs(10),
+            body: 4 << 20,
+            in_flight: 16,
+            shortest_rest: Duration::from_secs(1),
+            longest_rest: Duration::from_secs(900),
+        }
+    }
+}
+
+/// The requests that the hub knows, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `GET /api/ai/models`
+    List,
+    /// `GET /api/ai/models/search`
+    Search,
+    /// `GET /api/ai/models/:id`
+    Retrieve,
+    /// `POST /api/ai/models/:id/activate`
+    Activate,
+    /// `POST /api/ai/models/:id/deactivate`
+    Deactivate,
+}
+
+/// How a request ended, for metrics: the status code, or that there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The hub's status code.
+    Code(u16),
+    /// No answer.
+    NoAnswer,
+}
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The TLS stack or the proxy's URL.
+    #[error("the HTTP client could not be set up")]
+    Http(#[from] reqwest::Error),
+}
+
+/// The hub, over HTTP. It never repeats a request by itself and follows no redirect.
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    limits: Limits,
+    in_flight: Semaphore,
+    watch: Box<dyn Fn(Endpoint, Outcome, Duration) + Send + Sync>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer with its body, in full.
+struct Reply {
+    code: StatusCode,
+    headers: header::HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Why there is no reply.
+enum Silence {
+    /// The connection, the time or the TLS failed.
+    Broken(String),
+    /// The body was over the limit.
+    TooLarge,
+}
+
+impl Client {
+    /// A client of the hub at `base`, through `proxy` if there is one. `watch` is told of every
+    /// request that ended.
+    ///
+    /// # Errors
+    ///
+    /// If the TLS stack or the proxy can't be set up.
+    pub fn new(
+        base: Url,
+        proxy: Option<Url>,
+        limits: Limits,
+        watch: impl Fn(Endpoint, Outcome, Duration) + Send + Sync + 'static,
+    ) -> Result<Self, SetupError> {
+        let builder = reqwest::Client::builder()
+            .connect_timeout(limits.connect)
+            .timeout(limits.request)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
+        let builder = match proxy {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy)?),
+            None => builder.no_proxy(),
+        };
+        Ok(Self {
+            http: builder.build()?,
+            base,
+            in_flight: Semaphore::new(limits.in_flight),
+            limits,
+            watch: Box::new(watch),
+        })
+    }
+
+    /// The URL that models' endpoints are below.
+    #[must_use]
+    pub fn api_base(&self) -> Url {
+        self.url(&["api", "ai"])
+    }
+
+    /// All models, or those of a developer, or those that can be fine-tuned in a way.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn list(
+        &self,
+        key: &ApiKey,
+        developer_name: Option<&str>,
+        action: Option<&str>,
+    ) -> Result<Vec<Model>, Fault> {
+        let mut url = self.models(&[]);
+        for (name, value) in [("developer_name", developer_name), ("action", action)] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        let list: ModelList = self.look(key, Endpoint::List, url).await?;
+        Ok(list.data)
+    }
+
+    /// The models whose name matches.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn search(&self, key: &ApiKey, search: &str) -> Result<Vec<Model>, Fault> {
+        let mut url = self.models(&["search"]);
+        url.query_pairs_mut().append_pair("search", search);
+        let list: ModelList = self.look(key, Endpoint::Search, url).await?;
+        Ok(list.data)
+    }
+
+    /// One model; `live` has the hub ask its provider for the deployments' status first.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn retrieve(&self, key: &ApiKey, model: &str, live: bool) -> Result<Model, Fault> {
+        let mut url = self.models(&[model]);
+        if live {
+            url.query_pairs_mut()
+                .append_pair("deployment_status", "live");
+        }
+        self.look(key, Endpoint::Retrieve, url).await
+    }
+
+    /// Activates or deactivates a model. What the answer shows of its deployments is no
+    /// observation; it is only read to know that the hub took the call.
+    pub async fn call(&self, key: &ApiKey, model: &str, direction: Direction) -> Answer {
+        let (endpoint, verb) = match direction {
+            Direction::Activate => (Endpoint::Activate, "activate"),
+            Direction::Deactivate => (Endpoint::Deactivate, "deactivate"),
+        };
+        let url = self.models(&[model, verb]);
+        let reply = match self.send(key, endpoint, Method::POST, url).await {
+            Ok(reply) => reply,
+            Err(silence) => return Answer::Unknown(silence.to_string()),
+        };
+        if reply.code.is_success() {
+            return match serde_json::from_slice::<Model>(&reply.body) {
+                Ok(_) => Answer::Accepted,
+                Err(error) => Answer::Unknown(unreadable(&error)),
+            };
+        }
+        let fault = reply.fault(true, &self.limits);
+        // After a 5xx the call may have worked all the same, whatever the hub asks besides.
+        if reply.code.is_server_error() || matches!(fault, Fault::Unreachable(_)) {
+            return Answer::Unknown(reply.code.to_string());
+        }
+        Answer::Refused(fault)
+    }
+
+    async fn look<T: DeserializeOwned>(
+        &self,
+        key: &ApiKey,
+        endpoint: Endpoint,
+        url: Url,
+    ) -> Result<T, Fault> {
+        let reply = match self.send(key, endpoint, Method::GET, url).await {
+            Ok(reply) => reply,
+            Err(silence @ Silence::Broken(_)) => {
+                return Err(Fault::Unreachable(silence.to_string()));
+            }
+            Err(silence @ Silence::TooLarge) => return Err(Fault::Unexpected(silence.to_string())),
+        };
+        if reply.code != StatusCode::OK {
+            return Err(reply.fault(false, &self.limits));
+        }
+        serde_json::from_slice(&reply.body).map_err(|error| Fault::Unexpected(unreadable(&error)))
+    }
+
+    async fn send(
+        &self,
+        key: &ApiKey,
+        endpoint: Endpoint,
+        method: Method,
+        url: Url,
+    ) -> Result<Reply, Silence> {
+        let Ok(_slot) = self.in_flight.acquire().await else {
+            return Err(Silence::Broken("the client is closed".into()));
+        };
+        let started = tokio::time::Instant::now();
+        let request = self
+            .http
+            .request(method, url)
+            .header(header::AUTHORIZATION, key.header())
+            .header(header::ACCEPT, "application/json");
+        let reply = self.receive(request).await;
+        let outcome = match &reply {
+            Ok(reply) => Outcome::Code(reply.code.as_u16()),
+            Err(_) => Outcome::NoAnswer,
+        };
+        (self.watch)(endpoint, outcome, started.elapsed());
+        reply
+    }
+
+    async fn receive(&self, request: reqwest::RequestBuilder) -> Result<Reply, Silence> {
+        let mut response = request.send().await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > self.limits.body {
+                return Err(Silence::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply {
+            code: response.status(),
+            headers: response.headers().clone(),
+            body,
+        })
+    }
+
+    fn models(&self, segments: &[&str]) -> Url {
+        let all: Vec<&str> = ["api", "ai", "models"]
+            .into_iter()
+            .chain(segments.iter().copied())
+            .collect();
+        self.url(&all)
+    }
+
+    /// A path below the base. Each segment is percent-encoded whole, so that a model's name
+    /// can't become more path, or a query.
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
+impl Reply {
+    fn fault(&self, call: bool, limits: &Limits) -> Fault {
+        answer::fault(self.code, &self.headers, &self.body, call, limits)
+    }
+}
+
+/// What serde has to say of a body, without the body: its position and kind of error only.
+fn unreadable(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "JSON that is no model object",
+        serde_json::error::Category::Syntax => "no JSON",
+        serde_json::error::Category::Eof => "JSON that breaks off",
+        serde_json::error::Category::Io => "no body",
+    };
+    what.to_owned()
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Silence::Broken(words) => f.write_str(words),
+            Silence::TooLarge => f.write_str("a body too large to be an answer"),
+        }
+    }
+}
+
+/// The innermost cause says it best, and no URL is in it.
+impl From<reqwest::Error> for Silence {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Silence::Broken("no answer in time".into());
+        }
+        let error = error.without_url();
+        let mut cause: &dyn Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        Silence::Broken(quote(&cause.to_string()))
+    }
+}

@@ -1,0 +1,130 @@
+//! A child process that can't outlive us.
+
+use crate::folder::Folder;
+use crate::{Error, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How much of a log an error shows.
+const TAIL: usize = 4096;
+
+/// A program that runs in the folder until it is dropped, or until this process is gone, however it ends.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: &'static str,
+    supervisor: Child,
+    pid_file: PathBuf,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program` with the folder as its working directory; what it writes is appended to `NAME.log` there.
+    pub(crate) fn start(
+        folder: &Folder,
+        name: &'static str,
+        program: &Path,
+        arguments: &[OsString],
+    ) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(Error::io("a log could not be opened"))?;
+        let err = out
+            .try_clone()
+            .map_err(Error::io("a log could not be opened"))?;
+        // Here before the start, so that the janitor never takes a folder for empty in which something starts.
+        let pid_file = folder.write(&format!("{name}.pid"), "")?;
+        let supervisor = Command::new("sh")
+            .args(["-c", include_str!("supervise.sh"), "supervise"])
+            .arg(&pid_file)
+            .arg(program)
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(out)
+            .stderr(err)
+            // Out of the terminal's group: Ctrl-C is for us, and the supervisor must see us end first.
+            .process_group(0)
+            .spawn();
+        let supervisor = supervisor.map_err(|source| {
+            let _ = fs::remove_file(&pid_file);
+            Error::Io {
+                what: format!("{name} could not be started"),
+                source,
+            }
+        })?;
+        Ok(Self {
+            name,
+            supervisor,
+            pid_file,
+            log,
+        })
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.supervisor.try_wait().ok().flatten()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let sent = match self.pid() {
+            Some(pid) => kill_process(pid, signal).map_err(std::io::Error::from),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        sent.map_err(Error::io(format!("{} could not be signalled", self.name)))
+    }
+
+    /// The program's, not the supervisor's.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(
+            fs::read_to_string(&self.pid_file)
+                .ok()?
+                .trim()
+                .parse()
+                .ok()?,
+        )
+    }
+
+    /// An error about this program, with the end of its log.
+    pub(crate) fn not_ready(&self, how: impl Into<String>) -> Error {
+        Error::NotReady {
+            name: self.name,
+            how: how.into(),
+            log: self.log_tail(),
+        }
+    }
+
+    pub(crate) fn log_tail(&self) -> String {
+        tail(&self.log)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        ended_within(&mut self.supervisor, Duration::from_secs(10));
+    }
+}
+
+/// The last lines of a log.
+pub(crate) fn tail(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).into_owned()
+}
+
+/// Waits for a child, for it would stay as a zombie. Blocking, as a drop has no runtime; it takes milliseconds.
+pub(crate) fn ended_within(child: &mut Child, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,124 @@
+//! The simulator as a program, for a person without an Oxen account. `hub --help` says how.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use hub::Hub;
+use tokio::signal::unix::{SignalKind, signal};
+
+const CONTROL: &str = r#"Beside the hub's own API, for you:
+  GET    /_hub/journal              every request that came
+  DELETE /_hub/journal              forget them
+  PUT    /_hub/models/{id}/status   {"status": "inactive"}: somebody else changes it at the provider
+  POST   /_hub/models               {"name": "my-bot"}: add a model; also "owner": "acme", "deployments": ["inactive"],
+                                    "activate_delay": "10s", "deactivate_delay": "5s", "fields": {...}
+  POST   /_hub/faults               {"endpoint": "activate", "times": 2, "answer": {"status": {"code": 503}}}; also
+                                    "model", "account", "skip": 1, "effect": "after", "latency": "2s"; other answers:
+                                    "cut", "cut_in_body", "hang", {"huge": {"bytes": 5000000}}, {"shows": "paused"},
+                                    {"patch": {"owned_by": "other"}}
+  DELETE /_hub/faults               end all faults
+(JSON bodies want the header content-type: application/json.)"#;
+
+/// A simulator of the Oxen hub's models API: try everything without an account.
+#[derive(Parser)]
+#[command(version, after_help = CONTROL)]
+struct Args {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, env = "HUB_LISTEN", default_value = "127.0.0.1:7676")]
+    listen: SocketAddr,
+
+    /// A key, as account=key; can be given again. The first account owns the sample models
+    #[arg(
+        long = "key",
+        env = "HUB_KEYS",
+        hide_env_values = true,
+        value_name = "ACCOUNT=KEY"
+    )]
+    #[arg(value_delimiter = ',', value_parser = account_key, default_value = "acme=not-a-real-key")]
+    keys: Vec<(String, String)>,
+
+    /// How long deploying takes
+    #[arg(long, env = "HUB_ACTIVATE_DELAY", value_name = "TIME")]
+    #[arg(value_parser = humantime::parse_duration, default_value = "10s")]
+    activate_delay: Duration,
+
+    /// How long deactivating takes
+    #[arg(long, env = "HUB_DEACTIVATE_DELAY", value_name = "TIME")]
+    #[arg(value_parser = humantime::parse_duration, default_value = "5s")]
+    deactivate_delay: Duration,
+
+    /// Print a line for each request
+    #[arg(long, env = "HUB_LOG")]
+    log: bool,
+}
+
+fn account_key(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((account, key)) if !account.is_empty() && !key.is_empty() => {
+            Ok((account.into(), key.into()))
+        }
+        Some(_) | None => Err("write it as account=key".into()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hub: {}: {error}", args.listen);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> std::io::Result<()> {
+    let mut builder = Hub::builder()
+        .listen(args.listen)
+        .activate_delay(args.activate_delay)
+        .deactivate_delay(args.deactivate_delay);
+    for (account, key) in &args.keys {
+        builder = builder.key(account, key);
+    }
+    if let Some((account, _)) = args.keys.first() {
+        builder = builder.with_samples_of(account);
+    }
+    if args.log {
+        builder = builder.on_request(|entry| println!("{entry}"));
+    }
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let hub = builder.start().await?;
+    greet(&hub.url(), &args.keys);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    hub.stop().await
+}
+
+fn greet(url: &str, keys: &[(String, String)]) {
+    println!("A simulated Oxen hub listens at {url}");
+    for (account, key) in keys {
+        println!("  account {account}, key {key}");
+    }
+    let Some((_, key)) = keys.first() else { return };
+    println!("\nTry, in another terminal:");
+    println!("  curl -H 'Authorization: Bearer {key}' {url}/api/ai/models");
+    println!(
+        "  curl -H 'Authorization: Bearer {key}' '{url}/api/ai/models/support-bot-v2?deployment_status=live'"
+    );
+    println!(
+        "  curl -X POST -H 'Authorization: Bearer {key}' {url}/api/ai/models/support-bot-v2/activate"
+    );
+    println!("  curl {url}/_hub/journal");
+    println!(
+        "\nPoint the operator at it with OXEN_BASE_URL={url}. `--help` says what else it can do; Ctrl-C ends it."
+    );
+}

@@ -1,0 +1,326 @@
+//! The endpoints of the reference, and its errors to the letter.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod common;
+
+use common::*;
+use hub::{Hub, Model};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+async fn samples() -> Hub {
+    Hub::builder().with_samples().start().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_list_is_base_models_and_the_accounts_own() {
+    let hub = samples().await;
+    hub.add_model(Model::custom("secret-bot").owner("rival"));
+    let (status, list) = get(&hub, "/api/ai/models").await;
+    assert_eq!(status, StatusCode::OK);
+    let base = [
+        "claude-sonnet-4-6",
+        "flux-2-dev",
+        "kling-video-o3-pro-reference-to-video",
+        "qwen-3-8b",
+    ];
+    let own = ["support-bot-v2", "flux-product-shots", "ticket-summarizer"];
+    assert_eq!(ids(&list), [&base[..], &own[..]].concat());
+    let models = list["data"].as_array().unwrap();
+    assert!(models.iter().all(|model| model["request_schema"].is_null()));
+}
+
+#[tokio::test]
+async fn the_base_model_of_the_reference_looks_as_it_does_there() {
+    let hub = samples().await;
+    let (_, list) = get(&hub, "/api/ai/models?developer_name=anthropic").await;
+    let expected = json!({
+        "id": "claude-sonnet-4-6",
+        "object": "model",
+        "created": 1_750_000_000,
+        "owned_by": "oxen",
+        "display_name": "Claude Sonnet 4.6",
+        "description": "Anthropic's balanced model for a wide range of tasks",
+        "summary": "Balanced performance and speed",
+        "model_type": "base",
+        "endpoint": "/chat/completions",
+        "capabilities": { "input": ["text", "image"], "output": ["text"] },
+        "pricing": { "method": "token", "input_cost_per_token": 3e-6, "output_cost_per_token": 1.5e-5 },
+        "fine_tuning": null,
+        "deployments": [],
+        "developer": { "name": "Anthropic", "logo": "https://example.com/anthropic.svg" },
+        "source_model": null,
+        "image_url": null,
+        "released_at": "2025-06-19T00:00:00Z",
+        "request_schema": null,
+    });
+    assert_eq!(list, json!({ "object": "list", "data": [expected] }));
+}
+
+#[tokio::test]
+async fn a_list_is_filtered_by_developer_and_by_action() {
+    let hub = samples().await;
+    for (query, expected) in [
+        ("developer_name=Qwen", vec!["qwen-3-8b"]),
+        ("developer_name=black%20forest%20labs", vec!["flux-2-dev"]),
+        ("developer_name=nobody", vec![]),
+        ("action=text_to_image", vec!["flux-2-dev"]),
+        ("action=text_to_image&developer_name=qwen", vec![]),
+    ] {
+        assert_eq!(
+            ids(&get(&hub, &format!("/api/ai/models?{query}")).await.1),
+            expected,
+            "{query}"
+        );
+    }
+    assert_eq!(
+        ids(&get(&hub, "/api/ai/models?developer_name=").await.1).len(),
+        7
+    );
+}
+
+#[tokio::test]
+async fn a_search_finds_parts_of_names_in_any_case() {
+    let hub = samples().await;
+    for (words, expected) in [
+        ("KLING", vec!["kling-video-o3-pro-reference-to-video"]),
+        ("flux", vec!["flux-2-dev", "flux-product-shots"]),
+        ("Bot%20v2", vec!["support-bot-v2"]),
+        ("nothing+like+it", vec![]),
+    ] {
+        assert_eq!(
+            ids(&get(&hub, &format!("/api/ai/models/search?search={words}"))
+                .await
+                .1),
+            expected,
+            "{words}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_search_for_nothing_is_a_bad_request() {
+    let hub = samples().await;
+    for path in ["/api/ai/models/search", "/api/ai/models/search?search="] {
+        let expected = json!({ "error": "Missing required parameter: search" });
+        assert_eq!(get(&hub, path).await, (StatusCode::BAD_REQUEST, expected));
+    }
+}
+
+#[tokio::test]
+async fn a_retrieved_model_has_every_field_and_its_request_schema() {
+    let hub = samples().await;
+    let (status, model) = get(&hub, &retrieve("support-bot-v2")).await;
+    assert_eq!(status, StatusCode::OK);
+    let fields: Vec<&str> = model
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut expected = vec![
+        "id",
+        "object",
+        "created",
+        "owned_by",
+        "display_name",
+        "description",
+        "summary",
+        "model_type",
+        "endpoint",
+        "capabilities",
+        "pricing",
+        "fine_tuning",
+        "deployments",
+        "developer",
+        "source_model",
+        "image_url",
+        "released_at",
+        "request_schema",
+    ];
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    assert_eq!(model["owned_by"], "acme");
+    assert_eq!(model["model_type"], "custom");
+    assert_eq!(model["deployments"], json!([{ "status": "inactive" }]));
+    assert_eq!(model["pricing"]["method"], "time");
+    assert_eq!(model["request_schema"]["type"], "object");
+}
+
+#[tokio::test]
+async fn a_custom_model_answers_to_its_uuid_too() {
+    let hub = samples().await;
+    let uuid = hub.uuid("support-bot-v2").unwrap();
+    assert_eq!(get(&hub, &retrieve(&uuid)).await.1["id"], "support-bot-v2");
+    assert_eq!(post(&hub, &activate(&uuid)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_name_is_one_segment_of_the_path_percent_decoded() {
+    let hub = samples().await;
+    for (name, path) in [
+        ("team/bot", "team%2Fbot"),
+        ("büro bot", "b%C3%BCro%20bot"),
+        ("a+b", "a+b"),
+    ] {
+        hub.add_model(Model::custom(name));
+        assert_eq!(get(&hub, &retrieve(path)).await.1["id"], name);
+        assert_eq!(post(&hub, &activate(path)).await.1["id"], name);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_model_is_not_found_in_the_references_words() {
+    let hub = samples().await;
+    let expected = (
+        StatusCode::NOT_FOUND,
+        json!({ "error": "Model not found: no-such/bot" }),
+    );
+    let id = "no-such%2Fbot";
+    assert_eq!(get(&hub, &retrieve(id)).await, expected);
+    assert_eq!(get(&hub, &live(id)).await, expected);
+    assert_eq!(post(&hub, &activate(id)).await, expected);
+    assert_eq!(post(&hub, &deactivate(id)).await, expected);
+}
+
+#[tokio::test]
+async fn a_missing_or_unknown_or_revoked_key_is_unauthenticated() {
+    let hub = samples().await;
+    let expected = (
+        StatusCode::UNAUTHORIZED,
+        json!({ "error": "unauthenticated" }),
+    );
+    let bare = reqwest::get(format!("{}/api/ai/models", hub.url()))
+        .await
+        .unwrap();
+    assert_eq!(read(bare).await, expected);
+    let wrong = send_as(&hub, "wrong", Method::GET, &retrieve("no-such-bot"))
+        .await
+        .unwrap();
+    assert_eq!(read(wrong).await, expected);
+    hub.revoke_key(hub::KEY);
+    assert_eq!(post(&hub, &activate("support-bot-v2")).await, expected);
+    assert_eq!(hub.live("support-bot-v2").unwrap(), ["inactive"]);
+    hub.add_key("acme", hub::KEY);
+    assert_eq!(get(&hub, "/api/ai/models").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn two_accounts_see_their_own_model_of_one_name() {
+    let hub = samples().await;
+    hub.add_key("rival", "rivals-key");
+    hub.add_model(
+        Model::custom("support-bot-v2")
+            .owner("rival")
+            .status("active"),
+    );
+    let theirs = send_as(&hub, "rivals-key", Method::GET, &retrieve("support-bot-v2"))
+        .await
+        .unwrap();
+    let theirs = read(theirs).await.1;
+    assert_eq!(
+        (&theirs["owned_by"], statuses(&theirs)),
+        (&json!("rival"), vec!["active"])
+    );
+    assert_eq!(
+        get(&hub, &retrieve("support-bot-v2")).await.1["owned_by"],
+        "acme"
+    );
+    let hidden = send_as(
+        &hub,
+        "rivals-key",
+        Method::GET,
+        &retrieve("ticket-summarizer"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(hidden.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_base_model_and_one_with_nothing_deployed_refuse_with_words() {
+    let hub = samples().await;
+    hub.add_model(Model::custom("bare").nothing_deployed());
+    let base = json!({ "error": "Base models are always active: flux-2-dev" });
+    assert_eq!(
+        post(&hub, &deactivate("flux-2-dev")).await,
+        (StatusCode::UNPROCESSABLE_ENTITY, base)
+    );
+    let bare = json!({ "error": "Model has no deployments: bare" });
+    assert_eq!(
+        post(&hub, &activate("bare")).await,
+        (StatusCode::UNPROCESSABLE_ENTITY, bare)
+    );
+    assert_eq!(get(&hub, &live("bare")).await.1["deployments"], json!([]));
+}
+
+#[tokio::test]
+async fn any_other_path_or_method_is_not_found() {
+    let hub = samples().await;
+    for path in [
+        "/",
+        "/api/ai/models/",
+        "/api/ai/modelsx",
+        "/api/ai/models/a/b",
+        "/api/ai/models//activate",
+    ] {
+        assert_eq!(
+            get(&hub, path).await,
+            (StatusCode::NOT_FOUND, json!({ "error": "Not found" })),
+            "{path}"
+        );
+    }
+    assert_eq!(post(&hub, "/api/ai/models").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        get(&hub, &activate("support-bot-v2")).await.0,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn the_json_of_a_model_can_be_bent() {
+    let hub = samples().await;
+    hub.add_model(
+        Model::custom("bent")
+            .patch(json!({ "deployments": null, "brand_new": 1, "owned_by": "other" })),
+    );
+    let (_, bent) = get(&hub, &retrieve("bent")).await;
+    assert_eq!(bent.get("deployments"), None);
+    assert_eq!(
+        (&bent["brand_new"], &bent["owned_by"]),
+        (&json!(1), &json!("other"))
+    );
+    let null = |object: &mut Value| object["deployments"] = Value::Null;
+    hub.change("bent", |model| model.as_written().rewrite(null))
+        .unwrap();
+    assert_eq!(
+        get(&hub, &retrieve("bent")).await.1.get("deployments"),
+        Some(&Value::Null)
+    );
+    hub.change("bent", |model| model.as_written()).unwrap();
+    assert_eq!(
+        statuses(&get(&hub, &retrieve("bent")).await.1),
+        ["inactive"]
+    );
+}
+
+#[tokio::test]
+async fn a_removed_model_is_not_found() {
+    let hub = samples().await;
+    hub.remove_model("support-bot-v2").unwrap();
+    assert_eq!(
+        get(&hub, &retrieve("support-bot-v2")).await.0,
+        StatusCode::NOT_FOUND
+    );
+    let error = hub.remove_model("support-bot-v2").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"the simulated hub has no model "support-bot-v2""#
+    );
+}

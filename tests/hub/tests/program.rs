@@ -1,0 +1,204 @@
+//! The program, as a person runs it, and its control routes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod common;
+
+use std::process::Stdio;
+
+use common::*;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Program {
+    async fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hub"))
+            .args(["--listen", "127.0.0.1:0", "--activate-delay", "20ms"])
+            .args(args)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next_line().await.unwrap().unwrap();
+        let url = first
+            .strip_prefix("A simulated Oxen hub listens at ")
+            .unwrap()
+            .to_owned();
+        Self { child, lines, url }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let client = Client::builder().no_proxy().build().unwrap();
+        let request = client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth("demo-key");
+        let request = if let Some(body) = body {
+            request.json(&body)
+        } else {
+            request
+        };
+        read(request.send().await.unwrap()).await
+    }
+
+    async fn line_with(&mut self, words: &str) -> String {
+        loop {
+            let line = self
+                .lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("a line with these words");
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_serves_samples_prints_its_key_and_each_request_and_ends_cleanly() {
+    let mut hub = Program::start(&["--key", "demo=demo-key", "--log"]).await;
+    assert_eq!(hub.line_with("key").await, "  account demo, key demo-key");
+    let (status, model) = hub
+        .send(Method::GET, &retrieve("flux-product-shots"), None)
+        .await;
+    assert_eq!(
+        (status, &model["owned_by"]),
+        (StatusCode::OK, &json!("demo"))
+    );
+    assert_eq!(statuses(&model), ["active"]);
+    hub.line_with("demo GET /api/ai/models/flux-product-shots -> 200")
+        .await;
+
+    let pid = hub.child.id().unwrap().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    assert!(hub.child.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn its_control_routes_read_the_journal_and_change_models_and_faults() {
+    let hub = Program::start(&["--key", "demo=demo-key"]).await;
+    let new = json!({ "name": "new/bot", "owner": "demo", "activate_delay": "0s", "fields": { "summary": "New" } });
+    assert_eq!(
+        hub.send(Method::POST, "/_hub/models", Some(new)).await.0,
+        StatusCode::CREATED
+    );
+    hub.send(Method::POST, &activate("new%2Fbot"), None).await;
+    let (_, model) = hub.send(Method::GET, &live("new%2Fbot"), None).await;
+    assert_eq!(
+        (statuses(&model), &model["summary"]),
+        (vec!["active"], &json!("New"))
+    );
+
+    let inactive = Some(json!({ "status": "inactive" }));
+    let path = "/_hub/models/new%2Fbot/status";
+    assert_eq!(
+        hub.send(Method::PUT, path, inactive.clone()).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        statuses(&hub.send(Method::GET, &live("new%2Fbot"), None).await.1),
+        ["inactive"]
+    );
+    assert_eq!(
+        hub.send(Method::PUT, "/_hub/models/typo/status", inactive)
+            .await
+            .0,
+        StatusCode::NOT_FOUND
+    );
+
+    let (_, journal) = hub.send(Method::GET, "/_hub/journal", None).await;
+    let endpoints: Vec<_> = journal["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["endpoint"])
+        .collect();
+    assert_eq!(endpoints, ["activate", "retrieve", "retrieve"]);
+    assert_eq!(journal["entries"][0]["outcome"], json!({ "answered": 200 }));
+    assert_eq!(
+        hub.send(Method::DELETE, "/_hub/journal", None).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        hub.send(Method::GET, "/_hub/journal", None).await.1,
+        json!({ "entries": [] })
+    );
+}
+
+#[tokio::test]
+async fn every_fault_that_its_docs_name_can_be_sent_as_json() {
+    let hub = Program::start(&["--key", "demo=demo-key"]).await;
+    for fault in [
+        json!({ "model": "support-bot-v2", "endpoint": "activate", "times": 2, "effect": "after", "latency": "2s",
+            "answer": { "status": { "code": 503, "headers": { "retry-after": "5" }, "body": { "error": "busy" } } } }),
+        json!({ "account": "demo", "skip": 1, "latency": "10ms" }),
+        json!({ "answer": "cut" }),
+        json!({ "answer": "cut_in_body" }),
+        json!({ "answer": "hang" }),
+        json!({ "answer": { "huge": { "bytes": 5_000_000 } } }),
+        json!({ "answer": { "shows": "paused" } }),
+        json!({ "answer": { "patch": { "owned_by": "other" } } }),
+    ] {
+        let (status, body) = hub.send(Method::POST, "/_hub/faults", Some(fault)).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+    }
+    assert_eq!(
+        hub.send(Method::DELETE, "/_hub/faults", None).await.0,
+        StatusCode::NO_CONTENT
+    );
+    let busy = json!({ "endpoint": "list", "times": 1, "answer": { "status": { "code": 503, "body": "busy" } } });
+    hub.send(Method::POST, "/_hub/faults", Some(busy)).await;
+    assert_eq!(
+        hub.send(Method::GET, "/api/ai/models", None).await,
+        (StatusCode::SERVICE_UNAVAILABLE, json!("busy"))
+    );
+    assert_eq!(
+        hub.send(Method::GET, "/api/ai/models", None).await.0,
+        StatusCode::OK
+    );
+    let typo = hub
+        .send(Method::POST, "/_hub/faults", Some(json!({ "modle": "x" })))
+        .await;
+    assert_eq!(typo.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_busy_port_or_a_bad_key_is_said_in_a_line() {
+    let hub = Program::start(&[]).await;
+    let address = hub.url.strip_prefix("http://").unwrap();
+    for (args, words) in [
+        (["--listen", address], "hub: 127.0.0.1:"),
+        (["--key", "nonsense"], "write it as account=key"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_hub"))
+            .args(args)
+            .output()
+            .await
+            .unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(words), "{text}");
+    }
+}
