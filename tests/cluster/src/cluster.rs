@@ -10,6 +10,7 @@ use crate::user::{ADMIN, User};
 use crate::{Error, Result, apiserver, requests};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use rustix::process::Signal;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -71,6 +72,18 @@ impl Cluster {
         self.port = port;
     }
 
+    /// Runs a program of the caller's beside the control plane, in its folder: it ends when it is dropped, and
+    /// however this process ends. `name` is its own among them; its log is `NAME.log`.
+    pub fn run(
+        &self,
+        name: &str,
+        program: &Path,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> Result<Process> {
+        Process::start(&self.folder, name, program, arguments, environment)
+    }
+
     /// Starts the API server where it was stopped: same port, same certificate, same data. Returns when it is
     /// ready, at once if it already runs.
     pub async fn start_apiserver(&self) -> Result<()> {
@@ -88,6 +101,7 @@ impl Cluster {
                 "kube-apiserver",
                 &self.tools.apiserver,
                 &arguments,
+                &[],
             )?;
             *apiserver = Some(process);
         }

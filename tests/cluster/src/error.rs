@@ -35,7 +35,7 @@ pub enum Error {
     #[error("{name} {how}; the end of its log:\n{log}")]
     NotReady {
         /// The program's name.
-        name: &'static str,
+        name: String,
         /// It ended, or it took too long.
         how: String,
         /// The last lines that it wrote.

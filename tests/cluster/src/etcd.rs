@@ -24,5 +24,5 @@ pub(crate) fn start(folder: &Folder, program: &Path) -> Result<Process> {
         "--election-timeout=100",
         "--log-level=warn",
     ];
-    Process::start(folder, "etcd", program, &arguments.map(OsString::from))
+    Process::start(folder, "etcd", program, &arguments.map(OsString::from), &[])
 }

@@ -47,4 +47,6 @@ pub use builder::Builder;
 pub use cluster::Cluster;
 pub use command::Output;
 pub use error::{Error, Result};
+pub use process::Process;
 pub use requests::Request;
+pub use rustix::process::Signal;

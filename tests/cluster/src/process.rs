@@ -16,8 +16,8 @@ const TAIL: usize = 4096;
 
 /// A program that runs in the folder until it is dropped, or until this process is gone, however it ends.
 #[derive(Debug)]
-pub(crate) struct Process {
-    name: &'static str,
+pub struct Process {
+    name: String,
     supervisor: Child,
     pid_file: PathBuf,
     log: PathBuf,
@@ -27,9 +27,10 @@ impl Process {
     /// Starts `program` with the folder as its working directory; what it writes is appended to `NAME.log` there.
     pub(crate) fn start(
         folder: &Folder,
-        name: &'static str,
+        name: &str,
         program: &Path,
         arguments: &[OsString],
+        environment: &[(OsString, OsString)],
     ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let out = File::options()
@@ -47,6 +48,7 @@ impl Process {
             .arg(&pid_file)
             .arg(program)
             .args(arguments)
+            .envs(environment.iter().cloned())
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(out)
@@ -62,7 +64,7 @@ impl Process {
             }
         })?;
         Ok(Self {
-            name,
+            name: name.to_owned(),
             supervisor,
             pid_file,
             log,
@@ -70,12 +72,16 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.supervisor.try_wait().ok().flatten()
     }
 
     /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let sent = match self.pid() {
             Some(pid) => kill_process(pid, signal).map_err(std::io::Error::from),
             None => Err(std::io::ErrorKind::NotFound.into()),
@@ -84,7 +90,7 @@ impl Process {
     }
 
     /// The program's, not the supervisor's.
-    pub(crate) fn pid(&self) -> Option<Pid> {
+    pub fn pid(&self) -> Option<Pid> {
         Pid::from_raw(
             fs::read_to_string(&self.pid_file)
                 .ok()?
@@ -97,7 +103,7 @@ impl Process {
     /// An error about this program, with the end of its log.
     pub(crate) fn not_ready(&self, how: impl Into<String>) -> Error {
         Error::NotReady {
-            name: self.name,
+            name: self.name.clone(),
             how: how.into(),
             log: self.log_tail(),
         }
@@ -105,6 +111,11 @@ impl Process {
 
     pub(crate) fn log_tail(&self) -> String {
         tail(&self.log)
+    }
+
+    /// All that it has written so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 }
 
