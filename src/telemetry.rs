@@ -36,6 +36,9 @@ pub fn init(format: LogFormat) {
             .with_writer(io::stderr);
         registry.with(layer).init();
     } else {
-        registry.with(fmt::layer().with_writer(io::stderr)).init();
+        let layer = fmt::layer()
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr);
+        registry.with(layer).init();
     }
 }

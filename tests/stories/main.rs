@@ -9,4 +9,9 @@
 )]
 
 mod activation;
+mod deletion;
+mod faults;
+mod idempotence;
+mod lifecycle;
+mod restart;
 mod world;

@@ -233,6 +233,15 @@ impl<C: Deref<Target = Cluster>> World<C> {
         .await
     }
 
+    /// Waits for a fault of the hub or the key: the reason of `Synced` while it is False.
+    pub async fn until_fault(&self, name: &str, reason: &str) -> OxenModel {
+        self.until(name, reason, |object| {
+            condition(object, "Synced")
+                .is_some_and(|synced| synced.status == "False" && synced.reason == reason)
+        })
+        .await
+    }
+
     /// Waits until the object is gone.
     pub async fn until_gone(&self, name: &str) {
         let gone = |object: Option<&OxenModel>| object.is_none();
@@ -258,6 +267,13 @@ impl<C: Deref<Target = Cluster>> World<C> {
             .hub
             .wait_for(DEADLINE, |journal| live(journal) >= wanted);
         waited.await.unwrap();
+    }
+
+    /// Every request about a model, in order.
+    pub fn requests(&self, model: &str) -> Vec<hub::Entry> {
+        let mut entries = self.hub.journal().entries;
+        entries.retain(|entry| entry.model.as_deref() == Some(model));
+        entries
     }
 
     /// The calls that went out for a model, in order: `activate`, `deactivate`.
@@ -296,6 +312,19 @@ impl<C: Deref<Target = Cluster>> World<C> {
             .iter()
             .filter_map(|event| event.reason.clone())
             .collect()
+    }
+
+    /// `kubectl apply` of an OxenModel in this namespace, its spec as a person may write it.
+    pub async fn apply(&self, name: &str, spec: Value) -> cluster::Output {
+        let manifest = json!({
+            "apiVersion": "oxen.ai/v1alpha1",
+            "kind": "OxenModel",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": spec,
+        });
+        let arguments = ["apply", "-f", "-"];
+        let applied = self.cluster.kubectl_stdin(&arguments, &manifest.to_string());
+        applied.await.unwrap()
     }
 
     /// kubectl in this namespace.
@@ -354,6 +383,14 @@ impl Operator {
         format!("http://{address}")
     }
 
+    /// A metric's value; 0 while there is none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let answer = reqwest::get(format!("{}/metrics", self.url().await));
+        let text = answer.await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
     pub async fn ready(&self) {
         let url = self.url().await;
         eventually("the operator is ready", || async {
@@ -395,6 +432,16 @@ pub fn condition<'a>(object: &'a OxenModel, type_: &str) -> Option<&'a Condition
 
 pub fn ready(object: &OxenModel) -> Option<&Condition> {
     condition(object, "Ready")
+}
+
+/// `Reconciling` or `Stalled`, whichever is there, with its reason.
+pub fn marker(object: &OxenModel) -> Option<(&str, &str)> {
+    let mut markers = ["Reconciling", "Stalled"]
+        .into_iter()
+        .filter_map(|type_| condition(object, type_));
+    let marker = markers.next();
+    assert_eq!(markers.next(), None, "both markers at once");
+    marker.map(|marker| (marker.type_.as_str(), marker.reason.as_str()))
 }
 
 pub fn message(object: &OxenModel) -> &str {

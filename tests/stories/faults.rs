@@ -1,0 +1,656 @@
+//! The hub's faults: each has its own reason, none leads to a call on a guess, and nothing else suffers.
+
+use std::time::{Duration, SystemTime};
+
+use hub::{Endpoint, Entry, Fault, Hub, Model};
+use serde_json::{Value, json};
+
+use crate::world::{Operator, World, condition, marker, message, ready, status};
+
+/// What a fault makes of `Ready`.
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    /// As it was; unknown where nothing was.
+    Kept,
+    Unknown,
+    Stalled,
+}
+
+/// A fault of a look: its name, its reason, and words that the message holds.
+type Row = (&'static str, Fault, &'static str, Shown, &'static str);
+
+fn rows(hub: &Hub) -> Vec<Row> {
+    use Shown::{Kept, Stalled, Unknown};
+    let (unreachable, odd) = ("HubUnreachable", "UnexpectedResponse");
+    let elsewhere = Fault::redirect(&format!("{}/elsewhere", hub.url()));
+    let envelope = json!({"status": "error", "status_message": "no luck", "deployments": [{"status": "inactive"}]});
+    let busy = Fault::status(503).retry_after(Duration::from_secs(1));
+    vec![
+        (
+            "401",
+            Fault::error(401, "unauthenticated"),
+            "Unauthenticated",
+            Stalled,
+            "Secret",
+        ),
+        (
+            "402",
+            Fault::error(402, "no credits left"),
+            "PaymentRequired",
+            Stalled,
+            "no credits left (402)",
+        ),
+        (
+            "403",
+            Fault::typed_error(403, "denied", "not your model"),
+            "Forbidden",
+            Stalled,
+            "not your model (403)",
+        ),
+        (
+            "404-of-a-proxy",
+            Fault::html(404),
+            unreachable,
+            Kept,
+            "404 Not Found",
+        ),
+        ("302", elsewhere, unreachable, Kept, "302 Found"),
+        (
+            "400",
+            Fault::error(400, "bad luck"),
+            odd,
+            Unknown,
+            "bad luck (400)",
+        ),
+        (
+            "500",
+            Fault::status_message(500, "no luck"),
+            unreachable,
+            Kept,
+            "no luck (500)",
+        ),
+        (
+            "500-with-deployments",
+            Fault::answering(500, envelope),
+            unreachable,
+            Kept,
+            "no luck (500)",
+        ),
+        (
+            "502-of-a-proxy",
+            Fault::html(502),
+            unreachable,
+            Kept,
+            "502 Bad Gateway",
+        ),
+        (
+            "503",
+            Fault::status(503),
+            unreachable,
+            Kept,
+            "Service Unavailable (503)",
+        ),
+        (
+            "503-with-retry-after",
+            busy,
+            "RateLimited",
+            Kept,
+            "left alone",
+        ),
+        ("cut", Fault::cut(), unreachable, Kept, "can't be reached"),
+        (
+            "cut-in-body",
+            Fault::cut_in_body(),
+            unreachable,
+            Kept,
+            "can't be reached",
+        ),
+        (
+            "hang",
+            Fault::hang(),
+            unreachable,
+            Kept,
+            "no answer in time",
+        ),
+        ("truncated", Fault::truncated(), odd, Unknown, "breaks off"),
+        ("not-json", Fault::not_json(), odd, Unknown, "no JSON"),
+        (
+            "wrong-shape",
+            Fault::wrong_shape(),
+            odd,
+            Unknown,
+            "no model object",
+        ),
+        (
+            "empty",
+            Fault::empty(),
+            odd,
+            Unknown,
+            "JSON that breaks off",
+        ),
+        ("huge", Fault::huge(5 << 20), odd, Unknown, "too large"),
+    ]
+}
+
+/// The settled object of a row, and the one that needs a call.
+fn on(row: &Row) -> String {
+    format!("on-{}", row.0)
+}
+
+fn off(row: &Row) -> String {
+    format!("off-{}", row.0)
+}
+
+fn active(model: &str) -> Value {
+    json!({"model": model, "state": "active"})
+}
+
+#[tokio::test]
+async fn each_fault_of_a_look_has_its_reason_and_harms_no_other_object() {
+    let world = World::new(Hub::builder().model(Model::custom("sound"))).await;
+    let rows = rows(&world.hub);
+    for row in &rows {
+        world.hub.add_model(Model::custom(on(row)).status("active"));
+        world
+            .hub
+            .add_model(Model::custom(off(row)).status("inactive"));
+        world.create(&on(row), active(&on(row))).await;
+    }
+    // A settled object looks when it is asked to, and its Ready outlives the faults.
+    let _operator = world.operator_with(&[
+        ("OXEN_SYNC_INTERVAL", "1m"),
+        ("OXEN_STALE_READY", "1m"),
+        ("OXEN_REQUEST_TIMEOUT", "2s"),
+        ("OXEN_CONNECT_TIMEOUT", "2s"),
+    ]);
+    for row in &rows {
+        world.until_reason(&on(row), "Active").await;
+        for model in [on(row), off(row)] {
+            world.hub.inject(row.1.clone().on_model(&model));
+        }
+        world.request(&on(row), "1").await;
+        world.create(&off(row), active(&off(row))).await;
+    }
+
+    for row @ (name, _, reason, shown, words) in &rows {
+        let object = world.until_fault(&on(row), reason).await;
+        let settled = ready(&object).unwrap();
+        let expected = match shown {
+            Shown::Kept => ("True", "Active", None),
+            Shown::Unknown => ("Unknown", *reason, Some(("Reconciling", *reason))),
+            Shown::Stalled => ("False", *reason, Some(("Stalled", *reason))),
+        };
+        let found = (
+            settled.status.as_str(),
+            settled.reason.as_str(),
+            marker(&object),
+        );
+        assert_eq!(found, expected, "{name}");
+        let said = &condition(&object, "Synced").unwrap().message;
+        assert!(said.contains(words), "{name}: {said}");
+        assert_eq!(status(&object).last_handled_reconcile_at, None, "{name}");
+
+        let object = world.until_reason(&off(row), reason).await;
+        let (status, marker_) = match shown {
+            Shown::Kept | Shown::Unknown => ("Unknown", "Reconciling"),
+            Shown::Stalled => ("False", "Stalled"),
+        };
+        assert_eq!(ready(&object).unwrap().status, status, "{name}");
+        assert_eq!(marker(&object), Some((marker_, *reason)), "{name}");
+        assert!(
+            message(&object).contains(words),
+            "{name}: {}",
+            message(&object)
+        );
+    }
+
+    world.create("sound", active("sound")).await;
+    world.until_reason("sound", "Active").await;
+    assert_eq!(world.calls("sound"), ["activate"]);
+
+    // Looking on changes nothing, and no call is made on a guess.
+    let writes = world.writes("status");
+    for row in &rows {
+        world.until_looked(&off(row), 2).await;
+    }
+    assert_eq!(world.writes("status"), writes);
+    assert_eq!(world.hub.journal().posts().len(), 1);
+    assert_eq!(
+        world.hub.journal().count_all(Endpoint::Other),
+        0,
+        "a redirect was followed"
+    );
+
+    world.hub.clear_faults();
+    for row in &rows {
+        world.until_reason(&off(row), "Active").await;
+        assert_eq!(world.calls(&off(row)), ["activate"], "{}", row.0);
+        world
+            .until(&on(row), "in sync", |object| {
+                condition(object, "Synced").unwrap().status == "True"
+                    && ready(object).unwrap().status == "True"
+                    && status(object).last_handled_reconcile_at.as_deref() == Some("1")
+            })
+            .await;
+        assert_eq!(world.calls(&on(row)), [""; 0], "{}", row.0);
+    }
+}
+
+#[tokio::test]
+async fn ready_is_not_kept_for_a_generation_that_no_look_has_judged() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+    let _operator =
+        world.operator_with(&[("OXEN_SYNC_INTERVAL", "1m"), ("OXEN_STALE_READY", "1m")]);
+    world.create("bot", active("bot")).await;
+    world.until_reason("bot", "Active").await;
+
+    world.hub.inject(Fault::status(500));
+    world.edit("bot", json!({"state": "inactive"})).await;
+
+    let object = world.until_reason("bot", "HubUnreachable").await;
+    assert_eq!(ready(&object).unwrap().status, "Unknown");
+    assert_eq!(status(&object).observed_generation, 2);
+}
+
+#[tokio::test]
+async fn a_hub_that_is_down_makes_ready_unknown_after_a_while_and_recovers() {
+    let world = World::new(
+        Hub::builder()
+            .model(Model::custom("on").status("active"))
+            .model(Model::custom("off").status("inactive")),
+    )
+    .await;
+    let _operator = world.operator();
+    world.create("on", active("on")).await;
+    world.until_reason("on", "Active").await;
+
+    world.hub.stop().await.unwrap();
+    world.create("off", active("off")).await;
+    for name in ["on", "off"] {
+        let object = world.until_reason(name, "HubUnreachable").await;
+        assert_eq!(ready(&object).unwrap().status, "Unknown", "{name}");
+        assert_eq!(marker(&object), Some(("Reconciling", "HubUnreachable")));
+    }
+
+    world.hub.restart().await.unwrap();
+    world.until_reason("on", "Active").await;
+    world.until_reason("off", "Active").await;
+    assert_eq!(world.calls("on"), [""; 0]);
+    assert_eq!(world.calls("off"), ["activate"]);
+}
+
+#[tokio::test]
+async fn a_name_that_the_hub_does_not_know_is_told_its_neighbours_from_one_search() {
+    let world = World::new(
+        Hub::builder()
+            .model(Model::custom("support-bot-v2"))
+            .model(Model::custom("support-bot-v1"))
+            .model(Model::custom("other"))
+            .model(Model::custom("gone").status("active")),
+    )
+    .await;
+    let _operator = world.operator();
+    world.create("gone", active("gone")).await;
+    world.until_reason("gone", "Active").await;
+    world.hub.remove_model("gone").unwrap();
+    // Were `not found` read as inactive, this one would be Ready.
+    let typo = json!({"model": "support-bto-v2", "state": "inactive"});
+    world.create("typo", typo).await;
+
+    let object = world.until_reason("typo", "ModelNotFound").await;
+    assert_eq!(ready(&object).unwrap().status, "False");
+    assert_eq!(marker(&object), Some(("Stalled", "ModelNotFound")));
+    let said = message(&object);
+    assert!(
+        said.contains("support-bot-v2") && said.contains("support-bot-v1"),
+        "{said}"
+    );
+    assert!(!said.contains("other"), "{said}");
+    let object = world.until_reason("gone", "ModelNotFound").await;
+    assert_eq!(marker(&object), Some(("Stalled", "ModelNotFound")));
+    assert_eq!(
+        status(&object).model.unwrap().id,
+        "gone",
+        "who it was is not forgotten"
+    );
+
+    for model in ["support-bto-v2", "gone"] {
+        world.until_looked(model, 3).await;
+    }
+    let journal = world.hub.journal();
+    assert_eq!(journal.count_all(Endpoint::Search), 2, "one for each");
+    assert_eq!(journal.posts().len(), 0);
+
+    world.hub.add_model(Model::custom("gone").status("active"));
+    world
+        .hub
+        .add_model(Model::custom("support-bto-v2").status("inactive"));
+    world.until_reason("gone", "Active").await;
+    world.until_reason("typo", "Inactive").await;
+}
+
+/// Two objects of one key, settled, and one of another key.
+async fn two_keys() -> (World, Operator) {
+    let hub = Hub::builder()
+        .key(hub::ACCOUNT, hub::KEY)
+        .key("other", "another-key")
+        .model(Model::custom("one").status("active"))
+        .model(Model::custom("two").status("active"))
+        .model(Model::custom("theirs").owner("other").status("active"));
+    let world = World::new(hub).await;
+    world.secret("other", "api-key", "another-key").await;
+    // Nothing looks by itself.
+    let operator = world.operator_with(&[
+        ("OXEN_SYNC_INTERVAL", "1h"),
+        ("OXEN_SECRET_NAMES", "oxen-api-key,other"),
+    ]);
+    for name in ["one", "two"] {
+        world.create(name, active(name)).await;
+    }
+    let theirs =
+        json!({"model": "theirs", "state": "active", "apiKeySecretRef": {"name": "other"}});
+    world.create("theirs", theirs).await;
+    for name in ["one", "two", "theirs"] {
+        world.until_reason(name, "Active").await;
+    }
+    (world, operator)
+}
+
+fn of_account<'a>(entries: &'a [Entry], account: &str) -> Vec<&'a Entry> {
+    let mine = entries
+        .iter()
+        .filter(|entry| entry.account.as_deref() == Some(account));
+    mine.collect()
+}
+
+async fn a_429_binds_every_object_of_its_key(limit: Fault) {
+    let (world, _operator) = two_keys().await;
+    world.hub.clear_journal();
+    world.hub.inject(limit.on_account(hub::ACCOUNT).times(1));
+    world.request("one", "1").await;
+    let object = world.until_fault("one", "RateLimited").await;
+    assert_eq!(ready(&object).unwrap().status, "True", "Ready is kept");
+
+    // Neither a request nor a new generation hurries it; the other key goes on.
+    world.request("one", "2").await;
+    world.request("two", "2").await;
+    world.until_fault("two", "RateLimited").await;
+    world.edit("two", json!({"progressDeadline": "5m"})).await;
+    world.request("theirs", "2").await;
+    let handled = |object: &oxen_operator::api::OxenModel| {
+        status(object).last_handled_reconcile_at.as_deref() == Some("2")
+    };
+    world.until("theirs", "looked at", handled).await;
+    assert_eq!(
+        of_account(&world.hub.journal().entries, hub::ACCOUNT).len(),
+        1
+    );
+    for name in ["one", "two"] {
+        world.until(name, "looked at", handled).await;
+    }
+
+    let entries = world.hub.journal().entries;
+    let mine = of_account(&entries, hub::ACCOUNT);
+    let rested = mine[1].at - mine[0].at;
+    assert!(
+        rested >= Duration::from_secs(3),
+        "after {rested:?}: {entries:#?}"
+    );
+    assert_eq!(world.hub.journal().posts().len(), 0);
+}
+
+#[tokio::test]
+async fn a_429_with_seconds_binds_every_object_of_its_key() {
+    let limit = Fault::status(429).retry_after(Duration::from_secs(3));
+    a_429_binds_every_object_of_its_key(limit).await;
+}
+
+#[tokio::test]
+async fn a_429_with_a_date_binds_every_object_of_its_key() {
+    // The set-up takes some of that time, and a date has no fractions.
+    let date = SystemTime::now() + Duration::from_secs(3600);
+    let limit = Fault::status(429).retry_after_date(date);
+    let (world, _operator) = two_keys().await;
+    world.hub.inject(limit.times(1));
+    world.request("one", "1").await;
+    world.until_fault("one", "RateLimited").await;
+    // An hour is taken for the most that a rest may be, which is not over within any story.
+    world.hub.clear_journal();
+    world.request("one", "2").await;
+    world.request("two", "2").await;
+    world.until_fault("two", "RateLimited").await;
+    assert_eq!(world.hub.journal().entries.len(), 0);
+}
+
+#[tokio::test]
+async fn a_429_without_a_time_is_left_alone_for_longer_each_time() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+    world.hub.inject(Fault::status(429).times(3));
+    let _operator = world.operator_with(&[
+        ("OXEN_BACKOFF_FIRST", "500ms"),
+        ("OXEN_BACKOFF_LAST", "10s"),
+    ]);
+    world.create("bot", active("bot")).await;
+    world.until_reason("bot", "Active").await;
+
+    let times: Vec<Duration> = world.requests("bot").iter().map(|entry| entry.at).collect();
+    let rests: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (rest, least) in rests.iter().zip([500, 1000, 2000]) {
+        assert!(*rest >= Duration::from_millis(least), "{rests:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_the_hub_has_no_time_for_costs_nothing_and_is_made_later() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
+    let limit = Fault::status(429).retry_after(Duration::from_secs(1));
+    world.hub.inject(limit.on(Endpoint::Activate).times(4));
+    let _operator = world.operator();
+    world.create("bot", active("bot")).await;
+    // More often than a generation may call.
+    world.until_reason("bot", "Active").await;
+    let requests = world.requests("bot");
+    assert_eq!(world.calls("bot"), ["activate"; 5]);
+    for (n, entry) in requests
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.is_post())
+        .take(4)
+    {
+        let rested = requests[n + 1].at - entry.at;
+        assert!(rested >= Duration::from_secs(1), "{rested:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_call_is_tried_three_times_and_then_needs_a_person() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
+    world
+        .hub
+        .inject(Fault::error(422, "no GPU is left").on(Endpoint::Activate));
+    let _operator = world.operator();
+    world.create("bot", active("bot")).await;
+
+    let stalled =
+        |object: &oxen_operator::api::OxenModel| marker(object) == Some(("Stalled", "Rejected"));
+    let object = world.until("bot", "Stalled", stalled).await;
+    let said = message(&object);
+    assert!(said.contains("no GPU is left (422)"), "{said}");
+    assert!(said.contains("oxen.ai/reconcile-requested-at"), "{said}");
+    world.until_looked("bot", 3).await;
+    let object = world.get("bot").await;
+    assert!(
+        message(&object).contains("no GPU is left (422)"),
+        "{}",
+        message(&object)
+    );
+    assert_eq!(world.calls("bot"), ["activate"; 3]);
+    assert_eq!(status(&object).operation, None);
+    let posts: Vec<Duration> = world
+        .hub
+        .journal()
+        .posts()
+        .iter()
+        .map(|post| post.at)
+        .collect();
+    assert!(
+        posts[2] - posts[0] >= Duration::from_millis(250),
+        "a tight loop: {posts:?}"
+    );
+
+    // A person asks for more.
+    world.hub.clear_faults();
+    world.request("bot", "1").await;
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot").len(), 4);
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_for_a_known_cause_says_that_cause() {
+    let rows = [
+        ("unauthenticated", 401, "Unauthenticated"),
+        ("no credits left", 402, "PaymentRequired"),
+        ("not your model", 403, "Forbidden"),
+        ("Model not found: bot", 404, "ModelNotFound"),
+    ];
+    let world = World::new(Hub::builder()).await;
+    let _operator = world.operator();
+    for (words, code, reason) in rows {
+        let name = format!("bot-{code}");
+        world.hub.add_model(Model::custom(&name));
+        let fault = Fault::error(code, words)
+            .on(Endpoint::Activate)
+            .on_model(&name);
+        let fault = world.hub.inject(fault);
+        world.create(&name, active(&name)).await;
+        world
+            .until(&name, "Stalled after all its calls", |object| {
+                marker(object) == Some(("Stalled", reason))
+                    && status(object).attempts.unwrap().sends == Some(3)
+            })
+            .await;
+        world.until_looked(&name, 3).await;
+        assert_eq!(world.calls(&name), ["activate"; 3], "{code}");
+        let object = world.get(&name).await;
+        assert_eq!(
+            marker(&object),
+            Some(("Stalled", reason)),
+            "{}",
+            message(&object)
+        );
+
+        world.hub.clear_fault(fault);
+        world.request(&name, "1").await;
+        world.until_reason(&name, "Active").await;
+    }
+}
+
+/// Answers of the hub to a call after which nobody knows what became of it.
+fn unknown_outcomes() -> Vec<(&'static str, Fault)> {
+    vec![
+        ("cut", Fault::cut()),
+        ("cut-in-body", Fault::cut_in_body()),
+        ("500", Fault::status(500)),
+        ("502", Fault::html(502)),
+        (
+            "503",
+            Fault::status(503).retry_after(Duration::from_secs(1)),
+        ),
+        ("404-of-a-proxy", Fault::html(404)),
+        ("302", Fault::redirect("http://127.0.0.1:9/")),
+        ("not-json", Fault::not_json()),
+        ("empty", Fault::empty()),
+        ("huge", Fault::huge(5 << 20)),
+        ("hang", Fault::hang()),
+    ]
+}
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A world with one model for each outcome, each faulty call but the first one sound.
+async fn with_unknown_outcomes(change: impl Fn(Fault) -> Fault) -> (World, Operator) {
+    let world = World::new(Hub::builder().model(Model::custom("sound"))).await;
+    for (name, fault) in unknown_outcomes() {
+        let delay = Duration::from_millis(300);
+        world
+            .hub
+            .add_model(Model::custom(name).activate_delay(delay));
+        let fault = fault.on(Endpoint::Activate).on_model(name).times(1);
+        world.hub.inject(change(fault));
+        world.create(name, active(name)).await;
+    }
+    let patience = format!("{}s", PATIENCE.as_secs());
+    let operator = world.operator_with(&[("OXEN_OPERATION_PATIENCE", &patience)]);
+    world.create("sound", active("sound")).await;
+    world.until_reason("sound", "Active").await;
+    assert_eq!(world.calls("sound"), ["activate"]);
+    (world, operator)
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_is_lost_after_its_effect_is_never_repeated() {
+    let (world, _operator) = with_unknown_outcomes(Fault::after_effect).await;
+    for (name, _) in unknown_outcomes() {
+        world.until_reason(name, "Active").await;
+        world.until_looked(name, 3).await;
+        assert_eq!(world.calls(name), ["activate"], "{name}");
+        let events = world.events(name).await;
+        assert!(
+            events.contains(&"OutcomeUnknown".to_owned()),
+            "{name}: {events:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_had_no_effect_is_repeated_only_after_the_patience_and_two_late_looks() {
+    let (world, _operator) = with_unknown_outcomes(|fault| fault).await;
+    for (name, _) in unknown_outcomes() {
+        let object = world
+            .until(name, "open", |object| {
+                ready(object).is_some_and(|ready| ready.reason == "OutcomeUnknown")
+            })
+            .await;
+        assert_eq!(ready(&object).unwrap().status, "Unknown", "{name}");
+        assert_eq!(status(&object).operation.unwrap().accepted, None, "{name}");
+    }
+    for (name, _) in unknown_outcomes() {
+        world.until_reason(name, "Active").await;
+        assert_eq!(world.calls(name), ["activate"; 2], "{name}");
+        let requests = world.requests(name);
+        let posts: Vec<usize> = (0..requests.len())
+            .filter(|n| requests[*n].is_post())
+            .collect();
+        let between = &requests[posts[0] + 1..posts[1]];
+        let old = requests[posts[0]].at + PATIENCE;
+        let late = between
+            .iter()
+            .filter(|look| look.is_live() && look.at >= old)
+            .count();
+        assert!(late >= 2, "{name}: {between:#?}");
+        assert_eq!(status(&world.get(name).await).operation, None);
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_effect_shows_late_is_made_once() {
+    let late = Model::custom("bot").late_effect(Duration::from_secs(2));
+    let world = World::new(Hub::builder().model(late)).await;
+    let _operator = world.operator_with(&[("OXEN_OPERATION_PATIENCE", "1m")]);
+    world.create("bot", active("bot")).await;
+    let object = world
+        .until("bot", "taken", |object| {
+            status(object)
+                .operation
+                .is_some_and(|open| open.accepted == Some(true))
+        })
+        .await;
+    assert_eq!(marker(&object), Some(("Reconciling", "Activating")));
+    // Not even a changed mind gets a second call out before the first one shows.
+    world.edit("bot", json!({"state": "inactive"})).await;
+    world.until_looked("bot", 2).await;
+    world.edit("bot", json!({"state": "active"})).await;
+    world.request("bot", "1").await;
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}

@@ -1,0 +1,87 @@
+//! The operator is killed in the middle of things, and its next self makes no second call.
+
+use std::time::Duration;
+
+use hub::{Endpoint, Fault, Hub, Model};
+use serde_json::json;
+
+use crate::world::{DEADLINE, World, status};
+
+fn slow_bot() -> Model {
+    Model::custom("bot")
+        .status("inactive")
+        .activate_delay(Duration::from_secs(3))
+}
+
+#[tokio::test]
+async fn a_restart_in_mid_transition_makes_no_second_call() {
+    let world = World::new(Hub::builder().model(slow_bot())).await;
+    let operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    world
+        .until("bot", "deploying", |object| {
+            status(object)
+                .deployment
+                .is_some_and(|now| now.to_string() == "deploying")
+        })
+        .await;
+    operator.kill();
+    let _operator = world.operator();
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+#[tokio::test]
+async fn a_restart_between_record_and_answer_does_not_repeat_the_call() {
+    let model = Model::custom("bot")
+        .status("inactive")
+        .late_effect(Duration::from_millis(500));
+    let world = World::new(Hub::builder().model(model)).await;
+    // The call takes effect, and its answer never comes.
+    world
+        .hub
+        .inject(Fault::hang().on(Endpoint::Activate).after_effect());
+    let operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    let called = world.hub.wait_for(DEADLINE, |journal| {
+        journal.posts_for("bot").iter().any(|entry| entry.effect)
+    });
+    called.await.unwrap();
+    operator.kill();
+    let recorded = status(&world.get("bot").await).operation.unwrap();
+    assert_eq!(recorded.accepted, None);
+
+    let _operator = world.operator();
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+#[tokio::test]
+async fn a_restart_refills_no_budget() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
+    world
+        .hub
+        .inject(Fault::error(422, "not today").on(Endpoint::Activate));
+    let operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    world
+        .until("bot", "refused for good", |object| {
+            crate::world::condition(object, "Stalled").is_some_and(|it| it.reason == "Rejected")
+        })
+        .await;
+    operator.kill();
+    let _operator = world.operator();
+    world.until_looked("bot", 4).await;
+    assert_eq!(world.calls("bot").len(), 3);
+
+    // A person's request does.
+    world.hub.clear_faults();
+    world.request("bot", "now").await;
+    world.until_reason("bot", "Active").await;
+}
