@@ -1,13 +1,17 @@
 //! Flags and environment, made usable once: [`Args`] is what a person wrote, [`Config`] is what
 //! the rest of the program can rely on.
 
+mod timing;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+use timing::Timing;
+
 use crate::{
-    api::{DEFAULT_SECRET, DeletionPolicy, Span},
+    api::{DEFAULT_SECRET, DeletionPolicy},
     decide::Rules,
     oxen::{ApiKey, Limits},
 };
@@ -89,78 +93,6 @@ pub struct Args {
 
     #[command(flatten)]
     timing: Timing,
-}
-
-/// Every duration that the controller knows.
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Timing")]
-struct Timing {
-    /// How often a settled model is looked at where its spec says nothing.
-    #[arg(long, env = "OXEN_SYNC_INTERVAL", default_value = "5m")]
-    sync_interval: Span,
-    /// How long a transition may take where the spec says nothing.
-    #[arg(long, env = "OXEN_PROGRESS_DEADLINE", default_value = "30m")]
-    progress_deadline: Span,
-    /// The first look in a transition comes after this.
-    #[arg(long, env = "OXEN_TRANSITION_FIRST", default_value = "5s")]
-    transition_first: Span,
-    /// Later looks in a transition come further apart, up to this.
-    #[arg(long, env = "OXEN_TRANSITION_LAST", default_value = "30s")]
-    transition_last: Span,
-    /// How long a call that shows no effect is left alone before it may be repeated.
-    #[arg(long, env = "OXEN_OPERATION_PATIENCE", default_value = "2m")]
-    operation_patience: Span,
-    /// How long a failed deployment is left alone before the first, second and third try.
-    #[arg(
-        long,
-        env = "OXEN_FAILURE_DELAYS",
-        value_delimiter = ',',
-        default_value = "1m,5m,15m",
-        num_args = 3
-    )]
-    failure_delays: Vec<Span>,
-    /// The window in which at most three corrections of drift are made.
-    #[arg(long, env = "OXEN_CORRECTION_WINDOW", default_value = "1h")]
-    correction_window: Span,
-    /// The first retry after an unanswered request; it doubles with each.
-    #[arg(long, env = "OXEN_BACKOFF_FIRST", default_value = "1s")]
-    backoff_first: Span,
-    /// The longest such retry.
-    #[arg(long, env = "OXEN_BACKOFF_LAST", default_value = "5m")]
-    backoff_last: Span,
-    /// Between probes with a key that the hub refused, and looks after an answer that can't be read.
-    #[arg(long, env = "OXEN_REFUSED_PROBE", default_value = "5m")]
-    refused_probe: Span,
-    /// Between looks while the account can't pay.
-    #[arg(long, env = "OXEN_PAYMENT_PROBE", default_value = "15m")]
-    payment_probe: Span,
-    /// Between looks past the progress deadline.
-    #[arg(long, env = "OXEN_OVERDUE_PROBE", default_value = "1m")]
-    overdue_probe: Span,
-    /// The longest that Ready outlives the hub's last answer.
-    #[arg(long, env = "OXEN_STALE_READY", default_value = "15m")]
-    stale_ready: Span,
-    /// The least that a Retry-After is taken for.
-    #[arg(long, env = "OXEN_SHORTEST_REST", default_value = "1s")]
-    shortest_rest: Span,
-    /// The most that a Retry-After is taken for.
-    #[arg(long, env = "OXEN_LONGEST_REST", default_value = "15m")]
-    longest_rest: Span,
-    /// For a connection to the hub.
-    #[arg(long, env = "OXEN_CONNECT_TIMEOUT", default_value = "3s")]
-    connect_timeout: Span,
-    /// For a whole request to the hub.
-    #[arg(long, env = "OXEN_REQUEST_TIMEOUT", default_value = "10s")]
-    request_timeout: Span,
-    /// A look older than this is not acted upon.
-    #[arg(long, env = "OXEN_FRESHNESS", default_value = "10s")]
-    freshness: Span,
-    /// For a request to the Kubernetes API.
-    #[arg(long, env = "OXEN_KUBE_TIMEOUT", default_value = "10s")]
-    kube_timeout: Span,
-    /// How long what is in flight has to end after a SIGTERM.
-    #[arg(long, env = "OXEN_DRAIN", default_value = "15s")]
-    drain: Span,
 }
 
 /// How logs are written.
@@ -260,7 +192,7 @@ impl Args {
     /// # Errors
     ///
     /// The first setting that can't be used, and why.
-    pub fn check(self, api_key: Option<&str>) -> Result<Config, Invalid> {
+    pub fn check(self, api_key: Option<&[u8]>) -> Result<Config, Invalid> {
         let timing = &self.timing;
         let rules = timing.rules(self.observe_only, self.deletion_policy)?;
         let limits = Limits {
@@ -293,77 +225,6 @@ impl Args {
     }
 }
 
-impl Timing {
-    fn rules(&self, observe_only: bool, policy: DeletionPolicy) -> Result<Rules, Invalid> {
-        self.check()?;
-        let delays: Vec<Duration> = self.failure_delays.iter().map(|span| span.0).collect();
-        let failure_delays = delays
-            .try_into()
-            .map_err(|_| invalid("--failure-delays", "takes three durations"))?;
-        Ok(Rules {
-            observe_only,
-            deletion_policy: policy,
-            sync_interval: self.sync_interval.0,
-            progress_deadline: self.progress_deadline.0,
-            transition_first: self.transition_first.0,
-            transition_last: self.transition_last.0,
-            operation_patience: self.operation_patience.0,
-            failure_delays,
-            correction_window: self.correction_window.0,
-            backoff_first: self.backoff_first.0,
-            backoff_last: self.backoff_last.0,
-            refused_probe: self.refused_probe.0,
-            payment_probe: self.payment_probe.0,
-            overdue_probe: self.overdue_probe.0,
-            stale_ready: self.stale_ready.0,
-        })
-    }
-
-    fn check(&self) -> Result<(), Invalid> {
-        for (setting, span) in [
-            ("--sync-interval", self.sync_interval),
-            ("--progress-deadline", self.progress_deadline),
-            ("--transition-first", self.transition_first),
-            ("--operation-patience", self.operation_patience),
-            ("--correction-window", self.correction_window),
-            ("--backoff-first", self.backoff_first),
-            ("--refused-probe", self.refused_probe),
-            ("--payment-probe", self.payment_probe),
-            ("--overdue-probe", self.overdue_probe),
-            ("--stale-ready", self.stale_ready),
-            ("--shortest-rest", self.shortest_rest),
-            ("--connect-timeout", self.connect_timeout),
-            ("--request-timeout", self.request_timeout),
-            ("--freshness", self.freshness),
-            ("--kube-timeout", self.kube_timeout),
-            ("--drain", self.drain),
-        ] {
-            if span.0.is_zero() {
-                return Err(invalid(setting, "must be more than 0s"));
-            }
-        }
-        for (setting, less, more) in [
-            (
-                "--transition-last",
-                self.transition_first,
-                self.transition_last,
-            ),
-            ("--backoff-last", self.backoff_first, self.backoff_last),
-            ("--longest-rest", self.shortest_rest, self.longest_rest),
-            (
-                "--request-timeout",
-                self.connect_timeout,
-                self.request_timeout,
-            ),
-        ] {
-            if less > more {
-                return Err(invalid(setting, format!("must be at least {less}")));
-            }
-        }
-        Ok(())
-    }
-}
-
 fn http_url(setting: &'static str, text: &str) -> Result<Url, Invalid> {
     let example = "write one such as https://hub.oxen.ai";
     let url = Url::parse(text)
@@ -379,7 +240,7 @@ fn http_url(setting: &'static str, text: &str) -> Result<Url, Invalid> {
 }
 
 fn operator_key(
-    environment: Option<&str>,
+    environment: Option<&[u8]>,
     file: Option<PathBuf>,
     namespaces: Vec<String>,
 ) -> Result<Option<OperatorKey>, Invalid> {
@@ -392,8 +253,7 @@ fn operator_key(
             ));
         }
         (Some(key), None) => KeySource::Environment(
-            ApiKey::new(key.as_bytes())
-                .map_err(|error| invalid("OXEN_API_KEY", error.to_string()))?,
+            ApiKey::new(key).map_err(|error| invalid("OXEN_API_KEY", error.to_string()))?,
         ),
         (None, Some(file)) => KeySource::File(file),
         (None, None) if namespaces.is_empty() => return Ok(None),
@@ -426,7 +286,8 @@ mod tests {
         let Command::Run(args) = cli.command else {
             panic!("run was asked for")
         };
-        args.check(key).map_err(|error| error.to_string())
+        args.check(key.map(str::as_bytes))
+            .map_err(|error| error.to_string())
     }
 
     #[test]

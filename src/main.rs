@@ -1,7 +1,9 @@
 //! `oxen-operator run` and `oxen-operator crd`: parses, builds the clients, runs. The only place
 //! that exits.
 
-use std::{error::Error, io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    error::Error, io::Write, os::unix::ffi::OsStrExt, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use clap::Parser;
 use oxen_operator::{
@@ -26,8 +28,8 @@ async fn main() -> ExitCode {
         Command::Run(args) => {
             telemetry::init(args.log_format());
             // Taken from the environment and not a flag: a process's arguments are for all to see.
-            let api_key = std::env::var("OXEN_API_KEY").ok();
-            match args.check(api_key.as_deref()) {
+            let api_key = std::env::var_os("OXEN_API_KEY");
+            match args.check(api_key.as_ref().map(|key| key.as_bytes())) {
                 Ok(config) => run(config).await,
                 Err(invalid) => Err(invalid.into()),
             }

@@ -11,6 +11,7 @@ use kube::{
     core::error_boundary::InvalidObject,
     runtime::controller::Action as Next,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -19,7 +20,7 @@ use super::{
     reconcile,
 };
 use crate::{
-    api::{DeletionPolicy, OxenModel, OxenModelSpec, State},
+    api::{DeletionPolicy, OxenModel, OxenModelSpec, OxenModelStatus, State},
     decide::{HOW_TO_LET_GO, undecodable},
 };
 
@@ -39,7 +40,7 @@ pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next,
     }
     let mut problem = format!(
         "This version of the operator can't read the object: {}. Correct that field, or delete the object.",
-        invalid.error
+        unreadable(&raw).unwrap_or_else(|| invalid.error.clone())
     );
     if deleting {
         problem = format!("{problem} {HOW_TO_LET_GO}");
@@ -67,6 +68,32 @@ pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next,
         context.metrics.status_written();
     }
     Ok(Next::requeue(context.config.rules.sync_interval))
+}
+
+/// The field that can't be read, and why.
+fn unreadable(raw: &DynamicObject) -> Option<String> {
+    for (part, error) in [
+        ("spec", decoded::<OxenModelSpec>(raw, "spec").err()),
+        ("status", decoded::<OxenModelStatus>(raw, "status").err()),
+    ] {
+        if let Some(error) = error {
+            return Some(match error.path().to_string().as_str() {
+                "." => format!("{part}: {}", error.inner()),
+                path => format!("{part}.{path}: {}", error.inner()),
+            });
+        }
+    }
+    None
+}
+
+fn decoded<T: DeserializeOwned>(
+    raw: &DynamicObject,
+    part: &str,
+) -> Result<(), serde_path_to_error::Error<serde_json::Error>> {
+    match raw.data.get(part) {
+        Some(value) => serde_path_to_error::deserialize::<_, T>(value).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// As much of the object as its deletion needs. Nothing where the policy is a word that this

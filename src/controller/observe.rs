@@ -1,7 +1,7 @@
 //! Gathers what a decision needs: the object, its credentials, the live look, and what the
 //! process remembers.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -29,7 +29,7 @@ const NEAR_NAMES: usize = 5;
 /// What was gathered for one decision.
 pub(super) struct Observed {
     pub(super) object: Arc<OxenModel>,
-    /// The key that the look was made with, for the call.
+    /// The key that the look was made with, for the call; none where the hub wasn't asked.
     pub(super) key: Option<ApiKey>,
     /// When the look was sent: how old what it showed may be.
     pub(super) looked: Instant,
@@ -80,10 +80,13 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
     }
     match key(scope, &observed.object).await? {
         Err(fault) => observed.look = Look::Failed(fault),
-        Ok(key) => {
-            observed.look = look(scope, &observed.object, &key).await;
-            observed.key = Some(key);
-        }
+        Ok(key) => match resting(scope, &observed.object, &key) {
+            Some(fault) => observed.look = Look::Failed(fault),
+            None => {
+                observed.look = look(scope, &observed.object, &key).await;
+                observed.key = Some(key);
+            }
+        },
     }
     remember(scope, &mut observed);
     Ok(observed)
@@ -140,12 +143,6 @@ async fn key(scope: &Scope, object: &OxenModel) -> Result<Result<ApiKey, Fault>,
 }
 
 async fn look(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Look {
-    if let Some(wait) = resting(scope, object, key) {
-        return Look::Failed(Fault::RateLimited {
-            wait: Some(wait),
-            whole_key: false,
-        });
-    }
     match retrieve(scope, object, key).await {
         Ok(remote) => Look::Seen(Box::new(remote)),
         Err(Fault::ModelNotFound(_)) => {
@@ -161,12 +158,18 @@ async fn retrieve(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Result<Rem
     fold(asked, &model, &hub.api_base())
 }
 
-fn resting(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Option<Duration> {
+/// The hub asked to be left alone, and that time isn't over, whatever woke the pass.
+fn resting(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Option<Fault> {
     let object_rests = scope.context.memories.with(object, |memory| memory.rest);
     let object_rests = object_rests
         .map(|until| until.duration_since(Instant::now()))
         .filter(|left| !left.is_zero());
-    object_rests.max(scope.context.holds.resting(key))
+    let key_rests = scope.context.holds.resting(key);
+    let wait = object_rests.max(key_rests)?;
+    Some(Fault::RateLimited {
+        wait: Some(wait),
+        whole_key: key_rests == Some(wait),
+    })
 }
 
 /// Heeds the hub's wish to be left alone, with a time of the operator's own where it names none.
@@ -238,6 +241,7 @@ fn past(memory: &mut Memory, look: &Look, key: Option<&ApiKey>) -> Past {
         Look::Failed(Fault::ModelNotFound(_)) if key.is_some() && key == memory.key.as_ref() => {
             memory.gone += 1;
         }
+        Look::Failed(_) if key.is_none() => {}
         Look::Failed(_) => {
             memory.failures = memory.failures.saturating_add(1);
             memory.gone = 0;

@@ -139,11 +139,15 @@ fn retry(
 ) -> Finding {
     let spent = attempts(status);
     let tries = spent.failures.unwrap_or_default();
-    let Some(delay) = seen.rules.failure_delays.get(tries as usize) else {
+    if spent_on_refusals(&spent).is_some() {
+        return call(seen, status, remote, direction);
+    }
+    let delay = seen.rules.failure_delays.get(tries as usize);
+    let Some(delay) = delay.filter(|_| sends(status) < CALLS) else {
         return Finding::new(
             Verdict::DeploymentFailed,
             format!(
-                "The hub's deployment of the model failed, and as many times again after {direction}. See what the hub says of it; then {}.",
+                "The hub's deployment of the model failed, and again after each {direction} that one generation may send. See what the hub says of it; then {}.",
                 how_to_retry()
             ),
         );
@@ -276,7 +280,7 @@ fn exhausted(
 }
 
 /// The refusal that ends a generation's calls.
-fn spent_on_refusals(spent: &Attempts) -> Option<Verdict> {
+pub(super) fn spent_on_refusals(spent: &Attempts) -> Option<Verdict> {
     if spent.rejections.unwrap_or_default() >= CALLS {
         return Some(Verdict::RejectedForGood);
     }
@@ -321,7 +325,7 @@ pub(super) fn attempts(status: &OxenModelStatus) -> Attempts {
     status.attempts.clone().unwrap_or_default()
 }
 
-fn how_to_retry() -> String {
+pub(super) fn how_to_retry() -> String {
     format!(
         "change the spec or set the annotation {} to a new value",
         crate::api::RECONCILE_ANNOTATION

@@ -43,11 +43,13 @@ pub(super) fn judge(seen: &Observation<'_>, fault: &Fault) -> Finding {
             format!("The hub asks for payment: {words}. See to the account's billing."),
         ),
         Fault::ModelNotFound(near) => Finding::new(Verdict::ModelNotFound, not_found(seen, near)),
-        Fault::RateLimited { wait, .. } => Finding::new(
-            Verdict::RateLimited,
-            "The hub asks to be called less often; it is left alone for as long as it says.",
-        )
-        .wait(wait.unwrap_or(seen.rules.backoff_first)),
+        Fault::RateLimited { wait, .. } => Finding {
+            wait: *wait,
+            ..Finding::new(
+                Verdict::RateLimited,
+                "The hub asks to be called less often; it is left alone for as long as it says.",
+            )
+        },
         Fault::Unreachable(words) => unreachable(seen, words),
         Fault::Unexpected(words) => Finding::new(
             Verdict::UnexpectedResponse,
@@ -62,13 +64,16 @@ pub(super) fn judge(seen: &Observation<'_>, fault: &Fault) -> Finding {
         ),
         Fault::Rejected(words) => Finding::new(
             Verdict::Rejected,
-            format!("The hub refused the call: {words}. It is tried again a few times."),
+            format!("The hub refused the call: {words}."),
         ),
     }
 }
 
 fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
-    let grace = (seen.sync_interval() * 3).min(seen.rules.stale_ready);
+    let grace = seen
+        .sync_interval()
+        .saturating_mul(3)
+        .min(seen.rules.stale_ready);
     let verdict = if seen.past.silence < grace {
         Verdict::HubFailing
     } else {

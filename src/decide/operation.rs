@@ -130,13 +130,20 @@ fn refused(
     let rejections = matches!(refusal, Fault::Rejected(_))
         .then(|| spent.rejections.unwrap_or_default() + 1)
         .or(spent.rejections);
-    if rejections.unwrap_or_default() >= calls::CALLS {
-        finding.verdict = Verdict::RejectedForGood;
-    }
-    status.attempts = Some(Attempts {
+    let spent = Attempts {
         rejections,
         refusal: Some(finding.verdict.row().reason.into()),
         ..spent
-    });
+    };
+    // These words stay while the matter does, so they say how to go on.
+    if let Some(verdict) = calls::spent_on_refusals(&spent) {
+        finding.verdict = verdict;
+        finding.message = format!(
+            "{} No call is made any more; mend the cause, then {}.",
+            finding.message,
+            calls::how_to_retry()
+        );
+    }
+    status.attempts = Some(spent);
     finding
 }

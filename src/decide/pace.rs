@@ -57,7 +57,7 @@ pub(super) fn requeue(
             (rules.transition_first + in_transition(seen, status)).min(rules.transition_last),
         ),
         Pace::Outcome => {
-            exactly((rules.transition_first + seen.watched.elapsed).min(rules.overdue_probe))
+            exactly((rules.transition_first + watched(seen, status)).min(rules.overdue_probe))
         }
         Pace::Refusal => exactly(doubled(
             rules.transition_first,
@@ -82,12 +82,24 @@ pub(crate) fn doubled(first: Duration, times: u32, last: Duration) -> Duration {
 
 fn in_transition(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
     if status.operation.is_some() {
-        return seen.watched.elapsed;
+        return watched(seen, status);
     }
     status
         .since
         .as_ref()
         .map_or(Duration::ZERO, |then| seen.since(then.0))
+}
+
+/// How long the open operation has been watched; not at all yet if this very pass recorded it.
+fn watched(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
+    let before = seen.object.status.as_ref();
+    let before = before.and_then(|status| status.operation.as_ref());
+    let same = before.map(|one| &one.id) == status.operation.as_ref().map(|one| &one.id);
+    if same {
+        seen.watched.elapsed
+    } else {
+        Duration::ZERO
+    }
 }
 
 fn calls_refused(status: &OxenModelStatus) -> u32 {

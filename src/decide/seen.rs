@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{
-    DeletionPolicy, Deployment, ModelStatus, OxenModel, OxenModelStatus, Pricing, Span, State,
+    DeletionPolicy, Deployment, ModelStatus, OxenModel, OxenModelStatus, Pricing,
+    SHORTEST_SYNC_INTERVAL, State,
 };
 
 /// Everything that [`decide`](super::decide) is allowed to know.
@@ -230,15 +231,21 @@ impl Observation<'_> {
         self.rules.observe_only || self.object.spec.suspend == Some(true)
     }
 
+    /// An own one that is shorter than the schema takes would be no pace.
     pub(super) fn sync_interval(&self) -> Duration {
-        span_or(self.object.spec.sync_interval, self.rules.sync_interval)
+        self.object
+            .spec
+            .sync_interval
+            .map_or(self.rules.sync_interval, |own| {
+                own.0.max(SHORTEST_SYNC_INTERVAL)
+            })
     }
 
     pub(super) fn progress_deadline(&self) -> Duration {
-        span_or(
-            self.object.spec.progress_deadline,
-            self.rules.progress_deadline,
-        )
+        self.object
+            .spec
+            .progress_deadline
+            .map_or(self.rules.progress_deadline, |own| own.0)
     }
 
     /// The requested reconcile that no pass has answered yet.
@@ -277,8 +284,4 @@ pub fn has_finalizer(object: &OxenModel) -> bool {
         .finalizers
         .as_ref()
         .is_some_and(|all| all.iter().any(|one| one == crate::api::FINALIZER))
-}
-
-fn span_or(span: Option<Span>, default: Duration) -> Duration {
-    span.map_or(default, |span| span.0)
 }
