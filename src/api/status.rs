@@ -123,6 +123,18 @@ pub struct ModelStatus {
     pub url: Option<String>,
 }
 
+impl ModelStatus {
+    /// A base model is always active and takes no calls. Where the hub doesn't say what kind it
+    /// is, a model of its own is one.
+    #[must_use]
+    pub fn is_base(&self) -> bool {
+        match self.type_.as_deref() {
+            Some(type_) => type_ == "base",
+            None => self.owner == "oxen",
+        }
+    }
+}
+
 /// The hub's pricing, amounts as decimal strings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     context::{Error, Scope},
-    observe::{Observed, rest},
+    observe::{Observed, rest, resting},
 };
 use crate::{
     api::{Direction, FINALIZER, OxenModel},
@@ -55,6 +55,10 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, direction: Direction) -
     let Some(key) = &seen.key else {
         return Answer::NotSent("there is no API key");
     };
+    // Another object of the key may have been told so since the look.
+    if resting(scope, &seen.object, key).is_some() {
+        return Answer::NotSent("the hub asks to be called less often");
+    }
     let answer = context
         .hub
         .call(key, &seen.object.spec.model, direction)

@@ -13,7 +13,7 @@ use kube::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{memory::Memories, secrets::Secrets};
+use super::{claims::Claims, memory::Memories, secrets::Secrets};
 use crate::{
     api::OxenModel,
     config::Config,
@@ -41,6 +41,7 @@ pub struct Context {
     pub stop: Stop,
     pub(super) holds: Holds,
     pub(super) memories: Memories,
+    pub(super) claims: Claims,
     pub(super) recorder: Recorder,
 }
 
@@ -133,6 +134,7 @@ impl Context {
             stop,
             holds: Holds::default(),
             memories: Memories::default(),
+            claims: Claims::default(),
         }
     }
 

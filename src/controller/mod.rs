@@ -8,6 +8,7 @@
 //! | what a decision needs, gathered | `observe.rs` |
 //! | which API key is an object's | `credentials.rs` |
 //! | the Secrets that are watched | `secrets.rs` |
+//! | whose a remote model is | `claims.rs` |
 //! | the finalizer, and the call to the hub | `act.rs` |
 //! | the status and the event | `record.rs` |
 //! | what a process remembers of an object | `memory.rs` |
@@ -16,6 +17,7 @@
 //! | what all passes share | `context.rs` |
 
 mod act;
+mod claims;
 mod context;
 mod credentials;
 mod invalid;

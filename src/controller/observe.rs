@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt, ResourceExt};
-use tokio::time::Instant;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 use uuid::Uuid;
 
 use super::{
@@ -17,8 +17,8 @@ use super::{
 use crate::{
     api::OxenModel,
     decide::{
-        Fault, Look, Observation, Past, Remote, Rules, Verdict, Watched, doubled, has_finalizer,
-        needs_look, still_old,
+        Claim, Fault, Look, Observation, Past, Remote, Rules, Verdict, Watched, doubled,
+        has_finalizer, needs_look, still_old,
     },
     oxen::{ApiKey, fold},
 };
@@ -36,10 +36,13 @@ pub(super) struct Observed {
     look: Look,
     watched: Watched,
     past: Past,
+    claim: Claim,
     crd_going: bool,
     epoch: i64,
     operation_id: String,
     now: Timestamp,
+    /// Held until the end of the pass: no other one decides upon the same remote model meanwhile.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Observed {
@@ -53,6 +56,7 @@ impl Observed {
             look: self.look.clone(),
             watched: self.watched,
             past: self.past,
+            claim: self.claim.clone(),
             crd_going: self.crd_going,
         }
     }
@@ -62,20 +66,26 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
     let object = newest(scope, watched).await?;
     let crd_going = crd_going(scope, &object).await?;
     let rules = &scope.context.config.rules;
+    let claim = scope
+        .context
+        .claims
+        .of(&scope.context.memories, &object, None);
     let mut observed = Observed {
         key: None,
         looked: Instant::now(),
         look: Look::Unneeded,
         watched: Watched::default(),
         past: Past::default(),
+        claim,
         crd_going,
+        _turn: None,
         epoch: scope.epoch(),
         operation_id: Uuid::new_v4().to_string(),
         // The API server keeps whole seconds.
         now: Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default(),
         object,
     };
-    if !needs_look(&observed.object, rules, crd_going) {
+    if !needs_look(&observed.object, rules, &observed.claim, crd_going) {
         return Ok(observed);
     }
     match key(scope, &observed.object).await? {
@@ -88,8 +98,21 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
             }
         },
     }
+    claim_seen(scope, &mut observed).await;
     remember(scope, &mut observed);
     Ok(observed)
+}
+
+/// Judges the claim by the identity that the look showed, once it is this pass's turn.
+async fn claim_seen(scope: &Scope, observed: &mut Observed) {
+    let Look::Seen(remote) = &observed.look else {
+        return;
+    };
+    let (claims, memories) = (&scope.context.claims, &scope.context.memories);
+    let turn = claims.turn(&remote.model).await;
+    let identity = (remote.model.id.clone(), remote.model.owner.clone());
+    observed.claim = claims.of(memories, &observed.object, Some(identity));
+    observed._turn = Some(turn);
 }
 
 /// The object as this process last wrote it, as the watch has it, or, after a conflict, as the
@@ -159,7 +182,7 @@ async fn retrieve(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Result<Rem
 }
 
 /// The hub asked to be left alone, and that time isn't over, whatever woke the pass.
-fn resting(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Option<Fault> {
+pub(super) fn resting(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Option<Fault> {
     let object_rests = scope.context.memories.with(object, |memory| memory.rest);
     let object_rests = object_rests
         .map(|until| until.duration_since(Instant::now()))
@@ -205,9 +228,17 @@ async fn near(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
     // The part before the first separator finds the siblings of a name with a typo at its end.
     let asked = object.spec.model.as_str();
     let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    let found = scope.context.hub.search(key, stem).await;
-    let names = found.unwrap_or_default().into_iter().map(|model| model.id);
-    names.take(NEAR_NAMES).collect()
+    match scope.context.hub.search(key, stem).await {
+        Ok(found) => {
+            let names = found.into_iter().map(|model| model.id);
+            names.take(NEAR_NAMES).collect()
+        }
+        Err(fault) => {
+            // A wish to be left alone holds, whatever request it answers.
+            rest(scope, object, key, fault);
+            Vec::new()
+        }
+    }
 }
 
 /// Brings the memory up to date with the look, and the observation with the memory.

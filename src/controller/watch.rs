@@ -1,5 +1,5 @@
 //! The watches, and what wakes a pass: a generation, a deletion, finalizers, the reconcile
-//! annotation, a Secret, or its time. The operator's own status write is none of these, so it
+//! annotation, a Secret, a claim let go, or its time. The operator's own status write is none of these, so it
 //! never defeats a wait that it was written under.
 
 use std::{
@@ -66,6 +66,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         &context.config.secret_names,
     );
     let (objects, writer) = reflector::store();
+    let woken = context.claims.join(objects.clone());
     let triggers = triggers(context.clone(), api, writer);
     let scope = Arc::new(Scope {
         context: context.clone(),
@@ -77,6 +78,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     Controller::for_stream(triggers, objects.clone())
         .with_config(ControllerConfig::default().concurrency(concurrency))
         .watches_stream(said(changes), move |secret| users(&objects, &secret))
+        .reconcile_on(woken)
         .graceful_shutdown_on(context.stop.wait())
         .run(reconcile, retry, scope)
         .for_each(|_| future::ready(()))
@@ -90,6 +92,7 @@ fn triggers(
     writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
     let listed = context.readiness.expect();
+    let heeding = context.clone();
     let events = watcher(api, watch_config())
         .backoff(backoff())
         .inspect(move |event| match event {
@@ -102,6 +105,11 @@ fn triggers(
         })
         .modify(slim)
         .reflect(writer)
+        .inspect(move |event| {
+            if let Ok(event) = event {
+                heeding.claims.heed(event);
+            }
+        })
         .applied_objects()
         .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_MEMORY));
     events.filter(|event| future::ready(event.is_ok()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Finding, Observation, Remote, Verdict, merge, table::Step};
+use super::{Action, Claim, Finding, Observation, Remote, Verdict, merge, table::Step};
 use crate::api::{Attempts, Deployment, Direction, Operation, OxenModelStatus, State};
 
 /// Calls that one generation may send before it is stalled.
@@ -198,6 +198,12 @@ fn call(
     } else {
         format!("The model is {}; calling {direction}.", remote.deployment)
     };
+    if seen.claim == Claim::MineAfterTheirs {
+        return Finding::new(
+            Verdict::WaitingForTurn,
+            format!("{direction} is due; another OxenModel's call of the same model is under way."),
+        );
+    }
     // The finalizer comes first: a call that nothing would take back must not be made.
     if merge::finalizer_due(seen) != Action::Nothing {
         return Finding::new(verdict, message);

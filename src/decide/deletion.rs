@@ -2,7 +2,8 @@
 //! waits. It is let go on what a live retrieve showed, never on a call's answer.
 
 use super::{
-    Action, Fault, Finding, Look, Marker, Observation, Remote, Verdict, calls, fault, regard, table,
+    Action, Claim, Fault, Finding, Look, Marker, Observation, Remote, Verdict, calls, fault,
+    regard, table,
 };
 use crate::api::{DeletionPolicy, OxenModelStatus, State};
 
@@ -40,6 +41,10 @@ fn free_to_go(seen: &Observation<'_>) -> Option<&'static str> {
         Some("The model is left as it is: deletionPolicy is Retain.")
     } else if seen.suspended() {
         Some("The model is left as it is: the object is suspended.")
+    } else if matches!(seen.claim, Claim::Theirs(_)) {
+        Some(
+            "The model is left as it is: another OxenModel claims it, and decides what happens to it.",
+        )
     } else if seen.crd_going {
         Some("The model is left as it is: the CustomResourceDefinition is being deleted.")
     } else {

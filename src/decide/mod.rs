@@ -11,6 +11,7 @@
 //! | what a decision may know | `seen.rs` |
 //! | observed x desired -> the next step | `table.rs` |
 //! | from a step to a call, within the budgets | `calls.rs` |
+//! | two objects on one remote model | `claims.rs` |
 //! | a call under way | `operation.rs` |
 //! | what a fault of the hub means | `fault.rs` |
 //! | an object that is being deleted | `deletion.rs` |
@@ -21,6 +22,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod calls;
+mod claims;
 mod deletion;
 mod fault;
 mod merge;
@@ -36,6 +38,7 @@ mod tests;
 use std::time::Duration;
 
 pub use calls::{CALLS, CORRECTIONS};
+pub use claims::{Claim, Stake};
 pub use deletion::HOW_TO_LET_GO;
 pub use merge::undecodable;
 pub use operation::still_old;
@@ -141,7 +144,7 @@ pub fn answered(seen: &Observation<'_>, plan: Plan, answer: &Answer) -> Plan {
 
 /// Whether the decision on this object depends on what the hub says.
 #[must_use]
-pub fn needs_look(object: &OxenModel, rules: &Rules, crd_going: bool) -> bool {
+pub fn needs_look(object: &OxenModel, rules: &Rules, claim: &Claim, crd_going: bool) -> bool {
     if object.metadata.deletion_timestamp.is_none() {
         return object.spec.check().is_ok();
     }
@@ -151,6 +154,7 @@ pub fn needs_look(object: &OxenModel, rules: &Rules, crd_going: bool) -> bool {
         && policy == DeletionPolicy::Deactivate
         && !suspended
         && !crd_going
+        && !matches!(claim, Claim::Theirs(_))
         && object.spec.check_model().is_ok()
 }
 
@@ -166,6 +170,9 @@ fn judge(seen: &Observation<'_>, status: &mut OxenModelStatus) -> Finding {
             None => {
                 let wanted = desired(seen.object, seen.now);
                 let step = table::step(remote, wanted);
+                if let (Claim::Theirs(owner), false) = (&seen.claim, remote.base) {
+                    return conflict(owner.as_deref());
+                }
                 calls::take(seen, status, remote, wanted, step)
             }
         },
@@ -187,6 +194,19 @@ fn regard(
     }
     merge::note(seen, status, remote);
     operation::follow(seen, status, remote)
+}
+
+fn conflict(owner: Option<&str>) -> Finding {
+    let owner = owner.map_or_else(
+        || "in another namespace".to_owned(),
+        |name| format!("{name:?}"),
+    );
+    Finding::new(
+        Verdict::Conflict,
+        format!(
+            "An older OxenModel {owner} has this model; it alone decides what happens to it. Delete one of the two."
+        ),
+    )
 }
 
 fn same_identity(one: &ModelStatus, other: &ModelStatus) -> bool {

@@ -135,14 +135,13 @@ fn refused(
         refusal: Some(finding.verdict.row().reason.into()),
         ..spent
     };
-    // These words stay while the matter does, so they say how to go on.
+    // These words stay while the matter does, so the last ones say how to go on.
     if let Some(verdict) = calls::spent_on_refusals(&spent) {
         finding.verdict = verdict;
-        finding.message = format!(
-            "{} No call is made any more; mend the cause, then {}.",
-            finding.message,
-            calls::how_to_retry()
-        );
+        let retry = calls::how_to_retry();
+        finding.message += &format!(" No call is made any more; mend the cause, then {retry}.");
+    } else {
+        finding.message += " The call is tried again a few times.";
     }
     status.attempts = Some(spent);
     finding

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Claim;
 use crate::api::{
     DeletionPolicy, Deployment, ModelStatus, OxenModel, OxenModelStatus, Pricing,
     SHORTEST_SYNC_INTERVAL, State,
@@ -28,6 +29,8 @@ pub struct Observation<'a> {
     pub watched: Watched,
     /// What this process remembers of earlier looks.
     pub past: Past,
+    /// Whose the remote model is.
+    pub claim: Claim,
     /// The CustomResourceDefinition is being deleted, and every object with it.
     pub crd_going: bool,
 }

@@ -12,7 +12,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::client::Limits;
+use super::{ApiKey, client::Limits};
 use crate::decide::Fault;
 
 /// The most of the hub's words that a person is shown, in characters.
@@ -24,13 +24,14 @@ pub(super) fn fault(
     code: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
+    key: &ApiKey,
     call: bool,
     limits: &Limits,
 ) -> Fault {
     match code.as_u16() {
         401 => Fault::Unauthenticated,
-        402 => Fault::PaymentRequired(words(code, body)),
-        403 => Fault::Forbidden(words(code, body)),
+        402 => Fault::PaymentRequired(words(code, body, key)),
+        403 => Fault::Forbidden(words(code, body, key)),
         404 if speaks_of_the_model(body) => Fault::ModelNotFound(Vec::new()),
         429 => Fault::RateLimited {
             wait: retry_after(headers, limits),
@@ -41,10 +42,10 @@ pub(super) fn fault(
             whole_key: false,
         },
         // The proxy's 404, and a request that the server gave up waiting for.
-        404 | 408 => Fault::Unreachable(words(code, body)),
-        400..=499 if call => Fault::Rejected(words(code, body)),
-        400..=499 => Fault::Unexpected(words(code, body)),
-        _ => Fault::Unreachable(words(code, body)),
+        404 | 408 => Fault::Unreachable(words(code, body, key)),
+        400..=499 if call => Fault::Rejected(words(code, body, key)),
+        400..=499 => Fault::Unexpected(words(code, body, key)),
+        _ => Fault::Unreachable(words(code, body, key)),
     }
 }
 
@@ -66,9 +67,9 @@ fn retry_after(headers: &HeaderMap, limits: &Limits) -> Option<Duration> {
 }
 
 /// The hub's own words with the code, cut to size and to one line.
-fn words(code: StatusCode, body: &[u8]) -> String {
+fn words(code: StatusCode, body: &[u8], key: &ApiKey) -> String {
     match spoken(body) {
-        Some(words) => format!("{} ({})", quote(&words), code.as_u16()),
+        Some(words) => format!("{} ({})", quote(&key.hide(&words)), code.as_u16()),
         None => code.to_string(),
     }
 }
@@ -117,6 +118,7 @@ mod tests {
             code,
             &HeaderMap::new(),
             body.as_bytes(),
+            &ApiKey::new(b"very-secret").unwrap(),
             call,
             &Limits::default(),
         )

@@ -215,7 +215,7 @@ impl Client {
                 Err(error) => Answer::Unknown(unreadable(&error)),
             };
         }
-        let fault = reply.fault(true, &self.limits);
+        let fault = reply.fault(key, true, &self.limits);
         // After a 5xx the call may have worked all the same, whatever the hub asks besides.
         if reply.code.is_server_error() || matches!(fault, Fault::Unreachable(_)) {
             return Answer::Unknown(reply.code.to_string());
@@ -237,7 +237,7 @@ impl Client {
             Err(silence @ Silence::TooLarge) => return Err(Fault::Unexpected(silence.to_string())),
         };
         if reply.code != StatusCode::OK {
-            return Err(reply.fault(false, &self.limits));
+            return Err(reply.fault(key, false, &self.limits));
         }
         serde_json::from_slice(&reply.body).map_err(|error| Fault::Unexpected(unreadable(&error)))
     }
@@ -253,11 +253,16 @@ impl Client {
             return Err(Silence::Broken("the client is closed".into()));
         };
         let started = tokio::time::Instant::now();
-        let request = self
+        let post = method == Method::POST;
+        let mut request = self
             .http
             .request(method, url)
             .header(header::AUTHORIZATION, key.header())
             .header(header::ACCEPT, "application/json");
+        if post {
+            // Some proxies refuse a POST that doesn't say it, with a 411.
+            request = request.header(header::CONTENT_LENGTH, 0);
+        }
         let reply = self.receive(request).await;
         let outcome = match &reply {
             Ok(reply) => Outcome::Code(reply.code.as_u16()),
@@ -269,6 +274,19 @@ impl Client {
 
     async fn receive(&self, request: reqwest::RequestBuilder) -> Result<Reply, Silence> {
         let mut response = request.send().await?;
+        let body = match self.body(&mut response).await {
+            // The code of a fault decides, whatever becomes of its words.
+            Err(_) if !response.status().is_success() => Vec::new(),
+            body => body?,
+        };
+        Ok(Reply {
+            code: response.status(),
+            headers: response.headers().clone(),
+            body,
+        })
+    }
+
+    async fn body(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, Silence> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > self.limits.body {
@@ -276,11 +294,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply {
-            code: response.status(),
-            headers: response.headers().clone(),
-            body,
-        })
+        Ok(body)
     }
 
     fn models(&self, segments: &[&str]) -> Url {
@@ -303,8 +317,8 @@ impl Client {
 }
 
 impl Reply {
-    fn fault(&self, call: bool, limits: &Limits) -> Fault {
-        answer::fault(self.code, &self.headers, &self.body, call, limits)
+    fn fault(&self, key: &ApiKey, call: bool, limits: &Limits) -> Fault {
+        answer::fault(self.code, &self.headers, &self.body, key, call, limits)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use url::Url;
 
-use super::wire::{DeploymentItem, Model, Pricing, Word};
+use super::{
+    answer::quote,
+    wire::{DeploymentItem, Model, Pricing, Word},
+};
 use crate::{
     api::{self, Deployment, ModelStatus},
     decide::{Fault, Remote},
@@ -15,12 +18,24 @@ use crate::{
 /// [`Fault::AnotherModel`] where the answer is about a model that nobody asked for.
 pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, Fault> {
     if !is_about(asked, model) {
-        return Err(Fault::AnotherModel(model.id.clone()));
+        return Err(Fault::AnotherModel(quote(&model.id)));
     }
-    let base = match &model.model_type {
-        Some(word) => word.as_str() == "base",
-        None => model.owned_by == "oxen",
+    let identity = ModelStatus {
+        id: model.id.clone(),
+        owner: model.owned_by.clone(),
+        display_name: model.display_name.clone(),
+        type_: model.model_type.as_ref().map(|word| word.0.clone()),
+        endpoint: model.endpoint.clone(),
+        source_model: model.source_model.clone(),
+        url: model.endpoint.as_ref().map(|endpoint| {
+            format!(
+                "{}/{}",
+                api_base.as_str().trim_end_matches('/'),
+                endpoint.trim_start_matches('/')
+            )
+        }),
     };
+    let base = identity.is_base();
     let (deployment, others) = if base {
         (Deployment::Active, Vec::new())
     } else {
@@ -30,21 +45,7 @@ pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, Fault>
         base,
         deployment,
         others,
-        model: ModelStatus {
-            id: model.id.clone(),
-            owner: model.owned_by.clone(),
-            display_name: model.display_name.clone(),
-            type_: model.model_type.as_ref().map(|word| word.0.clone()),
-            endpoint: model.endpoint.clone(),
-            source_model: model.source_model.clone(),
-            url: model.endpoint.as_ref().map(|endpoint| {
-                format!(
-                    "{}/{}",
-                    api_base.as_str().trim_end_matches('/'),
-                    endpoint.trim_start_matches('/')
-                )
-            }),
-        },
+        model: identity,
         pricing: model.pricing.as_ref().map(pricing),
     })
 }
@@ -85,7 +86,7 @@ fn deployments(all: Option<&[Option<DeploymentItem>]>) -> (Deployment, Vec<Strin
     let others = words
         .iter()
         .filter(|(status, _)| *status != folded)
-        .map(|(_, word)| (*word).to_owned())
+        .map(|(_, word)| quote(word))
         .collect();
     (folded, others)
 }

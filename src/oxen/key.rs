@@ -7,6 +7,8 @@ use std::{
 
 use reqwest::header::HeaderValue;
 
+const SCHEME: &str = "Bearer ";
+
 /// An API key of the hub. It has no `Display`, its `Debug` shows nothing of it, and it leaves the
 /// process in one header only.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,13 +48,22 @@ impl ApiKey {
             return Err(KeyError::NotPrintable);
         }
         let mut header =
-            HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| KeyError::NotPrintable)?;
+            HeaderValue::from_str(&format!("{SCHEME}{key}")).map_err(|_| KeyError::NotPrintable)?;
         header.set_sensitive(true);
         Ok(Self(header))
     }
 
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
+    }
+
+    /// The words without the key, should the hub have quoted it.
+    pub(super) fn hide(&self, words: &str) -> String {
+        let header = self.0.to_str().unwrap_or_default();
+        match header.strip_prefix(SCHEME) {
+            Some(key) => words.replace(key, "[the API key]"),
+            None => words.to_owned(),
+        }
     }
 }
 

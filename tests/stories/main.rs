@@ -9,6 +9,7 @@
 )]
 
 mod activation;
+mod claims;
 mod deletion;
 mod faults;
 mod idempotence;

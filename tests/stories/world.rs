@@ -322,9 +322,9 @@ impl<C: Deref<Target = Cluster>> World<C> {
             "metadata": {"name": name, "namespace": self.namespace},
             "spec": spec,
         });
-        let arguments = ["apply", "-f", "-"];
-        let applied = self.cluster.kubectl_stdin(&arguments, &manifest.to_string());
-        applied.await.unwrap()
+        let (arguments, manifest) = (["apply", "-f", "-"], manifest.to_string());
+        let applied = self.cluster.kubectl_stdin(&arguments, &manifest).await;
+        applied.unwrap()
     }
 
     /// kubectl in this namespace.

@@ -1,0 +1,157 @@
+//! Whose a remote model is, from all watched objects and this process's newer writes of them; and
+//! who has to hear of it when that changes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use futures::{Stream, StreamExt, stream};
+use kube::{
+    ResourceExt,
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher::Event,
+    },
+};
+use tokio::sync::{OwnedMutexGuard, mpsc};
+
+use super::{context::Guarded, memory::Memories};
+use crate::{
+    api::{ModelStatus, OxenModel},
+    decide::{Claim, Stake, has_finalizer},
+};
+
+type Identity = (String, String);
+
+/// The claims of all scopes.
+#[derive(Default)]
+pub(super) struct Claims {
+    scopes: Mutex<Vec<ScopeOfClaims>>,
+    turns: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
+    known: Mutex<HashMap<String, Stake>>,
+}
+
+struct ScopeOfClaims {
+    objects: Store<Guarded>,
+    wake: mpsc::UnboundedSender<ObjectRef<Guarded>>,
+}
+
+impl Claims {
+    /// Takes a scope's objects into account from now on, and gives the wake-ups that they owe to
+    /// changes of others.
+    pub(super) fn join(
+        &self,
+        objects: Store<Guarded>,
+    ) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+        let (wake, woken) = mpsc::unbounded_channel();
+        let scope = ScopeOfClaims { objects, wake };
+        lock(&self.scopes).push(scope);
+        stream::unfold(woken, |mut woken| async {
+            let object = woken.recv().await?;
+            Some((object, woken))
+        })
+        .boxed()
+    }
+
+    /// Whose the model of this object is.
+    pub(super) fn of(
+        &self,
+        memories: &Memories,
+        object: &OxenModel,
+        identity: Option<Identity>,
+    ) -> Claim {
+        let mut me = stake(object);
+        me.identity = identity.or(me.identity);
+        let others: Vec<Stake> = lock(&self.scopes)
+            .iter()
+            .flat_map(|scope| scope.objects.state())
+            .filter_map(|other| {
+                let other = Arc::new(other.0.as_ref().ok()?.clone());
+                Some(stake(
+                    &memories.with(&other, |memory| memory.newest(&other)),
+                ))
+            })
+            .collect();
+        me.claim(others.iter())
+    }
+
+    /// Waits until no other pass of this process decides upon the same remote model: between one
+    /// object's decision and its record another one's must not come.
+    pub(super) async fn turn(&self, model: &ModelStatus) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = lock(&self.turns);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let identity = (model.id.clone(), model.owner.clone());
+            let turn = turns.get(&identity).and_then(Weak::upgrade);
+            turn.unwrap_or_else(|| {
+                let turn = Arc::default();
+                turns.insert(identity, Arc::downgrade(&turn));
+                turn
+            })
+        };
+        turn.lock_owned().await
+    }
+
+    /// Wakes the others that an object's event lets own a model, or no longer own it.
+    pub(super) fn heed(&self, event: &Event<Guarded>) {
+        let (object, gone) = match event {
+            Event::Apply(object) | Event::InitApply(object) => (object, false),
+            Event::Delete(object) => (object, true),
+            Event::Init | Event::InitDone => return,
+        };
+        let Ok(object) = &object.0 else { return };
+        let after = stake(object);
+        let before = if gone {
+            lock(&self.known).remove(&after.uid)
+        } else {
+            lock(&self.known).insert(after.uid.clone(), after.clone())
+        };
+        // A first sight takes nothing from anyone: what the new one may claim, its pass finds out.
+        let news = before.is_some_and(|before| gone || before != after);
+        if news {
+            self.wake_rivals(&after);
+        }
+    }
+
+    fn wake_rivals(&self, of: &Stake) {
+        for scope in lock(&self.scopes).iter() {
+            for other in scope.objects.state() {
+                let Ok(other) = &other.0 else { continue };
+                let stake = stake(other);
+                let rival = stake.asked == of.asked
+                    || (stake.identity.is_some() && stake.identity == of.identity);
+                if rival && stake.uid != of.uid {
+                    let object = ObjectRef::new(&stake.name).within(&stake.namespace);
+                    // A scope that has ended needs no wake-up.
+                    let _ = scope.wake.send(object);
+                }
+            }
+        }
+    }
+}
+
+fn stake(object: &OxenModel) -> Stake {
+    let status = object.status.as_ref();
+    let model = status.and_then(|status| status.model.as_ref());
+    Stake {
+        uid: object.uid().unwrap_or_default(),
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        created: object
+            .creation_timestamp()
+            .map(|time| time.0)
+            .unwrap_or_default(),
+        asked: object.spec.model.clone(),
+        identity: model.map(|model| (model.id.clone(), model.owner.clone())),
+        looked: status.is_some_and(|status| status.observed_generation >= 0),
+        base: model.is_some_and(ModelStatus::is_base),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        held: has_finalizer(object),
+        calling: status.is_some_and(|status| status.operation.is_some()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

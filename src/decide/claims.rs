@@ -1,0 +1,216 @@
+//! Two objects may name one remote model, by name and by UUID, and in different namespaces. Only
+//! one of them decides what happens to it: the oldest that is not being deleted. Who that is
+//! follows from the objects alone, so a restart loses nothing.
+
+use jiff::Timestamp;
+
+/// An object's stake in a remote model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stake {
+    /// The object's UID; between two of the same age the smaller one counts as older.
+    pub uid: String,
+    /// Where it is.
+    pub namespace: String,
+    /// What it is called there.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The model as its spec has it.
+    pub asked: String,
+    /// `id` and `owned_by` of the model that the hub answered with, kept through faults.
+    pub identity: Option<(String, String)>,
+    /// The operator has looked for it, with whatever outcome.
+    pub looked: bool,
+    /// The hub said that it is a base model, which nobody has to own.
+    pub base: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// Its deletion is held by the finalizer.
+    pub held: bool,
+    /// A call of it is under way.
+    pub calling: bool,
+}
+
+/// Whose the remote model is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    /// This object's.
+    #[default]
+    Mine,
+    /// This object's, while another one's call is under way: there is one open operation per
+    /// remote model.
+    MineAfterTheirs,
+    /// Another object's; named only within this one's namespace.
+    Theirs(Option<String>),
+}
+
+impl Stake {
+    /// Whose the model is that this stake is about, given all other stakes that there are.
+    #[must_use]
+    pub fn claim<'a>(&self, others: impl Iterator<Item = &'a Stake>) -> Claim {
+        let mut claim = Claim::Mine;
+        for other in others.filter(|other| other.uid != self.uid) {
+            if self.yields_to(other) {
+                let near = other.namespace == self.namespace;
+                return Claim::Theirs(near.then(|| other.name.clone()));
+            }
+            if other.calling && self.identity.is_some() && self.identity == other.identity {
+                claim = Claim::MineAfterTheirs;
+            }
+        }
+        claim
+    }
+
+    fn yields_to(&self, other: &Stake) -> bool {
+        if self.base || other.base || !self.may_be(other) {
+            return false;
+        }
+        match (self.deleting, other.deleting) {
+            // What becomes of the model is the living one's to decide.
+            (true, false) => true,
+            (false, true) => false,
+            (false, false) => other.is_older_than(self),
+            // Both go: the older one turns it off.
+            (true, true) => other.held && other.is_older_than(self),
+        }
+    }
+
+    /// The same remote model; or, until the other one has been looked for, the same text.
+    fn may_be(&self, other: &Stake) -> bool {
+        match (&self.identity, &other.identity) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            (Some(_) | None, None) => !other.looked && other.asked == self.asked,
+            (None, Some(_)) => false,
+        }
+    }
+
+    fn is_older_than(&self, other: &Stake) -> bool {
+        (self.created, &self.uid) < (other.created, &other.uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Created at that second; the hub answered with `bot` of `acme`.
+    fn stake(uid: &str, second: i64) -> Stake {
+        Stake {
+            uid: uid.into(),
+            namespace: "team".into(),
+            name: format!("object-{uid}"),
+            created: Timestamp::from_second(second).unwrap(),
+            asked: "bot".into(),
+            identity: Some(("bot".into(), "acme".into())),
+            looked: true,
+            base: false,
+            deleting: false,
+            held: true,
+            calling: false,
+        }
+    }
+
+    fn unseen(stake: Stake) -> Stake {
+        Stake {
+            identity: None,
+            looked: false,
+            ..stake
+        }
+    }
+
+    fn deleting(stake: Stake) -> Stake {
+        Stake {
+            deleting: true,
+            ..stake
+        }
+    }
+
+    fn claim(me: &Stake, other: &Stake) -> Claim {
+        me.claim([me, other].into_iter())
+    }
+
+    fn theirs(other: &Stake) -> Claim {
+        Claim::Theirs(Some(other.name.clone()))
+    }
+
+    #[test]
+    fn the_oldest_owns_it_and_of_the_same_age_the_smaller_uid() {
+        let (a, b, c) = (stake("a", 1), stake("b", 2), stake("c", 2));
+        assert_eq!(claim(&a, &b), Claim::Mine);
+        assert_eq!(claim(&b, &a), theirs(&a));
+        assert_eq!(claim(&b, &c), Claim::Mine);
+        assert_eq!(claim(&c, &b), theirs(&b));
+    }
+
+    #[test]
+    fn the_identity_counts_and_not_the_text() {
+        let (a, mut b) = (stake("a", 1), stake("b", 2));
+        b.asked = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e".into();
+        assert_eq!(claim(&b, &a), theirs(&a));
+        b.identity = Some(("bot".into(), "other".into()));
+        b.asked.clone_from(&a.asked);
+        assert_eq!(claim(&b, &a), Claim::Mine);
+    }
+
+    #[test]
+    fn an_older_one_that_was_never_looked_for_is_a_rival_and_one_that_was_refused_is_none() {
+        let (a, b) = (unseen(stake("a", 1)), stake("b", 2));
+        assert_eq!(claim(&b, &a), theirs(&a));
+        let refused = Stake { looked: true, ..a };
+        assert_eq!(claim(&b, &refused), Claim::Mine);
+    }
+
+    #[test]
+    fn the_owner_is_named_only_within_the_namespace() {
+        let (mut a, b) = (stake("a", 1), stake("b", 2));
+        a.namespace = "elsewhere".into();
+        assert_eq!(claim(&b, &a), Claim::Theirs(None));
+    }
+
+    #[test]
+    fn base_models_have_no_owner() {
+        let base = |uid, second| Stake {
+            base: true,
+            ..stake(uid, second)
+        };
+        assert_eq!(claim(&base("b", 2), &base("a", 1)), Claim::Mine);
+    }
+
+    #[test]
+    fn one_that_goes_leaves_the_model_to_one_that_stays() {
+        let (old, new) = (deleting(stake("a", 1)), stake("b", 2));
+        assert_eq!(claim(&old, &new), theirs(&new));
+        assert_eq!(claim(&new, &old), Claim::Mine);
+    }
+
+    #[test]
+    fn of_two_that_go_the_older_one_that_is_held_turns_it_off() {
+        let (old, new) = (deleting(stake("a", 1)), deleting(stake("b", 2)));
+        assert_eq!(claim(&old, &new), Claim::Mine);
+        assert_eq!(claim(&new, &old), theirs(&old));
+        let free = Stake { held: false, ..old };
+        assert_eq!(claim(&new, &free), Claim::Mine);
+    }
+
+    #[test]
+    fn anothers_call_under_way_is_waited_for() {
+        let (mut old, new) = (deleting(stake("a", 1)), stake("b", 2));
+        old.calling = true;
+        assert_eq!(claim(&new, &old), Claim::MineAfterTheirs);
+    }
+
+    #[test]
+    fn exactly_one_of_any_that_stay_owns_it() {
+        let all: Vec<Stake> = ["d", "a", "c", "b"]
+            .into_iter()
+            .zip([3, 2, 2, 5])
+            .map(|(uid, second)| stake(uid, second))
+            .collect();
+        let owners: Vec<&str> = all
+            .iter()
+            .filter(|one| one.claim(all.iter()) == Claim::Mine)
+            .map(|one| one.uid.as_str())
+            .collect();
+        assert_eq!(owners, ["a"]);
+    }
+}
