@@ -67,10 +67,9 @@ impl Claims {
             .iter()
             .flat_map(|scope| scope.objects.state())
             .filter_map(|other| {
-                let other = Arc::new(other.0.as_ref().ok()?.clone());
-                Some(stake(
-                    &memories.with(&other, |memory| memory.newest(&other)),
-                ))
+                let other = other.0.as_ref().ok()?;
+                let newer = memories.with(other, |memory| memory.newer_than(other));
+                Some(stake(newer.as_deref().unwrap_or(other)))
             })
             .collect();
         me.claim(others.iter())

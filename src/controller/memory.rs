@@ -69,21 +69,19 @@ impl Default for Memory {
 impl Memory {
     /// The newer of the watch's object and this process's own last write of it.
     pub(super) fn newest(&mut self, watched: &Arc<OxenModel>) -> Arc<OxenModel> {
-        match &self.written {
-            Some(written)
-                if watched
-                    .metadata
-                    .resource_version
-                    .as_ref()
-                    .is_some_and(|version| written.replaced.contains(version)) =>
-            {
-                written.object.clone()
-            }
-            _ => {
-                self.written = None;
-                watched.clone()
-            }
+        let newer = self.newer_than(watched);
+        if newer.is_none() {
+            self.written = None;
         }
+        newer.unwrap_or_else(|| watched.clone())
+    }
+
+    /// This process's own last write, while the watch still shows what it replaced.
+    pub(super) fn newer_than(&self, watched: &OxenModel) -> Option<Arc<OxenModel>> {
+        let written = self.written.as_ref()?;
+        let version = watched.metadata.resource_version.as_ref()?;
+        let behind = written.replaced.contains(version);
+        behind.then(|| written.object.clone())
     }
 
     /// Remembers a write until the watch shows it.
