@@ -13,6 +13,7 @@ mod claims;
 mod deletion;
 mod faults;
 mod idempotence;
+mod kills;
 mod lifecycle;
 mod restart;
 mod world;
