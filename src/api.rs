@@ -7,9 +7,11 @@
 mod span;
 mod status;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -198,7 +200,7 @@ impl OxenModelSpec {
     }
 }
 
-/// The state that a person can declare.
+/// What is wanted of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -254,7 +256,30 @@ impl fmt::Display for DeletionPolicy {
 /// The CustomResourceDefinition, as `crds/oxenmodels.yaml` holds it.
 #[must_use]
 pub fn crd() -> CustomResourceDefinition {
-    OxenModel::crd()
+    let mut crd = OxenModel::crd();
+    for version in &mut crd.spec.versions {
+        let schema = version.schema.as_mut();
+        if let Some(schema) = schema.and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            unwrap_lines(schema);
+        }
+    }
+    crd
+}
+
+/// `kubectl explain` breaks lines by itself, so a paragraph of a doc comment becomes one line.
+fn unwrap_lines(schema: &mut JSONSchemaProps) {
+    if let Some(description) = &mut schema.description {
+        let paragraphs = description
+            .split("\n\n")
+            .map(|part| part.replace('\n', " "));
+        *description = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
+    for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
+        unwrap_lines(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        unwrap_lines(items);
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod timing;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 use timing::Timing;
@@ -13,7 +13,8 @@ use timing::Timing;
 use crate::{
     api::{DEFAULT_SECRET, DeletionPolicy},
     decide::Rules,
-    oxen::{ApiKey, Limits},
+    leader::Election,
+    oxen::{ApiKey, Bounds, Limits},
 };
 
 /// Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
@@ -83,13 +84,30 @@ pub struct Args {
     #[arg(long, env = "OXEN_LOG_FORMAT", default_value = "auto")]
     log_format: LogFormat,
 
-    /// Objects worked on at the same time.
+    /// Requests to the Kubernetes API at the same time.
     #[arg(long, env = "OXEN_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 
-    /// Requests to the hub at the same time.
+    /// Requests to the hub at the same time, with one API key.
     #[arg(long, env = "OXEN_IN_FLIGHT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     in_flight: u16,
+
+    /// Requests to the hub a second, with one API key, where the hub doesn't ask for less.
+    #[arg(long, env = "OXEN_HUB_RATE", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    hub_rate: u32,
+
+    /// Requests to the hub at once after a quiet time, with one API key.
+    #[arg(long, env = "OXEN_HUB_BURST", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    hub_burst: u32,
+
+    /// Share the work with other replicas: one leads, the others stand by. `false` only where
+    /// there is never more than one.
+    #[arg(long, env = "OXEN_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    leader_elect: bool,
+
+    /// The namespace of the Lease that says who leads. Unset: the pod's, else the kubeconfig's.
+    #[arg(long, env = "OXEN_LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
 
     #[command(flatten)]
     timing: Timing,
@@ -123,12 +141,18 @@ pub struct Config {
     pub rules: Rules,
     /// What the hub's client never exceeds.
     pub limits: Limits,
+    /// What the pace towards the hub never exceeds.
+    pub pace: Bounds,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
     /// How logs are written.
     pub log_format: LogFormat,
-    /// Objects worked on at the same time.
+    /// Requests to the Kubernetes API at the same time.
     pub concurrency: u16,
+    /// The Lease that replicas share; none where there is one replica.
+    pub election: Option<Election>,
+    /// The longest that a call to the hub can take.
+    pub call: Duration,
     /// A look older than this is not acted upon.
     pub freshness: Duration,
     /// For a request to the Kubernetes API.
@@ -198,12 +222,30 @@ impl Args {
         let limits = Limits {
             connect: timing.connect_timeout.0,
             request: timing.request_timeout.0,
-            in_flight: self.in_flight.into(),
             shortest_rest: timing.shortest_rest.0,
             longest_rest: timing.longest_rest.0,
             ..Limits::default()
         };
+        let pace = Bounds {
+            rate: self.hub_rate,
+            burst: self.hub_burst,
+            in_flight: self.in_flight,
+            raise: timing.hub_raise.0,
+            probe: rules.refused_probe,
+            rest_first: rules.backoff_first,
+            rest_last: rules.backoff_last,
+        };
+        let election = if self.leader_elect {
+            Some(Election {
+                namespace: self.lease_namespace.filter(|name| !name.is_empty()),
+                terms: timing.terms()?,
+            })
+        } else {
+            None
+        };
         Ok(Config {
+            election,
+            call: timing.call(),
             base_url: http_url("OXEN_BASE_URL", &self.base_url)?,
             proxy: self
                 .proxy
@@ -215,6 +257,7 @@ impl Args {
             secret_names: named(self.secret_names),
             rules,
             limits,
+            pace,
             listen: self.listen,
             log_format: self.log_format,
             concurrency: self.concurrency,
@@ -277,6 +320,7 @@ fn named(list: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leader::Terms;
 
     fn check(flags: &[&str], key: Option<&str>) -> Result<Config, String> {
         let all = ["oxen-operator", "run"]
@@ -296,7 +340,24 @@ mod tests {
         assert_eq!(config.base_url.as_str(), "https://hub.oxen.ai/");
         assert_eq!(config.rules, Rules::default());
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.pace, Bounds::default());
         assert_eq!(config.secret_names, ["oxen-api-key"]);
+        let seconds = Duration::from_secs;
+        let terms = Terms {
+            lease: seconds(30),
+            renew: seconds(20),
+            retry: seconds(4),
+            margin: seconds(15),
+        };
+        let election = config.election.unwrap();
+        assert_eq!((election.namespace, election.terms), (None, terms));
+    }
+
+    #[test]
+    fn one_replica_needs_no_lease_and_no_durations_that_fit_it() {
+        let alone = check(&["--leader-elect=false", "--request-timeout", "1m"], None);
+        assert_eq!(alone.unwrap().election, None);
+        assert!(check(&["--leader-elect"], None).unwrap().election.is_some());
     }
 
     #[test]
@@ -320,7 +381,13 @@ mod tests {
             (&["--sync-interval", "0s"], "--sync-interval"),
             (&["--backoff-last", "10ms"], "--backoff-last"),
             (&["--failure-delays", "1m,2m"], "--failure-delays"),
+            (&["--lease", "20s"], "--lease"),
+            (&["--request-timeout", "17s"], "--lease-renew"),
+            (&["--lease-retry", "20s"], "--lease-retry"),
+            (&["--leader-elect=perhaps"], "--leader-elect"),
             (&["--concurrency", "0"], "--concurrency"),
+            (&["--hub-rate", "0"], "--hub-rate"),
+            (&["--hub-raise", "0s"], "--hub-raise"),
             (&["--deletion-policy", "Orphan"], "--deletion-policy"),
             (
                 &["--operator-key-namespaces", "team"],
@@ -330,6 +397,15 @@ mod tests {
             let error = check(flags, None).unwrap_err();
             assert!(error.contains(named), "{flags:?}: {error}");
         }
+    }
+
+    #[test]
+    fn what_help_shows_can_be_written() {
+        let config = check(&["--failure-delays", "1s,2s,3s"], None).unwrap();
+        assert_eq!(
+            config.rules.failure_delays,
+            [1, 2, 3].map(Duration::from_secs)
+        );
     }
 
     #[test]

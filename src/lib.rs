@@ -18,6 +18,7 @@
 //! | what is done when, budgets, conditions, pace | [`decide`] |
 //! | the hub's HTTP: requests, faults, limits | [`oxen`] |
 //! | watches, passes, credentials, status writes, events | [`controller`] |
+//! | which replica works, and whether it may still call | [`leader`] |
 //! | flags and environment | [`config`] |
 //! | probes and metrics over HTTP | [`serve`], [`metrics`] |
 //! | logs | [`telemetry`] |
@@ -30,6 +31,7 @@ pub mod api;
 pub mod config;
 pub mod controller;
 pub mod decide;
+pub mod leader;
 pub mod metrics;
 pub mod oxen;
 pub mod serve;

@@ -10,10 +10,16 @@ use oxen_operator::{
     api,
     config::{Cli, Command, Config},
     controller::{self, Context, Stop},
+    leader::Candidate,
     metrics::Metrics,
     oxen, serve, telemetry,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
 use tracing::{error, info, warn};
 
 /// Beyond the watches' own length, so that only a dead connection meets it.
@@ -58,8 +64,6 @@ fn print_crd() -> Result<(), Failure> {
 
 async fn run(config: Config) -> Result<(), Failure> {
     let (say_stop, stop) = Stop::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let client = kube_client().await?;
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::default();
@@ -73,25 +77,87 @@ async fn run(config: Config) -> Result<(), Failure> {
         observe_only = config.rules.observe_only,
         "oxen-operator {} starts", env!("CARGO_PKG_VERSION")
     );
+    let signals = stop_on_signals(say_stop.clone())?;
     let serving = tokio::spawn(server.serve(metrics.clone(), Arc::clone(&readiness), stop.clone()));
-    let drain = config.drain;
-    let context = Context::new(config, client, hub, metrics, readiness, stop);
-    let mut controlling = tokio::spawn(controller::run(Arc::new(context)));
-    tokio::select! {
-        ended = &mut controlling => return Err(early(ended)),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let (mut candidate, authority) = Candidate::new(
+        config.election.as_ref(),
+        client.clone(),
+        metrics.clone(),
+        Arc::clone(&readiness),
+    );
+    let led = tokio::select! {
+        () = candidate.lead() => true,
+        () = stop.wait() => false,
+    };
+    let done = if led {
+        let context = Context::new(config, client, hub, metrics, readiness, authority, stop);
+        work(context, &mut candidate, &say_stop).await
+    } else {
+        Ok(Drained::Whole)
+    };
+    if matches!(done, Ok(Drained::Whole)) {
+        candidate.release().await;
     }
-    info!("stopping: no new work, and what is in flight ends");
-    say_stop.send_replace(true);
-    if tokio::time::timeout(drain, controlling).await.is_err() {
-        warn!("what was in flight did not end in time");
-    }
+    signals.abort();
     serving.abort();
-    Ok(())
+    done.map(|_| ())
 }
 
-fn early(ended: Result<(), tokio::task::JoinError>) -> Failure {
+/// How the work ended.
+enum Drained {
+    /// Nothing is in flight any more.
+    Whole,
+    /// Something may be, and whoever leads next has to wait.
+    NotInTime,
+}
+
+/// Controls until the stop, or until leadership is lost, and then until what is in flight has
+/// ended. The Lease is renewed all the while.
+async fn work(
+    context: Context,
+    candidate: &mut Candidate,
+    say_stop: &watch::Sender<bool>,
+) -> Result<Drained, Failure> {
+    let (stop, drain) = (context.stop.clone(), context.config.drain);
+    let mut controlling = tokio::spawn(controller::run(Arc::new(context)));
+    let lost = tokio::select! {
+        ended = &mut controlling => return Err(early(ended)),
+        why = candidate.keep() => Some(why),
+        () = stop.wait() => None,
+    };
+    say_stop.send_replace(true);
+    let drained = async {
+        let drained = timeout(drain, controlling).await.is_ok();
+        if !drained {
+            warn!("what was in flight did not end in time");
+        }
+        drained
+    };
+    if let Some(why) = lost {
+        drained.await;
+        return Err(format!("leadership is lost: {why}; a new start stands by").into());
+    }
+    tokio::select! {
+        drained = drained => Ok(if drained { Drained::Whole } else { Drained::NotInTime }),
+        why = candidate.keep() => Err(format!("leadership was lost while stopping: {why}").into()),
+    }
+}
+
+/// Says stop on SIGTERM and SIGINT.
+fn stop_on_signals(say_stop: watch::Sender<bool>) -> std::io::Result<JoinHandle<()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping: no new work, and what is in flight ends");
+        say_stop.send_replace(true);
+    }))
+}
+
+fn early(ended: Result<(), JoinError>) -> Failure {
     match ended {
         Ok(()) => "the controller ended by itself".into(),
         Err(error) => {
@@ -102,11 +168,22 @@ fn early(ended: Result<(), tokio::task::JoinError>) -> Failure {
 }
 
 async fn kube_client() -> Result<kube::Client, Failure> {
-    let mut config = kube::Config::infer().await?;
+    let mut config = kube::Config::infer().await.map_err(|error| {
+        format!("no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod ({error})")
+    })?;
+    // A proxy is used where a kubeconfig names one, and not because the environment does.
+    config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
     // It would repeat a write that may have worked, and wait as long as a header says.
     config.default_retry = false;
     config.read_timeout = Some(KUBE_READ_TIMEOUT);
     Ok(kube::Client::try_from(config)?)
+}
+
+fn is_from_environment(proxy: &http::Uri) -> bool {
+    let named = ["HTTPS_PROXY", "https_proxy"].into_iter();
+    named
+        .filter_map(|name| std::env::var(name).ok()?.parse::<http::Uri>().ok())
+        .any(|named| named == *proxy)
 }
 
 fn hub(config: &Config, metrics: &Arc<Metrics>) -> Result<oxen::Client, oxen::SetupError> {

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
-    metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 
@@ -17,6 +17,9 @@ use crate::{
 /// The buckets of a request's duration, up to its time-out.
 const SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// The buckets of a wait for a turn: thousands of models may wait for minutes.
+const WAITS: [f64; 9] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0];
+
 /// Every metric of the operator.
 #[derive(Debug)]
 pub struct Metrics {
@@ -25,9 +28,11 @@ pub struct Metrics {
     failures: Counter,
     requests: Family<ByRequest, Counter>,
     latency: Family<ByEndpoint, Histogram>,
+    waits: Histogram,
     calls: Family<ByCall, Counter>,
     corrections: Counter,
     status_writes: Counter,
+    leader: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -69,9 +74,11 @@ impl Default for Metrics {
             failures: Counter::default(),
             requests: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            waits: Histogram::new(WAITS),
             calls: Family::default(),
             corrections: Counter::default(),
             status_writes: Counter::default(),
+            leader: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -100,6 +107,11 @@ impl Default for Metrics {
             metrics.latency.clone(),
         );
         registry.register(
+            "hub_wait_seconds",
+            "How long requests to the hub waited for their turn before they were sent",
+            metrics.waits.clone(),
+        );
+        registry.register(
             "calls",
             "Calls that change a model's state, by what became of them",
             metrics.calls.clone(),
@@ -113,6 +125,11 @@ impl Default for Metrics {
             "status_writes",
             "Writes of an object's status",
             metrics.status_writes.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 on the replica that does the work, 0 on the others",
+            metrics.leader.clone(),
         );
         Self {
             registry,
@@ -150,6 +167,11 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
+    /// The turn of a request to the hub has come.
+    pub fn waited(&self, waited: Duration) {
+        self.waits.observe(waited.as_secs_f64());
+    }
+
     /// A call was answered, or wasn't; `verdict` is the one that it was made for.
     pub fn called(&self, verdict: Verdict, direction: Direction, answer: &Answer) {
         let direction = match direction {
@@ -173,6 +195,11 @@ impl Metrics {
     /// A status was written.
     pub fn status_written(&self) {
         self.status_writes.inc();
+    }
+
+    /// This process leads, or doesn't.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     /// All of it, as text.

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -17,11 +17,13 @@ use tokio::net::TcpListener;
 use crate::{controller::Stop, metrics::Metrics};
 
 /// Whether every watch has listed its objects once. It is not taken back: an operator whose API
-/// server is away for a while is not helped by a restart.
+/// server is away for a while is not helped by a restart. One that stands by has no watches, and
+/// is ready to take over.
 #[derive(Debug, Default)]
 pub struct Readiness {
     expected: AtomicUsize,
     done: AtomicUsize,
+    standing_by: AtomicBool,
 }
 
 /// One watch that readiness waits for.
@@ -42,7 +44,15 @@ impl Readiness {
         }
     }
 
+    /// It stands by, or doesn't any more.
+    pub fn stands_by(&self, stands_by: bool) {
+        self.standing_by.store(stands_by, Ordering::SeqCst);
+    }
+
     fn is_ready(&self) -> bool {
+        if self.standing_by.load(Ordering::SeqCst) {
+            return true;
+        }
         let expected = self.expected.load(Ordering::SeqCst);
         expected > 0 && self.done.load(Ordering::SeqCst) == expected
     }

@@ -42,8 +42,7 @@ pub enum Direction {
 }
 
 /// What the operator saw, and what it made of it.
-///
-/// Absent fields serialize as null, so that a merge patch of the whole status removes them.
+// Absent fields serialize as null, so that a merge patch of the whole status removes them.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]

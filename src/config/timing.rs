@@ -8,6 +8,7 @@ use super::{Invalid, invalid};
 use crate::{
     api::{DeletionPolicy, Span},
     decide::Rules,
+    leader::Terms,
 };
 
 /// Every duration that the controller knows.
@@ -34,8 +35,7 @@ pub(super) struct Timing {
         long,
         env = "OXEN_FAILURE_DELAYS",
         value_delimiter = ',',
-        default_value = "1m,5m,15m",
-        num_args = 3
+        default_value = "1m,5m,15m"
     )]
     pub(super) failure_delays: Vec<Span>,
     /// The window in which at most three corrections of drift are made.
@@ -65,6 +65,9 @@ pub(super) struct Timing {
     /// The most that a Retry-After is taken for.
     #[arg(long, env = "OXEN_LONGEST_REST", default_value = "15m")]
     pub(super) longest_rest: Span,
+    /// How long the hub answers no 429 before the rate of requests is raised by a step.
+    #[arg(long, env = "OXEN_HUB_RAISE", default_value = "10s")]
+    pub(super) hub_raise: Span,
     /// For a connection to the hub.
     #[arg(long, env = "OXEN_CONNECT_TIMEOUT", default_value = "3s")]
     pub(super) connect_timeout: Span,
@@ -80,6 +83,19 @@ pub(super) struct Timing {
     /// How long what is in flight has to end after a SIGTERM.
     #[arg(long, env = "OXEN_DRAIN", default_value = "15s")]
     pub(super) drain: Span,
+    /// How long a Lease that isn't renewed lasts: then another replica takes over.
+    #[arg(long, env = "OXEN_LEASE", default_value = "30s")]
+    lease: Span,
+    /// How long a renewal of the Lease lets the leader work.
+    #[arg(long, env = "OXEN_LEASE_RENEW", default_value = "20s")]
+    lease_renew: Span,
+    /// Between renewals of the Lease.
+    #[arg(long, env = "OXEN_LEASE_RETRY", default_value = "4s")]
+    lease_retry: Span,
+    /// What a new leader that hasn't seen the last one let go waits beyond a whole lease, before its
+    /// first call.
+    #[arg(long, env = "OXEN_LEASE_QUARANTINE_MARGIN", default_value = "15s")]
+    lease_quarantine_margin: Span,
 }
 
 impl Timing {
@@ -112,6 +128,45 @@ impl Timing {
         })
     }
 
+    /// The longest that a call to the hub can take.
+    pub(super) fn call(&self) -> Duration {
+        self.request_timeout.0 + self.connect_timeout.0
+    }
+
+    /// A Lease outlasts its leader's authority, and that every call.
+    pub(super) fn terms(&self) -> Result<Terms, Invalid> {
+        let call = Span(self.call());
+        for (setting, more, less, what) in [
+            ("--lease", self.lease, self.lease_renew, "--lease-renew"),
+            (
+                "--lease-renew",
+                self.lease_renew,
+                call,
+                "--request-timeout and --connect-timeout",
+            ),
+        ] {
+            if more <= less {
+                return Err(invalid(
+                    setting,
+                    format!("must be more than {what} ({less})"),
+                ));
+            }
+        }
+        if self.lease_retry.0.is_zero() || self.lease_retry >= self.lease_renew {
+            let problem = format!(
+                "must be more than 0s and less than --lease-renew ({})",
+                self.lease_renew
+            );
+            return Err(invalid("--lease-retry", problem));
+        }
+        Ok(Terms {
+            lease: self.lease.0,
+            renew: self.lease_renew.0,
+            retry: self.lease_retry.0,
+            margin: self.lease_quarantine_margin.0,
+        })
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         for (setting, span) in [
             ("--sync-interval", self.sync_interval),
@@ -125,6 +180,7 @@ impl Timing {
             ("--overdue-probe", self.overdue_probe),
             ("--stale-ready", self.stale_ready),
             ("--shortest-rest", self.shortest_rest),
+            ("--hub-raise", self.hub_raise),
             ("--connect-timeout", self.connect_timeout),
             ("--request-timeout", self.request_timeout),
             ("--freshness", self.freshness),

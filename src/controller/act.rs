@@ -7,14 +7,16 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     context::{Error, Scope},
-    observe::{Observed, rest, resting},
+    observe::{Observed, rest},
 };
 use crate::{
     api::{Direction, FINALIZER, OxenModel},
-    decide::Answer,
+    decide::{Answer, Fault},
+    oxen::Lane,
 };
 
 /// Adds or removes the finalizer, on the very version that was decided upon.
@@ -34,8 +36,13 @@ pub(super) async fn finalizer(scope: &Scope, object: &OxenModel, hold: bool) -> 
         .objects(&object.namespace().unwrap_or_default());
     let (name, params) = (object.name_any(), PatchParams::default());
     let patch = Patch::Merge(&patch);
-    let write = api.patch(&name, &params, &patch);
-    let after = Arc::new(scope.context.ask("writing the finalizer", write).await?);
+    // The rest of the object is as it was, and need not be what this version can decode.
+    let write = api.patch_metadata(&name, &params, &patch);
+    let written = scope.context.ask("writing the finalizer", write).await?;
+    let after = Arc::new(OxenModel {
+        metadata: written.metadata,
+        ..object.clone()
+    });
     scope
         .context
         .memories
@@ -46,25 +53,39 @@ pub(super) async fn finalizer(scope: &Scope, object: &OxenModel, hold: bool) -> 
 /// Makes the recorded call, unless what it rests on no longer holds.
 pub(super) async fn call(scope: &Scope, seen: &Observed, direction: Direction) -> Answer {
     let context = &scope.context;
-    if context.stop.said() {
-        return Answer::NotSent("the operator is shutting down");
-    }
-    if seen.looked.elapsed() >= context.config.freshness {
-        return Answer::NotSent("recording the call took so long that the look is out of date");
-    }
     let Some(key) = &seen.key else {
         return Answer::NotSent("there is no API key");
     };
+    let fresh_until = seen.looked + context.config.freshness;
+    let turn = tokio::select! {
+        turn = context.hub.turn(key, Lane::Call) => turn,
+        () = context.stop.wait() => return Answer::NotSent("the operator is shutting down"),
+        () = sleep_until(fresh_until) => {
+            return Answer::NotSent("its turn didn't come before the look was out of date");
+        }
+    };
     // Another object of the key may have been told so since the look.
-    if resting(scope, &seen.object, key).is_some() {
-        return Answer::NotSent("the hub asks to be called less often");
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(Fault::RateLimited { .. }) => {
+            return Answer::NotSent("the hub asks to be called less often");
+        }
+        Err(_) => return Answer::NotSent("the hub doesn't accept the API key"),
+    };
+    context.metrics.waited(turn.waited());
+    // Last of all, with nothing to wait for between this and the request: it may be long since
+    // the call was decided upon.
+    if context.stop.said() {
+        return Answer::NotSent("the operator is shutting down");
     }
-    let answer = context
-        .hub
-        .call(key, &seen.object.spec.model, direction)
-        .await;
-    match answer {
-        Answer::Refused(fault) => Answer::Refused(rest(scope, &seen.object, key, fault)),
+    if Instant::now() >= fresh_until {
+        return Answer::NotSent("recording the call took so long that the look is out of date");
+    }
+    if let Err(refusal) = context.authority.permits(context.config.call) {
+        return Answer::NotSent(refusal.why);
+    }
+    match turn.call(&seen.object.spec.model, direction).await {
+        Answer::Refused(fault) => Answer::Refused(rest(scope, &seen.object, fault)),
         answer @ (Answer::Accepted | Answer::Unknown(_) | Answer::NotSent(_)) => answer,
     }
 }

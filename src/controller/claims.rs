@@ -7,19 +7,16 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use kube::{
-    ResourceExt,
-    runtime::{
-        reflector::{ObjectRef, Store},
-        watcher::Event,
-    },
+use kube::runtime::{
+    reflector::{ObjectRef, Store},
+    watcher::Event,
 };
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::{context::Guarded, memory::Memories};
 use crate::{
     api::{ModelStatus, OxenModel},
-    decide::{Claim, Stake, has_finalizer},
+    decide::{Claim, Stake},
 };
 
 type Identity = (String, String);
@@ -61,7 +58,7 @@ impl Claims {
         object: &OxenModel,
         identity: Option<Identity>,
     ) -> Claim {
-        let mut me = stake(object);
+        let mut me = Stake::of(object);
         me.identity = identity.or(me.identity);
         let others: Vec<Stake> = lock(&self.scopes)
             .iter()
@@ -69,7 +66,7 @@ impl Claims {
             .filter_map(|other| {
                 let other = other.0.as_ref().ok()?;
                 let newer = memories.with(other, |memory| memory.newer_than(other));
-                Some(stake(newer.as_deref().unwrap_or(other)))
+                Some(Stake::of(newer.as_deref().unwrap_or(other)))
             })
             .collect();
         me.claim(others.iter())
@@ -100,7 +97,7 @@ impl Claims {
             Event::Init | Event::InitDone => return,
         };
         let Ok(object) = &object.0 else { return };
-        let after = stake(object);
+        let after = Stake::of(object);
         let before = if gone {
             lock(&self.known).remove(&after.uid)
         } else {
@@ -117,7 +114,7 @@ impl Claims {
         for scope in lock(&self.scopes).iter() {
             for other in scope.objects.state() {
                 let Ok(other) = &other.0 else { continue };
-                let stake = stake(other);
+                let stake = Stake::of(other);
                 let rival = stake.asked == of.asked
                     || (stake.identity.is_some() && stake.identity == of.identity);
                 if rival && stake.uid != of.uid {
@@ -127,27 +124,6 @@ impl Claims {
                 }
             }
         }
-    }
-}
-
-fn stake(object: &OxenModel) -> Stake {
-    let status = object.status.as_ref();
-    let model = status.and_then(|status| status.model.as_ref());
-    Stake {
-        uid: object.uid().unwrap_or_default(),
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        created: object
-            .creation_timestamp()
-            .map(|time| time.0)
-            .unwrap_or_default(),
-        asked: object.spec.model.clone(),
-        identity: model.map(|model| (model.id.clone(), model.owner.clone())),
-        looked: status.is_some_and(|status| status.observed_generation >= 0),
-        base: model.is_some_and(ModelStatus::is_base),
-        deleting: object.metadata.deletion_timestamp.is_some(),
-        held: has_finalizer(object),
-        calling: status.is_some_and(|status| status.operation.is_some()),
     }
 }
 

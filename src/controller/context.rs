@@ -11,14 +11,18 @@ use kube::{
         reflector::Store,
     },
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, watch},
+    time::timeout,
+};
 
 use super::{claims::Claims, memory::Memories, secrets::Secrets};
 use crate::{
     api::OxenModel,
     config::Config,
+    leader::Authority,
     metrics::Metrics,
-    oxen::{self, Holds},
+    oxen::{self, Hub},
     serve::Readiness,
 };
 
@@ -32,14 +36,18 @@ pub struct Context {
     /// The Kubernetes API.
     pub client: Client,
     /// The hub.
-    pub hub: oxen::Client,
+    pub hub: Hub,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Whether the watches are up.
     pub readiness: Arc<Readiness>,
+    /// Whether this process may work.
+    pub authority: Authority,
     /// Whether to stop.
     pub stop: Stop,
-    pub(super) holds: Holds,
+    /// Bounds the requests to the Kubernetes API. Passes are not bounded, or those that wait for
+    /// one key's turn would keep the others' objects waiting.
+    asking: Semaphore,
     pub(super) memories: Memories,
     pub(super) claims: Claims,
     pub(super) recorder: Recorder,
@@ -64,6 +72,8 @@ pub(super) enum Error {
     },
     #[error("{what} got no answer in time")]
     Timeout { what: &'static str },
+    #[error("the operator stops, or there is a reason to start over")]
+    Outdated,
     #[error("the status can't be written as JSON")]
     Json(#[from] serde_json::Error),
 }
@@ -76,7 +86,7 @@ impl Error {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Error::Timeout { .. } | Error::Json(_) => None,
+            Error::Timeout { .. } | Error::Outdated | Error::Json(_) => None,
         }
     }
 }
@@ -118,6 +128,7 @@ impl Context {
         hub: oxen::Client,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
+        authority: Authority,
         stop: Stop,
     ) -> Self {
         let reporter = Reporter {
@@ -126,13 +137,14 @@ impl Context {
         };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
+            hub: Hub::new(hub, config.pace.clone()),
+            asking: Semaphore::new(config.concurrency.into()),
             config,
             client,
-            hub,
             metrics,
             readiness,
+            authority,
             stop,
-            holds: Holds::default(),
             memories: Memories::default(),
             claims: Claims::default(),
         }
@@ -146,12 +158,19 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// Room for a request to the Kubernetes API.
+    pub(super) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed, which is the only error that there is.
+        self.asking.acquire().await.ok()
+    }
+
     /// A request to the Kubernetes API, with a time-out and without retries.
     pub(super) async fn ask<T>(
         &self,
         what: &'static str,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Error> {
+        let _slot = self.slot().await;
         match timeout(self.config.kube_timeout, request).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(Error::Kube {
@@ -164,7 +183,8 @@ impl Context {
 }
 
 impl Scope {
-    /// This process's term: one more than any that a stored operation names.
+    /// This process's term: one more than the Lease's changes of hands, and than any term that a
+    /// stored operation names.
     pub(super) fn epoch(&self) -> i64 {
         *self.epoch.get_or_init(|| {
             let known = self.objects.state();
@@ -172,7 +192,8 @@ impl Scope {
                 let status = object.0.as_ref().ok()?.status.as_ref()?;
                 Some(status.operation.as_ref()?.epoch)
             });
-            epochs.max().unwrap_or_default() + 1
+            let transitions = self.context.authority.transitions();
+            epochs.fold(transitions, i64::max) + 1
         })
     }
 }

@@ -36,6 +36,10 @@ pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next,
     let raw = context.ask("reading the object", api.get(&name)).await?;
     let deleting = raw.metadata.deletion_timestamp.is_some();
     if deleting && let Some(object) = lenient(&raw) {
+        // It has just been read, and a typed read would fail.
+        context
+            .memories
+            .with(&object, |memory| memory.stale = false);
         return Box::pin(reconcile::pass(scope, &Arc::new(object))).await;
     }
     let mut problem = format!(
@@ -105,31 +109,34 @@ fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
         None => None,
         Some(word) => Some(policy(word?)?),
     };
-    let api_key_secret_ref = match part("apiKeySecretRef") {
-        None => None,
-        Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
-    };
-    let status = match raw.data.get("status") {
-        None => None,
-        Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
-    };
+    let suspend = part("suspend").and_then(Value::as_bool);
+    // A deletion that leaves the model alone needs neither name nor key nor status.
+    let alone = deletion_policy == Some(DeletionPolicy::Retain) || suspend == Some(true);
     let spec = OxenModelSpec {
-        // A deletion that leaves the model alone needs no name.
         model: part("model")
             .and_then(Value::as_str)
             .unwrap_or_default()
             .into(),
         state: State::Inactive,
         deletion_policy,
-        suspend: part("suspend").and_then(Value::as_bool),
-        api_key_secret_ref,
+        suspend,
+        api_key_secret_ref: needed(part("apiKeySecretRef"), alone)?,
         sync_interval: None,
         progress_deadline: None,
     };
     let mut object = OxenModel::new(&raw.name_any(), spec);
     object.metadata = raw.metadata.clone();
-    object.status = status;
+    object.status = needed(raw.data.get("status"), alone)?;
     Some(object)
+}
+
+/// The value where there is one; what can't be read is nothing, or the end of it.
+fn needed<T: DeserializeOwned>(value: Option<&Value>, or_nothing: bool) -> Option<Option<T>> {
+    let Some(value) = value else {
+        return Some(None);
+    };
+    let read = serde_json::from_value(value.clone()).ok();
+    (read.is_some() || or_nothing).then_some(read)
 }
 
 fn policy(word: &str) -> Option<DeletionPolicy> {

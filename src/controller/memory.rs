@@ -8,7 +8,7 @@ use std::{
 };
 
 use kube::ResourceExt;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{api::OxenModel, oxen::ApiKey};
 
@@ -38,6 +38,8 @@ pub(super) struct Memory {
     pub(super) rest: Option<Instant>,
     /// Requests to the Kubernetes API that failed, in a row.
     pub(super) kube_failures: u32,
+    /// Tells a pass that waits for its turn that there is a reason to start over.
+    pub(super) changed: Arc<Notify>,
     /// A pass has been completed.
     pub(super) settled_in: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Memory {
             gone: 0,
             rest: None,
             kube_failures: 0,
+            changed: Arc::default(),
             settled_in: false,
         }
     }
@@ -126,7 +129,17 @@ impl Memories {
     /// Forgets an object that is gone.
     pub(super) fn forget(&self, uid: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(uid);
+        if let Some(memory) = all.remove(uid) {
+            memory.changed.notify_waiters();
+        }
+    }
+
+    /// The object, or its Secret, has changed: a pass that waits for its turn starts over.
+    pub(super) fn rouse(&self, uid: &str) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = all.get(uid) {
+            memory.changed.notify_waiters();
+        }
     }
 }
 

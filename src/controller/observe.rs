@@ -17,10 +17,10 @@ use super::{
 use crate::{
     api::OxenModel,
     decide::{
-        Claim, Fault, Look, Observation, Past, Remote, Rules, Verdict, Watched, doubled,
-        has_finalizer, needs_look, still_old,
+        Claim, Fault, Look, Observation, Past, Rules, Verdict, Watched, doubled, has_finalizer,
+        needs_look, still_old,
     },
-    oxen::{ApiKey, fold},
+    oxen::{ApiKey, Lane, Turn, fold},
 };
 
 /// Names that come near a model that isn't found, at most.
@@ -81,8 +81,7 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
         _turn: None,
         epoch: scope.epoch(),
         operation_id: Uuid::new_v4().to_string(),
-        // The API server keeps whole seconds.
-        now: Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default(),
+        now: now(),
         object,
     };
     if !needs_look(&observed.object, rules, &observed.claim, crd_going) {
@@ -90,17 +89,19 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
     }
     match key(scope, &observed.object).await? {
         Err(fault) => observed.look = Look::Failed(fault),
-        Ok(key) => match resting(scope, &observed.object, &key) {
+        Ok(key) => match resting(scope, &observed.object) {
             Some(fault) => observed.look = Look::Failed(fault),
-            None => {
-                observed.look = look(scope, &observed.object, &key).await;
-                observed.key = Some(key);
-            }
+            None => look(scope, &mut observed, key).await?,
         },
     }
     claim_seen(scope, &mut observed).await;
     remember(scope, &mut observed);
     Ok(observed)
+}
+
+/// The API server keeps whole seconds.
+fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
 /// Judges the claim by the identity that the look showed, once it is this pass's turn.
@@ -165,53 +166,82 @@ async fn key(scope: &Scope, object: &OxenModel) -> Result<Result<ApiKey, Fault>,
     Ok(remembered.map_or(found, Ok))
 }
 
-async fn look(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Look {
-    match retrieve(scope, object, key).await {
+/// Looks at the model once it is this object's turn.
+async fn look(scope: &Scope, observed: &mut Observed, key: ApiKey) -> Result<(), Error> {
+    let object = &observed.object;
+    let turn = match turn(scope, object, &key).await? {
+        Ok(turn) => turn,
+        Err(fault) => {
+            observed.look = Look::Failed(fault);
+            return Ok(());
+        }
+    };
+    // Counted from here and not from before the wait, which may be long.
+    observed.looked = turn.came();
+    let asked = &object.spec.model;
+    let found = turn.retrieve(asked, true).await;
+    observed.now = now();
+    let api_base = scope.context.hub.api_base();
+    observed.look = match found.and_then(|model| fold(asked, &model, &api_base)) {
         Ok(remote) => Look::Seen(Box::new(remote)),
         Err(Fault::ModelNotFound(_)) => {
-            Look::Failed(Fault::ModelNotFound(near(scope, object, key).await))
+            Look::Failed(Fault::ModelNotFound(near(scope, object, &key).await))
         }
-        Err(fault) => Look::Failed(rest(scope, object, key, fault)),
+        Err(fault) => Look::Failed(rest(scope, object, fault)),
+    };
+    observed.key = Some(key);
+    Ok(())
+}
+
+/// Waits for the turn of a look, for as long as there is no reason to start over. What is known
+/// to come of it without asking the hub is a fault.
+async fn turn<'a>(
+    scope: &'a Scope,
+    object: &OxenModel,
+    key: &'a ApiKey,
+) -> Result<Result<Turn<'a>, Fault>, Error> {
+    let context = &scope.context;
+    let changed = context
+        .memories
+        .with(object, |memory| memory.changed.clone());
+    tokio::select! {
+        () = context.stop.wait() => Err(Error::Outdated),
+        () = changed.notified() => Err(Error::Outdated),
+        turn = context.hub.turn(key, Lane::Look) => Ok(turn.inspect(|turn| {
+            context.metrics.waited(turn.waited());
+        })),
     }
 }
 
-async fn retrieve(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Result<Remote, Fault> {
-    let (hub, asked) = (&scope.context.hub, &object.spec.model);
-    let model = hub.retrieve(key, asked, true).await?;
-    fold(asked, &model, &hub.api_base())
-}
-
-/// The hub asked to be left alone, and that time isn't over, whatever woke the pass.
-pub(super) fn resting(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Option<Fault> {
-    let object_rests = scope.context.memories.with(object, |memory| memory.rest);
-    let object_rests = object_rests
-        .map(|until| until.duration_since(Instant::now()))
-        .filter(|left| !left.is_zero());
-    let key_rests = scope.context.holds.resting(key);
-    let wait = object_rests.max(key_rests)?;
-    Some(Fault::RateLimited {
-        wait: Some(wait),
-        whole_key: key_rests == Some(wait),
+/// The hub asked to be left alone about this object, and that time isn't over, whatever woke the
+/// pass. Of the whole key its pace knows.
+fn resting(scope: &Scope, object: &OxenModel) -> Option<Fault> {
+    let until = scope.context.memories.with(object, |memory| memory.rest)?;
+    let left = until.duration_since(Instant::now());
+    (!left.is_zero()).then_some(Fault::RateLimited {
+        wait: Some(left),
+        whole_key: false,
     })
 }
 
-/// Heeds the hub's wish to be left alone, with a time of the operator's own where it names none.
-pub(super) fn rest(scope: &Scope, object: &OxenModel, key: &ApiKey, fault: Fault) -> Fault {
-    let Fault::RateLimited { wait, whole_key } = fault else {
+/// Heeds the hub's wish to be left alone about an object, with a time of the operator's own where
+/// it names none. A wish about the whole key has been heeded where the request ended.
+pub(super) fn rest(scope: &Scope, object: &OxenModel, fault: Fault) -> Fault {
+    let Fault::RateLimited {
+        wait,
+        whole_key: false,
+    } = fault
+    else {
         return fault;
     };
     let rules = &scope.context.config.rules;
     let memories = &scope.context.memories;
     let failures = memories.with(object, |memory| memory.failures);
     let wait = wait.unwrap_or_else(|| doubled(rules.backoff_first, failures, rules.backoff_last));
-    if whole_key {
-        scope.context.holds.rest(key, wait);
-    } else {
-        memories.with(object, |memory| memory.rest = Some(Instant::now() + wait));
-    }
+    memories.with(object, |memory| memory.rest = Some(Instant::now() + wait));
     Fault::RateLimited {
         wait: Some(wait),
-        whole_key,
+        whole_key: false,
     }
 }
 
@@ -228,14 +258,17 @@ async fn near(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
     // The part before the first separator finds the siblings of a name with a typo at its end.
     let asked = object.spec.model.as_str();
     let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    match scope.context.hub.search(key, stem).await {
+    let Ok(Ok(turn)) = turn(scope, object, key).await else {
+        return Vec::new();
+    };
+    match turn.search(stem).await {
         Ok(found) => {
             let names = found.into_iter().map(|model| model.id);
             names.take(NEAR_NAMES).collect()
         }
         Err(fault) => {
             // A wish to be left alone holds, whatever request it answers.
-            rest(scope, object, key, fault);
+            rest(scope, object, fault);
             Vec::new()
         }
     }

@@ -8,20 +8,26 @@ use tracing::{debug, warn};
 
 use super::{
     act,
-    context::{Error, Guarded, Scope},
+    context::{Context, Error, Guarded, Scope},
     invalid,
     observe::observe,
     record::{record, tell},
 };
 use crate::{
     api::OxenModel,
-    decide::{Action, Jitter, Plan, Requeue, Verdict, answered, decide, doubled},
+    decide::{
+        Action, Answer, Jitter, Observation, Plan, Requeue, Verdict, answered, decide, doubled,
+    },
 };
 
 /// The whole pass, with its ends: what can't be decoded, what is gone, and the next time.
 pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result<Next, Error> {
-    if scope.context.stop.said() {
+    let context = &scope.context;
+    if context.stop.said() {
         return Ok(Next::await_change());
+    }
+    if !context.authority.holds() {
+        return Ok(Next::requeue(context.config.rules.backoff_first));
     }
     let done = match &object.0 {
         Ok(object) => pass(&scope, &Arc::new(object.clone())).await,
@@ -31,6 +37,8 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result
         Ok(next) => Ok(next),
         // The object is gone, and there is nothing left to do for it.
         Err(error) if error.code() == Some(404) => Ok(Next::await_change()),
+        // What made it so starts the next pass; the time is for a watch that lags.
+        Err(Error::Outdated) => Ok(Next::requeue(scope.context.config.rules.backoff_first)),
         Err(error) => Err(error),
     }
 }
@@ -40,7 +48,7 @@ pub(super) async fn pass(scope: &Scope, object: &Arc<OxenModel>) -> Result<Next,
     let context = &scope.context;
     let observed = observe(scope, object).await?;
     let seen = observed.observation(&context.config.rules);
-    let mut plan = decide(&seen);
+    let mut plan = permitted(context, &seen, decide(&seen));
     let mut latest = noting_conflicts(scope, object, record(scope, &observed.object, &plan).await)?;
     match &plan.action {
         Action::Nothing => {}
@@ -65,6 +73,21 @@ pub(super) async fn pass(scope: &Scope, object: &Arc<OxenModel>) -> Result<Next,
     }
     context.metrics.reconciled(&plan);
     Ok(next(scope, object, &plan))
+}
+
+/// A call that may not start anyway is not even recorded. It is due again when it may.
+fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
+    let Action::Call { .. } = plan.action else {
+        return plan;
+    };
+    match context.authority.permits(context.config.call) {
+        Ok(()) => plan,
+        Err(refusal) => {
+            let mut plan = answered(seen, plan, &Answer::NotSent(refusal.why));
+            plan.requeue = refusal.wait.map_or(plan.requeue, soon);
+            plan
+        }
+    }
 }
 
 fn soon(after: Duration) -> Requeue {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kube::{
-    Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    Api, Resource, ResourceExt,
+    api::{ApiResource, NotUsed, Object, Patch, PatchParams},
     runtime::events::{Event, EventType},
 };
 use serde_json::json;
@@ -12,9 +12,13 @@ use tracing::{debug, info, warn};
 
 use super::context::{Error, Scope};
 use crate::{
-    api::OxenModel,
+    api::{OxenModel, OxenModelStatus},
     decide::{Plan, Tone, Verdict},
 };
+
+/// What comes back from a write of the status. The spec is the one of the version that was
+/// written upon, and need not be one that this version can decode.
+type Written = Object<NotUsed, OxenModelStatus>;
 
 /// The most that an event's note may hold, in bytes.
 const NOTE: usize = 1024;
@@ -52,11 +56,20 @@ async fn write(
         "status": serde_json::to_value(&plan.status)?,
     });
     let context = &scope.context;
-    let api = context.objects(&object.namespace().unwrap_or_default());
+    let api: Api<Written> = Api::namespaced_with(
+        context.client.clone(),
+        &object.namespace().unwrap_or_default(),
+        &ApiResource::erase::<OxenModel>(&()),
+    );
     let (name, params) = (object.name_any(), PatchParams::default());
     let patch = Patch::Merge(&patch);
     let write = api.patch_status(&name, &params, &patch);
-    let after = Arc::new(context.ask("writing the status", write).await?);
+    let written = context.ask("writing the status", write).await?;
+    let after = Arc::new(OxenModel {
+        metadata: written.metadata,
+        spec: object.spec.clone(),
+        status: written.status,
+    });
     context.metrics.status_written();
     context
         .memories
@@ -95,6 +108,7 @@ pub(super) async fn tell(scope: &Scope, object: &OxenModel, plan: &Plan) {
         let published = scope.context.recorder.publish(&event, &reference).await;
         published.map_err(|error| debug!(%error, "the event was not published"))
     };
+    let _slot = scope.context.slot().await;
     let timeout = scope.context.config.kube_timeout;
     if tokio::time::timeout(timeout, publish).await.is_err() {
         debug!("the event got no answer in time");

@@ -74,10 +74,13 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         secrets,
         epoch: OnceLock::new(),
     });
-    let concurrency = context.config.concurrency;
+    let rousing = context.clone();
+    // Passes are not bounded, see `Context`.
     Controller::for_stream(triggers, objects.clone())
-        .with_config(ControllerConfig::default().concurrency(concurrency))
-        .watches_stream(said(changes), move |secret| users(&objects, &secret))
+        .with_config(ControllerConfig::default().concurrency(0))
+        .watches_stream(said(changes), move |secret| {
+            users(&rousing, &objects, &secret)
+        })
         .reconcile_on(woken)
         .graceful_shutdown_on(context.stop.wait())
         .run(reconcile, retry, scope)
@@ -92,14 +95,12 @@ fn triggers(
     writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
     let listed = context.readiness.expect();
-    let heeding = context.clone();
+    let (heeding, rousing) = (context.clone(), context.clone());
     let events = watcher(api, watch_config())
         .backoff(backoff())
         .inspect(move |event| match event {
             Ok(Event::InitDone) => listed.done(),
-            Ok(Event::Delete(object)) => context
-                .memories
-                .forget(object.meta().uid.as_deref().unwrap_or_default()),
+            Ok(Event::Delete(object)) => context.memories.forget(uid(object)),
             Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) => {}
             Err(problem) => complain(problem),
         })
@@ -112,7 +113,17 @@ fn triggers(
         })
         .applied_objects()
         .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_MEMORY));
-    events.filter(|event| future::ready(event.is_ok()))
+    events
+        .filter(|event| future::ready(event.is_ok()))
+        .inspect(move |event| {
+            if let Ok(object) = event {
+                rousing.memories.rouse(uid(object));
+            }
+        })
+}
+
+fn uid(object: &Guarded) -> &str {
+    object.meta().uid.as_deref().unwrap_or_default()
 }
 
 /// Keeps what a decision needs.
@@ -148,8 +159,8 @@ fn said(
     })
 }
 
-/// The objects that use a Secret.
-fn users(objects: &Store<Guarded>, secret: &Secret) -> Vec<ObjectRef<Guarded>> {
+/// The objects that use a Secret. One that waits for its turn with the old key starts over.
+fn users(context: &Context, objects: &Store<Guarded>, secret: &Secret) -> Vec<ObjectRef<Guarded>> {
     let uses = |object: &Guarded| {
         object.meta().namespace == secret.metadata.namespace
             && match &object.0 {
@@ -159,6 +170,7 @@ fn users(objects: &Store<Guarded>, secret: &Secret) -> Vec<ObjectRef<Guarded>> {
     };
     let all = objects.state_filter(|object| uses(object));
     all.iter()
+        .inspect(|object| context.memories.rouse(uid(object)))
         .map(|object| ObjectRef::from_obj(object.as_ref()))
         .collect()
 }

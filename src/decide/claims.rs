@@ -4,6 +4,9 @@
 
 use jiff::Timestamp;
 
+use super::has_finalizer;
+use crate::api::{ModelStatus, OxenModel};
+
 /// An object's stake in a remote model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stake {
@@ -45,6 +48,28 @@ pub enum Claim {
 }
 
 impl Stake {
+    /// The stake that an object has.
+    #[must_use]
+    pub fn of(object: &OxenModel) -> Self {
+        let metadata = &object.metadata;
+        let status = object.status.as_ref();
+        let model = status.and_then(|status| status.model.as_ref());
+        let created = metadata.creation_timestamp.as_ref();
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            created: created.map(|time| time.0).unwrap_or_default(),
+            asked: object.spec.model.clone(),
+            identity: model.map(|model| (model.id.clone(), model.owner.clone())),
+            looked: status.is_some_and(|status| status.observed_generation >= 0),
+            base: model.is_some_and(ModelStatus::is_base),
+            deleting: metadata.deletion_timestamp.is_some(),
+            held: has_finalizer(object),
+            calling: status.is_some_and(|status| status.operation.is_some()),
+        }
+    }
+
     /// Whose the model is that this stake is about, given all other stakes that there are.
     #[must_use]
     pub fn claim<'a>(&self, others: impl Iterator<Item = &'a Stake>) -> Claim {

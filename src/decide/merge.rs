@@ -56,11 +56,15 @@ pub(super) fn note(seen: &Observation<'_>, status: &mut OxenModelStatus, remote:
     status.pricing.clone_from(&remote.pricing);
 }
 
-/// The finalizer is wanted on a custom model that deleting the object would deactivate; it is
-/// set after the first good look and before the first call.
+/// The finalizer is wanted on a custom model that deleting the object would deactivate. It is
+/// set after the first good look, of this pass or an earlier one, and before the first call.
 pub(super) fn finalizer_due(seen: &Observation<'_>) -> Action {
     let wanted = seen.policy() == DeletionPolicy::Deactivate && !seen.suspended();
-    let custom = matches!(&seen.look, Look::Seen(remote) if !remote.base);
+    let known = seen.object.status.as_ref().and_then(|it| it.model.as_ref());
+    let custom = match &seen.look {
+        Look::Seen(remote) => !remote.base,
+        Look::Unneeded | Look::Failed(_) => known.is_some_and(|model| !model.is_base()),
+    };
     match (wanted, seen.has_finalizer()) {
         (true, false) if custom => Action::AddFinalizer,
         (false, true) => Action::RemoveFinalizer,

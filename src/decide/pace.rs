@@ -37,10 +37,7 @@ pub(super) fn requeue(
         return match finding.verdict.row().pace {
             // A look in between may find that it has mended itself.
             Pace::Failure => exactly(wait.min(rules.overdue_probe)),
-            Pace::Told => Requeue {
-                after: wait,
-                jitter: Jitter::Later,
-            },
+            Pace::Told => later(wait),
             Pace::Settled
             | Pace::Transition
             | Pace::Outcome
@@ -65,7 +62,9 @@ pub(super) fn requeue(
             rules.backoff_last,
         )),
         Pace::Overdue | Pace::Failure => exactly(rules.overdue_probe),
-        Pace::Probe => spread(rules.refused_probe),
+        // Never early: the pace of a refused key has its own clock, and one that comes before its
+        // time is answered without a probe.
+        Pace::Probe => later(rules.refused_probe),
         Pace::Payment => spread(rules.payment_probe),
         Pace::Backoff | Pace::Told => Requeue {
             after: doubled(rules.backoff_first, seen.past.failures, rules.backoff_last),
@@ -121,5 +120,12 @@ fn spread(after: Duration) -> Requeue {
     Requeue {
         after,
         jitter: Jitter::Tenth,
+    }
+}
+
+fn later(after: Duration) -> Requeue {
+    Requeue {
+        after,
+        jitter: Jitter::Later,
     }
 }

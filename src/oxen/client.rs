@@ -4,7 +4,6 @@ use std::{error::Error, fmt, time::Duration};
 
 use reqwest::{Method, StatusCode, header, redirect};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
@@ -26,8 +25,6 @@ pub struct Limits {
     pub request: Duration,
     /// Of an answer's body, in bytes.
     pub body: usize,
-    /// Requests at the same time.
-    pub in_flight: usize,
     /// The least that a Retry-After is taken for.
     pub shortest_rest: Duration,
     /// The most that a Retry-After is taken for.
@@ -40,7 +37,6 @@ impl Default for Limits {
             connect: Duration::from_secs(3),
             request: Duration::from_secs(10),
             body: 4 << 20,
-            in_flight: 16,
             shortest_rest: Duration::from_secs(1),
             longest_rest: Duration::from_secs(900),
         }
@@ -79,12 +75,12 @@ pub enum SetupError {
     Http(#[from] reqwest::Error),
 }
 
-/// The hub, over HTTP. It never repeats a request by itself and follows no redirect.
+/// The hub, over HTTP. It never repeats a request by itself and follows no redirect. It has no
+/// pace: that is [`Hub`](super::Hub).
 pub struct Client {
     http: reqwest::Client,
     base: Url,
     limits: Limits,
-    in_flight: Semaphore,
     watch: Box<dyn Fn(Endpoint, Outcome, Duration) + Send + Sync>,
 }
 
@@ -138,7 +134,6 @@ impl Client {
         Ok(Self {
             http: builder.build()?,
             base,
-            in_flight: Semaphore::new(limits.in_flight),
             limits,
             watch: Box::new(watch),
         })
@@ -249,9 +244,6 @@ impl Client {
         method: Method,
         url: Url,
     ) -> Result<Reply, Silence> {
-        let Ok(_slot) = self.in_flight.acquire().await else {
-            return Err(Silence::Broken("the client is closed".into()));
-        };
         let started = tokio::time::Instant::now();
         let post = method == Method::POST;
         let mut request = self

@@ -9,19 +9,22 @@
 //! | code, headers and body of an answer -> what it means | `answer.rs` |
 //! | a model object -> what a decision needs of it | `fold.rs` |
 //! | an API key that can't be printed | `key.rs` |
-//! | how long the hub asked to be left alone | `hold.rs` |
+//! | the client as the controller has it: no request without a turn | `hub.rs` |
+//! | when a turn comes: queues, rate, rests, refused keys | `pace.rs`, `pace/allowance.rs` |
 
 mod answer;
 mod client;
 mod fold;
-mod hold;
+mod hub;
 mod key;
+mod pace;
 mod wire;
 
 pub use client::{Client, Endpoint, Limits, Outcome, SetupError};
 pub use fold::fold;
-pub use hold::Holds;
+pub use hub::{Hub, Turn};
 pub use key::{ApiKey, KeyError};
+pub use pace::{Bounds, Lane};
 pub use wire::{
     Capabilities, DeploymentItem, Developer, FineTuning, Model, ModelList, Number, Pricing, Word,
 };

@@ -9,11 +9,19 @@
 )]
 
 mod activation;
+mod bad_input;
 mod claims;
+mod credentials;
 mod deletion;
+mod deployments;
+mod drift;
 mod faults;
 mod idempotence;
 mod kills;
+mod kubectl;
+mod leadership;
 mod lifecycle;
+mod pace;
 mod restart;
+mod suspend;
 mod world;

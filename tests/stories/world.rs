@@ -43,6 +43,11 @@ const QUICK: &[(&str, &str)] = &[
     ("OXEN_OVERDUE_PROBE", "300ms"),
     ("OXEN_STALE_READY", "2s"),
     ("OXEN_REQUEST_TIMEOUT", "3s"),
+    // A story's looks come in fractions of a second, and so do as many of them.
+    ("OXEN_HUB_RATE", "1000"),
+    ("OXEN_HUB_RAISE", "100ms"),
+    // One replica a story, but for those on leadership.
+    ("OXEN_LEADER_ELECT", "false"),
 ];
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();

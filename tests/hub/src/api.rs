@@ -20,7 +20,7 @@ use crate::server::Cut;
 pub(crate) async fn handle(State(hub): State<Hub>, request: Request) -> Response {
     let entry = read(&hub, &request);
     let mut open = Open::new(hub, entry);
-    let injected = open.hub.world().strike(&open.entry);
+    let injected = open.hub.world().strike(&open.entry, Instant::now());
     open.change(|entry| entry.faults = injected.names);
     wait(injected.before).await;
     let takes_place = injected

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::handle::{Hub, Listener};
 use crate::journal::Entry;
+use crate::limit::Limit;
 use crate::model::{Delays, Model};
 use crate::world::World;
 
@@ -16,6 +17,7 @@ pub struct Builder {
     keys: BTreeMap<String, String>,
     models: Vec<Model>,
     delays: Delays,
+    limit: Option<Limit>,
     listener: Option<Listener>,
 }
 
@@ -30,6 +32,7 @@ impl Builder {
                 activate: delay,
                 deactivate: delay,
             },
+            limit: None,
             listener: None,
         }
     }
@@ -82,6 +85,14 @@ impl Builder {
         self
     }
 
+    /// Lets so many requests of a key pass in any one second, and answers 429 to the others, with a
+    /// `Retry-After` of one second.
+    #[must_use]
+    pub fn limit(mut self, per_second: usize) -> Self {
+        self.limit = Some(Limit::new(per_second));
+        self
+    }
+
     /// Is called with each request that is over.
     #[must_use]
     pub fn on_request(mut self, listener: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
@@ -102,6 +113,7 @@ impl Builder {
             keys: self.keys,
             models: Vec::new(),
             delays: self.delays,
+            limit: self.limit,
             faults: Vec::new(),
             last_fault: 0,
         };

@@ -28,6 +28,7 @@
 //! | faults, and when they strike | `fault.rs` |
 //! | the faults that tests ask for by name | `presets.rs` |
 //! | what a fault answers | `answer.rs` |
+//! | so many requests a second and no more | `limit.rs` |
 //! | the journal of every request | `journal.rs` |
 //! | `/_hub/...`: the journal, statuses, faults and models over HTTP | `control.rs` |
 //! | the socket, and cutting connections | `server.rs` |
@@ -70,6 +71,8 @@
 //! - The answer to a POST shows the new transition, and refreshes the cached status.
 //! - Activating while deactivating, and the other way round, is accepted: the last call wins.
 //! - A POST to a base model, or to a custom model with nothing deployed, is a 422 with words.
+//! - A hub with a limit counts each key's requests of the last second, refused ones not: a client that goes on
+//!   all the same gets its share. It says `Retry-After: 1`. Faults don't strike what it refuses.
 //! - Any other path or method is a 404, `{"error": "Not found"}`; so is a trailing slash.
 
 mod answer;
@@ -81,6 +84,7 @@ mod fault;
 mod handle;
 mod journal;
 mod json;
+mod limit;
 mod model;
 mod presets;
 mod samples;

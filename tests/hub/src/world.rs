@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::deployment::Direction;
 use crate::fault::{Fault, Injected};
 use crate::journal::{Endpoint, Entry};
+use crate::limit::Limit;
 use crate::model::{Delays, Model};
 
 /// No model of the simulator has this name or UUID.
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) models: Vec<Model>,
     pub(crate) delays: Delays,
+    pub(crate) limit: Option<Limit>,
     pub(crate) faults: Vec<(u64, Fault)>,
     pub(crate) last_fault: u64,
 }
@@ -69,7 +71,14 @@ impl World {
     }
 
     /// The faults that strike this request, each a turn nearer to its end.
-    pub(crate) fn strike(&mut self, entry: &Entry) -> Injected {
+    pub(crate) fn strike(&mut self, entry: &Entry, now: Instant) -> Injected {
+        if let Some(injected) = self
+            .limit
+            .as_mut()
+            .and_then(|limit| limit.strike(entry, now))
+        {
+            return injected;
+        }
         let Self { models, faults, .. } = self;
         let target = models.iter().find(|model| called(model, entry));
         let mut injected = Injected::default();

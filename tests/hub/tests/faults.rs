@@ -336,3 +336,25 @@ async fn a_hub_stops_with_its_last_handle() {
     tokio::time::sleep(ms(20)).await;
     assert!(reqwest::get(&url).await.unwrap_err().is_connect());
 }
+
+#[tokio::test]
+async fn a_limit_lets_so_many_requests_of_a_key_pass_in_any_one_second() {
+    let hub = Hub::builder()
+        .key("acme", KEY)
+        .key("other", "another-key")
+        .model(Model::custom("bot"))
+        .limit(3);
+    let hub = hub.start().await.unwrap();
+    let path = retrieve("bot");
+    for expected in [200, 200, 200, 429, 429] {
+        let response = send_as(&hub, KEY, Method::GET, &path).await.unwrap();
+        assert_eq!(response.status(), expected);
+        if expected == 429 {
+            assert_eq!(response.headers()["retry-after"], "1");
+        }
+    }
+    let other = send_as(&hub, "another-key", Method::GET, &path).await;
+    assert_eq!(other.unwrap().status(), 404, "another key has its own");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(get(&hub, &path).await.0, 200);
+}

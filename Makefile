@@ -1,0 +1,67 @@
+# Every command does its own set-up. `make help` lists them.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# One selection of packages for all that is built, so that each dependency is compiled once.
+WORKSPACE := --locked --workspace
+BIN := $(or $(CARGO_TARGET_DIR),target)/debug
+DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
+
+.PHONY: help demo demo-up demo-down test tools hub crd build clean require
+.PHONY: check check-format check-lints check-docs check-crd
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: require tools build ## Watch the operator turn models on and off, on this machine alone
+	@$(DEMO) run
+
+demo-up: require tools build ## The same, left running for your own kubectl
+	@$(DEMO) up
+
+# Not built anew: what runs must be stoppable whatever has become of the sources.
+demo-down: require ## Stop what demo-up left running
+	@[[ -x $(BIN)/demo ]] || cargo build $(WORKSPACE) --bins
+	@$(DEMO) down
+
+test: require tools ## Run every test, against a real Kubernetes API server
+	cargo test $(WORKSPACE)
+
+check: check-format check-lints check-docs check-crd ## Check the format, the lints, the documentation and the generated CRD
+
+check-format: require
+	cargo fmt --all --check
+
+check-lints: require
+	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+
+check-docs: require
+	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps
+
+check-crd: require build
+	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is stale: run \`make crd\`" >&2; exit 1; }
+
+crd: require build ## Write crds/oxenmodels.yaml from the Rust types
+	@mkdir -p crds
+	@$(BIN)/oxen-operator crd >crds/oxenmodels.yaml.new
+	@mv crds/oxenmodels.yaml.new crds/oxenmodels.yaml
+	@echo "crds/oxenmodels.yaml is up to date"
+
+hub: require build ## Run the simulated Oxen hub; ARGS=--help says how
+	@$(BIN)/hub $(ARGS)
+
+tools: ## Find or build etcd, kube-apiserver, kubectl and helm, once for all clones
+	@tests/tools/build.sh
+
+build: require
+	cargo build $(WORKSPACE) --bins
+
+clean: require ## Remove what was built in this clone; the tools stay
+	@[[ ! -x $(BIN)/demo ]] || $(DEMO) down
+	cargo clean
+	rm -rf .demo
+
+require:
+	@tests/tools/require.sh

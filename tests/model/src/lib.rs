@@ -1,0 +1,40 @@
+//! A model checker's view of the operator: the production decision between two processes, a hub
+//! that fails in every way of the table, and people who change their minds.
+//!
+//! Every order of events within a [`Scenario`]'s bounds is explored, with
+//! [`oxen_operator::decide`] deciding. What surrounds it (the API server, the hub, a process's
+//! memory, the steps of a pass) is modelled here.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | objects, and time that only ages them | `object.rs` |
+//! | the hub, its faults, and what becomes of a call | `hub.rs` |
+//! | the whole world at one moment | `world.rs` |
+//! | a pass, step by step | `pass.rs` |
+//! | everything that can happen next | `step.rs` |
+//! | bounds, and which steps are open | `scenario.rs` |
+//! | the onlooker that knows the rules | `rules.rs`, `news.rs` |
+//! | the properties in words | `properties.rs` |
+//! | the decision under check, and its mutants | `decision.rs` |
+
+mod decision;
+mod hub;
+mod news;
+mod object;
+mod pass;
+mod properties;
+mod rules;
+mod scenario;
+mod step;
+mod world;
+
+pub use decision::{Decision, Mutation};
+pub use hub::{DEPLOYMENTS, Failure, Glimpse, Hub, Outcome};
+pub use news::{Milestone, News, Rule};
+pub use object::{NOW, Object, RULES, Tick};
+pub use properties::{ALWAYS, SOMETIMES};
+pub use scenario::Scenario;
+pub use step::Step;
+pub use world::{Left, World};

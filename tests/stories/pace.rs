@@ -1,0 +1,140 @@
+//! The pace towards the hub: quick where it allows it, slow where it doesn't, and a bad key costs
+//! next to nothing.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use hub::{Endpoint, Hub, Model, Outcome};
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use crate::world::{World, eventually, ready};
+
+/// Nothing looks by itself, so that every request has a reason.
+const STILL: (&str, &str) = ("OXEN_SYNC_INTERVAL", "1h");
+
+fn name(number: usize) -> String {
+    format!("bot-{number}")
+}
+
+fn hub(models: usize) -> hub::Builder {
+    let all = (0..models).map(|number| Model::custom(&name(number)).status("inactive"));
+    all.fold(Hub::builder(), hub::Builder::model)
+}
+
+async fn create(world: &World, objects: usize, spec: impl Fn(&str) -> Value) {
+    stream::iter(0..objects)
+        .for_each_concurrent(16, |number| {
+            let (name, spec) = (name(number), spec(&name(number)));
+            async move {
+                world.create(&name, spec).await;
+            }
+        })
+        .await;
+}
+
+fn active(model: &str) -> Value {
+    json!({"model": model, "state": "active"})
+}
+
+/// Waits until so many objects have this reason.
+async fn until_all(world: &World, objects: usize, reason: &str) {
+    eventually(&format!("{objects} objects are {reason}"), || async {
+        let all = world.api().list(&ListParams::default()).await.ok()?;
+        let there = all
+            .iter()
+            .filter(|object| ready(object).is_some_and(|ready| ready.reason == reason));
+        (there.count() == objects).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn five_hundred_models_change_state_in_seconds() {
+    const MODELS: usize = 500;
+    let world = World::new(hub(MODELS)).await;
+    create(&world, MODELS, active).await;
+    let started = Instant::now();
+    let _operator = world.operator_with(&[STILL]);
+    until_all(&world, MODELS, "Active").await;
+    println!("{MODELS} models in {:?}", started.elapsed());
+
+    let journal = world.hub.journal();
+    assert_eq!(journal.count_all(Endpoint::Activate), MODELS);
+    for number in 0..MODELS {
+        assert_eq!(world.hub.live(&name(number)).unwrap(), ["active"]);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() {
+    const MODELS: usize = 100;
+    let builder = hub(MODELS)
+        .key(hub::ACCOUNT, hub::KEY)
+        .key(hub::ACCOUNT, "another-key")
+        .model(Model::custom("other").status("inactive"));
+    let world = World::new(builder).await;
+    world.secret("bad", "api-key", "no-longer-a-key").await;
+    create(&world, MODELS, |model| {
+        let mut spec = active(model);
+        spec["apiKeySecretRef"] = json!({"name": "bad"});
+        spec
+    })
+    .await;
+    let _operator = world.operator_with(&[
+        STILL,
+        ("OXEN_REFUSED_PROBE", "1h"),
+        ("OXEN_SECRET_NAMES", "oxen-api-key,bad"),
+    ]);
+    until_all(&world, MODELS, "Unauthenticated").await;
+    world.create("other", active("other")).await;
+    world.until_reason("other", "Active").await;
+    // Nor does asking for a look make one.
+    world.request(&name(0), "1").await;
+    world.request("other", "1").await;
+    world.until_looked("other", 1).await;
+
+    let refused = |journal: &hub::Journal| {
+        let entries = journal.entries.iter();
+        entries.filter(|entry| entry.account.is_none()).count()
+    };
+    assert_eq!(refused(&world.hub.journal()), 3);
+
+    world.secret("bad", "api-key", "another-key").await;
+    until_all(&world, MODELS + 1, "Active").await;
+    assert_eq!(refused(&world.hub.journal()), 3);
+}
+
+#[tokio::test]
+async fn a_hub_with_a_limit_is_heeded_and_every_model_gets_its_turn() {
+    const MODELS: usize = 10;
+    let world = World::new(hub(MODELS).limit(5)).await;
+    create(&world, MODELS, active).await;
+    let _operator = world.operator_with(&[
+        STILL,
+        ("OXEN_HUB_RATE", "50"),
+        ("OXEN_HUB_RAISE", "1s"),
+        ("OXEN_TRANSITION_FIRST", "500ms"),
+        ("OXEN_TRANSITION_LAST", "1s"),
+    ]);
+    until_all(&world, MODELS, "Active").await;
+
+    let entries = world.hub.journal().entries;
+    for number in 0..MODELS {
+        let model = name(number);
+        let effects = entries
+            .iter()
+            .filter(|entry| entry.effect && entry.model.as_ref() == Some(&model));
+        assert_eq!(effects.count(), 1, "{model}");
+    }
+    // Once the first burst has been told off.
+    let learning = entries[0].at + Duration::from_secs(2);
+    let learned = || entries.iter().filter(|entry| entry.at > learning);
+    let refused = learned().filter(|entry| entry.outcome == Outcome::Answered(429));
+    let (refused, all) = (refused.count(), learned().count());
+    println!(
+        "{refused} of {all} requests refused, {} in all",
+        entries.len()
+    );
+    assert!(refused * 4 <= all, "{refused} of {all}: {entries:#?}");
+}

@@ -1,0 +1,151 @@
+use oxen_operator::{
+    decide::Fault,
+    oxen::{Model, ModelList, Pricing},
+};
+use serde_json::{Value, json};
+
+use crate::raw::{Raw, client, key};
+
+/// A file of `tests/fixtures`.
+pub fn fixture(name: &str) -> String {
+    let path = format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+pub fn model(name: &str) -> Model {
+    serde_json::from_str(&fixture(name)).unwrap()
+}
+
+/// What a client reads of this body.
+async fn read(body: &str) -> Result<Model, Fault> {
+    let raw = Raw::start().await;
+    raw.answers(200, "", body.as_bytes());
+    client(raw.url.as_str())
+        .retrieve(&key(), "support-bot-v2", true)
+        .await
+}
+
+#[test]
+fn every_field_of_a_full_model_object_is_typed_and_kept() {
+    let written: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+    assert_eq!(serde_json::to_value(model("model-full")).unwrap(), written);
+}
+
+#[tokio::test]
+async fn four_fields_are_all_that_a_model_object_must_have() {
+    let minimal = read(&fixture("model-minimal")).await.unwrap();
+    assert_eq!(minimal, read(&fixture("model-nulls")).await.unwrap());
+    for field in ["id", "object", "created", "owned_by"] {
+        let mut less: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+        less.as_object_mut().unwrap().remove(field);
+        let fault = read(&less.to_string()).await.unwrap_err();
+        assert_eq!(
+            fault,
+            Fault::Unexpected("JSON that is no model object".into()),
+            "{field}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nulls_new_fields_new_words_and_other_kinds_of_numbers_are_no_error() {
+    for name in ["model-nulls", "model-nulls-inside", "model-from-the-future"] {
+        assert_eq!(
+            read(&fixture(name)).await.unwrap().id,
+            "support-bot-v2",
+            "{name}"
+        );
+    }
+    let future = model("model-from-the-future");
+    assert_eq!(future.created.to_string(), "1760000000.75");
+    assert_eq!(future.model_type.unwrap().as_str(), "hybrid");
+    assert_eq!(
+        future.pricing.unwrap().method.unwrap().as_str(),
+        "per_smell"
+    );
+}
+
+#[tokio::test]
+async fn each_field_may_be_absent_or_null_by_itself() {
+    let full: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+    let fields = full.as_object().unwrap().keys();
+    for field in
+        fields.filter(|name| !["id", "object", "created", "owned_by"].contains(&name.as_str()))
+    {
+        let mut absent = full.clone();
+        absent.as_object_mut().unwrap().remove(field);
+        let mut null = full.clone();
+        null[field] = Value::Null;
+        assert_eq!(
+            serde_json::from_value::<Model>(absent).unwrap(),
+            serde_json::from_value::<Model>(null).unwrap(),
+            "{field}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_read_as_the_reference_shows_it() {
+    let raw = Raw::start().await;
+    raw.answers(200, "", fixture("list").as_bytes());
+    let client = client(raw.url.as_str());
+    for models in [
+        client.list(&key(), None, None).await,
+        client.search(&key(), "bot").await,
+    ] {
+        let models = models.unwrap();
+        let ids: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
+        assert_eq!(ids, ["claude-sonnet-4-6", "support-bot-v2"]);
+    }
+    let list: ModelList = serde_json::from_str(r#"{"data":[],"has_more":false}"#).unwrap();
+    assert_eq!((list.object, list.data), (None, Vec::new()));
+}
+
+#[test]
+fn prices_are_plain_decimals_whatever_their_notation() {
+    for (number, decimal) in [
+        ("3e-6", "0.000003"),
+        ("1.5e-5", "0.000015"),
+        ("0.00125", "0.00125"),
+        ("2.5E2", "250"),
+        ("1e-10", "0.0000000001"),
+        ("1e21", "1000000000000000000000"),
+        ("0.1", "0.1"),
+        ("0", "0"),
+        ("0.0", "0"),
+        ("1", "1"),
+        ("1.0", "1"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("-1", "-1"),
+    ] {
+        let json = format!(r#"{{"cost_per_image":{number}}}"#);
+        let pricing: Pricing = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            pricing.cost_per_image.unwrap().to_string(),
+            decimal,
+            "{number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_known_field_of_another_type_is_the_wrong_shape() {
+    for (field, value) in [
+        ("id", json!(7)),
+        ("created", json!("yesterday")),
+        ("deployments", json!({})),
+        ("deployments", json!("active")),
+        ("deployments", json!([{"status": 1}])),
+        ("deployments", json!(["active"])),
+        ("pricing", json!({"cost_per_second": "1"})),
+        ("model_type", json!(true)),
+    ] {
+        let mut odd: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+        odd[field] = value.clone();
+        let read = read(&odd.to_string()).await;
+        assert!(
+            matches!(read, Err(Fault::Unexpected(_))),
+            "{field}: {value}: {read:?}"
+        );
+    }
+}
