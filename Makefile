@@ -10,7 +10,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test tools hub crd build clean require
-.PHONY: check check-format check-lints check-docs check-crd
+.PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +40,9 @@ check-lints: require
 check-docs: require
 	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps
 
-check-crd: require build
+check-crd: require build check-built-crd
+
+check-built-crd:
 	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is stale: run \`make crd\`" >&2; exit 1; }
 
 crd: require build ## Write crds/oxenmodels.yaml from the Rust types

@@ -21,6 +21,7 @@
 //! | which replica works, and whether it may still call | [`leader`] |
 //! | flags and environment | [`config`] |
 //! | probes and metrics over HTTP | [`serve`], [`metrics`] |
+//! | the word to stop | [`stop`] |
 //! | logs | [`telemetry`] |
 //!
 //! Dependencies point inward: `main -> controller -> oxen -> decide -> api`. `decide` knows
@@ -35,4 +36,5 @@ pub mod leader;
 pub mod metrics;
 pub mod oxen;
 pub mod serve;
+pub mod stop;
 pub mod telemetry;

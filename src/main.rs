@@ -9,10 +9,12 @@ use clap::Parser;
 use oxen_operator::{
     api,
     config::{Cli, Command, Config},
-    controller::{self, Context, Stop},
+    controller::{self, Context},
     leader::Candidate,
     metrics::Metrics,
-    oxen, serve, telemetry,
+    oxen, serve,
+    stop::Stop,
+    telemetry,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},

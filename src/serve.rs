@@ -14,7 +14,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use crate::{controller::Stop, metrics::Metrics};
+use crate::{metrics::Metrics, stop::Stop};
 
 /// Whether every watch has listed its objects once. It is not taken back: an operator whose API
 /// server is away for a while is not helped by a restart. One that stands by has no watches, and

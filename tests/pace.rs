@@ -1,5 +1,11 @@
 //! The pace towards the hub, against the simulator: the journal shows what the hub had to bear.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout, // what was measured, for a person
+    missing_docs
+)]
 
 use std::{
     sync::Arc,
@@ -25,7 +31,7 @@ fn paced(simulator: &hub::Hub, bounds: Bounds) -> Arc<Hub> {
 }
 
 async fn simulator(models: usize, builder: hub::Builder) -> hub::Hub {
-    let all = (0..models).map(|number| Model::custom(&name(number)).status("inactive"));
+    let all = (0..models).map(|number| Model::custom(name(number)).status("inactive"));
     all.fold(builder, hub::Builder::model)
         .start()
         .await

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     context::{Error, Scope},
-    observe::{Observed, rest},
+    look::rest,
+    observe::Observed,
 };
 use crate::{
     api::{Direction, FINALIZER, OxenModel},

@@ -12,7 +12,7 @@ use kube::{
     },
 };
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
+    sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
@@ -24,6 +24,7 @@ use crate::{
     metrics::Metrics,
     oxen::{self, Hub},
     serve::Readiness,
+    stop::Stop,
 };
 
 /// An object, or why it can't be decoded: one that can't must not stop the others.
@@ -87,34 +88,6 @@ impl Error {
                 _ => None,
             },
             Error::Timeout { .. } | Error::Outdated | Error::Json(_) => None,
-        }
-    }
-}
-
-/// Tells every part of the program to stop: no new work from then on.
-#[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
-
-impl Stop {
-    /// The sender says when.
-    #[must_use]
-    pub fn new() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
-    }
-
-    /// Whether it was said.
-    #[must_use]
-    pub fn said(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Ends once it is said.
-    pub fn wait(&self) -> impl Future<Output = ()> + Send + Sync + 'static {
-        let mut receiver = self.0.clone();
-        async move {
-            // A sender that is gone can't say anything else any more.
-            let _ = receiver.wait_for(|said| *said).await;
         }
     }
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | one pass: observe, decide, record, act | `reconcile.rs` |
 //! | what a decision needs, gathered | `observe.rs` |
+//! | the look at the hub, in its turn | `look.rs` |
 //! | which API key is an object's | `credentials.rs` |
 //! | the Secrets that are watched | `secrets.rs` |
 //! | whose a remote model is | `claims.rs` |
@@ -21,6 +22,7 @@ mod claims;
 mod context;
 mod credentials;
 mod invalid;
+mod look;
 mod memory;
 mod observe;
 mod reconcile;
@@ -28,7 +30,7 @@ mod record;
 mod secrets;
 mod watch;
 
-pub use context::{Context, Stop};
+pub use context::Context;
 
 use std::sync::Arc;
 

@@ -12,19 +12,16 @@ use uuid::Uuid;
 use super::{
     context::{Error, Scope},
     credentials,
+    look::look,
     memory::Memory,
 };
 use crate::{
     api::OxenModel,
     decide::{
-        Claim, Fault, Look, Observation, Past, Rules, Verdict, Watched, doubled, has_finalizer,
-        needs_look, still_old,
+        Claim, Fault, Look, Observation, Past, Rules, Watched, has_finalizer, needs_look, still_old,
     },
-    oxen::{ApiKey, Lane, Turn, fold},
+    oxen::ApiKey,
 };
-
-/// Names that come near a model that isn't found, at most.
-const NEAR_NAMES: usize = 5;
 
 /// What was gathered for one decision.
 pub(super) struct Observed {
@@ -89,10 +86,15 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
     }
     match key(scope, &observed.object).await? {
         Err(fault) => observed.look = Look::Failed(fault),
-        Ok(key) => match resting(scope, &observed.object) {
-            Some(fault) => observed.look = Look::Failed(fault),
-            None => look(scope, &mut observed, key).await?,
-        },
+        Ok(key) => {
+            let looked = look(scope, &observed.object, &key).await?;
+            observed.look = looked.found;
+            observed.now = now();
+            if let Some(sent) = looked.sent {
+                observed.looked = sent;
+                observed.key = Some(key);
+            }
+        }
     }
     claim_seen(scope, &mut observed).await;
     remember(scope, &mut observed);
@@ -164,114 +166,6 @@ async fn key(scope: &Scope, object: &OxenModel) -> Result<Result<ApiKey, Fault>,
         .memories
         .with(object, |memory| memory.key.clone());
     Ok(remembered.map_or(found, Ok))
-}
-
-/// Looks at the model once it is this object's turn.
-async fn look(scope: &Scope, observed: &mut Observed, key: ApiKey) -> Result<(), Error> {
-    let object = &observed.object;
-    let turn = match turn(scope, object, &key).await? {
-        Ok(turn) => turn,
-        Err(fault) => {
-            observed.look = Look::Failed(fault);
-            return Ok(());
-        }
-    };
-    // Counted from here and not from before the wait, which may be long.
-    observed.looked = turn.came();
-    let asked = &object.spec.model;
-    let found = turn.retrieve(asked, true).await;
-    observed.now = now();
-    let api_base = scope.context.hub.api_base();
-    observed.look = match found.and_then(|model| fold(asked, &model, &api_base)) {
-        Ok(remote) => Look::Seen(Box::new(remote)),
-        Err(Fault::ModelNotFound(_)) => {
-            Look::Failed(Fault::ModelNotFound(near(scope, object, &key).await))
-        }
-        Err(fault) => Look::Failed(rest(scope, object, fault)),
-    };
-    observed.key = Some(key);
-    Ok(())
-}
-
-/// Waits for the turn of a look, for as long as there is no reason to start over. What is known
-/// to come of it without asking the hub is a fault.
-async fn turn<'a>(
-    scope: &'a Scope,
-    object: &OxenModel,
-    key: &'a ApiKey,
-) -> Result<Result<Turn<'a>, Fault>, Error> {
-    let context = &scope.context;
-    let changed = context
-        .memories
-        .with(object, |memory| memory.changed.clone());
-    tokio::select! {
-        () = context.stop.wait() => Err(Error::Outdated),
-        () = changed.notified() => Err(Error::Outdated),
-        turn = context.hub.turn(key, Lane::Look) => Ok(turn.inspect(|turn| {
-            context.metrics.waited(turn.waited());
-        })),
-    }
-}
-
-/// The hub asked to be left alone about this object, and that time isn't over, whatever woke the
-/// pass. Of the whole key its pace knows.
-fn resting(scope: &Scope, object: &OxenModel) -> Option<Fault> {
-    let until = scope.context.memories.with(object, |memory| memory.rest)?;
-    let left = until.duration_since(Instant::now());
-    (!left.is_zero()).then_some(Fault::RateLimited {
-        wait: Some(left),
-        whole_key: false,
-    })
-}
-
-/// Heeds the hub's wish to be left alone about an object, with a time of the operator's own where
-/// it names none. A wish about the whole key has been heeded where the request ended.
-pub(super) fn rest(scope: &Scope, object: &OxenModel, fault: Fault) -> Fault {
-    let Fault::RateLimited {
-        wait,
-        whole_key: false,
-    } = fault
-    else {
-        return fault;
-    };
-    let rules = &scope.context.config.rules;
-    let memories = &scope.context.memories;
-    let failures = memories.with(object, |memory| memory.failures);
-    let wait = wait.unwrap_or_else(|| doubled(rules.backoff_first, failures, rules.backoff_last));
-    memories.with(object, |memory| memory.rest = Some(Instant::now() + wait));
-    Fault::RateLimited {
-        wait: Some(wait),
-        whole_key: false,
-    }
-}
-
-/// Names that come near the one that isn't found, from one search, made once for the matter.
-async fn near(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
-    let said = object.status.iter().flat_map(|status| &status.conditions);
-    let mut said = said.filter(|one| {
-        one.reason == Verdict::ModelNotFound.row().reason
-            && one.observed_generation == object.metadata.generation
-    });
-    if said.next().is_some() || object.metadata.deletion_timestamp.is_some() {
-        return Vec::new();
-    }
-    // The part before the first separator finds the siblings of a name with a typo at its end.
-    let asked = object.spec.model.as_str();
-    let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    let Ok(Ok(turn)) = turn(scope, object, key).await else {
-        return Vec::new();
-    };
-    match turn.search(stem).await {
-        Ok(found) => {
-            let names = found.into_iter().map(|model| model.id);
-            names.take(NEAR_NAMES).collect()
-        }
-        Err(fault) => {
-            // A wish to be left alone holds, whatever request it answers.
-            rest(scope, object, fault);
-            Vec::new()
-        }
-    }
 }
 
 /// Brings the memory up to date with the look, and the observation with the memory.

@@ -87,7 +87,7 @@ pub(super) fn conclude(
         generation: seen.generation(),
         now: seen.now,
         keep: row.ready == Ready::Kept && !seen.deleting(),
-        refresh: seen.requested().is_some(),
+        refresh: seen.requested().is_some() && matches!(seen.look, Look::Seen(_)),
     };
     status.conditions = judgement.conditions(&before);
     let newly_blocked = finding.blocked

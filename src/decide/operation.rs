@@ -89,18 +89,18 @@ pub(super) fn answered(
             if let Some(operation) = &mut status.operation {
                 operation.accepted = Some(true);
             }
-            status.attempts = Some(Attempts {
-                refusal: None,
-                ..calls::attempts(status)
-            });
+            not_refused(status);
             Finding::new(plan.verdict, plan.message)
         }
-        Answer::Unknown(words) => Finding::new(
-            Verdict::OutcomeUnknown,
-            format!(
-                "{direction} was called and what became of it is not known ({words}). No other call is made until the hub shows."
-            ),
-        ),
+        Answer::Unknown(words) => {
+            not_refused(status);
+            Finding::new(
+                Verdict::OutcomeUnknown,
+                format!(
+                    "{direction} was called and what became of it is not known ({words}). No other call is made until the hub shows."
+                ),
+            )
+        }
         Answer::NotSent(why) => {
             status.operation = None;
             status.attempts = Some(unspent);
@@ -112,6 +112,14 @@ pub(super) fn answered(
             refused(seen, status, unspent, refusal)
         }
     }
+}
+
+/// An earlier refusal is no longer why the model isn't as declared.
+fn not_refused(status: &mut OxenModelStatus) {
+    status.attempts = Some(Attempts {
+        refusal: None,
+        ..calls::attempts(status)
+    });
 }
 
 fn refused(

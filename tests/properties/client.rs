@@ -196,7 +196,7 @@ fn hold(client: &Client, code: Option<u16>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn only_a_200_that_is_a_model_is_a_look(code in code(), headers in headers(), body in body()) {

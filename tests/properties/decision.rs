@@ -39,7 +39,7 @@ impl Well {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn what_must_never_happen_does_not(wanted in state(), events in vec(event(), 1..150)) {

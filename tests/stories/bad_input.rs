@@ -128,7 +128,6 @@ async fn kubectl_apply_names_the_field_and_the_mend() {
         for word in words {
             assert!(output.stderr.contains(word), "{spec}: {}", output.stderr);
         }
-        println!("{spec}: {}", output.stderr);
     }
 
     let spec = json!({"model": "bot", "state": "active"});

@@ -23,6 +23,14 @@ fn with_secret(model: &str, secret: Value) -> Value {
     json!({"model": model, "state": "active", "apiKeySecretRef": secret})
 }
 
+/// The operator has a key of its own, and these namespaces may use it.
+fn lending<'a>(key: &'a str, namespaces: &'a str) -> [(&'a str, &'a str); 2] {
+    [
+        ("OXEN_API_KEY", key),
+        ("OXEN_OPERATOR_KEY_NAMESPACES", namespaces),
+    ]
+}
+
 #[tokio::test]
 async fn a_missing_secret_is_named_with_the_line_that_creates_it_and_creating_it_is_enough() {
     let world = with_bot("inactive").await;
@@ -217,45 +225,26 @@ async fn a_secret_that_the_operator_may_not_read_is_said_so() {
 }
 
 #[tokio::test]
-async fn the_operators_key_is_lent_to_the_namespaces_that_are_listed_and_to_no_other() {
-    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+async fn the_operators_key_is_lent_to_the_namespaces_that_are_listed() {
+    let world = World::new(Hub::builder()).await;
     world.delete_secret("oxen-api-key").await;
     let named = format!("elsewhere, {}", world.namespace);
-    for (n, namespaces) in [named.as_str(), "*"].into_iter().enumerate() {
-        let settings = [
-            ("OXEN_API_KEY", KEY),
-            ("OXEN_OPERATOR_KEY_NAMESPACES", namespaces),
-        ];
-        let _operator = world.operator_with(&settings);
-        let name = format!("bot-{n}");
-        world.create(&name, active("bot")).await;
-        let object = world
-            .until(&name, "seen", |object| {
-                condition(object, "Synced").is_some()
-            })
-            .await;
-        assert_eq!(
-            condition(&object, "Synced").unwrap().status,
-            "True",
-            "{namespaces}: {}",
-            message(&object)
-        );
-        world
-            .patch(&name, json!({"spec": {"deletionPolicy": "Retain"}}))
-            .await;
-        world.delete(&name).await;
-        world.until_gone(&name).await;
+    for (name, namespaces) in [("named", named.as_str()), ("all", "*")] {
+        world.hub.add_model(Model::custom(name));
+        world.create(name, active(name)).await;
+        let _operator = world.operator_with(&lending(KEY, namespaces));
+        world.until_reason(name, "Active").await;
     }
+}
 
+#[tokio::test]
+async fn the_operators_key_is_lent_to_no_other_namespace() {
     for namespaces in ["elsewhere", ""] {
-        let settings = [
-            ("OXEN_API_KEY", KEY),
-            ("OXEN_OPERATOR_KEY_NAMESPACES", namespaces),
-        ];
-        let mut settings = settings.to_vec();
+        let world = with_bot("active").await;
+        world.delete_secret("oxen-api-key").await;
+        let mut settings = lending(KEY, namespaces).to_vec();
         settings.extend(NEVER);
         let _operator = world.operator_with(&settings);
-        world.hub.clear_journal();
         world.create("bot", active("bot")).await;
         let object = world.until_reason("bot", "OperatorKeyNotAllowed").await;
         assert_eq!(marker(&object), Some(("Stalled", "OperatorKeyNotAllowed")));
@@ -267,14 +256,9 @@ async fn the_operators_key_is_lent_to_the_namespaces_that_are_listed_and_to_no_o
             assert!(said.contains(words), "{said}");
         }
         assert_eq!(world.hub.journal().entries.len(), 0);
+
         world.secret("oxen-api-key", "api-key", KEY).await;
         world.until_reason("bot", "Active").await;
-        world.delete_secret("oxen-api-key").await;
-        world
-            .patch("bot", json!({"spec": {"deletionPolicy": "Retain"}}))
-            .await;
-        world.delete("bot").await;
-        world.until_gone("bot").await;
     }
 }
 
@@ -282,11 +266,7 @@ async fn the_operators_key_is_lent_to_the_namespaces_that_are_listed_and_to_no_o
 async fn no_other_key_is_tried_when_the_one_to_use_is_refused() {
     let world = with_bot("active").await;
     // The namespace's own Secret would do, and the operator's key would do for the other one.
-    let lent = [
-        ("OXEN_API_KEY", "a-revoked-key"),
-        ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
-    ];
-    let operator = world.operator_with(&lent);
+    let operator = world.operator_with(&lending("a-revoked-key", "*"));
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "Unauthenticated").await;
     world.until_looked("bot", 2).await;

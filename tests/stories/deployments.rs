@@ -217,13 +217,7 @@ async fn a_status_that_becomes_unknown_is_waited_for_in_mid_transition_too() {
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
-    world
-        .until("bot", "unknown", |object| {
-            status(object)
-                .deployment
-                .is_some_and(|now| now.to_string() == "unknown")
-        })
-        .await;
+    world.until_deployment("bot", "unknown").await;
     world.until_looked("bot", 3).await;
     assert_ne!(ready(&world.get("bot").await).unwrap().status, "True");
     world.hub.clear_fault(unheard);

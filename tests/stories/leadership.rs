@@ -169,25 +169,47 @@ async fn a_dead_leader_is_followed_once_its_lease_and_its_calls_have_ended() {
 }
 
 #[tokio::test]
-async fn a_leader_that_was_frozen_makes_no_call_when_it_goes_on() {
-    let world = World::new(Hub::builder().model(bot())).await;
-    let (mut first, epoch) = at_work(&world, &[]).await;
-    let second = standby(&world, &[]).await;
-    // It freezes in the middle of a look that is to show it something to do.
-    let slow = Fault::latency(Duration::from_millis(800));
-    world.hub.inject(slow.on(Endpoint::Retrieve).times(1));
-    let looking = |journal: &Journal| journal.entries.iter().any(|entry| !entry.is_over());
-    world.hub.wait_for(DEADLINE, looking).await.unwrap();
+async fn a_leader_that_froze_between_record_and_call_does_not_call_when_it_goes_on() {
+    let others = ["one", "other"];
+    let models = others.map(|name| Model::custom(name).status("active"));
+    let hub = models.into_iter().fold(Hub::builder(), hub::Builder::model);
+    let world = World::new(hub.model(bot())).await;
+    let long = [
+        ("OXEN_LEASE", "6s"),
+        ("OXEN_LEASE_RENEW", "5s"),
+        ("OXEN_REQUEST_TIMEOUT", "3s"),
+    ];
+    // The call waits, recorded, for the one turn that slow looks at the others keep taken, and
+    // nothing but the Lease tells it later that it is too late.
+    let slow = [
+        ("OXEN_IN_FLIGHT", "1"),
+        ("OXEN_SYNC_INTERVAL", "50ms"),
+        ("OXEN_FRESHNESS", "1h"),
+    ];
+    let (mut first, epoch) = at_work(&world, &[long, slow].concat()).await;
+    let second = standby(&world, &long).await;
+    for name in others {
+        let spec = json!({"model": name, "state": "active"});
+        world.create(name, spec).await;
+        world.until_reason(name, "Active").await;
+    }
+    let latency = Fault::latency(Duration::from_millis(2500)).on(Endpoint::Retrieve);
+    for name in others {
+        world.hub.inject(latency.clone().on_model(name));
+        world.until_looked(name, 1).await;
+    }
+    let recorded = |object: &_| status(object).operation.is_some();
     world.hub.set_status("bot", "inactive").unwrap();
+    world.until("bot", "recorded", recorded).await;
     first.signal(Signal::STOP);
+    assert_eq!(world.calls("bot").len(), 1, "it froze too late");
+    world.hub.clear_faults();
+
     second.says("the last leader was not seen to let go").await;
     first.signal(Signal::CONT);
     assert_eq!(first.ended().await, Some(1));
-    assert!(
-        first.log().contains("leadership is lost"),
-        "{}",
-        first.log()
-    );
+    let log = first.log();
+    assert!(log.contains("leadership is lost"), "{log}");
     assert!(epoch_of_call(&world, epoch).await > epoch);
     corrected_by_the_second(&world).await;
 }
@@ -234,15 +256,16 @@ async fn meddled_with(how: impl AsyncFnOnce(&Api<Lease>)) {
 
 async fn edited(leases: &Api<Lease>, spec: Value) {
     let patch = Patch::Merge(json!({ "spec": spec }));
-    let edited = leases.patch("oxen-operator", &PatchParams::default(), &patch);
-    edited.await.unwrap();
+    let params = PatchParams::default();
+    let edited = leases.patch("oxen-operator", &params, &patch).await;
+    edited.unwrap();
 }
 
 #[tokio::test]
 async fn a_lease_that_is_deleted_ends_its_leader_and_is_no_reason_to_hurry() {
     meddled_with(async |leases| {
-        let delete = leases.delete("oxen-operator", &DeleteParams::default());
-        delete.await.unwrap();
+        let params = DeleteParams::default();
+        leases.delete("oxen-operator", &params).await.unwrap();
     })
     .await;
 }
@@ -264,8 +287,9 @@ async fn what_people_put_on_the_lease_stays_and_costs_nothing() {
     let leases = leases(&world);
     let before = leases.get("oxen-operator").await.unwrap().spec.unwrap();
     let patch = Patch::Merge(json!({"metadata": {"labels": {"team": "models"}}}));
-    let labelled = leases.patch("oxen-operator", &PatchParams::default(), &patch);
-    labelled.await.unwrap();
+    let params = PatchParams::default();
+    let labelled = leases.patch("oxen-operator", &params, &patch).await;
+    labelled.unwrap();
     world.hub.set_status("bot", "inactive").unwrap();
     let called = |journal: &Journal| journal.posts().len() > 1;
     world.hub.wait_for(DEADLINE, called).await.unwrap();

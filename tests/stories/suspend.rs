@@ -95,13 +95,7 @@ async fn suspending_in_mid_transition_freezes_what_comes_after_it() {
     let _operator = world.operator();
     let active = json!({"model": "bot", "state": "active"});
     world.create("bot", active).await;
-    world
-        .until("bot", "deploying", |object| {
-            status(object)
-                .deployment
-                .is_some_and(|now| now.to_string() == "deploying")
-        })
-        .await;
+    world.until_deployment("bot", "deploying").await;
     let frozen = json!({"suspend": true, "state": "inactive"});
     world.edit("bot", frozen).await;
     let object = world
@@ -109,13 +103,7 @@ async fn suspending_in_mid_transition_freezes_what_comes_after_it() {
         .await;
     assert_eq!(marker(&object).filter(|marker| marker.0 == "Stalled"), None);
 
-    let object = world
-        .until("bot", "active", |object| {
-            status(object)
-                .deployment
-                .is_some_and(|now| now.to_string() == "active")
-        })
-        .await;
+    let object = world.until_deployment("bot", "active").await;
     assert_eq!(ready(&object).unwrap().reason, "WouldDeactivate");
     assert_eq!(status(&object).operation, None);
     world.until_looked("bot", 2).await;

@@ -238,6 +238,15 @@ impl<C: Deref<Target = Cluster>> World<C> {
         .await
     }
 
+    /// Waits until the status shows the model's deployment like this.
+    pub async fn until_deployment(&self, name: &str, word: &str) -> OxenModel {
+        self.until(name, word, |object| {
+            let shown = status(object).deployment;
+            shown.is_some_and(|shown| shown.to_string() == word)
+        })
+        .await
+    }
+
     /// Waits for a fault of the hub or the key: the reason of `Synced` while it is False.
     pub async fn until_fault(&self, name: &str, reason: &str) -> OxenModel {
         self.until(name, reason, |object| {

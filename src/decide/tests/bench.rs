@@ -195,6 +195,14 @@ impl Bench {
         decide(&unwritten.observation(look))
     }
 
+    /// A decision of a process that has watched the operation for so long.
+    pub(crate) fn decide_having(&self, watched: Watched, look: Look) -> Plan {
+        decide(&Observation {
+            watched,
+            ..self.observation(look)
+        })
+    }
+
     /// A whole pass: decide, record, act on the plan, record.
     pub(crate) fn pass(&mut self, look: Look) -> Pass {
         self.passes += 1;

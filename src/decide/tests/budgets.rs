@@ -34,8 +34,10 @@ pub(super) fn end(bench: &mut Bench, deployment: Deployment) -> (String, String)
     (pass.shown(), pass.plan.message)
 }
 
+type Change = fn(&mut Bench);
+
 /// What refills a budget, by name.
-const REFILLS: [(&str, fn(&mut Bench)); 3] = [
+const REFILLS: [(&str, Change); 3] = [
     ("a new generation", |bench| {
         bench.edit(|object| object.spec.suspend = Some(false))
     }),
@@ -135,6 +137,20 @@ fn a_call_that_was_refused_is_tried_three_times() {
 }
 
 #[test]
+fn a_last_call_that_was_not_refused_is_not_said_to_be() {
+    for last in [Answer::Accepted, Answer::Unknown("cut".into())] {
+        let refusal = Answer::Refused(Fault::Rejected("no quota (422)".into()));
+        let mut bench = wanting();
+        for answer in [refusal.clone(), refusal, last] {
+            bench.answer = answer;
+            assert!(until_call(&mut bench, Inactive).is_some());
+        }
+        assert!(until_call(&mut bench, Inactive).is_none());
+        assert_eq!(end(&mut bench, Inactive).0, "False CallHadNoEffect Stalled");
+    }
+}
+
+#[test]
 fn a_call_that_the_key_may_not_make_stalls_with_that_reason_and_how_to_go_on() {
     for (fault, reads) in [
         (Fault::Unauthenticated, "False Unauthenticated Stalled"),
@@ -186,10 +202,10 @@ fn a_failed_deployment_is_tried_again_after_1_5_and_15_minutes_and_then_no_more(
     for wanted in [State::Active, State::Inactive] {
         let mut bench = Bench::wanting(wanted);
         for minutes in [1, 5, 15] {
-            assert_eq!(
-                bench.pass(shows(Error)).shown(),
-                "False DeploymentError Reconciling"
-            );
+            let pass = bench.pass(shows(Error));
+            assert_eq!(pass.shown(), "False DeploymentError Reconciling");
+            // It may mend itself in between.
+            assert_eq!(pass.plan.requeue.after, mins(1));
             bench.later(mins(minutes) - secs(1));
             let early = bench.pass(shows(Error));
             assert_eq!(early.call(), None);

@@ -170,7 +170,9 @@ fn every_fault_blocks_a_deletion_and_says_how_to_let_go() {
         if matches!(fault, Fault::Rejected(_)) {
             continue; // only ever a call's answer
         }
-        let plan = deleted().decide(Look::Failed(fault.clone()));
+        let mut bench = deleted();
+        bench.pass(shows(Deactivating));
+        let plan = bench.decide(Look::Failed(fault.clone()));
         assert!(is_blocked(&plan) && !lets_go(&plan), "{fault:?}");
         assert!(!shown(&plan).starts_with("True"), "{fault:?}");
         let ready = super::bench::condition(&plan.status, "Ready").unwrap();

@@ -34,7 +34,13 @@ fn a_call_for_a_generation_that_was_settled_is_a_correction_with_its_own_reason(
         (pass.call(), pass.shown().as_str()),
         (Some(Activate), "False CorrectingDrift Reconciling")
     );
-    // An edit makes the next call an ordinary one.
+    // A requested reconcile doesn't change that, but an edit makes the next call an ordinary one.
+    bench.pass(shows(Active));
+    bench.request("now");
+    assert_eq!(
+        bench.pass(shows(Inactive)).shown(),
+        "False CorrectingDrift Reconciling"
+    );
     bench.pass(shows(Active));
     bench.edit(|object| object.spec.suspend = Some(false));
     assert_eq!(

@@ -4,7 +4,7 @@ use Direction::{Activate, Deactivate};
 use super::bench::{Bench, DEPLOYMENTS, call, faults, mins, secs, shown, shows};
 use crate::{
     api::{Deployment, Direction, State},
-    decide::{Answer, Fault, Look},
+    decide::{Answer, Fault, Look, Watched},
 };
 
 const PATIENCE: u64 = 120;
@@ -145,6 +145,25 @@ fn patience_and_two_late_looks_at_the_old_status_close_an_operation() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn neither_patience_nor_late_looks_close_an_operation_alone() {
+    let bench = called(State::Active, Inactive, unknown());
+    for (elapsed, unmoved, look, closes) in [
+        (PATIENCE, 2, Inactive, true),
+        (PATIENCE - 1, 2, Inactive, false),
+        (PATIENCE, 1, Inactive, false),
+        (PATIENCE, 9, Unknown, false),
+    ] {
+        let elapsed = secs(elapsed);
+        let plan = bench.decide_having(Watched { elapsed, unmoved }, shows(look));
+        assert_eq!(
+            call(&plan).is_some(),
+            closes,
+            "{elapsed:?}, {unmoved}, {look}"
+        );
     }
 }
 

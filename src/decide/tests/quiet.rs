@@ -100,6 +100,31 @@ fn words_that_change_with_each_answer_write_nothing() {
 }
 
 #[test]
+fn a_request_that_the_hub_cannot_answer_writes_nothing_either() {
+    let mut bench = Bench::wanting(State::Active);
+    bench.pass(shows(Deployment::Active));
+    bench.request("now");
+    let look = |words| Look::Failed(Fault::Unexpected(words));
+    bench.pass(look("req-1".to_owned()));
+    let before = bench.status();
+    bench.pass(look("req-2".to_owned()));
+    assert_eq!(bench.status(), before);
+}
+
+#[test]
+fn the_operators_own_words_are_kept_up_to_date() {
+    let mut bench = Bench::wanting(State::Active);
+    let pairs = faults("before").into_iter().zip(faults("after"));
+    for (before, after) in pairs.take(2) {
+        for (fault, words) in [(before, "before"), (after, "after")] {
+            bench.pass(Look::Failed(fault));
+            let message = condition(&bench.status(), "Ready").unwrap().message.clone();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}
+
+#[test]
 fn words_of_a_calls_answer_stand_until_something_else_is_the_matter() {
     let mut bench = Bench::wanting(State::Active);
     bench.answer = Answer::Unknown("502 Bad Gateway".into());

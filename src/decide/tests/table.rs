@@ -1,10 +1,10 @@
 use Deployment::{Active, Deactivating, Deploying, Error, Inactive, None as Nothing, Unknown};
 use Direction::{Activate, Deactivate};
 
-use super::bench::{Bench, DEPLOYMENTS, base, call, condition, marker, mins, shown, shows};
+use super::bench::{Bench, DEPLOYMENTS, base, call, marker, mins, shown, shows};
 use crate::{
     api::{Deployment, Direction, State},
-    decide::{Action, Claim, Marker, Ready, Verdict},
+    decide::{Action, Claim},
 };
 
 #[test]

@@ -240,12 +240,11 @@ impl World {
         let step = process.machine.next(now - process.started);
         let drained = process.stopping && now >= process.calling_until;
         match step {
+            // It drains, and is started again.
+            Step::Lost(_) if now < process.calling_until => {}
             Step::Lost(_) => {
                 self.seen.lost += 1;
-                // It drains, and is started again.
-                if now >= process.calling_until {
-                    self.processes[one] = self.born();
-                }
+                self.processes[one] = self.born();
             }
             // What lets go begins with a look.
             Step::Read | Step::Write(_) | Step::Wait(_) if drained => self.ask(one, Step::Read),

@@ -4,7 +4,7 @@
 //! A mutant alters what the production is shown, or the plan that it makes of it, or skips a step
 //! of the pass. The onlooker in `rules` sees what was really the case.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
@@ -25,6 +25,11 @@ pub enum Decision {
     Production,
     /// It, with a seeded fault.
     Mutant(Mutation),
+}
+
+thread_local! {
+    static KNOWN: RefCell<(Decision, HashMap<Seen, Arc<Plan>>)> =
+        RefCell::new((Decision::Production, HashMap::new()));
 }
 
 /// A seeded fault.
@@ -81,12 +86,22 @@ impl Seen {
 }
 
 impl Decision {
-    /// What to do.
+    /// What to do. The same is seen in many worlds, so the last decisions are kept.
     #[must_use]
-    pub fn decide(self, seen: &Seen) -> Plan {
-        let shown = self.distort(seen);
-        let plan = decide(&shown.observation());
-        self.twist(seen, plan)
+    pub fn decide(self, seen: &Seen) -> Arc<Plan> {
+        KNOWN.with_borrow_mut(|known| {
+            if known.0 != self {
+                *known = (self, HashMap::new());
+            }
+            if let Some(plan) = known.1.get(seen) {
+                return plan.clone();
+            }
+            let shown = self.distort(seen);
+            let plan = decide(&shown.observation());
+            let plan = Arc::new(self.twist(seen, plan));
+            known.1.insert(seen.clone(), plan.clone());
+            plan
+        })
     }
 
     /// What a call's answer makes of it.

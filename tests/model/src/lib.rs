@@ -9,7 +9,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | objects, and time that only ages them | `object.rs` |
+//! | objects, and time that only ages them | `object.rs`, `mark.rs` |
 //! | the hub, its faults, and what becomes of a call | `hub.rs` |
 //! | the whole world at one moment | `world.rs` |
 //! | a pass, step by step | `pass.rs` |
@@ -17,10 +17,16 @@
 //! | bounds, and which steps are open | `scenario.rs` |
 //! | the onlooker that knows the rules | `rules.rs`, `news.rs` |
 //! | the properties in words | `properties.rs` |
+//! | what becomes of the world once nothing goes wrong | `liveness.rs`, `graph.rs` |
+//! | the bounds that are explored | `catalogue.rs` |
 //! | the decision under check, and its mutants | `decision.rs` |
 
+mod catalogue;
 mod decision;
+mod graph;
 mod hub;
+mod liveness;
+mod mark;
 mod news;
 mod object;
 mod pass;
@@ -30,8 +36,10 @@ mod scenario;
 mod step;
 mod world;
 
+pub use catalogue::{bounded, deep, endings};
 pub use decision::{Decision, Mutation};
 pub use hub::{DEPLOYMENTS, Failure, Glimpse, Hub, Outcome};
+pub use liveness::{Calm, calm};
 pub use news::{Milestone, News, Rule};
 pub use object::{NOW, Object, RULES, Tick};
 pub use properties::{ALWAYS, SOMETIMES};

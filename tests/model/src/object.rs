@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     ops::Deref,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -18,6 +18,8 @@ use oxen_operator::{
     api::{OxenModel, OxenModelSpec, OxenModelStatus, State},
     decide::Rules,
 };
+
+use crate::mark::mark;
 
 /// The time at every step.
 pub const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -51,7 +53,7 @@ impl Tick {
     }
 }
 
-/// One version of an object. Two are the same where their JSON is.
+/// One version of an object. Two with one mark are the same.
 #[derive(Clone)]
 pub struct Object {
     inner: Arc<OxenModel>,
@@ -158,12 +160,8 @@ impl Object {
 
 impl From<OxenModel> for Object {
     fn from(object: OxenModel) -> Self {
-        let mut hasher = DefaultHasher::new();
-        serde_json::to_string(&object)
-            .unwrap_or_default()
-            .hash(&mut hasher);
         Self {
-            mark: hasher.finish(),
+            mark: mark(&object),
             inner: Arc::new(object),
         }
     }

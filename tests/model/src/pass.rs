@@ -105,7 +105,7 @@ impl Worker<'_> {
         rules::on_decision(self.world, self.at, &seen, &plan);
         if writes || plan.action != Action::Nothing {
             pass.seen = Arc::new(seen);
-            pass.phase = Phase::Decided(Arc::new(plan));
+            pass.phase = Phase::Decided(plan);
             *self.pass() = Some(pass);
         } else {
             rules::on_settled_budget(self.world, self.at, &seen, &plan);

@@ -8,7 +8,7 @@ use stateright::{Model, Property};
 
 use crate::{
     decision::Decision,
-    hub::{Glimpse, Hub, LOOKS, Outcome, REFUSALS},
+    hub::{Glimpse, Hub, Outcome},
     object::{Object, Tick},
     pass::calls,
     properties,
@@ -31,8 +31,14 @@ pub struct Scenario {
     pub base: bool,
     /// What the remote model may be at first.
     pub starts: Vec<Deployment>,
-    /// What may go wrong, and what people may do.
+    /// What may go wrong, and what people may do, at most.
     pub left: Left,
+    /// How a look can fail.
+    pub looks: Vec<Glimpse>,
+    /// How a call can go wrong.
+    pub fates: Vec<Outcome>,
+    /// How the hub and the Secret can change.
+    pub drifts: Vec<Step>,
     /// The decision under check.
     pub decision: Decision,
     /// Nothing goes wrong any more, and time is free.
@@ -78,13 +84,13 @@ impl Scenario {
                 steps.extend(turn.then_some(Step::Decide(who, at)));
             }
             Phase::Decided(_) => steps.push(Step::Record(who, at)),
-            Phase::Recorded(plan) => self.fates(world, who, at, plan, steps),
+            Phase::Recorded(plan) => self.call(world, who, at, plan, steps),
             Phase::Answered(..) => steps.push(Step::Note(who, at)),
         }
     }
 
     /// What may become of a call: nothing, where the process may not make it any more.
-    fn fates(&self, world: &World, who: usize, at: usize, plan: &Plan, steps: &mut Vec<Step>) {
+    fn call(&self, world: &World, who: usize, at: usize, plan: &Plan, steps: &mut Vec<Step>) {
         let entitled = world.replicas[who].passes[at]
             .as_ref()
             .is_some_and(|pass| pass.entitled);
@@ -95,11 +101,8 @@ impl Scenario {
         }
         steps.push(Step::Act(who, at, Outcome::Taken));
         if world.left.calls > 0 {
-            use Outcome::{AnswerLost, Delayed, Lost, TakenLate};
-            let fates = [TakenLate, AnswerLost, Lost, Delayed];
-            let refused = REFUSALS.map(Outcome::Refused);
-            let all = fates.into_iter().chain(refused);
-            steps.extend(all.map(|fate| Step::Act(who, at, fate)));
+            let fates = self.fates.iter();
+            steps.extend(fates.map(|fate| Step::Act(who, at, *fate)));
         }
     }
 
@@ -117,9 +120,8 @@ impl Scenario {
                 }
                 steps.push(Step::Look(who, at, None));
                 if world.left.looks > 0 {
-                    let foreign = Glimpse::Foreign(world.hub.deployment);
-                    let all = LOOKS.map(Glimpse::Failed).into_iter().chain([foreign]);
-                    steps.extend(all.map(|answer| Step::Look(who, at, Some(answer))));
+                    let looks = self.looks.iter();
+                    steps.extend(looks.map(|answer| Step::Look(who, at, Some(*answer))));
                 }
             }
             if world.left.crashes > 0 {
@@ -156,10 +158,7 @@ impl Scenario {
             steps.push(Step::Secret(true));
         }
         if world.left.drifts > 0 {
-            let others = [Deployment::Active, Deployment::Inactive, Deployment::Error];
-            let others = others.into_iter().filter(|one| *one != hub.deployment);
-            steps.extend(others.map(Step::Drift));
-            steps.extend([Step::Veil(true), Step::Forget, Step::Secret(false)]);
+            steps.extend(&self.drifts);
         }
     }
 

@@ -1,0 +1,209 @@
+//! The bounds that are explored. Each scenario is exhaustive within its own: every order of up
+//! to `any` things that go wrong or that people do, with a pass, a delivery, the hub's progress
+//! and time between any two of them.
+
+use oxen_operator::api::Deployment;
+
+use crate::{
+    decision::Decision,
+    hub::{Failure, Glimpse, LOOKS, Outcome, REFUSALS},
+    scenario::Scenario,
+    step::Step,
+    world::Left,
+};
+
+const START: [Deployment; 1] = [Deployment::Inactive];
+
+/// All that may happen, that often.
+fn up_to(any: u8) -> Left {
+    Left {
+        any,
+        edits: 3,
+        deletions: 2,
+        creations: 1,
+        requests: 1,
+        crashes: 2,
+        lapses: 2,
+        looks: 3,
+        calls: 4,
+        drifts: 4,
+        hours: 2,
+    }
+}
+
+/// Everything of the tables, on one object and one process.
+fn all(any: u8) -> Scenario {
+    use Outcome::{AnswerLost, Delayed, Lost, TakenLate};
+    let foreign = Glimpse::Foreign(Deployment::Inactive);
+    let fates = [TakenLate, AnswerLost, Lost, Delayed];
+    Scenario {
+        name: "one object, every fault",
+        slots: 1,
+        objects: 1,
+        replicas: 1,
+        base: false,
+        starts: START.to_vec(),
+        left: Left {
+            lapses: 0,
+            ..up_to(any)
+        },
+        looks: LOOKS
+            .map(Glimpse::Failed)
+            .into_iter()
+            .chain([foreign])
+            .collect(),
+        fates: fates
+            .into_iter()
+            .chain(REFUSALS.map(Outcome::Refused))
+            .collect(),
+        drifts: vec![
+            Step::Drift(Deployment::Active),
+            Step::Drift(Deployment::Inactive),
+            Step::Drift(Deployment::Error),
+            Step::Veil(true),
+            Step::Forget,
+            Step::Secret(false),
+        ],
+        decision: Decision::Production,
+        calm: false,
+    }
+}
+
+/// One of each kind, for where there is more than one object or process.
+fn few(any: u8) -> Scenario {
+    Scenario {
+        looks: vec![Glimpse::Failed(Failure::Unreachable)],
+        fates: vec![Outcome::TakenLate, Outcome::AnswerLost, Outcome::Lost],
+        drifts: vec![Step::Drift(Deployment::Inactive), Step::Veil(true)],
+        ..all(any)
+    }
+}
+
+fn starts(any: u8) -> Scenario {
+    use Deployment::{Active, Deploying, Error, None};
+    Scenario {
+        name: "one object, from every status",
+        starts: vec![Active, Deploying, Error, None],
+        ..few(any)
+    }
+}
+
+fn base(any: u8) -> Scenario {
+    Scenario {
+        name: "a base model",
+        base: true,
+        starts: vec![Deployment::None],
+        ..few(any)
+    }
+}
+
+fn calls(any: u8) -> Scenario {
+    Scenario {
+        name: "calls that come to nothing",
+        left: Left {
+            any,
+            calls: any,
+            crashes: 1,
+            requests: 1,
+            ..Left::default()
+        },
+        fates: vec![Outcome::Lost, Outcome::Refused(Failure::Rejected)],
+        ..few(any)
+    }
+}
+
+fn drift(any: u8) -> Scenario {
+    Scenario {
+        name: "a model that keeps drifting",
+        left: Left {
+            any,
+            drifts: any,
+            crashes: 1,
+            hours: 1,
+            ..Left::default()
+        },
+        drifts: vec![
+            Step::Drift(Deployment::Inactive),
+            Step::Drift(Deployment::Error),
+        ],
+        starts: vec![Deployment::Active],
+        ..few(any)
+    }
+}
+
+fn processes(any: u8) -> Scenario {
+    Scenario {
+        name: "one object, two processes",
+        replicas: 2,
+        left: up_to(any),
+        ..few(any)
+    }
+}
+
+fn claims(any: u8) -> Scenario {
+    Scenario {
+        name: "two objects, one process",
+        slots: 2,
+        objects: 2,
+        ..few(any)
+    }
+}
+
+fn everything(any: u8) -> Scenario {
+    Scenario {
+        name: "two objects, two processes",
+        slots: 2,
+        objects: 1,
+        replicas: 2,
+        left: up_to(any),
+        fates: vec![Outcome::Lost],
+        drifts: Vec::new(),
+        looks: Vec::new(),
+        ..few(any)
+    }
+}
+
+/// What every test run explores.
+#[must_use]
+pub fn bounded() -> Vec<Scenario> {
+    vec![
+        all(2),
+        starts(2),
+        base(2),
+        calls(5),
+        drift(5),
+        processes(2),
+        claims(1),
+        everything(1),
+    ]
+}
+
+/// What there is time for now and then.
+#[must_use]
+pub fn deep() -> Vec<Scenario> {
+    vec![
+        all(3),
+        starts(3),
+        base(3),
+        calls(7),
+        drift(7),
+        processes(3),
+        claims(2),
+        everything(2),
+    ]
+}
+
+/// Where the calm after the storm is explored.
+#[must_use]
+pub fn endings() -> Vec<Scenario> {
+    vec![
+        all(1),
+        starts(1),
+        base(1),
+        calls(4),
+        drift(4),
+        processes(1),
+        claims(0),
+        everything(1),
+    ]
+}

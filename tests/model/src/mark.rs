@@ -1,0 +1,139 @@
+//! A hash of an object: everything that a later decision could read. The fields are taken apart
+//! one by one, so that a new one can't be overlooked.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use oxen_operator::api::{
+    Attempts, ModelStatus, Operation, OxenModel, OxenModelSpec, OxenModelStatus,
+};
+
+/// The hash of an object.
+pub(crate) fn mark(object: &OxenModel) -> u64 {
+    let OxenModel {
+        metadata,
+        spec,
+        status,
+    } = object;
+    let mut hasher = DefaultHasher::new();
+    let h = &mut hasher;
+    (&metadata.uid, metadata.generation, &metadata.finalizers).hash(h);
+    (&metadata.annotations, metadata.deletion_timestamp.is_some()).hash(h);
+    hash_spec(spec, h);
+    status.is_some().hash(h);
+    if let Some(status) = status {
+        hash_status(status, h);
+    }
+    hasher.finish()
+}
+
+fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
+    let OxenModelSpec {
+        model,
+        state,
+        deletion_policy,
+        suspend,
+        api_key_secret_ref,
+        sync_interval,
+        progress_deadline,
+    } = spec;
+    (model, state, deletion_policy, suspend).hash(h);
+    (
+        api_key_secret_ref.is_some(),
+        sync_interval.map(|span| span.0),
+    )
+        .hash(h);
+    progress_deadline.map(|span| span.0).hash(h);
+}
+
+fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
+    let OxenModelStatus {
+        observed_generation,
+        desired,
+        deployment,
+        since,
+        model,
+        pricing,
+        operation,
+        attempts,
+        conditions,
+        last_handled_reconcile_at,
+    } = status;
+    (
+        observed_generation,
+        desired,
+        deployment,
+        seconds(since.as_ref()),
+    )
+        .hash(h);
+    (last_handled_reconcile_at, pricing.is_some()).hash(h);
+    model.iter().for_each(|model| hash_model(model, h));
+    operation.iter().for_each(|open| hash_operation(open, h));
+    attempts.iter().for_each(|spent| hash_attempts(spent, h));
+    conditions.iter().for_each(|one| hash_condition(one, h));
+}
+
+fn hash_model(model: &ModelStatus, h: &mut impl Hasher) {
+    let ModelStatus {
+        id,
+        owner,
+        display_name,
+        type_,
+        endpoint,
+        source_model,
+        url,
+    } = model;
+    (id, owner, display_name, type_, endpoint, source_model, url).hash(h);
+}
+
+fn hash_operation(open: &Operation, h: &mut impl Hasher) {
+    let Operation {
+        id,
+        direction,
+        generation,
+        epoch,
+        started,
+        sends,
+        accepted,
+    } = open;
+    (id, direction, generation, epoch, sends, accepted).hash(h);
+    seconds(Some(started)).hash(h);
+}
+
+fn hash_attempts(spent: &Attempts, h: &mut impl Hasher) {
+    let Attempts {
+        generation,
+        settled,
+        sends,
+        failures,
+        rejections,
+        refusal,
+        last_call,
+        corrections,
+        contended,
+    } = spent;
+    (generation, settled, sends, failures, rejections).hash(h);
+    (refusal, seconds(last_call.as_ref()), contended).hash(h);
+    corrections
+        .iter()
+        .flatten()
+        .for_each(|time| seconds(Some(time)).hash(h));
+    corrections.as_ref().map(Vec::len).hash(h);
+}
+
+fn hash_condition(condition: &Condition, h: &mut impl Hasher) {
+    let Condition {
+        type_,
+        status,
+        reason,
+        message,
+        observed_generation,
+        last_transition_time,
+    } = condition;
+    (type_, status, reason, message, observed_generation).hash(h);
+    seconds(Some(last_transition_time)).hash(h);
+}
+
+fn seconds(time: Option<&Time>) -> Option<i64> {
+    time.map(|time| time.0.as_second())
+}
