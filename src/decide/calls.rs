@@ -35,7 +35,7 @@ pub(super) fn take(
         }
         Step::Wait(verdict) => wait(seen, status, remote, verdict),
         Step::WaitThenCall(verdict, direction) => {
-            if overdue(seen, status) && sends(status) == 0 {
+            if overdue(seen, status) && !called_since(status) {
                 call(seen, status, remote, direction)
             } else {
                 wait(seen, status, remote, verdict)
@@ -268,7 +268,7 @@ fn exhausted(
         return Some(Finding::new(
             Verdict::DriftContention,
             format!(
-                "The model keeps leaving the declared state, and was corrected as often as an hour allows: does another cluster or a person control it too? Settle that, then {}.",
+                "The model keeps leaving the declared state, or a correction shows no effect, and it was corrected as often as an hour allows: does another cluster or a person control it too? Settle that, then {}.",
                 how_to_retry()
             ),
         ));
@@ -325,6 +325,16 @@ pub(super) fn overdue(seen: &Observation<'_>, status: &OxenModelStatus) -> bool 
 
 fn sends(status: &OxenModelStatus) -> u32 {
     attempts(status).sends.unwrap_or_default()
+}
+
+/// A call was made since the deployment became what it is.
+fn called_since(status: &OxenModelStatus) -> bool {
+    let last = attempts(status).last_call;
+    match (&status.since, last) {
+        (Some(since), Some(last)) => last.0 > since.0,
+        (None, Some(_)) => true,
+        (Some(_) | None, None) => false,
+    }
 }
 
 pub(super) fn attempts(status: &OxenModelStatus) -> Attempts {

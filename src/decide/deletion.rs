@@ -86,7 +86,8 @@ fn let_go(why: &str) -> Finding {
 /// A deletion that waits for anything but the model's own way to inactive says how to let go.
 pub(super) fn explain(seen: &Observation<'_>, finding: Finding) -> Finding {
     let row = finding.verdict.row();
-    let under_way = row.synced && row.marker != Marker::Stalled;
+    let refused = finding.verdict == Verdict::Rejected;
+    let under_way = row.synced && row.marker != Marker::Stalled && !refused;
     if under_way || !seen.has_finalizer() {
         return finding;
     }

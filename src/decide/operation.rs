@@ -51,8 +51,7 @@ fn open(operation: &Operation, status: &OxenModelStatus, remote: &Remote) -> Fin
         return Finding::new(
             Verdict::OutcomeUnknown,
             format!(
-                "{direction} was called and what became of it is not known; the model is {}. No other call is made until the hub shows.",
-                remote.deployment
+                "{direction} was called and what became of it is not known. No other call is made until the hub shows."
             ),
         );
     }

@@ -20,20 +20,23 @@ pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, Fault>
     if !is_about(asked, model) {
         return Err(Fault::AnotherModel(quote(&model.id)));
     }
+    // A status has to fit into an object, whatever the hub sends.
+    let cut = |words: &Option<String>| words.as_deref().map(quote);
+    let endpoint = cut(&model.endpoint);
     let identity = ModelStatus {
-        id: model.id.clone(),
-        owner: model.owned_by.clone(),
-        display_name: model.display_name.clone(),
-        type_: model.model_type.as_ref().map(|word| word.0.clone()),
-        endpoint: model.endpoint.clone(),
-        source_model: model.source_model.clone(),
-        url: model.endpoint.as_ref().map(|endpoint| {
+        id: quote(&model.id),
+        owner: quote(&model.owned_by),
+        display_name: cut(&model.display_name),
+        type_: model.model_type.as_ref().map(|word| quote(&word.0)),
+        source_model: cut(&model.source_model),
+        url: endpoint.as_ref().map(|endpoint| {
             format!(
                 "{}/{}",
                 api_base.as_str().trim_end_matches('/'),
                 endpoint.trim_start_matches('/')
             )
         }),
+        endpoint,
     };
     let base = identity.is_base();
     let (deployment, others) = if base {
@@ -107,7 +110,7 @@ fn status(word: Option<&Word>) -> (Deployment, &str) {
 fn pricing(wire: &Pricing) -> api::Pricing {
     let decimal = |number: &Option<super::wire::Number>| number.as_ref().map(ToString::to_string);
     api::Pricing {
-        method: wire.method.as_ref().map(|word| word.0.clone()),
+        method: wire.method.as_ref().map(|word| quote(&word.0)),
         input_cost_per_token: decimal(&wire.input_cost_per_token),
         output_cost_per_token: decimal(&wire.output_cost_per_token),
         cost_per_second: decimal(&wire.cost_per_second),

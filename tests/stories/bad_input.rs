@@ -406,6 +406,7 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
         assert!(said.contains(field), "{name}: {said}");
     }
     // Once they are told, there is silence.
+    world.until_looked("sound", 1).await;
     let writes = world.writes("status");
     world.until_looked("sound", 4).await;
     assert_eq!(world.writes("status"), writes);

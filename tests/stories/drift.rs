@@ -70,6 +70,8 @@ async fn drift_that_keeps_coming_back_is_corrected_three_times_and_then_left_alo
         world.hub.set_status("bot", "inactive").unwrap();
         let given_up = stalled("DriftContention");
         world.until("bot", "given up", given_up).await;
+        // The API server's log has a write once its pass goes on.
+        world.until_looked("bot", 1).await;
         let writes = world.writes("status");
         world.until_looked("bot", 3).await;
         assert_eq!(world.calls("bot").len(), calls);

@@ -172,3 +172,35 @@ async fn a_call_whose_turn_comes_after_its_look_is_out_of_date_is_not_made() {
     world.until_reason(&bot, "Active").await;
     assert_eq!(world.calls(&bot), ["activate"]);
 }
+
+#[tokio::test]
+async fn a_wait_for_a_turn_outlives_no_object_and_delays_no_stop() {
+    const MODELS: usize = 8;
+    let world = World::new(hub(MODELS)).await;
+    let slow = [("OXEN_HUB_RATE", "1"), ("OXEN_HUB_BURST", "1"), STILL];
+    let mut operator = world.operator_with(&slow);
+    // One look each, and nothing else.
+    for number in 0..MODELS {
+        let model = name(number);
+        let spec = json!({"model": model, "state": "active", "suspend": true});
+        world.create(&model, spec).await;
+    }
+    let (last, gone) = (name(MODELS - 2), name(MODELS - 1));
+    world.delete(&gone).await;
+    world.until_looked(&last, 1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(world.hub.journal().count(Endpoint::Retrieve, &gone), 0);
+
+    for number in 0..MODELS - 1 {
+        world.request(&name(number), "1").await;
+    }
+    let started = Instant::now();
+    operator.signal(cluster::Signal::TERM);
+    assert_eq!(operator.ended().await, Some(0));
+    let took = started.elapsed();
+    assert!(
+        took < Duration::from_secs(5),
+        "{took:?}\n{}",
+        operator.log()
+    );
+}

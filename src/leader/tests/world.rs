@@ -15,7 +15,7 @@ const CALL: Duration = s(13);
 /// For a request about the Lease.
 const PATIENCE: Duration = s(5);
 
-const WORLDS: u64 = 10;
+const WORLDS: u64 = 6;
 
 /// A request as its sender knows it.
 struct Request {
@@ -84,10 +84,10 @@ fn no_two_processes_ever_call_at_the_same_time() {
         all.lapsed += world.seen.lapsed;
     }
     // None of it held for lack of trying.
-    assert!(all.calls > 1000, "{} calls", all.calls);
-    assert!(all.handovers > 100, "{} handovers", all.handovers);
-    assert!(all.clean > 10, "{} clean ones", all.clean);
-    assert!(all.lost > 100, "{} losses", all.lost);
+    assert!(all.calls > 500, "{} calls", all.calls);
+    assert!(all.handovers > 40, "{} handovers", all.handovers);
+    assert!(all.clean > 3, "{} clean ones", all.clean);
+    assert!(all.lost > 20, "{} losses", all.lost);
     assert!(all.lapsed > 10, "{} lapses", all.lapsed);
 }
 

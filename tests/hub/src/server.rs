@@ -26,41 +26,43 @@ pub(crate) struct Cut;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     state: Mutex<State>,
+    /// It never listens; it keeps the port from being given to somebody else while nothing else does.
+    _held: TcpSocket,
 }
 
 enum State {
     /// Dropping the sender ends the task.
     Running(oneshot::Sender<()>, JoinHandle<()>),
-    /// The socket refuses connections, and keeps the port from being given to somebody else.
-    Stopped { _held: TcpSocket },
-    /// Between the two.
-    Changing,
+    Stopped,
 }
 
 impl Server {
     pub(crate) fn start(address: SocketAddr, router: Router) -> io::Result<Self> {
-        let listener = bind(address)?.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        let state = Mutex::new(run(listener, router));
-        Ok(Self { address, state })
+        if address.port() != 0 {
+            // Somebody else's port is not to be shared.
+            bind(address, false)?;
+        }
+        let held = bind(address, true)?;
+        let address = held.local_addr()?;
+        let listener = bind(address, true)?.listen(BACKLOG)?;
+        Ok(Self {
+            address,
+            state: Mutex::new(run(listener, router)),
+            _held: held,
+        })
     }
 
     pub(crate) async fn stop(&self) -> io::Result<()> {
-        let before = self.replace(State::Changing);
-        if let State::Running(stop, task) = before {
+        if let State::Running(stop, task) = self.replace(State::Stopped) {
             drop(stop);
             task.await?;
         }
-        self.replace(State::Stopped {
-            _held: bind(self.address)?,
-        });
         Ok(())
     }
 
     pub(crate) async fn restart(&self, router: Router) -> io::Result<()> {
         self.stop().await?;
-        self.replace(State::Changing);
-        let listener = bind(self.address)?.listen(BACKLOG)?;
+        let listener = bind(self.address, true)?.listen(BACKLOG)?;
         self.replace(run(listener, router));
         Ok(())
     }
@@ -78,13 +80,14 @@ fn run(listener: TcpListener, router: Router) -> State {
     State::Running(stop, tokio::spawn(serve(listener, router, stopped)))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(shared)?;
     socket.bind(address)?;
     Ok(socket)
 }

@@ -5,8 +5,9 @@
 use oxen_operator::api::Deployment;
 
 use crate::{
-    decision::Decision,
+    decision::{Decision, Mutation},
     hub::{Failure, Glimpse, LOOKS, Outcome, REFUSALS},
+    news::Rule,
     scenario::Scenario,
     step::Step,
     world::Left,
@@ -135,7 +136,13 @@ fn processes(any: u8) -> Scenario {
     Scenario {
         name: "one object, two processes",
         replicas: 2,
-        left: up_to(any),
+        left: Left {
+            looks: 0,
+            drifts: 0,
+            hours: 0,
+            ..up_to(any)
+        },
+        fates: vec![Outcome::Lost, Outcome::Delayed],
         ..few(any)
     }
 }
@@ -206,4 +213,40 @@ pub fn endings() -> Vec<Scenario> {
         claims(0),
         everything(1),
     ]
+}
+
+/// Where a mutant is hunted for, and the rule that it breaks; no rule where it can only be told
+/// by what becomes of the calm.
+#[must_use]
+pub fn hunt(mutation: Mutation) -> (Scenario, Option<Rule>) {
+    let (scenario, rule) = match mutation {
+        Mutation::PostOnUnknown => (few(1), Rule::NeverOnUnknown),
+        Mutation::AbsentReadAsOff => (few(2), Rule::LetGoByTheRules),
+        Mutation::NoWriteAhead => (few(0), Rule::WrittenAhead),
+        Mutation::LoserPosts => (claims(0), Rule::OwnerOnly),
+        Mutation::RepeatWhileOpen | Mutation::GiveUpAtOnce => (few(1), Rule::OneCallAtATime),
+        Mutation::ReadyWhileStale => (few(1), Rule::ReadyAsDeclared),
+        Mutation::ReadyKeptForAnotherGeneration => (all(2), Rule::ReadyAsDeclared),
+        Mutation::ReadyOnAnAnswer => (few(0), Rule::NoReadyWhileOpen),
+        Mutation::FinalizerDroppedEarly => (few(1), Rule::LetGoByTheRules),
+        Mutation::FinalizerAfterTheCall => (few(0), Rule::HeldBeforeCall),
+        Mutation::SuspensionIgnored => (few(1), Rule::NeverSuspended),
+        Mutation::BudgetRefilledByRestart => (calls(4), Rule::SendsBounded),
+        Mutation::CorrectionsForgotten => (drift(4), Rule::CorrectionsBounded),
+        Mutation::LetGoOnAnAnswer => (few(1), Rule::LetGoOnALook),
+        Mutation::GoneAtFirstSight => (all(2), Rule::LetGoByTheRules),
+        Mutation::VersionIgnored => (few(1), Rule::RecordedOnWhatWasSeen),
+        Mutation::TermIgnored => (processes(1), Rule::LeaderOnly),
+        Mutation::BothMarkers => (few(0), Rule::OneMarker),
+        Mutation::NeverGivesUp => return (mutant(few(1), mutation), None),
+        Mutation::Restless => return (mutant(few(0), mutation), None),
+    };
+    (mutant(scenario, mutation), Some(rule))
+}
+
+fn mutant(scenario: Scenario, mutation: Mutation) -> Scenario {
+    Scenario {
+        decision: Decision::Mutant(mutation),
+        ..scenario
+    }
 }

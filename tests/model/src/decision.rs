@@ -55,6 +55,35 @@ pub enum Mutation {
     VersionIgnored,
     TermIgnored,
     BothMarkers,
+    NeverGivesUp,
+    Restless,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Mutation; 21] = [
+        Mutation::PostOnUnknown,
+        Mutation::AbsentReadAsOff,
+        Mutation::NoWriteAhead,
+        Mutation::LoserPosts,
+        Mutation::RepeatWhileOpen,
+        Mutation::GiveUpAtOnce,
+        Mutation::ReadyWhileStale,
+        Mutation::ReadyKeptForAnotherGeneration,
+        Mutation::ReadyOnAnAnswer,
+        Mutation::FinalizerDroppedEarly,
+        Mutation::FinalizerAfterTheCall,
+        Mutation::SuspensionIgnored,
+        Mutation::BudgetRefilledByRestart,
+        Mutation::CorrectionsForgotten,
+        Mutation::LetGoOnAnAnswer,
+        Mutation::GoneAtFirstSight,
+        Mutation::VersionIgnored,
+        Mutation::TermIgnored,
+        Mutation::BothMarkers,
+        Mutation::NeverGivesUp,
+        Mutation::Restless,
+    ];
 }
 
 impl Seen {
@@ -166,6 +195,7 @@ impl Decision {
                 }
             }),
             Mutation::GoneAtFirstSight => shown.past.1 = 2,
+            Mutation::NeverGivesUp => shown.watched = (false, 0),
             Mutation::PostOnUnknown
             | Mutation::AbsentReadAsOff
             | Mutation::FinalizerAfterTheCall
@@ -177,7 +207,8 @@ impl Decision {
             | Mutation::LetGoOnAnAnswer
             | Mutation::VersionIgnored
             | Mutation::TermIgnored
-            | Mutation::BothMarkers => {}
+            | Mutation::BothMarkers
+            | Mutation::Restless => {}
         }
         Cow::Owned(shown)
     }
@@ -197,6 +228,7 @@ impl Decision {
                 }
             }
             Decision::Mutant(Mutation::BothMarkers) => both_markers(plan),
+            Decision::Mutant(Mutation::Restless) => restless(plan),
             Decision::Production | Decision::Mutant(_) => plan,
         }
     }
@@ -239,5 +271,12 @@ fn both_markers(mut plan: Plan) -> Plan {
         ..marker.clone()
     });
     conditions.extend(second);
+    plan
+}
+
+/// A status that is never the same twice.
+fn restless(mut plan: Plan) -> Plan {
+    let last = &mut plan.status.last_handled_reconcile_at;
+    *last = last.is_none().then(|| "just now".into());
     plan
 }

@@ -18,6 +18,7 @@
 //! | the onlooker that knows the rules | `rules.rs`, `news.rs` |
 //! | the properties in words | `properties.rs` |
 //! | what becomes of the world once nothing goes wrong | `liveness.rs`, `graph.rs` |
+//! | a check, and what it came to | `report.rs` |
 //! | the bounds that are explored | `catalogue.rs` |
 //! | the decision under check, and its mutants | `decision.rs` |
 
@@ -31,18 +32,20 @@ mod news;
 mod object;
 mod pass;
 mod properties;
+mod report;
 mod rules;
 mod scenario;
 mod step;
 mod world;
 
-pub use catalogue::{bounded, deep, endings};
+pub use catalogue::{bounded, deep, endings, hunt};
 pub use decision::{Decision, Mutation};
 pub use hub::{DEPLOYMENTS, Failure, Glimpse, Hub, Outcome};
 pub use liveness::{Calm, calm};
 pub use news::{Milestone, News, Rule};
 pub use object::{NOW, Object, RULES, Tick};
 pub use properties::{ALWAYS, SOMETIMES};
+pub use report::{Report, check, finds};
 pub use scenario::Scenario;
 pub use step::Step;
 pub use world::{Left, World};

@@ -1,63 +1,85 @@
-//! placeholder
-#![allow(clippy::print_stdout)]
-use std::time::Instant;
+//! `make check-model`: explores the scenarios and prints what they came to.
+#![allow(clippy::print_stdout)] // a program for people
 
-use model::{bounded, calm, deep, endings};
-use stateright::{Checker, Model};
+use std::{collections::BTreeSet, process::ExitCode};
 
-fn main() {
-    let which = std::env::args().nth(1).unwrap_or_default();
-    let only: Option<usize> = std::env::args().nth(2).and_then(|one| one.parse().ok());
-    let all = match which.as_str() {
-        "deep" => deep(),
-        "calm" => endings(),
-        _ => bounded(),
-    };
-    let all = all
-        .into_iter()
-        .enumerate()
-        .filter(|(at, _)| only.is_none_or(|one| one == *at));
-    for (_, scenario) in all {
-        let at = Instant::now();
-        let name = scenario.name;
-        if which == "calm" {
-            let calm = calm(&scenario);
-            println!(
-                "{name}: {} states {} ends {} faults in {:?}",
-                calm.states,
-                calm.ends,
-                calm.faults.len(),
-                at.elapsed()
-            );
-            for (why, world) in calm.faults.iter().take(3) {
-                println!("{why}: {world:?}");
-            }
-            continue;
-        }
-        let checker = scenario.checker().threads(1).spawn_bfs().join();
-        println!(
-            "{name}: {} states, {} unique, depth {} in {:?}",
-            checker.state_count(),
-            checker.unique_state_count(),
-            checker.max_depth(),
-            at.elapsed()
-        );
-        let found = checker.discoveries();
-        for property in checker.model().properties() {
-            if property.expectation == stateright::Expectation::Always
-                && let Some(path) = found.get(property.name)
-            {
-                println!("BROKEN {}", property.name);
-                let path = path.clone();
-                for (state, step) in path.into_vec() {
-                    println!(
-                        "  {:?}\n    hub {:?} leader {:?}",
-                        state.slots, state.hub, state.leader
-                    );
-                    println!("    -> {step:?}");
-                }
-            }
-        }
-        println!("  {:?}", found.keys().collect::<Vec<_>>());
+use clap::Parser;
+use model::{ALWAYS, Report, SOMETIMES, bounded, calm, check, deep, endings};
+
+/// Explores every order of events around the operator's decision, within bounds.
+#[derive(Parser)]
+struct Arguments {
+    /// The wider bounds: they take an hour or more, and gigabytes of memory.
+    #[arg(long)]
+    deep: bool,
+    /// Only the scenarios whose name holds this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let scenarios = if arguments.deep { deep() } else { bounded() };
+    let chosen = |name: &str| name.contains(&arguments.only);
+    let mut reports = Vec::new();
+    println!("Safety:");
+    for scenario in scenarios.iter().filter(|one| chosen(one.name)) {
+        let report = check(scenario);
+        println!("  {report}");
+        reports.push(report);
     }
+    let mut holds = verdicts(&reports, arguments.only.is_empty());
+    println!("\nLiveness, once faults stop:");
+    for scenario in endings().iter().filter(|one| chosen(one.name)) {
+        let calm = calm(scenario);
+        println!(
+            "  {}: {} states, {} ends",
+            scenario.name, calm.states, calm.ends
+        );
+        for (why, world) in &calm.faults {
+            println!("    BROKEN: {why}: {world:?}");
+        }
+        holds &= calm.faults.is_empty();
+    }
+    if holds {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints each property's verdict. What must be possible is asked of all scenarios together.
+fn verdicts(reports: &[Report], whole: bool) -> bool {
+    let states: usize = reports.iter().map(|report| report.states).sum();
+    println!("\n{states} states in all. What always holds:");
+    let broken: BTreeSet<&str> = reports
+        .iter()
+        .flat_map(|report| report.broken.iter().map(|(name, _)| *name))
+        .collect();
+    for (name, _) in ALWAYS {
+        println!(
+            "  {} {name}",
+            if broken.contains(name) {
+                "BROKEN"
+            } else {
+                "holds "
+            }
+        );
+    }
+    println!("\nWhat was seen to be possible:");
+    let reached: BTreeSet<&str> = reports
+        .iter()
+        .flat_map(|report| report.reached.clone())
+        .collect();
+    for (name, _) in SOMETIMES {
+        println!(
+            "  {} {name}",
+            if reached.contains(name) {
+                "seen "
+            } else {
+                "NEVER"
+            }
+        );
+    }
+    broken.is_empty() && (!whole || reached.len() == SOMETIMES.len())
 }

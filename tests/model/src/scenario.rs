@@ -111,7 +111,11 @@ impl Scenario {
         for (who, replica) in world.replicas.iter().enumerate() {
             for at in 0..self.slots {
                 self.proceed(world, who, at, steps);
-                if replica.views[at] != world.slots[at].stored {
+                // What a process that only stands by has not heard yet makes no difference before
+                // it may lead.
+                let heeds =
+                    world.leader.is_none_or(|leader| leader == who) || replica.passes[at].is_some();
+                if heeds && replica.views[at] != world.slots[at].stored {
                     steps.push(Step::Deliver(who, at));
                 }
                 let idle = replica.passes[at].is_none() && replica.views[at].is_some();
