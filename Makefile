@@ -10,10 +10,11 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test tools hub crd build clean require
+.PHONY: check-model check-model-deep
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: require tools build ## Watch the operator turn models on and off, on this machine alone
 	@$(DEMO) run
@@ -26,8 +27,9 @@ demo-down: require ## Stop what demo-up left running
 	@[[ -x $(BIN)/demo ]] || cargo build $(WORKSPACE) --bins
 	@$(DEMO) down
 
+# The stories wait far more than they work, so more of them than cores run side by side.
 test: require tools ## Run every test, against a real Kubernetes API server
-	cargo test $(WORKSPACE)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test $(WORKSPACE)
 
 check: check-format check-lints check-docs check-crd ## Check the format, the lints, the documentation and the generated CRD
 
@@ -44,6 +46,12 @@ check-crd: require build check-built-crd
 
 check-built-crd:
 	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is stale: run \`make crd\`" >&2; exit 1; }
+
+check-model: require ## Explore every order of events around the decision, within bounds
+	@cargo run --locked --package model
+
+check-model-deep: require ## The same with wider bounds: long, and gigabytes of memory
+	@cargo run --locked --package model -- --deep
 
 crd: require build ## Write crds/oxenmodels.yaml from the Rust types
 	@mkdir -p crds

@@ -30,7 +30,7 @@ pub(super) fn judge(seen: &Observation<'_>, fault: &Fault) -> Finding {
         ),
         Fault::Unauthenticated => Finding::new(
             Verdict::Unauthenticated,
-            "The hub doesn't accept the API key. Put a valid one into the Secret; the operator looks again as soon as it changes.",
+            "The hub doesn't accept the API key. Put a valid one into the Secret.",
         ),
         Fault::Forbidden(words) => Finding::new(
             Verdict::Forbidden,

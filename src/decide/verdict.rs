@@ -69,7 +69,7 @@ pub enum Marker {
     Stalled,
 }
 
-/// When to look again; [`super::pace`] turns it into a time.
+/// When to look again; `pace.rs` turns it into a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// The sync interval, spread.

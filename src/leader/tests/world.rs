@@ -15,7 +15,7 @@ const CALL: Duration = s(13);
 /// For a request about the Lease.
 const PATIENCE: Duration = s(5);
 
-const WORLDS: u64 = 6;
+const WORLDS: u64 = 10;
 
 /// A request as its sender knows it.
 struct Request {

@@ -127,19 +127,16 @@ impl Cluster {
 
     /// Freezes the API server: connections stay open, and nothing comes back on them.
     pub fn pause_apiserver(&self) -> Result<()> {
-        self.signal_apiserver(Signal::STOP)
+        self.with_apiserver(Process::pause)
     }
 
     /// Lets a frozen API server go on.
     pub fn resume_apiserver(&self) -> Result<()> {
-        self.signal_apiserver(Signal::CONT)
+        self.with_apiserver(|process| process.signal(Signal::CONT))
     }
 
-    fn signal_apiserver(&self, signal: Signal) -> Result<()> {
-        lock(&self.apiserver)
-            .as_ref()
-            .ok_or(Error::Stopped)?
-            .signal(signal)
+    fn with_apiserver(&self, act: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
+        act(lock(&self.apiserver).as_ref().ok_or(Error::Stopped)?)
     }
 
     /// Returns when etcd or the API server is gone, which only a failing start waits for.

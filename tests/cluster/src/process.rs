@@ -89,6 +89,27 @@ impl Process {
         sent.map_err(Error::io(format!("{} could not be signalled", self.name)))
     }
 
+    /// Stops it in mid-air. The signal is sent at once and takes a moment to work, which is waited for.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.is_paused() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// As the kernel says of it: the letter behind the program's name in brackets.
+    fn is_paused(&self) -> bool {
+        let stat = |pid: Pid| fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+        let stat = self
+            .pid()
+            .and_then(|pid| stat(pid).ok())
+            .unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
     /// The program's, not the supervisor's.
     pub fn pid(&self) -> Option<Pid> {
         Pid::from_raw(

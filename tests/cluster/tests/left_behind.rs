@@ -1,41 +1,19 @@
 //! Nothing is left behind, however the process ends that started a cluster: no process and no folder.
 //!
-//! Each test starts this file's program once more, with a temporary folder of its own, and ends it in its way.
+//! Each test starts a program that holds a cluster, with a temporary folder of its own, and ends it in its way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cluster::Cluster;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What the second program is to do with its cluster; not set in a test run.
-const ROLE: &str = "CLUSTER_LEFT_BEHIND";
 const READY: &str = "the cluster is up";
-
-#[tokio::test]
-#[ignore = "run by the others, in a process that they end"]
-async fn holder() {
-    let Ok(role) = std::env::var(ROLE) else {
-        return;
-    };
-    let cluster = Cluster::start().await.unwrap();
-    writeln!(std::io::stdout(), "\n{READY}").unwrap();
-    if role == "panic" {
-        panic!("as a failing test does");
-    }
-    // As tests share one. What is static is never dropped.
-    static SHARED: OnceLock<Cluster> = OnceLock::new();
-    SHARED.set(cluster).unwrap();
-    if role == "wait" {
-        std::thread::sleep(Duration::from_secs(600));
-    }
-}
 
 /// The second program, and the folder in which it makes its own.
 struct Holder {
@@ -46,9 +24,8 @@ struct Holder {
 impl Holder {
     fn start(role: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let program = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "holder", "--ignored", "--nocapture"])
-            .env(ROLE, role)
+        let program = Command::new(env!("CARGO_BIN_EXE_holder"))
+            .arg(role)
             .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -179,7 +179,7 @@ pub fn bounded() -> Vec<Scenario> {
         base(2),
         calls(5),
         drift(5),
-        processes(2),
+        processes(1),
         claims(1),
         everything(1),
     ]
@@ -194,7 +194,7 @@ pub fn deep() -> Vec<Scenario> {
         base(3),
         calls(7),
         drift(7),
-        processes(3),
+        processes(2),
         claims(2),
         everything(2),
     ]
