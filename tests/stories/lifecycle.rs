@@ -6,7 +6,7 @@ use cluster::{Cluster, Signal};
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::json;
 
-use crate::world::{DEADLINE, World, eventually, install_crd, status, with_crd};
+use crate::world::{DEADLINE, World, eventually, has_finalizer, install_crd, status, with_crd};
 
 #[tokio::test]
 async fn a_crd_that_is_missing_is_waited_for_and_said() {
@@ -117,4 +117,28 @@ async fn an_api_server_that_goes_and_comes_back_is_taken_up_again() {
     })
     .await;
     world.until_reason("bot", "Active").await;
+}
+
+#[tokio::test]
+async fn when_the_definition_is_deleted_its_objects_go_and_the_models_stay_as_they_are() {
+    let cluster = with_crd().await;
+    let hub = Hub::builder().model(Model::custom("bot").status("active"));
+    let world = World::on(&cluster, hub).await;
+    let _operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    world.until_reason("bot", "Active").await;
+    world.until("bot", "held", has_finalizer).await;
+
+    let crd = "crd/oxenmodels.oxen.ai";
+    let deleted = cluster.kubectl(&["delete", crd, "--wait=false"]).await;
+    deleted.unwrap().ok().unwrap();
+    eventually("the definition is gone", || async {
+        let answer = cluster.kubectl(&["get", crd]).await.unwrap();
+        answer.stderr.contains("NotFound").then_some(())
+    })
+    .await;
+    assert_eq!(world.calls("bot"), [""; 0]);
+    assert_eq!(world.hub.live("bot").unwrap(), ["active"]);
 }
