@@ -260,14 +260,16 @@ pub fn crd() -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let schema = version.schema.as_mut();
         if let Some(schema) = schema.and_then(|schema| schema.open_api_v3_schema.as_mut()) {
-            unwrap_lines(schema);
+            tidy(schema);
         }
     }
     crd
 }
 
-/// `kubectl explain` breaks lines by itself, so a paragraph of a doc comment becomes one line.
-fn unwrap_lines(schema: &mut JSONSchemaProps) {
+/// `kubectl explain` breaks lines by itself, so a paragraph of a doc comment becomes one line; and
+/// the API server warns of a format that it doesn't know.
+fn tidy(schema: &mut JSONSchemaProps) {
+    schema.format.take_if(|format| format == "uint32");
     if let Some(description) = &mut schema.description {
         let paragraphs = description
             .split("\n\n")
@@ -275,10 +277,10 @@ fn unwrap_lines(schema: &mut JSONSchemaProps) {
         *description = paragraphs.collect::<Vec<_>>().join("\n\n");
     }
     for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
-        unwrap_lines(property);
+        tidy(property);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        unwrap_lines(items);
+        tidy(items);
     }
 }
 
