@@ -63,10 +63,7 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
     let object = newest(scope, watched).await?;
     let crd_going = crd_going(scope, &object).await?;
     let rules = &scope.context.config.rules;
-    let claim = scope
-        .context
-        .claims
-        .of(&scope.context.memories, &object, None);
+    let claim = claim_unseen(scope, &object);
     let mut observed = Observed {
         key: None,
         looked: Instant::now(),
@@ -104,6 +101,15 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
 /// The API server keeps whole seconds.
 fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+/// Only a deletion may be decided without a look, by the identity of an earlier one.
+fn claim_unseen(scope: &Scope, object: &OxenModel) -> Claim {
+    if object.metadata.deletion_timestamp.is_none() {
+        return Claim::Mine;
+    }
+    let (claims, memories) = (&scope.context.claims, &scope.context.memories);
+    claims.of(memories, object, None)
 }
 
 /// Judges the claim by the identity that the look showed, once it is this pass's turn.

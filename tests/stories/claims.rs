@@ -27,14 +27,19 @@ async fn world() -> World {
     World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await
 }
 
-#[tokio::test]
-async fn the_older_one_owns_the_model_and_the_other_one_is_told_so() {
-    let world = world().await;
-    let _operator = world.operator();
+/// The one that owns the model, settled.
+async fn first_is_active(world: &World) {
     world
         .create("first", json!({"model": "bot", "state": "active"}))
         .await;
     world.until_reason("first", "Active").await;
+}
+
+#[tokio::test]
+async fn the_older_one_owns_the_model_and_the_other_one_is_told_so() {
+    let world = world().await;
+    let _operator = world.operator();
+    first_is_active(&world).await;
     create_younger(
         &world,
         "second",
@@ -56,10 +61,7 @@ async fn a_name_and_a_uuid_are_one_model() {
     let world = world().await;
     let _operator = world.operator();
     let uuid = world.hub.uuid("bot").unwrap();
-    world
-        .create("first", json!({"model": "bot", "state": "active"}))
-        .await;
-    world.until_reason("first", "Active").await;
+    first_is_active(&world).await;
     create_younger(
         &world,
         "second",
@@ -98,10 +100,7 @@ async fn two_brand_new_objects_make_one_call() {
 async fn when_the_owner_goes_the_next_one_takes_over_without_a_cold_start() {
     let world = world().await;
     let _operator = world.operator_with(&[("OXEN_SYNC_INTERVAL", "1h")]);
-    world
-        .create("first", json!({"model": "bot", "state": "active"}))
-        .await;
-    world.until_reason("first", "Active").await;
+    first_is_active(&world).await;
     world.until("first", "held", has_finalizer).await;
     create_younger(&world, "second", json!({"model": "bot", "state": "active"})).await;
     world.until_reason("second", "Conflict").await;
@@ -117,10 +116,7 @@ async fn when_the_owner_goes_the_next_one_takes_over_without_a_cold_start() {
 async fn a_loser_that_is_deleted_makes_no_call_not_even_after_a_restart() {
     let world = world().await;
     let operator = world.operator();
-    world
-        .create("first", json!({"model": "bot", "state": "active"}))
-        .await;
-    world.until_reason("first", "Active").await;
+    first_is_active(&world).await;
     create_younger(&world, "second", json!({"model": "bot", "state": "active"})).await;
     world.until_reason("second", "Conflict").await;
     world.until("second", "held", has_finalizer).await;
