@@ -157,6 +157,8 @@ pub struct Config {
     pub freshness: Duration,
     /// For a request to the Kubernetes API.
     pub kube_timeout: Duration,
+    /// How long a watch lasts before it is taken up anew.
+    pub watch: Duration,
     /// How long what is in flight has to end after a SIGTERM.
     pub drain: Duration,
 }
@@ -263,6 +265,7 @@ impl Args {
             concurrency: self.concurrency,
             freshness: timing.freshness.0,
             kube_timeout: timing.kube_timeout.0,
+            watch: timing.watch.0,
             drain: timing.drain.0,
         })
     }
@@ -388,6 +391,8 @@ mod tests {
             (&["--concurrency", "0"], "--concurrency"),
             (&["--hub-rate", "0"], "--hub-rate"),
             (&["--hub-raise", "0s"], "--hub-raise"),
+            (&["--watch", "500ms"], "--watch"),
+            (&["--watch", "5m"], "--watch"),
             (&["--deletion-policy", "Orphan"], "--deletion-policy"),
             (
                 &["--operator-key-namespaces", "team"],

@@ -24,9 +24,6 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-/// Beyond the watches' own length, so that only a dead connection meets it.
-const KUBE_READ_TIMEOUT: Duration = Duration::from_secs(90);
-
 type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
@@ -66,7 +63,7 @@ fn print_crd() -> Result<(), Failure> {
 
 async fn run(config: Config) -> Result<(), Failure> {
     let (say_stop, stop) = Stop::new();
-    let client = kube_client().await?;
+    let client = kube_client(config.watch).await?;
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::default();
     let hub = hub(&config, &metrics)?;
@@ -169,7 +166,7 @@ fn early(ended: Result<(), JoinError>) -> Failure {
     }
 }
 
-async fn kube_client() -> Result<kube::Client, Failure> {
+async fn kube_client(watch: Duration) -> Result<kube::Client, Failure> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod ({error})")
     })?;
@@ -177,7 +174,8 @@ async fn kube_client() -> Result<kube::Client, Failure> {
     config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
     // It would repeat a write that may have worked, and wait as long as a header says.
     config.default_retry = false;
-    config.read_timeout = Some(KUBE_READ_TIMEOUT);
+    // Beyond the watches' own length, so that only a dead connection meets it.
+    config.read_timeout = Some(watch * 3 / 2);
     Ok(kube::Client::try_from(config)?)
 }
 

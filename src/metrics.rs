@@ -181,7 +181,7 @@ impl Metrics {
         let (answer, sent) = match answer {
             Answer::Accepted => ("accepted", true),
             Answer::Refused(_) => ("refused", true),
-            Answer::Unknown(_) => ("unknown", true),
+            Answer::Unknown { .. } => ("unknown", true),
             Answer::NotSent(_) => ("not_sent", false),
         };
         self.calls

@@ -72,7 +72,8 @@ async fn five_hundred_models_change_state_in_seconds() {
             let (hub, key) = (hub.clone(), key.clone());
             async move {
                 let turn = hub.turn(&key, Lane::Call).await.unwrap();
-                turn.call(&name(number), Direction::Activate).await
+                turn.call(&name(number), Direction::Activate, "a-call")
+                    .await
             }
         })
         .collect();
@@ -153,7 +154,7 @@ async fn calls_go_ahead_of_looks_that_wait() {
     begun.await.unwrap();
     let turn = hub.turn(&key, Lane::Call).await.unwrap();
     assert_eq!(
-        turn.call(&name(9), Direction::Activate).await,
+        turn.call(&name(9), Direction::Activate, "a-call").await,
         Answer::Accepted
     );
     assert!(looks.join_all().await.iter().all(Result::is_ok));

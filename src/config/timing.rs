@@ -1,6 +1,6 @@
 //! Every duration of the program is a setting, so that tests and the demo can use small ones.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use clap::Args as ClapArgs;
 
@@ -10,6 +10,9 @@ use crate::{
     decide::Rules,
     leader::Terms,
 };
+
+/// The API server counts whole seconds, and kube knows no watch of five minutes.
+const WATCH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(240);
 
 /// Every duration that the controller knows.
 #[derive(Debug, ClapArgs)]
@@ -80,6 +83,10 @@ pub(super) struct Timing {
     /// For a request to the Kubernetes API.
     #[arg(long, env = "OXEN_KUBE_TIMEOUT", default_value = "10s")]
     pub(super) kube_timeout: Span,
+    /// How long a watch lasts before it is taken up anew. One whose connection is dead is noticed once half as long
+    /// again has passed.
+    #[arg(long, env = "OXEN_WATCH", default_value = "1m")]
+    pub(super) watch: Span,
     /// How long what is in flight has to end after a SIGTERM.
     #[arg(long, env = "OXEN_DRAIN", default_value = "15s")]
     pub(super) drain: Span,
@@ -190,6 +197,9 @@ impl Timing {
             if span.0.is_zero() {
                 return Err(invalid(setting, "must be more than 0s"));
             }
+        }
+        if !WATCH.contains(&self.watch.0) {
+            return Err(invalid("--watch", "must be from 1s to 4m"));
         }
         for (setting, less, more) in [
             (

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     context::{Error, Scope},
-    look::rest,
+    look::{leave_alone, rest},
     observe::Observed,
 };
 use crate::{
@@ -85,8 +85,16 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, direction: Direction) -
     if let Err(refusal) = context.authority.permits(context.config.call) {
         return Answer::NotSent(refusal.why);
     }
-    match turn.call(&seen.object.spec.model, direction).await {
+    let model = &seen.object.spec.model;
+    let answer = turn.call(model, direction, &seen.operation_id).await;
+    match answer {
         Answer::Refused(fault) => Answer::Refused(rest(scope, &seen.object, fault)),
-        answer @ (Answer::Accepted | Answer::Unknown(_) | Answer::NotSent(_)) => answer,
+        Answer::Unknown {
+            wait: Some(wait), ..
+        } => {
+            leave_alone(scope, &seen.object, wait);
+            answer
+        }
+        Answer::Accepted | Answer::Unknown { wait: None, .. } | Answer::NotSent(_) => answer,
     }
 }

@@ -1,5 +1,7 @@
 //! A look at the hub: once it is the object's turn, and unless the hub asked to be left alone.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::context::{Error, Scope};
@@ -94,11 +96,18 @@ pub(super) fn rest(scope: &Scope, object: &OxenModel, fault: Fault) -> Fault {
     let memories = &scope.context.memories;
     let failures = memories.with(object, |memory| memory.failures);
     let wait = wait.unwrap_or_else(|| doubled(rules.backoff_first, failures, rules.backoff_last));
-    memories.with(object, |memory| memory.rest = Some(Instant::now() + wait));
+    leave_alone(scope, object, wait);
     Fault::RateLimited {
         wait: Some(wait),
         whole_key: false,
     }
+}
+
+/// Asks the hub nothing about the object for so long.
+pub(super) fn leave_alone(scope: &Scope, object: &OxenModel, wait: Duration) {
+    let until = Some(Instant::now() + wait);
+    let memories = &scope.context.memories;
+    memories.with(object, |memory| memory.rest = until);
 }
 
 /// Names that come near the one that isn't found, from one search, made once for the matter.

@@ -36,7 +36,8 @@ pub(super) struct Observed {
     claim: Claim,
     crd_going: bool,
     epoch: i64,
-    operation_id: String,
+    /// The name of the call, should there be one.
+    pub(super) operation_id: String,
     now: Timestamp,
     /// Held until the end of the pass: no other one decides upon the same remote model meanwhile.
     _turn: Option<OwnedMutexGuard<()>>,

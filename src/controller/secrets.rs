@@ -1,7 +1,7 @@
 //! The Secrets that are watched: one watch a name, with `metadata.name` as field selector, so
 //! that RBAC can allow just these names. Any other Secret is read when it is needed.
 
-use std::{collections::HashMap, pin::Pin, sync::Arc};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -23,11 +23,12 @@ pub(super) struct Secrets(HashMap<String, Store<Secret>>);
 pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<Secret, watcher::Error>> + Send>>;
 
 impl Secrets {
-    /// Starts a watch for each name. The watches move as long as the stream is polled.
+    /// Starts a watch for each name, each taken up anew after `lasts`. The watches move as long as the stream is polled.
     pub(super) fn watch(
         client: &Client,
         namespace: Option<&str>,
         names: &[String],
+        lasts: Duration,
     ) -> (Self, Changes) {
         let mut stores = HashMap::new();
         let mut changes: Vec<Changes> = Vec::new();
@@ -36,7 +37,7 @@ impl Secrets {
                 Some(namespace) => Api::namespaced(client.clone(), namespace),
                 None => Api::all(client.clone()),
             };
-            let config = watch_config().fields(&format!("metadata.name={name}"));
+            let config = watch_config(lasts).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
             let watch = watcher(api, config)
                 .backoff(backoff())

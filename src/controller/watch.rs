@@ -30,18 +30,17 @@ use super::{
 };
 use crate::api::RECONCILE_ANNOTATION;
 
-/// The server ends each watch after this, and it is taken up again: one whose connection hangs
-/// half-open goes unnoticed for no longer.
-const WATCH: Duration = Duration::from_secs(60);
-
 /// Set by `kubectl apply`, and as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// How long the filter knows what it has last seen of an object.
 const FILTER_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
-pub(super) fn watch_config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH.as_secs() as u32)
+/// The server ends each watch after this, and it is taken up again: one whose connection hangs
+/// half-open goes unnoticed for little longer.
+pub(super) fn watch_config(lasts: Duration) -> watcher::Config {
+    let seconds = u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX);
+    watcher::Config::default().timeout(seconds)
 }
 
 /// For a watch that fails: quick at first, since a CRD may be installed any moment.
@@ -64,6 +63,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         &context.client,
         namespace.as_deref(),
         &context.config.secret_names,
+        context.config.watch,
     );
     let (objects, writer) = reflector::store();
     let woken = context.claims.join(objects.clone());
@@ -96,7 +96,7 @@ fn triggers(
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
     let listed = context.readiness.expect();
     let (heeding, rousing) = (context.clone(), context.clone());
-    let events = watcher(api, watch_config())
+    let events = watcher(api, watch_config(context.config.watch))
         .backoff(backoff())
         .inspect(move |event| match event {
             Ok(Event::InitDone) => listed.done(),

@@ -91,14 +91,18 @@ pub(super) fn answered(
             not_refused(status);
             Finding::new(plan.verdict, plan.message)
         }
-        Answer::Unknown(words) => {
+        Answer::Unknown { words, wait } => {
             not_refused(status);
-            Finding::new(
+            let finding = Finding::new(
                 Verdict::OutcomeUnknown,
                 format!(
                     "{direction} was called and what became of it is not known ({words}). No other call is made until the hub shows."
                 ),
-            )
+            );
+            Finding {
+                wait: *wait,
+                ..finding
+            }
         }
         Answer::NotSent(why) => {
             status.operation = None;

@@ -118,9 +118,25 @@ pub enum Answer {
     /// The hub refused it: nothing happened.
     Refused(Fault),
     /// It went out, and nobody knows.
-    Unknown(String),
+    Unknown {
+        /// What came instead of an answer.
+        words: String,
+        /// How long from now the hub wants to be left alone about this object, where it says so.
+        wait: Option<Duration>,
+    },
     /// It never went out, and why.
     NotSent(&'static str),
+}
+
+impl Answer {
+    /// It went out, and this came instead of an answer.
+    #[must_use]
+    pub fn unknown(words: impl Into<String>) -> Self {
+        Self::Unknown {
+            words: words.into(),
+            wait: None,
+        }
+    }
 }
 
 /// How long this process has watched an operation, on its own monotonic clock: a restart starts

@@ -16,6 +16,9 @@ use crate::{
     decide::{Answer, Fault},
 };
 
+/// Names a call, for the hub's logs.
+const REQUEST_ID: &str = "x-request-id";
+
 /// What the client never exceeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -101,7 +104,9 @@ struct Reply {
 
 /// Why there is no reply.
 enum Silence {
-    /// The connection, the time or the TLS failed.
+    /// There was no connection to send anything on: DNS, TCP or TLS failed.
+    NoConnection(String),
+    /// The connection broke, or the time was up.
     Broken(String),
     /// The body was over the limit.
     TooLarge,
@@ -193,29 +198,44 @@ impl Client {
     }
 
     /// Activates or deactivates a model. What the answer shows of its deployments is no
-    /// observation; it is only read to know that the hub took the call.
-    pub async fn call(&self, key: &ApiKey, model: &str, direction: Direction) -> Answer {
+    /// observation; it is only read to know that the hub took the call. `id` goes along as
+    /// `X-Request-Id`, so that the hub's logs and the object's status name a call alike.
+    pub async fn call(&self, key: &ApiKey, model: &str, direction: Direction, id: &str) -> Answer {
         let (endpoint, verb) = match direction {
             Direction::Activate => (Endpoint::Activate, "activate"),
             Direction::Deactivate => (Endpoint::Deactivate, "deactivate"),
         };
         let url = self.models(&[model, verb]);
-        let reply = match self.send(key, endpoint, Method::POST, url).await {
+        // Some proxies refuse a POST that doesn't say its length, with a 411.
+        let request = self
+            .request(key, Method::POST, url)
+            .header(header::CONTENT_LENGTH, 0)
+            .header(REQUEST_ID, id);
+        let reply = match self.send(endpoint, request).await {
             Ok(reply) => reply,
-            Err(silence) => return Answer::Unknown(silence.to_string()),
+            Err(Silence::NoConnection(_)) => {
+                return Answer::NotSent("no connection to the hub could be made");
+            }
+            Err(silence) => return Answer::unknown(silence.to_string()),
         };
         if reply.code.is_success() {
             return match serde_json::from_slice::<Model>(&reply.body) {
                 Ok(_) => Answer::Accepted,
-                Err(error) => Answer::Unknown(unreadable(&error)),
+                Err(error) => Answer::unknown(unreadable(&error)),
             };
         }
-        let fault = reply.fault(key, true, &self.limits);
-        // After a 5xx the call may have worked all the same, whatever the hub asks besides.
-        if reply.code.is_server_error() || matches!(fault, Fault::Unreachable(_)) {
-            return Answer::Unknown(reply.code.to_string());
+        match reply.fault(key, true, &self.limits) {
+            // After a 5xx the call may have worked all the same, whatever the hub asks besides.
+            Fault::RateLimited {
+                wait,
+                whole_key: false,
+            } => Answer::Unknown {
+                words: reply.code.to_string(),
+                wait,
+            },
+            Fault::Unreachable(_) => Answer::unknown(reply.code.to_string()),
+            fault => Answer::Refused(fault),
         }
-        Answer::Refused(fault)
     }
 
     async fn look<T: DeserializeOwned>(
@@ -224,9 +244,10 @@ impl Client {
         endpoint: Endpoint,
         url: Url,
     ) -> Result<T, Fault> {
-        let reply = match self.send(key, endpoint, Method::GET, url).await {
+        let request = self.request(key, Method::GET, url);
+        let reply = match self.send(endpoint, request).await {
             Ok(reply) => reply,
-            Err(silence @ Silence::Broken(_)) => {
+            Err(silence @ (Silence::NoConnection(_) | Silence::Broken(_))) => {
                 return Err(Fault::Unreachable(silence.to_string()));
             }
             Err(silence @ Silence::TooLarge) => return Err(Fault::Unexpected(silence.to_string())),
@@ -237,24 +258,19 @@ impl Client {
         serde_json::from_slice(&reply.body).map_err(|error| Fault::Unexpected(unreadable(&error)))
     }
 
-    async fn send(
-        &self,
-        key: &ApiKey,
-        endpoint: Endpoint,
-        method: Method,
-        url: Url,
-    ) -> Result<Reply, Silence> {
-        let started = tokio::time::Instant::now();
-        let post = method == Method::POST;
-        let mut request = self
-            .http
+    fn request(&self, key: &ApiKey, method: Method, url: Url) -> reqwest::RequestBuilder {
+        self.http
             .request(method, url)
             .header(header::AUTHORIZATION, key.header())
-            .header(header::ACCEPT, "application/json");
-        if post {
-            // Some proxies refuse a POST that doesn't say it, with a 411.
-            request = request.header(header::CONTENT_LENGTH, 0);
-        }
+            .header(header::ACCEPT, "application/json")
+    }
+
+    async fn send(
+        &self,
+        endpoint: Endpoint,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Reply, Silence> {
+        let started = tokio::time::Instant::now();
         let reply = self.receive(request).await;
         let outcome = match &reply {
             Ok(reply) => Outcome::Code(reply.code.as_u16()),
@@ -328,7 +344,7 @@ fn unreadable(error: &serde_json::Error) -> String {
 impl fmt::Display for Silence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Silence::Broken(words) => f.write_str(words),
+            Silence::NoConnection(words) | Silence::Broken(words) => f.write_str(words),
             Silence::TooLarge => f.write_str("a body too large to be an answer"),
         }
     }
@@ -337,14 +353,19 @@ impl fmt::Display for Silence {
 /// The innermost cause says it best, and no URL is in it.
 impl From<reqwest::Error> for Silence {
     fn from(error: reqwest::Error) -> Self {
+        let why = if error.is_connect() {
+            Silence::NoConnection
+        } else {
+            Silence::Broken
+        };
         if error.is_timeout() {
-            return Silence::Broken("no answer in time".into());
+            return why("no answer in time".into());
         }
         let error = error.without_url();
         let mut cause: &dyn Error = &error;
         while let Some(source) = cause.source() {
             cause = source;
         }
-        Silence::Broken(quote(&cause.to_string()))
+        why(quote(&cause.to_string()))
     }
 }

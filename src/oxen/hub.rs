@@ -102,14 +102,14 @@ impl Turn<'_> {
     }
 
     /// Activates or deactivates a model, see [`Client::call`].
-    pub async fn call(self, model: &str, direction: Direction) -> Answer {
-        match self.client.call(self.key, model, direction).await {
+    pub async fn call(self, model: &str, direction: Direction, id: &str) -> Answer {
+        match self.client.call(self.key, model, direction, id).await {
             Answer::Accepted => {
                 self.permit.end(Heard::Answer);
                 Answer::Accepted
             }
             Answer::Refused(fault) => Answer::Refused(note(self.permit, fault)),
-            answer @ (Answer::Unknown(_) | Answer::NotSent(_)) => {
+            answer @ (Answer::Unknown { .. } | Answer::NotSent(_)) => {
                 self.permit.end(Heard::Nothing);
                 answer
             }

@@ -145,7 +145,9 @@ fn ask(client: &Client) -> (Result<Model, Fault>, Result<Vec<Model>, Fault>, Ans
         (
             client.retrieve(&key(), "bot", true).await,
             client.list(&key(), None, None).await,
-            client.call(&key(), "bot", Direction::Activate).await,
+            client
+                .call(&key(), "bot", Direction::Activate, "a-call")
+                .await,
         )
     })
 }

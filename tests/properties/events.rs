@@ -52,7 +52,7 @@ fn look() -> impl Strategy<Value = Look> {
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         4 => Just(Answer::Accepted),
-        2 => Just(Answer::Unknown("cut".into())),
+        2 => Just(Answer::unknown("cut")),
         1 => Just(Answer::NotSent("late")),
         3 => fault().prop_map(Answer::Refused),
     ]

@@ -46,7 +46,7 @@ impl Story {
                 self.pass(look)?;
             }
             Event::Die(look) => {
-                bench.answer = Answer::Unknown("died".into());
+                bench.answer = Answer::unknown("died");
                 let pass = self.pass(look)?;
                 self.bench.object.status = Some(pass.decided.status);
                 self.restart();
@@ -144,7 +144,7 @@ impl Story {
             self.sends = 0;
         }
         let spent = match &self.bench.answer {
-            Answer::Accepted | Answer::Unknown(_) => true,
+            Answer::Accepted | Answer::Unknown { .. } => true,
             Answer::Refused(fault) => !matches!(fault, Fault::RateLimited { .. }),
             Answer::NotSent(_) => false,
         };

@@ -18,6 +18,7 @@ mod drift;
 mod faults;
 mod idempotence;
 mod kills;
+mod kube;
 mod kubectl;
 mod leadership;
 mod lifecycle;

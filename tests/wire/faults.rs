@@ -37,7 +37,7 @@ fn kind(fault: &Fault) -> String {
 pub fn answer_kind(answer: &Answer) -> String {
     match answer {
         Answer::Accepted => "Accepted".into(),
-        Answer::Unknown(_) => "Unknown".into(),
+        Answer::Unknown { .. } => "Unknown".into(),
         Answer::Refused(fault) => kind(fault),
         Answer::NotSent(_) => "NotSent".into(),
     }
@@ -56,7 +56,9 @@ pub async fn looks(client: &Client) -> [(Endpoint, Option<Fault>); 3] {
 }
 
 pub async fn call(client: &Client) -> Answer {
-    client.call(&key(), "bot", Direction::Activate).await
+    client
+        .call(&key(), "bot", Direction::Activate, "a-call")
+        .await
 }
 
 #[tokio::test]
@@ -152,7 +154,7 @@ async fn what_is_broken_on_the_way_of_a_call_leaves_its_outcome_unknown_and_is_s
                 hub.set_status("bot", status).unwrap();
                 hub.clear_journal();
                 hub.inject(fault.clone());
-                let answer = client.call(&key(), "bot", direction).await;
+                let answer = client.call(&key(), "bot", direction, "a-call").await;
                 assert_eq!(answer_kind(&answer), "Unknown", "{fault}");
                 let journal = hub.journal();
                 assert_eq!(journal.entries.len(), 1, "{fault}: {journal:?}");
@@ -163,14 +165,14 @@ async fn what_is_broken_on_the_way_of_a_call_leaves_its_outcome_unknown_and_is_s
 }
 
 #[tokio::test]
-async fn a_hub_that_is_not_there_is_unreachable() {
+async fn a_hub_that_is_not_there_is_unreachable_and_a_call_to_it_never_went_out() {
     let (hub, client) = hub().await;
     for _ in 0..2 {
         hub.stop().await.unwrap();
         for (endpoint, found) in looks(&client).await {
             assert_eq!(kind(&found.unwrap()), "Unreachable", "{endpoint:?}");
         }
-        assert_eq!(answer_kind(&call(&client).await), "Unknown");
+        assert_eq!(answer_kind(&call(&client).await), "NotSent");
         hub.restart().await.unwrap();
         assert!(client.retrieve(&key(), "bot", true).await.is_ok());
     }
@@ -195,7 +197,7 @@ async fn an_answer_that_is_too_late_is_none_and_its_call_is_sent_once() {
         hub.inject(fault.clone());
         let found = client.retrieve(&key(), "bot", true).await;
         assert_eq!(found, Err(Fault::Unreachable(late())), "{fault}");
-        assert_eq!(call(&client).await, Answer::Unknown(late()), "{fault}");
+        assert_eq!(call(&client).await, Answer::unknown(late()), "{fault}");
         let journal = hub.journal();
         let posts = journal.posts();
         assert_eq!((posts.len(), posts[0].effect), (1, effect), "{fault}");

@@ -31,9 +31,13 @@ async fn lines(client: &Client, raw: &Raw, model: &str) -> Vec<String> {
     note();
     let _ = client.retrieve(&key, model, true).await;
     note();
-    client.call(&key, model, Direction::Activate).await;
+    client
+        .call(&key, model, Direction::Activate, "a-call")
+        .await;
     note();
-    client.call(&key, model, Direction::Deactivate).await;
+    client
+        .call(&key, model, Direction::Deactivate, "a-call")
+        .await;
     note();
     lines
 }
@@ -114,7 +118,9 @@ async fn a_models_name_is_one_segment_of_the_path_whatever_is_in_it() {
         let path = format!("/api/ai/models/{segment}");
         let wanted = format!("GET {path}?deployment_status=live HTTP/1.1");
         assert_eq!(line(&raw.request()), wanted, "{model:?}");
-        client.call(&key(), model, Direction::Activate).await;
+        client
+            .call(&key(), model, Direction::Activate, "a-call")
+            .await;
         let wanted = format!("POST {path}/activate HTTP/1.1");
         assert_eq!(line(&raw.request()), wanted, "{model:?}");
     }
@@ -131,7 +137,7 @@ async fn the_hub_reads_back_the_very_name_that_was_asked_for() {
     let (client, key) = (client(&hub.url()), hub_key());
     for name in names {
         assert_eq!(client.retrieve(&key, name, true).await.unwrap().id, name);
-        let answer = client.call(&key, name, Direction::Activate).await;
+        let answer = client.call(&key, name, Direction::Activate, "a-call").await;
         assert_eq!(answer, Answer::Accepted, "{name:?}");
         assert_eq!(hub.journal().posts_for(name).len(), 1);
     }
@@ -143,8 +149,12 @@ async fn a_request_carries_the_key_and_nothing_else_that_tells_of_it() {
     let client = client(raw.url.as_str());
     let _ = client.retrieve(&key(), "bot", true).await;
     let get = raw.request().to_lowercase();
-    client.call(&key(), "bot", Direction::Activate).await;
+    client
+        .call(&key(), "bot", Direction::Activate, "a-call")
+        .await;
     let post = raw.request().to_lowercase();
+    assert!(post.contains("x-request-id: a-call\r\n"), "{post}");
+    assert!(!get.contains("x-request-id"), "{get}");
     for request in [&get, &post] {
         assert!(
             request.contains(&format!("authorization: bearer {KEY}\r\n")),
@@ -190,8 +200,12 @@ async fn every_request_that_ended_is_told_of_with_its_code() {
     let _ = client.list(&key, None, None).await;
     let _ = client.search(&key, "b").await;
     let _ = client.retrieve(&key, "typo", true).await;
-    let _ = client.call(&key, "bot", Direction::Activate).await;
-    let _ = client.call(&wrong, "bot", Direction::Deactivate).await;
+    let _ = client
+        .call(&key, "bot", Direction::Activate, "a-call")
+        .await;
+    let _ = client
+        .call(&wrong, "bot", Direction::Deactivate, "a-call")
+        .await;
     hub.stop().await.unwrap();
     let _ = client.retrieve(&key, "bot", true).await;
     assert_eq!(

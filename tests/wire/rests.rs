@@ -4,7 +4,7 @@ use hub::Fault as Injected;
 use oxen_operator::decide::{Answer, Fault};
 
 use crate::{
-    faults::{answer_kind, call, hub, looks},
+    faults::{call, hub, looks},
     raw::hub_key as key,
 };
 
@@ -75,6 +75,7 @@ async fn a_503_is_a_wish_to_be_left_alone_only_where_it_says_for_how_long() {
             }
         );
         // The call may have worked all the same.
-        assert_eq!(answer_kind(&call(&client).await), "Unknown");
+        let words = "503 Service Unavailable".into();
+        assert_eq!(call(&client).await, Answer::Unknown { words, wait });
     }
 }

@@ -15,7 +15,9 @@ async fn both(code: u16, body: &str) -> (Fault, Answer) {
     let client = client(raw.url.as_str());
     (
         client.retrieve(&key(), "bot", true).await.unwrap_err(),
-        client.call(&key(), "bot", Direction::Activate).await,
+        client
+            .call(&key(), "bot", Direction::Activate, "a-call")
+            .await,
     )
 }
 
@@ -66,11 +68,15 @@ async fn the_hubs_own_errors_are_told_apart() {
     let client = client(&hub.url());
     let looked = client.retrieve(&hub_key(), "typo", true).await;
     assert_eq!(looked, Err(Fault::ModelNotFound(Vec::new())));
-    let called = client.call(&hub_key(), "typo", Direction::Deactivate).await;
+    let called = client
+        .call(&hub_key(), "typo", Direction::Deactivate, "a-call")
+        .await;
     assert_eq!(called, Answer::Refused(Fault::ModelNotFound(Vec::new())));
     let looked = client.list(&key(), None, None).await;
     assert_eq!(looked, Err(Fault::Unauthenticated));
-    let called = client.call(&hub_key(), "base", Direction::Activate).await;
+    let called = client
+        .call(&hub_key(), "base", Direction::Activate, "a-call")
+        .await;
     let words = "Base models are always active: base (422)".to_owned();
     assert_eq!(called, Answer::Refused(Fault::Rejected(words)));
 }
@@ -115,7 +121,9 @@ async fn an_error_envelope_is_no_deployment_whatever_it_says() {
             client.retrieve(&key(), "bot", true).await.is_err(),
             "{code}"
         );
-        let answer = client.call(&key(), "bot", Direction::Activate).await;
+        let answer = client
+            .call(&key(), "bot", Direction::Activate, "a-call")
+            .await;
         assert_ne!(answer, Answer::Accepted, "{code}");
     }
 }

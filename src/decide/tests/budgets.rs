@@ -69,7 +69,7 @@ pub(super) fn stays_until_refilled(stalled: &Bench, reads: &str, deployment: Dep
 
 #[test]
 fn three_calls_without_effect_are_all_that_a_generation_may_send() {
-    for answer in [Answer::Accepted, Answer::Unknown("cut".into())] {
+    for answer in [Answer::Accepted, Answer::unknown("cut")] {
         let mut bench = wanting().with(|bench| bench.answer = answer);
         assert_eq!(calls(&mut bench, Inactive), 3);
         let (reads, message) = end(&mut bench, Inactive);
@@ -138,7 +138,7 @@ fn a_call_that_was_refused_is_tried_three_times() {
 
 #[test]
 fn a_last_call_that_was_not_refused_is_not_said_to_be() {
-    for last in [Answer::Accepted, Answer::Unknown("cut".into())] {
+    for last in [Answer::Accepted, Answer::unknown("cut")] {
         let refusal = Answer::Refused(Fault::Rejected("no quota (422)".into()));
         let mut bench = wanting();
         for answer in [refusal.clone(), refusal, last] {

@@ -131,7 +131,7 @@ fn no_answer_to_the_call_lets_go_but_the_look_after_it() {
     let refusals = faults("words").into_iter().skip(3).map(Answer::Refused);
     let answers = [
         Answer::Accepted,
-        Answer::Unknown("cut".into()),
+        Answer::unknown("cut"),
         Answer::NotSent("late"),
     ];
     for answer in answers.into_iter().chain(refusals) {
@@ -154,7 +154,7 @@ fn no_answer_to_the_call_lets_go_but_the_look_after_it() {
 #[test]
 fn an_open_activate_holds_a_deletion_until_it_is_closed() {
     let mut bench = Bench::wanting(State::Active);
-    bench.answer = Answer::Unknown("cut".into());
+    bench.answer = Answer::unknown("cut");
     bench.pass(shows(Inactive));
     bench.delete();
     // It may yet begin to deploy.

@@ -16,7 +16,7 @@ const CALLS: [(Direction, State, Deployment); 2] = [
 ];
 
 fn unknown() -> Answer {
-    Answer::Unknown("502 Bad Gateway".into())
+    Answer::unknown("502 Bad Gateway")
 }
 
 /// A call was sent and answered like this.

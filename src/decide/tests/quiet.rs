@@ -127,7 +127,7 @@ fn the_operators_own_words_are_kept_up_to_date() {
 #[test]
 fn words_of_a_calls_answer_stand_until_something_else_is_the_matter() {
     let mut bench = Bench::wanting(State::Active);
-    bench.answer = Answer::Unknown("502 Bad Gateway".into());
+    bench.answer = Answer::unknown("502 Bad Gateway");
     bench.pass(shows(Deployment::Inactive));
     let before = bench.status();
     bench.later(secs(5));

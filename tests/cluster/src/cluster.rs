@@ -2,6 +2,7 @@
 
 use crate::builder::Builder;
 use crate::folder::Folder;
+use crate::gate::Gate;
 use crate::port::Port;
 use crate::process::Process;
 use crate::requests::Request;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 /// Far more than a start takes, for a machine that compiles at the same time.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -205,6 +207,16 @@ impl Cluster {
     /// A new client of a user that the builder was told about.
     pub async fn client_for(&self, user: &str) -> Result<kube::Client> {
         Ok(kube::Client::try_from(self.config_for(user).await?)?)
+    }
+
+    /// A gate in front of the API server, with the administrator's rights. It belongs to the runtime that it is
+    /// made on.
+    pub async fn gate(&self) -> Result<Gate> {
+        let mut config = self.config().await?;
+        // Whether a request is made again is for whoever sent it to say.
+        config.default_retry = false;
+        let file = format!("gate-{}.yaml", Uuid::new_v4());
+        Gate::open(kube::Client::try_from(config)?, self.folder.join(file)).await
     }
 
     /// Where the API server is, while it runs and while it is stopped.

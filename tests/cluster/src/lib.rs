@@ -26,6 +26,7 @@
 //! | etcd | `etcd.rs` |
 //! | kubectl and helm | `command.rs` |
 //! | the API server's log of requests | `requests.rs` |
+//! | a gate that refuses, holds and cuts off requests | `gate.rs` |
 //! | where the programs are found | `tools.rs` |
 //! | a child process that can't outlive us | `process.rs`, `supervise.sh` |
 //! | a folder that can't outlive us | `folder.rs`, `janitor.sh` |
@@ -37,6 +38,7 @@ mod command;
 mod error;
 mod etcd;
 mod folder;
+mod gate;
 mod port;
 mod process;
 mod requests;
@@ -47,6 +49,8 @@ pub use builder::Builder;
 pub use cluster::Cluster;
 pub use command::Output;
 pub use error::{Error, Result};
+pub use gate::{Gate, Held};
+pub use http::StatusCode;
 pub use process::Process;
 pub use requests::Request;
 pub use rustix::process::Signal;

@@ -17,6 +17,8 @@ use crate::handle::Hub;
 use crate::journal::{Endpoint, Entry, Outcome};
 use crate::server::Cut;
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 pub(crate) async fn handle(State(hub): State<Hub>, request: Request) -> Response {
     let entry = read(&hub, &request);
     let mut open = Open::new(hub, entry);
@@ -76,6 +78,7 @@ fn read(hub: &Hub, request: &Request) -> Entry {
         account: key.and_then(|key| hub.world().keys.get(key).cloned()),
         key: key.map(fingerprint),
         user_agent: header(USER_AGENT).map(str::to_owned),
+        request_id: header(REQUEST_ID).map(str::to_owned),
         faults: Vec::new(),
         effect: false,
         outcome: Outcome::Pending,

@@ -63,6 +63,8 @@ pub struct Entry {
     pub key: Option<String>,
     /// The client's own name.
     pub user_agent: Option<String>,
+    /// The client's name for the request, in `X-Request-Id`.
+    pub request_id: Option<String>,
     /// The faults that struck it.
     pub faults: Vec<String>,
     /// Whether it changed a deployment's course.

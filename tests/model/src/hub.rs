@@ -109,7 +109,7 @@ impl Outcome {
             Outcome::Taken | Outcome::TakenLate => Answer::Accepted,
             Outcome::Refused(failure) => Answer::Refused(failure.fault()),
             Outcome::AnswerLost | Outcome::Lost | Outcome::Delayed => {
-                Answer::Unknown("no answer in time".into())
+                Answer::unknown("no answer in time")
             }
         }
     }
