@@ -14,7 +14,7 @@ use kube::{
     },
 };
 
-use super::watch::{backoff, watch_config};
+use super::watch::{backoff, watch_config, watching};
 
 /// The watched Secrets of one scope, by name.
 pub(super) struct Secrets(HashMap<String, Store<Secret>>);
@@ -39,7 +39,7 @@ impl Secrets {
             };
             let config = watch_config(lasts).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
-            let watch = watcher(api, config)
+            let watch = watching(api, config)
                 .backoff(backoff())
                 .modify(|secret| {
                     secret.metadata.managed_fields = None;

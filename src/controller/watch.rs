@@ -4,13 +4,13 @@
 
 use std::{
     collections::hash_map::DefaultHasher,
-    future,
+    fmt, future,
     hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource, ResourceExt,
@@ -20,6 +20,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
+use serde::de::DeserializeOwned;
 use tracing::{error, warn};
 
 use super::{
@@ -41,6 +42,30 @@ const FILTER_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(super) fn watch_config(lasts: Duration) -> watcher::Config {
     let seconds = u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX);
     watcher::Config::default().timeout(seconds)
+}
+
+/// kube's watcher, but for a watch that is refused with a 410: that one would ask for the same version, which
+/// is gone, again and again.
+pub(super) fn watching<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
+{
+    let begin = move || watcher(api.clone(), config.clone()).boxed();
+    stream::unfold(begin(), move |mut events| {
+        let begin = begin.clone();
+        async move {
+            let event = events.next().await?;
+            if let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = &event
+                && status.code == 410
+            {
+                events = begin();
+            }
+            Some((event, events))
+        }
+    })
 }
 
 /// For a watch that fails: quick at first, since a CRD may be installed any moment.
@@ -96,7 +121,7 @@ fn triggers(
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
     let listed = context.readiness.expect();
     let (heeding, rousing) = (context.clone(), context.clone());
-    let events = watcher(api, watch_config(context.config.watch))
+    let events = watching(api, watch_config(context.config.watch))
         .backoff(backoff())
         .inspect(move |event| match event {
             Ok(Event::InitDone) => listed.done(),
