@@ -10,7 +10,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test tools hub crd build clean require
-.PHONY: check-model check-model-deep
+.PHONY: check-model check-model-deep soak
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
@@ -30,6 +30,9 @@ demo-down: require ## Stop what demo-up left running
 # The stories wait far more than they work, so more of them than cores run side by side.
 test: require tools ## Run every test, against a real Kubernetes API server
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test $(WORKSPACE)
+
+soak: require tools ## Ten minutes of everything that can go wrong; SEED=7 for a seed's, FOR=60 for so many seconds
+	OXEN_SOAK_SEED=$${SEED:-$$RANDOM} OXEN_SOAK_SECONDS=$${FOR:-600} cargo test --locked --test soak -- --nocapture
 
 check: check-format check-lints check-docs check-crd ## Check the format, the lints, the documentation and the generated CRD
 

@@ -24,10 +24,18 @@ pub(super) fn take(
     match step {
         Step::Settled(verdict) => settle(status, remote, verdict),
         Step::Stuck(verdict) => Finding::new(verdict, stuck(verdict, remote)),
-        Step::Unknown => Finding::new(
-            Verdict::StatusUnknown,
-            "The hub doesn't say what the model's deployment is doing. No call is made on a guess; looking again.",
-        ),
+        Step::Unknown => {
+            // A suspended object waits for nothing.
+            let verdict = if overdue(seen, status) && !seen.suspended() {
+                Verdict::ProgressDeadlineExceeded
+            } else {
+                Verdict::StatusUnknown
+            };
+            Finding::new(
+                verdict,
+                "The hub doesn't say what the model's deployment is doing. No call is made on a guess; looking again.",
+            )
+        }
         Step::Wait(_) | Step::WaitThenCall(..) | Step::Call(_) | Step::Retry(_)
             if seen.suspended() =>
         {

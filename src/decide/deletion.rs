@@ -66,13 +66,7 @@ fn look(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -
         | table::Step::Call(_)
         | table::Step::Retry(_)
         | table::Step::Stuck(_)
-        | table::Step::Unknown) => {
-            let finding = calls::take(seen, status, remote, State::Inactive, step);
-            if step == table::Step::Unknown && calls::overdue(seen, status) {
-                return Finding::new(Verdict::ProgressDeadlineExceeded, finding.message);
-            }
-            finding
-        }
+        | table::Step::Unknown) => calls::take(seen, status, remote, State::Inactive, step),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the stories share: one control plane, and for each story a namespace, a hub and operators
 //! of its own, with short durations.
 
+#![allow(dead_code)] // each of its users needs a part
+
 use std::{
     ffi::OsString,
     future::Future,
@@ -421,6 +423,15 @@ impl Operator {
 
     pub fn signal(&self, signal: Signal) {
         self.0.signal(signal).unwrap();
+    }
+
+    /// The same for one that may have ended meanwhile.
+    pub fn signal_if_running(&self, signal: Signal) {
+        let _ = self.0.signal(signal);
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.0.ended().is_some()
     }
 
     /// Waits for its end, and gives the exit code.

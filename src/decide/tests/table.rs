@@ -219,6 +219,8 @@ fn a_transition_past_its_deadline_is_stalled_and_looked_at_each_minute() {
         (Deploying, State::Active),
         (Deactivating, State::Active),
         (Deactivating, State::Inactive),
+        (Unknown, State::Active),
+        (Unknown, State::Inactive),
     ] {
         let mut bench = Bench::wanting(wanted);
         bench.pass(shows(deployment));

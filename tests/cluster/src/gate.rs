@@ -4,13 +4,13 @@ use crate::{Error, Result};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, future};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -29,9 +29,13 @@ pub struct Gate {
 struct Shared {
     client: kube::Client,
     rules: Mutex<Vec<Rule>>,
+    witness: OnceLock<Witness>,
     /// Streams that began before it last changed give nothing any more.
     mutes: watch::Sender<u64>,
 }
+
+/// Is shown what the API server made of a write.
+type Witness = Box<dyn Fn(&serde_json::Value) + Send + Sync>;
 
 /// Which requests: their method, and a part of `PATH?QUERY`.
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl Gate {
         let shared = Arc::new(Shared {
             client,
             rules: Mutex::default(),
+            witness: OnceLock::new(),
             mutes: watch::Sender::new(0),
         });
         let text = json!({
@@ -157,6 +162,12 @@ impl Gate {
         });
     }
 
+    /// Shows the object that comes of each patch, before whoever sent the patch has the answer. For the first that
+    /// asks.
+    pub fn show_writes(&self, witness: impl Fn(&serde_json::Value) + Send + Sync + 'static) {
+        let _ = self.shared.witness.set(Box::new(witness));
+    }
+
     /// Whatever was refused passes again.
     pub fn clear(&self) {
         lock(&self.shared.rules).clear();
@@ -195,10 +206,22 @@ impl Shared {
     }
 
     async fn forward(&self, request: Request) -> Response {
-        match self.ask(request).await {
-            Ok(response) => response,
-            Err(_) => StatusCode::BAD_GATEWAY.into_response(),
-        }
+        let patch = request.method() == Method::PATCH;
+        let answer = async {
+            let response = self.ask(request).await?;
+            match self.witness.get() {
+                Some(witness) if patch && response.status().is_success() => {
+                    let (head, body) = response.into_parts();
+                    let body = to_bytes(body, LARGEST).await?;
+                    witness(&serde_json::from_slice(&body)?);
+                    Ok::<_, Box<dyn std::error::Error>>((head, body).into_response())
+                }
+                Some(_) | None => Ok(response),
+            }
+        };
+        answer
+            .await
+            .unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
     }
 
     async fn ask(&self, request: Request) -> Result<Response, Box<dyn std::error::Error>> {

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::handle::{Hub, Listener};
+use crate::handle::{Hub, Listeners};
 use crate::journal::Entry;
 use crate::limit::Limit;
 use crate::model::{Delays, Model};
@@ -18,7 +18,7 @@ pub struct Builder {
     models: Vec<Model>,
     delays: Delays,
     limit: Option<Limit>,
-    listener: Option<Listener>,
+    listeners: Listeners,
 }
 
 impl Builder {
@@ -33,7 +33,7 @@ impl Builder {
                 deactivate: delay,
             },
             limit: None,
-            listener: None,
+            listeners: Listeners::default(),
         }
     }
 
@@ -93,10 +93,17 @@ impl Builder {
         self
     }
 
+    /// Is called with each request as it comes, before anything is done about it.
+    #[must_use]
+    pub fn on_arrival(mut self, listener: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
+        self.listeners.arrival = Some(Box::new(listener));
+        self
+    }
+
     /// Is called with each request that is over.
     #[must_use]
     pub fn on_request(mut self, listener: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
-        self.listener = Some(Box::new(listener));
+        self.listeners.end = Some(Box::new(listener));
         self
     }
 
@@ -118,6 +125,6 @@ impl Builder {
             last_fault: 0,
         };
         self.models.into_iter().for_each(|model| world.put(model));
-        Hub::serve(self.address, world, self.listener)
+        Hub::serve(self.address, world, self.listeners)
     }
 }

@@ -17,7 +17,14 @@ use crate::server::Server;
 use crate::world::{NoSuchModel, World};
 use crate::{api, control};
 
-pub(crate) type Listener = Box<dyn Fn(&Entry) + Send + Sync>;
+type Listener = Box<dyn Fn(&Entry) + Send + Sync>;
+
+/// Who is told of each request.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    pub(crate) arrival: Option<Listener>,
+    pub(crate) end: Option<Listener>,
+}
 
 /// A running simulator. Clones are handles on the same one; it stops when the last is dropped.
 #[derive(Clone)]
@@ -31,7 +38,7 @@ struct Shared {
     world: Mutex<World>,
     journal: watch::Sender<Journal>,
     started: Instant,
-    listener: Option<Listener>,
+    listeners: Listeners,
 }
 
 impl Hub {
@@ -44,13 +51,13 @@ impl Hub {
     pub(crate) fn serve(
         address: SocketAddr,
         world: World,
-        listener: Option<Listener>,
+        listeners: Listeners,
     ) -> io::Result<Self> {
         let shared = Shared {
             world: Mutex::new(world),
             journal: watch::Sender::new(Journal::default()),
             started: Instant::now(),
-            listener,
+            listeners,
         };
         let hub = Self {
             shared: Arc::new(shared),
@@ -227,6 +234,9 @@ impl Hub {
         self.shared
             .journal
             .send_modify(|journal| entry.seq = journal.open(&entry));
+        if let Some(listener) = &self.shared.listeners.arrival {
+            listener(&entry);
+        }
         entry
     }
 
@@ -234,7 +244,13 @@ impl Hub {
         self.shared
             .journal
             .send_modify(|journal| journal.update(entry));
-        if let Some(listener) = self.shared.listener.as_ref().filter(|_| entry.is_over()) {
+        if let Some(listener) = self
+            .shared
+            .listeners
+            .end
+            .as_ref()
+            .filter(|_| entry.is_over())
+        {
             listener(entry);
         }
     }
