@@ -46,6 +46,10 @@ impl Witness {
         if seen.recorded.insert(open.id.clone(), call).is_some() {
             return;
         }
+        // The write that recorded it had an answer that nobody waited for any more.
+        if object.metadata.generation != Some(open.generation) {
+            return;
+        }
         let deleting = object.metadata.deletion_timestamp.is_some();
         let wanted = match object.spec.state {
             State::Active if !deleting => Direction::Activate,

@@ -15,6 +15,9 @@ use crate::{
 
 const START: [Deployment; 1] = [Deployment::Inactive];
 
+const NAME: &str = "bot";
+const UUID: &str = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e";
+
 /// All that may happen, that often.
 fn up_to(any: u8) -> Left {
     Left {
@@ -41,7 +44,9 @@ fn all(any: u8) -> Scenario {
         name: "one object, every fault",
         slots: 1,
         objects: 1,
+        asked: [NAME, NAME],
         replicas: 1,
+        overlap: true,
         base: false,
         starts: START.to_vec(),
         left: Left {
@@ -63,7 +68,7 @@ fn all(any: u8) -> Scenario {
             Step::Drift(Deployment::Error),
             Step::Veil(true),
             Step::Forget,
-            Step::Secret(false),
+            Step::Secret(0, false),
         ],
         decision: Decision::Production,
         calm: false,
@@ -156,6 +161,36 @@ fn claims(any: u8) -> Scenario {
     }
 }
 
+fn uuids(any: u8) -> Scenario {
+    Scenario {
+        name: "two objects, one by name and one by UUID",
+        asked: [NAME, UUID],
+        fates: vec![Outcome::Lost],
+        drifts: vec![Step::Secret(0, false)],
+        ..claims(any)
+    }
+}
+
+fn refusals(any: u8) -> Scenario {
+    Scenario {
+        name: "two objects, and a hub that refuses",
+        left: Left {
+            any,
+            calls: any,
+            looks: any,
+            deletions: 1,
+            ..Left::default()
+        },
+        looks: vec![
+            Glimpse::Failed(Failure::ModelNotFound),
+            Glimpse::Foreign(Deployment::Inactive),
+        ],
+        fates: REFUSALS.map(Outcome::Refused).to_vec(),
+        drifts: Vec::new(),
+        ..claims(any)
+    }
+}
+
 fn everything(any: u8) -> Scenario {
     Scenario {
         name: "two objects, two processes",
@@ -181,6 +216,8 @@ pub fn bounded() -> Vec<Scenario> {
         drift(5),
         processes(1),
         claims(1),
+        uuids(1),
+        refusals(1),
         everything(1),
     ]
 }
@@ -196,8 +233,32 @@ pub fn deep() -> Vec<Scenario> {
         drift(7),
         processes(2),
         claims(2),
+        uuids(2),
+        refusals(3),
         everything(2),
     ]
+}
+
+/// Everything at once: two processes, two objects that are one model by name and by UUID, each with a key of its
+/// own, and all that can go wrong. Far too much to explore whole; random walks go through it.
+#[must_use]
+pub fn mix() -> Scenario {
+    let secrets = [0, 1].map(|at| Step::Secret(at, false));
+    Scenario {
+        name: "two objects, two processes, everything",
+        slots: 2,
+        objects: 2,
+        replicas: 2,
+        asked: [NAME, UUID],
+        // What the last leader writes late is a name that its successor can't tell from its own object's UUID.
+        overlap: false,
+        left: Left {
+            any: u8::MAX,
+            ..up_to(0)
+        },
+        drifts: [&all(0).drifts[..5], &secrets].concat(),
+        ..all(0)
+    }
 }
 
 /// Where the calm after the storm is explored.

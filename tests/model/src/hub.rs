@@ -10,7 +10,7 @@ use oxen_operator::{
 use serde_json::json;
 use url::Url;
 
-/// The hub, and the Secret that holds the key for it.
+/// The hub, and the Secrets that hold the keys for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hub {
     /// What is the case.
@@ -23,8 +23,8 @@ pub struct Hub {
     pub late: Option<Direction>,
     /// A call that nobody waits for any more and that may still arrive.
     pub in_flight: Option<Direction>,
-    /// The Secret is there.
-    pub secret: bool,
+    /// The Secrets with the objects' keys that are not there. Each object has one of its own.
+    pub missing: Vec<usize>,
 }
 
 /// What one look shows.
@@ -225,7 +225,22 @@ impl Hub {
             known: true,
             late: None,
             in_flight: None,
-            secret: true,
+            missing: Vec::new(),
+        }
+    }
+
+    /// The Secret with that object's key is there.
+    #[must_use]
+    pub fn has_key(&self, at: usize) -> bool {
+        !self.missing.contains(&at)
+    }
+
+    /// It goes, or comes.
+    pub fn set_key(&mut self, at: usize, there: bool) {
+        self.missing.retain(|one| *one != at);
+        if !there {
+            self.missing.push(at);
+            self.missing.sort_unstable();
         }
     }
 

@@ -17,6 +17,7 @@
 //! | bounds, and which steps are open | `scenario.rs` |
 //! | the onlooker that knows the rules | `rules.rs`, `news.rs` |
 //! | the properties in words | `properties.rs` |
+//! | random walks through more than can be explored | `walk.rs` |
 //! | what becomes of the world once nothing goes wrong | `liveness.rs`, `graph.rs` |
 //! | a check, and what it came to | `report.rs` |
 //! | the bounds that are explored | `catalogue.rs` |
@@ -36,9 +37,10 @@ mod report;
 mod rules;
 mod scenario;
 mod step;
+mod walk;
 mod world;
 
-pub use catalogue::{bounded, deep, endings, hunt};
+pub use catalogue::{bounded, deep, endings, hunt, mix};
 pub use decision::{Decision, Mutation};
 pub use hub::{DEPLOYMENTS, Failure, Glimpse, Hub, Outcome};
 pub use liveness::{Calm, calm};
@@ -48,4 +50,5 @@ pub use properties::{ALWAYS, SOMETIMES};
 pub use report::{Report, check, finds};
 pub use scenario::Scenario;
 pub use step::Step;
+pub use walk::{Walks, walk};
 pub use world::{Left, World};

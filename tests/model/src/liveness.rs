@@ -38,11 +38,15 @@ pub struct Calm {
 /// Explores the calm after every state of the scenario.
 #[must_use]
 pub fn calm(scenario: &Scenario) -> Calm {
+    calm_after(scenario, starts(scenario))
+}
+
+/// Explores the calm that begins in these worlds, which are calmed already.
+pub(crate) fn calm_after(scenario: &Scenario, mut worlds: Vec<World>) -> Calm {
     let quiet = Scenario {
         calm: true,
         ..scenario.clone()
     };
-    let mut worlds = starts(scenario);
     let mut known: HashMap<_, usize> = worlds.iter().map(fingerprint).zip(0..).collect();
     let mut graph: Vec<Vec<Edge>> = Vec::new();
     let mut open: Vec<u64> = Vec::new();
@@ -122,7 +126,7 @@ fn kind(step: Step, slots: usize) -> u64 {
         | Step::Note(who, at) => own(1, who, at),
         Step::Deliver(who, at) => own(2, who, at),
         // Nobody has to.
-        Step::Secret(_)
+        Step::Secret(..)
         | Step::Crash(_)
         | Step::Lapse
         | Step::Drift(_)

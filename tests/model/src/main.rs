@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use clap::Parser;
-use model::{ALWAYS, Report, SOMETIMES, bounded, calm, check, deep, endings};
+use model::{ALWAYS, Report, SOMETIMES, bounded, calm, check, deep, endings, mix, walk};
 
 /// Explores every order of events around the operator's decision, within bounds.
 #[derive(Parser)]
@@ -15,7 +15,16 @@ struct Arguments {
     /// Only the scenarios whose name holds this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Random walks through everything at once; as many as the bounds suggest where it isn't said.
+    #[arg(long)]
+    walks: Option<usize>,
+    /// What the walks are drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
+
+/// Walks within a test run's time, and within the deeper check's.
+const WALKS: [usize; 2] = [2_000, 100_000];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -40,6 +49,13 @@ fn main() -> ExitCode {
             println!("    BROKEN: {why}: {world:?}");
         }
         holds &= calm.faults.is_empty();
+    }
+    let (mix, deep) = (mix(), usize::from(arguments.deep));
+    if chosen(mix.name) {
+        println!("\nBoth, by random walks:");
+        let walks = walk(&mix, arguments.walks.unwrap_or(WALKS[deep]), arguments.seed);
+        println!("  {}: {walks}", mix.name);
+        holds &= walks.broken.is_empty();
     }
     if holds {
         ExitCode::SUCCESS

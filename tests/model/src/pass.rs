@@ -45,7 +45,7 @@ impl Worker<'_> {
         let Stored { version, object } = replica.views[self.at].clone()?;
         let claim = self.claim(&object, None);
         let (memory, hub) = (&replica.memories[self.at], &self.world.hub);
-        let keyed = hub.secret || (object.deleting() && memory.key);
+        let keyed = hub.has_key(self.at) || (object.deleting() && memory.key);
         let glimpse = match answer {
             _ if !needs_look(&object, &RULES, &claim, false) => Glimpse::Unneeded,
             _ if !keyed => Glimpse::Failed(Failure::CredentialsNotFound),
@@ -68,6 +68,7 @@ impl Worker<'_> {
             seen: Arc::new(seen),
             phase: Phase::Looked,
             version,
+            outranked: false,
             entitled: true,
         });
         if glimpse.shown().is_none() || self.world.slots.len() == 1 {
@@ -104,6 +105,7 @@ impl Worker<'_> {
         let writes = writes(&seen.object, &plan);
         rules::on_decision(self.world, self.at, &seen, &plan);
         if writes || plan.action != Action::Nothing {
+            pass.outranked = rules::outranked(self.world, self.who, self.at, &seen);
             pass.seen = Arc::new(seen);
             pass.phase = Phase::Decided(plan);
             *self.pass() = Some(pass);
@@ -115,7 +117,7 @@ impl Worker<'_> {
     /// As `controller::observe::remember`.
     fn remember(&mut self, seen: &mut Seen) {
         let counts_starts = self.decision.is(Mutation::BudgetRefilledByRestart);
-        let secret = self.world.hub.secret;
+        let secret = self.world.hub.has_key(self.at);
         let memory = self.memory();
         seen.first = counts_starts && !memory.met;
         if seen.glimpse == Glimpse::Unneeded {
@@ -216,12 +218,11 @@ impl Worker<'_> {
 
     fn finalizer(&mut self, pass: &Pass, plan: &Plan, on_answer: bool) {
         let hold = plan.action == Action::AddFinalizer;
-        let (at, seen) = (self.at, &pass.seen);
         let held = hold.then(|| vec![FINALIZER.to_owned()]);
         let written = self.write(pass.version, |object| object.metadata.finalizers = held);
         if written.is_some() && !hold {
-            rules::on_let_go(self.world, self.who, at, seen, plan, on_answer);
-            let slot = &mut self.world.slots[at];
+            rules::on_let_go(self.world, self.at, pass, plan, on_answer);
+            let slot = &mut self.world.slots[self.at];
             slot.stored.take_if(|stored| stored.object.deleting());
         }
     }

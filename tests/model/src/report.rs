@@ -78,7 +78,7 @@ fn story(path: Path<World, Step>) -> String {
     story
 }
 
-fn chapter(step: Option<Step>, world: &World) -> String {
+pub(crate) fn chapter(step: Option<Step>, world: &World) -> String {
     let step = step.map_or_else(|| "at first".into(), |step| format!("{step:?}"));
     let objects = world.slots.iter().map(|slot| match &slot.stored {
         Some(stored) => format!("    {:?}\n", stored.object),

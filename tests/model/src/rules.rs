@@ -184,14 +184,8 @@ fn count(world: &mut World, at: usize, outcome: Outcome) {
 }
 
 /// The finalizer was removed.
-pub(crate) fn on_let_go(
-    world: &mut World,
-    who: usize,
-    at: usize,
-    seen: &Seen,
-    plan: &Plan,
-    on_answer: bool,
-) {
+pub(crate) fn on_let_go(world: &mut World, at: usize, pass: &Pass, plan: &Plan, on_answer: bool) {
+    let (seen, lost) = (&pass.seen, pass.outranked);
     let spec = &seen.object.spec;
     let left_alone = spec.deletion_policy.is_some() || spec.suspend == Some(true);
     let open = plan.status.operation.is_some();
@@ -204,11 +198,6 @@ pub(crate) fn on_let_go(
         );
     let gone = seen.glimpse == Glimpse::Failed(Failure::ModelNotFound) && seen.past.1 >= 2;
     let deleting = seen.object.deleting();
-    let views = world.replicas[who].views.iter().enumerate();
-    let rivals = views.filter(|(other, _)| *other != at);
-    let lost = rivals
-        .filter_map(|(_, view)| view.as_ref())
-        .any(|view| outranks(&view.object, &seen.object));
     let by_the_rules = left_alone || (deleting && (off || gone || lost));
     let after_block = deleting && world.slots[at].tally.blocked;
     let news = &mut world.news;
@@ -240,6 +229,16 @@ fn others<'a>(world: &'a World, at: usize, seen: &Seen) -> impl Iterator<Item = 
     let objects = rest.filter_map(|(_, slot)| slot.stored.as_ref());
     let objects = objects.map(|own| &own.object);
     objects.filter(move |other| other.identity() == Some(("bot", owner)))
+}
+
+/// Whether another object decides what happens to the model, as far as the process knows. What it knows may lag:
+/// then it is as if it had acted earlier.
+pub(crate) fn outranked(world: &World, who: usize, at: usize, seen: &Seen) -> bool {
+    let views = world.replicas[who].views.iter().enumerate();
+    let rivals = views.filter(|(other, _)| *other != at);
+    rivals
+        .filter_map(|(_, view)| view.as_ref())
+        .any(|view| outranks(&view.object, &seen.object))
 }
 
 /// The model is that object's rather than this one's.

@@ -25,8 +25,12 @@ pub struct Scenario {
     pub slots: usize,
     /// How many of them have an object at first.
     pub objects: usize,
+    /// What each one's spec calls the model: its name, or its UUID.
+    pub asked: [&'static str; 2],
     /// Processes of the operator.
     pub replicas: usize,
+    /// Passes of a process that has lost its authority may go on beside its successor's.
+    pub overlap: bool,
     /// The remote model is a base model.
     pub base: bool,
     /// What the remote model may be at first.
@@ -50,7 +54,7 @@ impl Scenario {
         let slots: Vec<Slot> = (0..self.slots)
             .map(|at| {
                 let birth = u8::try_from(at).unwrap_or_default();
-                let object = Object::new(at, birth, "bot", State::Active);
+                let object = Object::new(at, birth, self.asked[at], State::Active);
                 Slot {
                     stored: (at < self.objects).then_some(Stored { version: 0, object }),
                     births: birth,
@@ -68,6 +72,7 @@ impl Scenario {
             hub: Hub::new(start),
             replicas: vec![replica; self.replicas],
             leader: Some(0),
+            led: Some(0),
             left: self.left,
             news: Default::default(),
         }
@@ -132,7 +137,8 @@ impl Scenario {
                 steps.push(Step::Crash(who));
             }
             // A new leader waits until no call of the last one can still arrive.
-            if world.leader.is_none() && world.hub.in_flight.is_none() {
+            let over = self.overlap || !world.at_work_beside(who);
+            if world.leader.is_none() && world.hub.in_flight.is_none() && over {
                 steps.push(Step::Elect(who));
             }
         }
@@ -158,9 +164,7 @@ impl Scenario {
         if hub.veiled {
             steps.push(Step::Veil(false));
         }
-        if !hub.secret {
-            steps.push(Step::Secret(true));
-        }
+        steps.extend(hub.missing.iter().map(|at| Step::Secret(*at, true)));
         if world.left.drifts > 0 {
             steps.extend(&self.drifts);
         }

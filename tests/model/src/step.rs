@@ -53,8 +53,8 @@ pub enum Step {
     Veil(bool),
     /// The hub forgets the model.
     Forget,
-    /// The Secret goes or comes back.
-    Secret(bool),
+    /// The Secret with an object's key goes or comes back.
+    Secret(usize, bool),
     /// A person flips the state.
     Edit(usize),
     /// A person suspends or resumes.
@@ -84,7 +84,7 @@ impl Left {
             },
             Step::Crash(_) => Some(&mut self.crashes),
             Step::Lapse => Some(&mut self.lapses),
-            Step::Drift(_) | Step::Veil(true) | Step::Forget | Step::Secret(false) => {
+            Step::Drift(_) | Step::Veil(true) | Step::Forget | Step::Secret(_, false) => {
                 Some(&mut self.drifts)
             }
             Step::Edit(_) | Step::Suspend(_) | Step::Retain(_) => Some(&mut self.edits),
@@ -104,8 +104,14 @@ impl Left {
             | Step::Show
             | Step::Settle
             | Step::Veil(false)
-            | Step::Secret(true) => None,
+            | Step::Secret(_, true) => None,
         }
+    }
+
+    /// Whether a step costs nothing: the operator's own work, and what time and the hub do by themselves.
+    #[must_use]
+    pub fn is_free(mut self, step: Step) -> bool {
+        self.cost(step).is_none()
     }
 
     /// Pays for a step; `None` where nothing is left to pay with.
@@ -170,7 +176,7 @@ impl Scenario {
                 let leader = world.leader.take()?;
                 world.disown(leader);
             }
-            Step::Elect(who) => world.leader = Some(who),
+            Step::Elect(who) => world.elect(who),
             Step::Tick(tick) => {
                 world.tick(tick);
                 // A pass that always pauses before its call is a fault that goes on.
@@ -190,7 +196,7 @@ impl Scenario {
             Step::Drift(deployment) => world.hub.deployment = deployment,
             Step::Veil(on) => world.hub.veiled = on,
             Step::Forget => world.hub.known = false,
-            Step::Secret(there) => world.hub.secret = there,
+            Step::Secret(at, there) => world.hub.set_key(at, there),
             Step::Edit(at) => world.edit(at, |object| {
                 object.spec.state = match object.spec.state {
                     State::Active => State::Inactive,
@@ -205,7 +211,7 @@ impl Scenario {
                 *policy = policy.is_none().then_some(DeletionPolicy::Retain);
             })?,
             Step::Delete(at) => world.delete(at)?,
-            Step::Create(at) => world.create(at),
+            Step::Create(at) => world.create(at, self.asked[at]),
             Step::Request(at) => world.request(at)?,
         }
         Some(())
@@ -242,11 +248,11 @@ impl World {
         })
     }
 
-    fn create(&mut self, at: usize) {
+    fn create(&mut self, at: usize, asked: &str) {
         let births = self.slots.iter().map(|slot| slot.births).max();
         let birth = births.unwrap_or_default() + 1;
         let version = self.next_version(at);
-        let object = Object::new(at, birth, "bot", State::Active);
+        let object = Object::new(at, birth, asked, State::Active);
         self.slots[at] = Slot {
             stored: Some(Stored { version, object }),
             births: birth,
@@ -264,17 +270,42 @@ impl World {
         })
     }
 
-    /// All that the process knew is gone, and its copies are what the API server has now.
+    /// A standby knows nothing, and reads everything once it leads; who led last and still runs goes on.
+    fn elect(&mut self, who: usize) {
+        if self.led != Some(who) {
+            self.begin_anew(who);
+        }
+        (self.leader, self.led) = (Some(who), Some(who));
+    }
+
+    /// The process dies, and another takes its place.
     fn crash(&mut self, who: usize) {
+        self.begin_anew(who);
+        if self.replicas.len() > 1 {
+            self.leader.take_if(|leader| *leader == who);
+            self.led.take_if(|led| *led == who);
+        }
+    }
+
+    /// Whether another process is in the middle of a pass.
+    pub(crate) fn at_work_beside(&self, who: usize) -> bool {
+        let others = self
+            .replicas
+            .iter()
+            .enumerate()
+            .filter(|(it, _)| *it != who);
+        let mut passes = others.flat_map(|(_, replica)| &replica.passes);
+        passes.any(Option::is_some)
+    }
+
+    /// All that the process knew is gone, and its copies are what the API server has now.
+    fn begin_anew(&mut self, who: usize) {
         let slots = self.slots.len();
         self.replicas[who] = Replica {
             views: self.slots.iter().map(|slot| slot.stored.clone()).collect(),
             memories: vec![Default::default(); slots],
             passes: vec![None; slots],
         };
-        if self.leader == Some(who) && self.replicas.len() > 1 {
-            self.leader = None;
-        }
     }
 
     /// Its passes may no longer call.

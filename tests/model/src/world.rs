@@ -25,6 +25,8 @@ pub struct World {
     pub replicas: Vec<Replica>,
     /// Which of them may call.
     pub leader: Option<usize>,
+    /// Which of them led last, and still runs.
+    pub led: Option<usize>,
     /// What may still go wrong, and what people may still do.
     pub left: Left,
     /// What the last step did.
@@ -116,6 +118,8 @@ pub struct Pass {
     pub phase: Phase,
     /// The version that its next write is based on.
     pub version: u8,
+    /// Another object outranked this one when it was decided upon, as far as the process knew.
+    pub outranked: bool,
     /// The look is fresh, and the term is still the one that it began in.
     pub entitled: bool,
 }

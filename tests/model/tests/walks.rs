@@ -1,0 +1,29 @@
+//! Everything at once, by random walks from a seed that never changes.
+
+use std::time::Instant;
+
+use model::{Decision, Mutation, Scenario, mix, walk};
+
+#[test]
+fn walks_through_everything_at_once_keep_the_rules_and_end_in_peace() {
+    let began = Instant::now();
+    let walks = walk(&mix(), 2_000, 1);
+    assert!(walks.broken.is_empty(), "{walks}");
+    assert!(walks.calms > 0, "{walks}");
+    println!("{walks} in {:?}", began.elapsed());
+}
+
+#[test]
+fn walks_find_seeded_faults_too() {
+    for mutation in [
+        Mutation::LoserPosts,
+        Mutation::TermIgnored,
+        Mutation::RepeatWhileOpen,
+        Mutation::NeverGivesUp,
+    ] {
+        let decision = Decision::Mutant(mutation);
+        let scenario = Scenario { decision, ..mix() };
+        let walks = walk(&scenario, 2_000, 1);
+        assert!(!walks.broken.is_empty(), "{mutation:?}: {walks}");
+    }
+}
