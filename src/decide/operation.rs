@@ -42,11 +42,25 @@ pub(super) fn follow(
         status.operation = None;
         return None;
     }
-    Some(open(operation, status, remote))
+    Some(open(seen, operation, status, remote))
 }
 
-fn open(operation: &Operation, status: &OxenModelStatus, remote: &Remote) -> Finding {
+fn open(
+    seen: &Observation<'_>,
+    operation: &Operation,
+    status: &OxenModelStatus,
+    remote: &Remote,
+) -> Finding {
     let direction = operation.direction;
+    // Only a hub that doesn't say what the model is doing can keep it open for so long.
+    if remote.deployment == Deployment::Unknown && calls::overdue(seen, status) {
+        return Finding::new(
+            Verdict::ProgressDeadlineExceeded,
+            format!(
+                "{direction} was called, and the hub doesn't say what became of the model. No other call is made until it does; looking again."
+            ),
+        );
+    }
     if operation.accepted != Some(true) {
         return Finding::new(
             Verdict::OutcomeUnknown,

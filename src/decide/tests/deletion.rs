@@ -237,6 +237,18 @@ fn another_identity_is_neither_called_nor_taken_for_the_model_that_is_off() {
 }
 
 #[test]
+fn a_deletion_whose_call_a_silent_hub_keeps_open_past_the_deadline_is_blocked() {
+    let mut bench = deleted();
+    bench.answer = Answer::unknown("cut");
+    assert_eq!(bench.pass(shows(Active)).call(), Some(Deactivate));
+    assert!(!is_blocked(&bench.pass(shows(Unknown)).plan));
+    bench.later(mins(31));
+    let pass = bench.pass(shows(Unknown));
+    assert!(is_blocked(&pass.plan));
+    assert_eq!(pass.call(), None);
+}
+
+#[test]
 fn a_deletion_past_its_deadline_is_blocked_and_still_looks() {
     for deployment in [Unknown, Deactivating, Deploying] {
         let mut bench = deleted();

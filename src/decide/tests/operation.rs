@@ -47,6 +47,19 @@ fn the_record_stands_in_the_status_before_the_call_goes_out() {
 }
 
 #[test]
+fn an_operation_that_a_silent_hub_keeps_open_past_the_deadline_is_stalled_and_stays_open() {
+    for (direction, wanted, before) in CALLS {
+        let mut bench = called(wanted, before, unknown());
+        bench.pass(shows(Unknown));
+        bench.later(mins(31));
+        let pass = bench.pass(shows(Unknown));
+        assert_eq!(pass.shown(), "False ProgressDeadlineExceeded Stalled");
+        let open = pass.plan.status.operation.clone().unwrap();
+        assert_eq!((pass.call(), open.direction), (None, direction));
+    }
+}
+
+#[test]
 fn an_open_operation_forbids_another_call_and_ready_however_the_call_was_answered() {
     for (_, wanted, before) in CALLS {
         for answer in [Answer::Accepted, unknown()] {
