@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Finds, or builds once, the programs of the local control plane: etcd, kube-apiserver, kubectl and helm.
+# Finds, or builds once, the programs of the local control plane: etcd, kube-apiserver, kubectl and helm. Builds
+# kstatus/ beside them, once for each version of it: nobody else has that one.
 #
-#   build.sh               makes sure that they are there, and says where
-#   build.sh --print-dir   prints their folder, and nothing else; builds nothing
+#   build.sh                   makes sure that they are there, and says where
+#   build.sh --print-dir       prints their folder, and nothing else; builds nothing
+#   build.sh --print-kstatus   prints the path of kstatus, and nothing else; builds nothing
 #
 # KUBEBUILDER_ASSETS names a folder that has them already. Without it they are built from the Go modules that
 # go.mod pins and go.sum checks, into a user cache folder named after the hash of go.sum: a second clone, or a
@@ -26,12 +28,12 @@ fail() {
 }
 
 # The first 16 digits are plenty for a folder's name.
-hash_of_sums() {
+hash_of() {
   local sum
   if command -v sha256sum >/dev/null; then
-    sum=$(sha256sum <"$here/go.sum")
+    sum=$(cat "$@" | sha256sum)
   else
-    sum=$(shasum -a 256 <"$here/go.sum")
+    sum=$(cat "$@" | shasum -a 256)
   fi
   echo "${sum:0:16}"
 }
@@ -106,6 +108,10 @@ build_helm() {
   build 1 1 helm helm.sh/helm/v4/cmd/helm "1 min" "$1"
 }
 
+build_kstatus() {
+  build 1 1 kstatus ./kstatus "30 s" "$1"
+}
+
 # Built beside its place and renamed, so that nobody ever sees a half-filled folder. Only one process builds;
 # a second one waits for it. The compiler inherits the lock: what a killed run leaves behind is waited for, too.
 build_once() {
@@ -140,16 +146,22 @@ require_assets() {
 main() {
   # The Go on this machine or none: a toolchain is not something to download unasked.
   export GOTOOLCHAIN=local
-  local hash folder
-  hash=$(hash_of_sums)
+  local hash folder kstatus
+  hash=$(hash_of "$here/go.sum")
   folder=${KUBEBUILDER_ASSETS:-$cache/tools-$hash}
+  # Its own source counts, too: a change of it must not build the other four anew.
+  kstatus=$cache/kstatus-$(hash_of "$here/go.sum" "$here/kstatus/main.go")
   case ${1:-} in
     --print-dir)
       echo "$folder"
       return
       ;;
+    --print-kstatus)
+      echo "$kstatus/kstatus"
+      return
+      ;;
     "") ;;
-    *) fail "unknown argument $1; usage: build.sh [--print-dir]" ;;
+    *) fail "unknown argument $1; usage: build.sh [--print-dir | --print-kstatus]" ;;
   esac
   if [[ -z ${KUBEBUILDER_ASSETS:-} ]]; then
     build_once "$folder" build_all
@@ -159,6 +171,7 @@ main() {
       build_once "$cache/helm-$hash" build_helm
     fi
   fi
+  build_once "$kstatus" build_kstatus
   echo "control plane tools: $folder"
 }
 
