@@ -1,0 +1,3 @@
+-- From now on the operator looks and reports, and calls nothing.
+obj.spec.suspend = true
+return obj
