@@ -19,8 +19,8 @@ end
 
 -- What was found of an earlier generation says nothing about this one. A new object has -1 there.
 if ready == nil or status.observedGeneration ~= obj.metadata.generation then
-  local change = deleting and "deleted" or "changed"
-  return { status = "Progressing", message = "The operator hasn't looked at it since it was " .. change .. "." }
+  local what = deleting and "its deletion" or "this version of it"
+  return { status = "Progressing", message = "The operator hasn't seen " .. what .. " yet." }
 end
 
 if is("Stalled") then
