@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Finds, or builds once, the programs of the local control plane: etcd, kube-apiserver, kubectl and helm. Builds
-# kstatus/ beside them, once for each version of it: nobody else has that one.
+# Finds, or builds once, the programs of the local control plane: etcd, kube-apiserver, kubectl and helm. Beside
+# them promtool, which has a go.mod of its own in promtool/, and kstatus/, which nobody else has: each in a folder
+# of its own, named in the same way.
 #
-#   build.sh                   makes sure that they are there, and says where
-#   build.sh --print-dir       prints their folder, and nothing else; builds nothing
-#   build.sh --print-kstatus   prints the path of kstatus, and nothing else; builds nothing
+#   build.sh                    makes sure that the first four are there, and says where
+#   build.sh --for-tests        the same for all of them
+#   build.sh --print-dir        prints their folder, and nothing else; builds nothing
+#   build.sh --print-promtool   prints the path of promtool, and nothing else; builds nothing
+#   build.sh --print-kstatus    prints the path of kstatus, and nothing else; builds nothing
 #
 # KUBEBUILDER_ASSETS names a folder that has them already. Without it they are built from the Go modules that
 # go.mod pins and go.sum checks, into a user cache folder named after the hash of go.sum: a second clone, or a
@@ -112,6 +115,26 @@ build_kstatus() {
   build 1 1 kstatus ./kstatus "30 s" "$1"
 }
 
+# Without the tag it would know every cloud's way to list machines, and take far longer to build.
+build_promtool() {
+  GOFLAGS="${GOFLAGS:-} -modfile=promtool/go.mod -tags=remove_all_sd" \
+    build 1 1 promtool github.com/prometheus/prometheus/cmd/promtool "1 min" "$1"
+}
+
+# As with helm, one that the person brought is good enough where they brought the other tools, too.
+find_promtool() {
+  local built=$1
+  if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
+    if [[ -x $KUBEBUILDER_ASSETS/promtool ]]; then
+      echo "$KUBEBUILDER_ASSETS/promtool"
+      return
+    elif command -v promtool; then
+      return
+    fi
+  fi
+  echo "$built/promtool"
+}
+
 # Built beside its place and renamed, so that nobody ever sees a half-filled folder. Only one process builds;
 # a second one waits for it. The compiler inherits the lock: what a killed run leaves behind is waited for, too.
 build_once() {
@@ -146,9 +169,11 @@ require_assets() {
 main() {
   # The Go on this machine or none: a toolchain is not something to download unasked.
   export GOTOOLCHAIN=local
-  local hash folder kstatus
+  local hash folder built promtool kstatus
   hash=$(hash_of "$here/go.sum")
   folder=${KUBEBUILDER_ASSETS:-$cache/tools-$hash}
+  built=$cache/promtool-$(hash_of "$here/promtool/go.sum")
+  promtool=$(find_promtool "$built")
   # Its own source counts, too: a change of it must not build the other four anew.
   kstatus=$cache/kstatus-$(hash_of "$here/go.sum" "$here/kstatus/main.go")
   case ${1:-} in
@@ -156,12 +181,16 @@ main() {
       echo "$folder"
       return
       ;;
+    --print-promtool)
+      echo "$promtool"
+      return
+      ;;
     --print-kstatus)
       echo "$kstatus/kstatus"
       return
       ;;
-    "") ;;
-    *) fail "unknown argument $1; usage: build.sh [--print-dir | --print-kstatus]" ;;
+    "" | --for-tests) ;;
+    *) fail "unknown argument $1; usage: build.sh [--for-tests | --print-dir | --print-promtool | --print-kstatus]" ;;
   esac
   if [[ -z ${KUBEBUILDER_ASSETS:-} ]]; then
     build_once "$folder" build_all
@@ -171,7 +200,12 @@ main() {
       build_once "$cache/helm-$hash" build_helm
     fi
   fi
-  build_once "$kstatus" build_kstatus
+  if [[ -n ${1:-} ]]; then
+    build_once "$kstatus" build_kstatus
+    if [[ $promtool == "$built/promtool" ]]; then
+      build_once "$built" build_promtool
+    fi
+  fi
   echo "control plane tools: $folder"
 }
 
