@@ -9,7 +9,7 @@ WORKSPACE := --locked --workspace
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
-.PHONY: help demo demo-up demo-down test tools hub crd build clean require
+.PHONY: help demo demo-up demo-down test tools test-tools hub crd build clean require
 .PHONY: check-model check-model-deep soak
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
@@ -28,7 +28,7 @@ demo-down: require ## Stop what demo-up left running
 	@$(DEMO) down
 
 # The stories wait far more than they work, so more of them than cores run side by side.
-test: require tools ## Run every test, against a real Kubernetes API server
+test: require test-tools ## Run every test, against a real Kubernetes API server
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test $(WORKSPACE)
 
 soak: require tools ## Ten minutes of everything that can go wrong; SEED=7 for a seed's, FOR=60 for so many seconds
@@ -67,6 +67,10 @@ hub: require build ## Run the simulated Oxen hub; ARGS=--help says how
 
 tools: ## Find or build etcd, kube-apiserver, kubectl and helm, once for all clones
 	@tests/tools/build.sh
+
+# What only tests need comes with them.
+test-tools:
+	@tests/tools/build.sh --for-tests
 
 build: require
 	cargo build $(WORKSPACE) --bins

@@ -118,7 +118,7 @@ build_kstatus() {
 # Without the tag it would know every cloud's way to list machines, and take far longer to build.
 build_promtool() {
   GOFLAGS="${GOFLAGS:-} -modfile=promtool/go.mod -tags=remove_all_sd" \
-    build 1 1 promtool github.com/prometheus/prometheus/cmd/promtool "1 min" "$1"
+    build 1 1 promtool github.com/prometheus/prometheus/cmd/promtool "2 min" "$1"
 }
 
 # As with helm, one that the person brought is good enough where they brought the other tools, too.
