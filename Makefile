@@ -10,7 +10,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test tools test-tools hub crd build clean require
-.PHONY: check-model check-model-deep soak
+.PHONY: check-model check-model-deep soak fuzz
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
@@ -34,13 +34,23 @@ test: require test-tools ## Run every test, against a real Kubernetes API server
 soak: require tools ## Ten minutes of everything that can go wrong; SEED=7 for a seed's, FOR=60 for so many seconds
 	OXEN_SOAK_SEED=$${SEED:-$$RANDOM} OXEN_SOAK_SECONDS=$${FOR:-600} cargo test --locked --test soak -- --nocapture
 
+# The compiler takes a fuzzer's flags only if it is told that it may.
+fuzz: require ## Look for an answer of the hub that breaks a rule; FOR=600 for so many seconds a target
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+	@mkdir -p fuzz/corpus/reply fuzz/corpus/decision
+	for target in reply decision; do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$${FOR:-60} -timeout=10; \
+	done
+
 check: check-format check-lints check-docs check-crd ## Check the format, the lints, the documentation and the generated CRD
 
 check-format: require
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 check-lints: require
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) -- -D warnings
 
 check-docs: require
 	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps

@@ -12,7 +12,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{ApiKey, client::Limits};
+use super::{ApiKey, Limits};
 use crate::decide::Fault;
 
 /// The most of the hub's words that a person is shown, in characters.

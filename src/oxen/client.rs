@@ -2,13 +2,14 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use reqwest::{Method, StatusCode, header, redirect};
+use reqwest::{Method, header, redirect};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{
     ApiKey,
-    answer::{self, quote},
+    answer::quote,
+    reply::Reply,
     wire::{Model, ModelList},
 };
 use crate::{
@@ -93,13 +94,6 @@ impl fmt::Debug for Client {
             .field("base", &self.base.as_str())
             .finish_non_exhaustive()
     }
-}
-
-/// An answer with its body, in full.
-struct Reply {
-    code: StatusCode,
-    headers: header::HeaderMap,
-    body: Vec<u8>,
 }
 
 /// Why there is no reply.
@@ -197,9 +191,7 @@ impl Client {
         self.look(key, Endpoint::Retrieve, url).await
     }
 
-    /// Activates or deactivates a model. What the answer shows of its deployments is no
-    /// observation; it is only read to know that the hub took the call. `id` goes along as
-    /// `X-Request-Id`, so that the hub's logs and the object's status name a call alike.
+    /// Activates or deactivates a model. `id` goes along as `X-Request-Id`, so that the hub's logs and the object's status name a call alike.
     pub async fn call(&self, key: &ApiKey, model: &str, direction: Direction, id: &str) -> Answer {
         let (endpoint, verb) = match direction {
             Direction::Activate => (Endpoint::Activate, "activate"),
@@ -211,30 +203,12 @@ impl Client {
             .request(key, Method::POST, url)
             .header(header::CONTENT_LENGTH, 0)
             .header(REQUEST_ID, id);
-        let reply = match self.send(endpoint, request).await {
-            Ok(reply) => reply,
+        match self.send(endpoint, request).await {
+            Ok(reply) => reply.answer(key, &self.limits),
             Err(Silence::NoConnection(_)) => {
-                return Answer::NotSent("no connection to the hub could be made");
+                Answer::NotSent("no connection to the hub could be made")
             }
-            Err(silence) => return Answer::unknown(silence.to_string()),
-        };
-        if reply.code.is_success() {
-            return match serde_json::from_slice::<Model>(&reply.body) {
-                Ok(_) => Answer::Accepted,
-                Err(error) => Answer::unknown(unreadable(&error)),
-            };
-        }
-        match reply.fault(key, true, &self.limits) {
-            // After a 5xx the call may have worked all the same, whatever the hub asks besides.
-            Fault::RateLimited {
-                wait,
-                whole_key: false,
-            } => Answer::Unknown {
-                words: reply.code.to_string(),
-                wait,
-            },
-            Fault::Unreachable(_) => Answer::unknown(reply.code.to_string()),
-            fault => Answer::Refused(fault),
+            Err(silence) => Answer::unknown(silence.to_string()),
         }
     }
 
@@ -245,17 +219,13 @@ impl Client {
         url: Url,
     ) -> Result<T, Fault> {
         let request = self.request(key, Method::GET, url);
-        let reply = match self.send(endpoint, request).await {
-            Ok(reply) => reply,
+        match self.send(endpoint, request).await {
+            Ok(reply) => reply.read(key, &self.limits),
+            Err(silence @ Silence::TooLarge) => Err(Fault::Unexpected(silence.to_string())),
             Err(silence @ (Silence::NoConnection(_) | Silence::Broken(_))) => {
-                return Err(Fault::Unreachable(silence.to_string()));
+                Err(Fault::Unreachable(silence.to_string()))
             }
-            Err(silence @ Silence::TooLarge) => return Err(Fault::Unexpected(silence.to_string())),
-        };
-        if reply.code != StatusCode::OK {
-            return Err(reply.fault(key, false, &self.limits));
         }
-        serde_json::from_slice(&reply.body).map_err(|error| Fault::Unexpected(unreadable(&error)))
     }
 
     fn request(&self, key: &ApiKey, method: Method, url: Url) -> reqwest::RequestBuilder {
@@ -322,23 +292,6 @@ impl Client {
         }
         url
     }
-}
-
-impl Reply {
-    fn fault(&self, key: &ApiKey, call: bool, limits: &Limits) -> Fault {
-        answer::fault(self.code, &self.headers, &self.body, key, call, limits)
-    }
-}
-
-/// What serde has to say of a body, without the body: its position and kind of error only.
-fn unreadable(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "JSON that is no model object",
-        serde_json::error::Category::Syntax => "no JSON",
-        serde_json::error::Category::Eof => "JSON that breaks off",
-        serde_json::error::Category::Io => "no body",
-    };
-    what.to_owned()
 }
 
 impl fmt::Display for Silence {

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | the model object and pricing, as the hub sends them | `wire.rs` |
 //! | list, search, retrieve, activate, deactivate | `client.rs` |
-//! | code, headers and body of an answer -> what it means | `answer.rs` |
+//! | an answer -> what a look shows, what became of a call | `reply.rs` |
+//! | code, headers and body of an answer that is no success -> the fault | `answer.rs` |
 //! | a model object -> what a decision needs of it | `fold.rs` |
 //! | an API key that can't be printed | `key.rs` |
 //! | the client as the controller has it: no request without a turn | `hub.rs` |
@@ -18,6 +19,7 @@ mod fold;
 mod hub;
 mod key;
 mod pace;
+mod reply;
 mod wire;
 
 pub use client::{Client, Endpoint, Limits, Outcome, SetupError};
@@ -25,6 +27,7 @@ pub use fold::fold;
 pub use hub::{Hub, Turn};
 pub use key::{ApiKey, KeyError};
 pub use pace::{Bounds, Lane};
+pub use reply::Reply;
 pub use wire::{
     Capabilities, DeploymentItem, Developer, FineTuning, Model, ModelList, Number, Pricing, Word,
 };
