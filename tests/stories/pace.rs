@@ -53,8 +53,8 @@ async fn until_all(world: &World, objects: usize, reason: &str) {
 }
 
 #[tokio::test]
-async fn two_hundred_models_change_state_with_one_call_each() {
-    const MODELS: usize = 200;
+async fn five_hundred_models_change_state_with_one_call_each() {
+    const MODELS: usize = 500;
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     let started = Instant::now();
