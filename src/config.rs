@@ -3,7 +3,12 @@
 
 mod timing;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use url::Url;
@@ -14,7 +19,7 @@ use crate::{
     api::{DEFAULT_SECRET, DeletionPolicy},
     decide::Rules,
     leader::Election,
-    oxen::{ApiKey, Bounds, Limits},
+    oxen::{ApiKey, Bounds, Limits, Route},
 };
 
 /// Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
@@ -33,11 +38,13 @@ pub enum Command {
     Run(Box<Args>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
+    /// Ask the hub, with the operator's API key, whether it answers and takes the key. Changes nothing.
+    Check(HubArgs),
 }
 
-/// The controller's settings as they were written.
+/// The way to the hub, and the operator's own key, as they were written.
 #[derive(Debug, ClapArgs)]
-pub struct Args {
+pub struct HubArgs {
     /// The hub's URL, http or https.
     #[arg(long, env = "OXEN_BASE_URL", default_value = "https://hub.oxen.ai")]
     base_url: String,
@@ -46,10 +53,21 @@ pub struct Args {
     #[arg(long, env = "OXEN_PROXY")]
     proxy: Option<String>,
 
+    /// A file with certificate authorities to trust beside the machine's, as PEM, for the hub. Read at the start.
+    #[arg(long, env = "OXEN_CA_FILE")]
+    ca_file: Option<PathBuf>,
+
     /// A file with the operator's own API key; read again for each use, so that it can be rotated.
     /// Or put the key into the environment variable OXEN_API_KEY.
     #[arg(long, env = "OXEN_API_KEY_FILE")]
     api_key_file: Option<PathBuf>,
+}
+
+/// The controller's settings as they were written.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(flatten)]
+    hub: HubArgs,
 
     /// Namespaces that may use the operator's own API key, or `*` for all.
     #[arg(
@@ -79,6 +97,10 @@ pub struct Args {
     /// Where probes and metrics are served.
     #[arg(long, env = "OXEN_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
+
+    /// Whether metrics have series of each object.
+    #[arg(long, env = "OXEN_OBJECT_METRICS", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    object_metrics: bool,
 
     /// How logs are written; `auto` is text on a terminal and json elsewhere. RUST_LOG sets the level.
     #[arg(long, env = "OXEN_LOG_FORMAT", default_value = "auto")]
@@ -127,10 +149,8 @@ pub enum LogFormat {
 /// Settings that have been checked.
 #[derive(Debug)]
 pub struct Config {
-    /// The hub.
-    pub base_url: Url,
-    /// The way there.
-    pub proxy: Option<Url>,
+    /// The way to the hub.
+    pub route: Route,
     /// The operator's own key and who may use it.
     pub operator_key: Option<OperatorKey>,
     /// Namespaces to watch; none means all.
@@ -145,6 +165,8 @@ pub struct Config {
     pub pace: Bounds,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
+    /// Whether metrics have series of each object.
+    pub object_metrics: bool,
     /// How logs are written.
     pub log_format: LogFormat,
     /// Requests to the Kubernetes API at the same time.
@@ -248,19 +270,15 @@ impl Args {
         Ok(Config {
             election,
             call: timing.call(),
-            base_url: http_url("OXEN_BASE_URL", &self.base_url)?,
-            proxy: self
-                .proxy
-                .as_deref()
-                .map(|proxy| http_url("OXEN_PROXY", proxy))
-                .transpose()?,
-            operator_key: operator_key(api_key, self.api_key_file, self.operator_key_namespaces)?,
+            route: self.hub.route()?,
+            operator_key: operator_key(self.hub.key(api_key)?, self.operator_key_namespaces)?,
             namespaces: named(self.namespaces),
             secret_names: named(self.secret_names),
             rules,
             limits,
             pace,
             listen: self.listen,
+            object_metrics: self.object_metrics,
             log_format: self.log_format,
             concurrency: self.concurrency,
             freshness: timing.freshness.0,
@@ -268,6 +286,59 @@ impl Args {
             watch: timing.watch.0,
             drain: timing.drain.0,
         })
+    }
+}
+
+impl HubArgs {
+    /// The way to the hub.
+    ///
+    /// # Errors
+    ///
+    /// The setting that can't be used, and why.
+    pub fn route(&self) -> Result<Route, Invalid> {
+        let proxy = self.proxy.as_deref().filter(|proxy| !proxy.is_empty());
+        Ok(Route {
+            base: http_url("OXEN_BASE_URL", &self.base_url)?,
+            proxy: proxy
+                .map(|proxy| http_url("OXEN_PROXY", proxy))
+                .transpose()?,
+            authorities: self.ca_file.as_deref().map(authorities).transpose()?,
+        })
+    }
+
+    /// Where the operator's own key is from, if there is one. `environment` is what the environment variable
+    /// `OXEN_API_KEY` holds, if it is set.
+    ///
+    /// # Errors
+    ///
+    /// The setting that can't be used, and why.
+    pub fn key(&self, environment: Option<&[u8]>) -> Result<Option<KeySource>, Invalid> {
+        match (environment, &self.api_key_file) {
+            (Some(_), Some(_)) => Err(invalid(
+                "OXEN_API_KEY_FILE",
+                "set it or OXEN_API_KEY, not both",
+            )),
+            (Some(key), None) => {
+                let key = ApiKey::new(key);
+                let key = key.map_err(|error| invalid("OXEN_API_KEY", error.to_string()))?;
+                Ok(Some(KeySource::Environment(key)))
+            }
+            (None, file) => Ok(file.clone().map(KeySource::File)),
+        }
+    }
+}
+
+fn authorities(file: &Path) -> Result<Vec<u8>, Invalid> {
+    let problem = |why: String| {
+        let file = file.display();
+        invalid("OXEN_CA_FILE", format!("{file} {why}"))
+    };
+    let pem = fs::read(file).map_err(|error| problem(format!("can't be read ({error})")))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(all) if !all.is_empty() => Ok(pem),
+        Ok(_) | Err(_) => Err(problem(
+            "holds no certificate; it has to be PEM, with BEGIN CERTIFICATE lines".into(),
+        )),
     }
 }
 
@@ -286,31 +357,18 @@ fn http_url(setting: &'static str, text: &str) -> Result<Url, Invalid> {
 }
 
 fn operator_key(
-    environment: Option<&[u8]>,
-    file: Option<PathBuf>,
+    source: Option<KeySource>,
     namespaces: Vec<String>,
 ) -> Result<Option<OperatorKey>, Invalid> {
     let namespaces = named(namespaces);
-    let source = match (environment, file) {
-        (Some(_), Some(_)) => {
-            return Err(invalid(
-                "OXEN_API_KEY_FILE",
-                "set it or OXEN_API_KEY, not both",
-            ));
-        }
-        (Some(key), None) => KeySource::Environment(
-            ApiKey::new(key).map_err(|error| invalid("OXEN_API_KEY", error.to_string()))?,
-        ),
-        (None, Some(file)) => KeySource::File(file),
-        (None, None) if namespaces.is_empty() => return Ok(None),
-        (None, None) => {
-            return Err(invalid(
-                "--operator-key-namespaces",
-                "there is no key to lend: set OXEN_API_KEY or OXEN_API_KEY_FILE",
-            ));
-        }
-    };
-    Ok(Some(OperatorKey { source, namespaces }))
+    match source {
+        Some(source) => Ok(Some(OperatorKey { source, namespaces })),
+        None if namespaces.is_empty() => Ok(None),
+        None => Err(invalid(
+            "--operator-key-namespaces",
+            "there is no key to lend: set OXEN_API_KEY or OXEN_API_KEY_FILE",
+        )),
+    }
 }
 
 fn named(list: Vec<String>) -> Vec<String> {
@@ -340,7 +398,9 @@ mod tests {
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let config = check(&[], None).unwrap();
-        assert_eq!(config.base_url.as_str(), "https://hub.oxen.ai/");
+        assert_eq!(config.route.base.as_str(), "https://hub.oxen.ai/");
+        assert_eq!((config.route.proxy, config.route.authorities), (None, None));
+        assert!(config.object_metrics);
         assert_eq!(config.rules, Rules::default());
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.pace, Bounds::default());
@@ -384,6 +444,8 @@ mod tests {
             (&["--sync-interval", "0s"], "--sync-interval"),
             (&["--backoff-last", "10ms"], "--backoff-last"),
             (&["--failure-delays", "1m,2m"], "--failure-delays"),
+            (&["--ca-file", "/nowhere"], "OXEN_CA_FILE"),
+            (&["--ca-file", "Cargo.toml"], "OXEN_CA_FILE"),
             (&["--lease", "20s"], "--lease"),
             (&["--request-timeout", "17s"], "--lease-renew"),
             (&["--lease-retry", "20s"], "--lease-retry"),

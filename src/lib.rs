@@ -20,6 +20,7 @@
 //! | watches, passes, credentials, status writes, events | [`controller`] |
 //! | which replica works, and whether it may still call | [`leader`] |
 //! | flags and environment | [`config`] |
+//! | `oxen-operator check`: does the hub take the key? | [`check`] |
 //! | probes and metrics over HTTP | [`serve`], [`metrics`] |
 //! | the word to stop | [`stop`] |
 //! | logs | [`telemetry`] |
@@ -29,6 +30,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod check;
 pub mod config;
 pub mod controller;
 pub mod decide;

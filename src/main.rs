@@ -8,6 +8,7 @@ use std::{
 use clap::Parser;
 use oxen_operator::{
     api,
+    check::check,
     config::{Cli, Command, Config},
     controller::{self, Context},
     leader::Candidate,
@@ -30,11 +31,13 @@ type Failure = Box<dyn Error + Send + Sync>;
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Crd => print_crd(),
+        Command::Check(args) => match check(&args, api_key()).await {
+            Ok(words) => print(&words),
+            Err(failure) => Err(failure),
+        },
         Command::Run(args) => {
             telemetry::init(args.log_format());
-            // Taken from the environment and not a flag: a process's arguments are for all to see.
-            let api_key = std::env::var_os("OXEN_API_KEY");
-            match args.check(api_key.as_ref().map(|key| key.as_bytes())) {
+            match args.check(api_key().as_deref()) {
                 Ok(config) => run(config).await,
                 Err(invalid) => Err(invalid.into()),
             }
@@ -55,9 +58,18 @@ async fn main() -> ExitCode {
     }
 }
 
+/// From the environment and not a flag: a process's arguments are for all to see.
+fn api_key() -> Option<Vec<u8>> {
+    let key = std::env::var_os("OXEN_API_KEY")?;
+    Some(key.as_bytes().to_vec())
+}
+
 fn print_crd() -> Result<(), Failure> {
-    let yaml = serde_yaml::to_string(&api::crd())?;
-    std::io::stdout().write_all(yaml.as_bytes())?;
+    print(&serde_yaml::to_string(&api::crd())?)
+}
+
+fn print(words: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(words.as_bytes())?;
     Ok(())
 }
 
@@ -71,7 +83,7 @@ async fn run(config: Config) -> Result<(), Failure> {
         .await
         .map_err(|error| format!("--listen {}: {error}", config.listen))?;
     info!(
-        hub = %config.base_url,
+        hub = %config.route.base,
         listen = %server.address()?,
         observe_only = config.rules.observe_only,
         "oxen-operator {} starts", env!("CARGO_PKG_VERSION")
@@ -189,8 +201,7 @@ fn is_from_environment(proxy: &http::Uri) -> bool {
 fn hub(config: &Config, metrics: &Arc<Metrics>) -> Result<oxen::Client, oxen::SetupError> {
     let metrics = metrics.clone();
     oxen::Client::new(
-        config.base_url.clone(),
-        config.proxy.clone(),
+        config.route.clone(),
         config.limits.clone(),
         move |endpoint, outcome, took| metrics.requested(endpoint, outcome, took),
     )

@@ -1,6 +1,19 @@
-//! What is counted, in Prometheus' text format. Labels come from closed sets.
+//! What is counted, in Prometheus' text format. Labels come from closed sets, but for the series of each object and of
+//! each key.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | one series an object, made when somebody asks | `metrics/objects.rs` |
+//! | OpenMetrics -> the text that every tool reads | `metrics/text.rs` |
+
+mod objects;
+mod text;
 
 use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
@@ -14,16 +27,24 @@ use crate::{
     oxen::{Endpoint, Outcome},
 };
 
+pub use objects::{Objects, Shown};
+
 /// The buckets of a request's duration, up to its time-out.
 const SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The buckets of a wait for a turn: thousands of models may wait for minutes.
 const WAITS: [f64; 9] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0];
 
+/// The buckets of a pass, its wait for a turn included.
+const PASSES: [f64; 9] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
+
 /// Every metric of the operator.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    objects: Objects,
+    durations: Family<ByReason, Histogram>,
+    contacts: Family<ByKey, Gauge>,
     reconciles: Family<ByReason, Counter>,
     failures: Counter,
     requests: Family<ByRequest, Counter>,
@@ -38,6 +59,13 @@ pub struct Metrics {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByReason {
     reason: &'static str,
+}
+
+/// Empty for the operator's own key.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByKey {
+    namespace: String,
+    secret: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,8 +96,12 @@ impl EncodeLabelValue for Outcome {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("oxen_operator");
+        let mut whole = Registry::default();
+        let registry = whole.sub_registry_with_prefix("oxen_operator");
         let metrics = Self {
+            objects: Objects::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(PASSES)),
+            contacts: Family::default(),
             reconciles: Family::default(),
             failures: Counter::default(),
             requests: Family::default(),
@@ -92,6 +124,11 @@ impl Default for Metrics {
             metrics.reconciles.clone(),
         );
         registry.register(
+            "reconcile_duration_seconds",
+            "How long passes took, their wait for a turn included, by the reason that they found",
+            metrics.durations.clone(),
+        );
+        registry.register(
             "reconcile_failures",
             "Passes that a request to the Kubernetes API ended",
             metrics.failures.clone(),
@@ -110,6 +147,11 @@ impl Default for Metrics {
             "hub_wait_seconds",
             "How long requests to the hub waited for their turn before they were sent",
             metrics.waits.clone(),
+        );
+        registry.register(
+            "hub_last_contact_timestamp_seconds",
+            "When the hub last answered a look with this key, in seconds since 1970",
+            metrics.contacts.clone(),
         );
         registry.register(
             "calls",
@@ -131,18 +173,40 @@ impl Default for Metrics {
             "1 on the replica that does the work, 0 on the others",
             metrics.leader.clone(),
         );
+        whole.register_collector(Box::new(metrics.objects.clone()));
         Self {
-            registry,
+            registry: whole,
             ..metrics
         }
     }
 }
 
 impl Metrics {
+    /// Where the series of each object come from.
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
     /// A pass ended with a plan.
-    pub fn reconciled(&self, plan: &Plan) {
-        let reason = plan.verdict.row().reason;
-        self.reconciles.get_or_create(&ByReason { reason }).inc();
+    pub fn reconciled(&self, plan: &Plan, took: Duration) {
+        let by = ByReason {
+            reason: plan.verdict.row().reason,
+        };
+        self.reconciles.get_or_create(&by).inc();
+        self.durations
+            .get_or_create(&by)
+            .observe(took.as_secs_f64());
+    }
+
+    /// A look with the key of this Secret was answered; both are empty for the operator's own key.
+    pub fn answered(&self, namespace: &str, secret: &str) {
+        let key = ByKey {
+            namespace: namespace.into(),
+            secret: secret.into(),
+        };
+        let now = Timestamp::now().as_second();
+        self.contacts.get_or_create(&key).set(now);
     }
 
     /// A pass ended with a failed request to the Kubernetes API.
@@ -208,8 +272,8 @@ impl Metrics {
     ///
     /// None that a string could give; the encoder's signature has one.
     pub fn text(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+        let mut open = String::new();
+        encode(&mut open, &self.registry)?;
+        Ok(text::plain(&open))
     }
 }

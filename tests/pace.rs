@@ -26,7 +26,7 @@ fn key() -> ApiKey {
 
 fn paced(simulator: &hub::Hub, bounds: Bounds) -> Arc<Hub> {
     let base = simulator.url().parse().unwrap();
-    let client = Client::new(base, None, Limits::default(), |_, _, _| ()).unwrap();
+    let client = Client::new(base.into(), Limits::default(), |_, _, _| ()).unwrap();
     Arc::new(Hub::new(client, bounds))
 }
 

@@ -37,6 +37,17 @@ pub(super) async fn find(
     }))
 }
 
+/// The namespace and the name of the Secret that an object's key is from; both empty where it is the operator's own.
+pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a str) {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let operators = scope.context.config.operator_key.as_ref();
+    let lent = operators.is_some_and(|key| key.is_lent_to(namespace));
+    if object.spec.api_key_secret_ref.is_none() && lent {
+        return ("", "");
+    }
+    (namespace, secret_of(object))
+}
+
 /// The Secret that an object uses if it uses one, for the wake-up when that Secret changes.
 pub(super) fn secret_of(object: &OxenModel) -> &str {
     object

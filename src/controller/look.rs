@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::context::{Error, Scope};
+use super::{
+    context::{Error, Scope},
+    credentials,
+};
 use crate::{
     api::OxenModel,
     decide::{Fault, Look, Verdict, doubled},
@@ -42,7 +45,11 @@ pub(super) async fn look(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Res
     let model = turn.retrieve(asked, true).await;
     let api_base = scope.context.hub.api_base();
     let found = match model.and_then(|model| fold(asked, &model, &api_base)) {
-        Ok(remote) => Look::Seen(Box::new(remote)),
+        Ok(remote) => {
+            let (namespace, secret) = credentials::origin(scope, object);
+            scope.context.metrics.answered(namespace, secret);
+            Look::Seen(Box::new(remote))
+        }
         Err(Fault::ModelNotFound(_)) => {
             Look::Failed(Fault::ModelNotFound(near(scope, object, key).await))
         }

@@ -4,6 +4,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use kube::{ResourceExt, runtime::controller::Action as Next};
 use rand::Rng;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{
@@ -46,6 +47,7 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result
 /// One pass over an object that can be decoded.
 pub(super) async fn pass(scope: &Scope, object: &Arc<OxenModel>) -> Result<Next, Error> {
     let context = &scope.context;
+    let began = Instant::now();
     let observed = observe(scope, object).await?;
     let seen = observed.observation(&context.config.rules);
     let mut plan = permitted(context, &seen, decide(&seen));
@@ -71,7 +73,7 @@ pub(super) async fn pass(scope: &Scope, object: &Arc<OxenModel>) -> Result<Next,
             debug!(name = latest.name_any(), "the call's outcome is recorded");
         }
     }
-    context.metrics.reconciled(&plan);
+    context.metrics.reconciled(&plan, began.elapsed());
     Ok(next(scope, object, &plan))
 }
 

@@ -29,7 +29,7 @@ use super::{
     reconcile::{reconcile, retry},
     secrets::Secrets,
 };
-use crate::api::RECONCILE_ANNOTATION;
+use crate::{api::RECONCILE_ANNOTATION, metrics::Shown};
 
 /// Set by `kubectl apply`, and as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -92,6 +92,10 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     );
     let (objects, writer) = reflector::store();
     let woken = context.claims.join(objects.clone());
+    if context.config.object_metrics {
+        let shown = objects.clone();
+        context.metrics.objects().show(move || series(&shown));
+    }
     let triggers = triggers(context.clone(), api, writer);
     let scope = Arc::new(Scope {
         context: context.clone(),
@@ -111,6 +115,16 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         .run(reconcile, retry, scope)
         .for_each(|_| future::ready(()))
         .await;
+}
+
+/// What the metrics show of each object.
+fn series(objects: &Store<Guarded>) -> Vec<Shown> {
+    let all = objects.state();
+    let shown = all.iter().map(|object| match &object.0 {
+        Ok(object) => Shown::from(object),
+        Err(invalid) => Shown::undecodable(&invalid.metadata),
+    });
+    shown.collect()
 }
 
 /// The objects whose passes have a reason to start.

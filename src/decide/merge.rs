@@ -109,8 +109,9 @@ pub(super) fn conclude(
     }
 }
 
-/// The reason that a reader of the conditions sees first.
-fn headline(conditions: &[Condition]) -> Option<&str> {
+/// The reason that a reader of the conditions sees first: why the hub isn't heard, else whether all is as declared.
+#[must_use]
+pub fn headline(conditions: &[Condition]) -> Option<&str> {
     let synced = find(conditions, SYNCED).filter(|synced| synced.status == "False");
     synced
         .or(find(conditions, READY))

@@ -40,7 +40,7 @@ use std::time::Duration;
 pub use calls::{CALLS, CORRECTIONS};
 pub use claims::{Claim, Stake};
 pub use deletion::HOW_TO_LET_GO;
-pub use merge::undecodable;
+pub use merge::{headline, undecodable};
 pub use operation::still_old;
 pub(crate) use pace::doubled;
 pub use pace::{Jitter, Requeue};

@@ -47,6 +47,27 @@ impl Default for Limits {
     }
 }
 
+/// The way to the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The hub's URL.
+    pub base: Url,
+    /// Through this, if there is one.
+    pub proxy: Option<Url>,
+    /// Certificate authorities to trust beside the machine's, as PEM.
+    pub authorities: Option<Vec<u8>>,
+}
+
+impl From<Url> for Route {
+    fn from(base: Url) -> Self {
+        Self {
+            base,
+            proxy: None,
+            authorities: None,
+        }
+    }
+}
+
 /// The requests that the hub knows, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -74,7 +95,7 @@ pub enum Outcome {
 /// The client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The TLS stack or the proxy's URL.
+    /// The TLS stack, the certificate authorities or the proxy's URL.
     #[error("the HTTP client could not be set up")]
     Http(#[from] reqwest::Error),
 }
@@ -107,15 +128,13 @@ enum Silence {
 }
 
 impl Client {
-    /// A client of the hub at `base`, through `proxy` if there is one. `watch` is told of every
-    /// request that ended.
+    /// A client of the hub. `watch` is told of every request that ended.
     ///
     /// # Errors
     ///
-    /// If the TLS stack or the proxy can't be set up.
+    /// If the TLS stack, the certificate authorities or the proxy can't be set up.
     pub fn new(
-        base: Url,
-        proxy: Option<Url>,
+        route: Route,
         limits: Limits,
         watch: impl Fn(Endpoint, Outcome, Duration) + Send + Sync + 'static,
     ) -> Result<Self, SetupError> {
@@ -126,13 +145,17 @@ impl Client {
             .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
-        let builder = match proxy {
+        let builder = match route.proxy {
             Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy)?),
             None => builder.no_proxy(),
         };
+        let builder = match route.authorities {
+            Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?),
+            None => builder,
+        };
         Ok(Self {
             http: builder.build()?,
-            base,
+            base: route.base,
             limits,
             watch: Box::new(watch),
         })

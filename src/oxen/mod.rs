@@ -22,7 +22,7 @@ mod pace;
 mod reply;
 mod wire;
 
-pub use client::{Client, Endpoint, Limits, Outcome, SetupError};
+pub use client::{Client, Endpoint, Limits, Outcome, Route, SetupError};
 pub use fold::fold;
 pub use hub::{Hub, Turn};
 pub use key::{ApiKey, KeyError};

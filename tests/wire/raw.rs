@@ -64,7 +64,8 @@ pub fn client(base: &str) -> Client {
 }
 
 pub fn limited(base: &str, limits: Limits) -> Client {
-    Client::new(base.parse().unwrap(), None, limits, |_, _, _| ()).unwrap()
+    let base: Url = base.parse().unwrap();
+    Client::new(base.into(), limits, |_, _, _| ()).unwrap()
 }
 
 pub fn key() -> ApiKey {

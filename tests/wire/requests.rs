@@ -4,7 +4,7 @@ use hub::{Hub, Model};
 use oxen_operator::{
     api::Direction,
     decide::Answer,
-    oxen::{Client, Endpoint, Limits, Outcome},
+    oxen::{Client, Endpoint, Limits, Outcome, Route},
 };
 
 use crate::raw::{KEY, Raw, client, hub_key, key};
@@ -177,7 +177,12 @@ async fn a_request_carries_the_key_and_nothing_else_that_tells_of_it() {
 async fn a_proxy_is_used_where_one_is_configured() {
     let raw = answering().await;
     let base = "http://hub.invalid".parse().unwrap();
-    let client = Client::new(base, Some(raw.url.clone()), Limits::default(), |_, _, _| ());
+    let proxy = Some(raw.url.clone());
+    let route = Route {
+        proxy,
+        ..base.into()
+    };
+    let client = Client::new(route, Limits::default(), |_, _, _| ());
     let model = client.unwrap().retrieve(&key(), "bot", false).await;
     assert_eq!(model.unwrap().id, "bot");
     let line = line(&raw.request());
@@ -194,8 +199,8 @@ async fn every_request_that_ended_is_told_of_with_its_code() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = told.clone();
     let watch = move |endpoint, outcome, _| telling.lock().unwrap().push((endpoint, outcome));
-    let base = hub.url().parse().unwrap();
-    let client = Client::new(base, None, Limits::default(), watch).unwrap();
+    let base: url::Url = hub.url().parse().unwrap();
+    let client = Client::new(base.into(), Limits::default(), watch).unwrap();
     let (key, wrong) = (hub_key(), key());
     let _ = client.list(&key, None, None).await;
     let _ = client.search(&key, "b").await;
