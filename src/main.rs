@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         Command::Crd => print_crd(),
         Command::Check(args) => match check(&args, api_key()).await {
             Ok(words) => print(&words),
-            Err(failure) => Err(failure),
+            Err(unfit) => Err(unfit.into()),
         },
         Command::Run(args) => {
             telemetry::init(args.log_format());

@@ -25,7 +25,7 @@ fn key() -> ApiKey {
 }
 
 fn paced(simulator: &hub::Hub, bounds: Bounds) -> Arc<Hub> {
-    let base = simulator.url().parse().unwrap();
+    let base: url::Url = simulator.url().parse().unwrap();
     let client = Client::new(base.into(), Limits::default(), |_, _, _| ()).unwrap();
     Arc::new(Hub::new(client, bounds))
 }

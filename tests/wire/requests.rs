@@ -176,7 +176,7 @@ async fn a_request_carries_the_key_and_nothing_else_that_tells_of_it() {
 #[tokio::test]
 async fn a_proxy_is_used_where_one_is_configured() {
     let raw = answering().await;
-    let base = "http://hub.invalid".parse().unwrap();
+    let base: url::Url = "http://hub.invalid".parse().unwrap();
     let proxy = Some(raw.url.clone());
     let route = Route {
         proxy,
