@@ -70,6 +70,7 @@ crd: require build ## Write crds/oxenmodels.yaml from the Rust types
 	@mkdir -p crds
 	@$(BIN)/oxen-operator crd >crds/oxenmodels.yaml.new
 	@mv crds/oxenmodels.yaml.new crds/oxenmodels.yaml
+	@cp crds/oxenmodels.yaml charts/oxen-operator/files/oxenmodels.yaml
 	@echo "crds/oxenmodels.yaml is up to date"
 
 hub: require build ## Run the simulated Oxen hub; ARGS=--help says how

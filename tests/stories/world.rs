@@ -136,13 +136,7 @@ impl<C: Deref<Target = Cluster>> World<C> {
         let environment: Vec<(OsString, OsString)> = all
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        let number = OPERATORS.fetch_add(1, Ordering::Relaxed);
-        let program = Path::new(env!("CARGO_BIN_EXE_oxen-operator"));
-        let name = format!("operator-{number}");
-        let process = self
-            .cluster
-            .run(&name, program, &["run".into()], &environment);
-        Operator(process.unwrap())
+        Operator::start(&self.cluster, &["run".into()], &environment)
     }
 
     pub fn api(&self) -> Api<OxenModel> {
@@ -374,6 +368,19 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
 pub struct Operator(Process);
 
 impl Operator {
+    /// The program with these arguments and this environment.
+    pub fn start(
+        cluster: &Cluster,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> Self {
+        let number = OPERATORS.fetch_add(1, Ordering::Relaxed);
+        let program = Path::new(env!("CARGO_BIN_EXE_oxen-operator"));
+        let name = format!("operator-{number}");
+        let process = cluster.run(&name, program, arguments, environment);
+        Self(process.unwrap())
+    }
+
     /// Waits for a line in its log.
     pub async fn says(&self, words: &str) -> String {
         eventually(
@@ -399,10 +406,15 @@ impl Operator {
         format!("http://{address}")
     }
 
+    /// Every metric, as text.
+    pub async fn metrics(&self) -> String {
+        let answer = reqwest::get(format!("{}/metrics", self.url().await));
+        answer.await.unwrap().text().await.unwrap()
+    }
+
     /// A metric's value; 0 while there is none.
     pub async fn metric(&self, name: &str) -> f64 {
-        let answer = reqwest::get(format!("{}/metrics", self.url().await));
-        let text = answer.await.unwrap().text().await.unwrap();
+        let text = self.metrics().await;
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0.0, |value| value.trim().parse().unwrap())
     }

@@ -212,7 +212,11 @@ impl Cluster {
     /// A gate in front of the API server, with the administrator's rights. It belongs to the runtime that it is
     /// made on.
     pub async fn gate(&self) -> Result<Gate> {
-        let mut config = self.config().await?;
+        self.gate_with(self.config().await?).await
+    }
+
+    /// The same with the rights that another configuration has.
+    pub async fn gate_with(&self, mut config: kube::Config) -> Result<Gate> {
         // Whether a request is made again is for whoever sent it to say.
         config.default_retry = false;
         let file = format!("gate-{}.yaml", Uuid::new_v4());

@@ -121,6 +121,12 @@ impl Gate {
         self.rule(method, part, None, Effect::Answer(code, status));
     }
 
+    /// The next such request is refused with this code.
+    pub fn refuse_once(&self, method: &'static str, part: &str, code: StatusCode) {
+        let status = failure(code).to_string();
+        self.rule(method, part, Some(1), Effect::Answer(code, status));
+    }
+
     /// The next such request is answered with this, as a 200.
     pub fn answer(&self, method: &'static str, part: &str, body: impl Into<String>) {
         let effect = Effect::Answer(StatusCode::OK, body.into());

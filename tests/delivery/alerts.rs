@@ -1,0 +1,139 @@
+//! The metrics by promtool, and that alerts and dashboard ask for nothing that doesn't exist.
+
+use std::collections::BTreeSet;
+
+use hub::{Hub, Model};
+use serde_json::{Value, json};
+
+use crate::{
+    tool::{read, run},
+    world::World,
+};
+
+const ALERTS: &str = "charts/oxen-operator/files/alerts.yaml";
+const DASHBOARD: &str = "charts/oxen-operator/files/dashboard.json";
+
+/// Everything that an operator says of itself once it has done a bit of everything.
+async fn metrics() -> String {
+    let hub = Hub::builder()
+        .model(Model::custom("bot").status("inactive"))
+        .model(Model::custom("other").status("active"));
+    let world = World::new(hub).await;
+    let operator = world.operator();
+    for (name, spec) in [
+        ("bot", json!({"model": "bot", "state": "active"})),
+        ("other", json!({"model": "other", "state": "active"})),
+        ("typo", json!({"model": "typo", "state": "active"})),
+    ] {
+        world.create(name, spec).await;
+    }
+    world.until_reason("bot", "Active").await;
+    world.until_reason("typo", "ModelNotFound").await;
+    world.until_reason("other", "Active").await;
+    world.delete("other").await;
+    world.until_gone("other").await;
+    let settled = |text: &str| {
+        let own = format!(r#"name="bot",desired="active",deployment="active",reason="Active"}} 1"#);
+        text.contains(&own) && !text.contains(r#"name="other""#)
+    };
+    crate::world::eventually("the metrics show the objects as they are", || async {
+        let text = operator.metrics().await;
+        settled(&text).then_some(text)
+    })
+    .await
+}
+
+/// The names in a text that are metrics of this project, without what a histogram adds.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+    let own = words.filter(|word| word.starts_with("oxen_"));
+    let stem = |word: &str| {
+        let ends = ["_bucket", "_count", "_sum"];
+        let end = ends.iter().find_map(|end| word.strip_suffix(end));
+        end.unwrap_or(word).to_owned()
+    };
+    own.map(stem).collect()
+}
+
+fn expressions(value: &Value, of: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(text) if matches!(name.as_str(), "expr" | "query" | "definition") => {
+                        *of += &format!("{text}\n")
+                    }
+                    _ => expressions(value, of),
+                }
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|one| expressions(one, of)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_are_as_prometheus_wants_them_and_alerts_and_dashboard_ask_for_no_others() {
+    let text = metrics().await;
+    run("promtool", &["check", "metrics"], &text).unwrap();
+    let help = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let known: BTreeSet<String> = help
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    assert!(known.len() > 15, "{known:?}");
+    for series in [
+        r#"oxen_model_info{namespace="#,
+        r#"oxen_model_stalled{namespace="#,
+        "oxen_operator_hub_last_contact_timestamp_seconds{namespace=",
+        "oxen_operator_reconcile_duration_seconds_bucket{",
+    ] {
+        assert!(text.contains(series), "{series} in\n{text}");
+    }
+
+    let rules: Value = serde_yaml::from_str(&read(ALERTS)).unwrap();
+    let mut asked = String::new();
+    expressions(&rules, &mut asked);
+    let rules_alone = named(&asked);
+    let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
+    expressions(&dashboard, &mut asked);
+    let asked = named(&asked);
+    assert!(
+        rules_alone.len() > 4 && asked.len() > rules_alone.len(),
+        "{asked:?}"
+    );
+    let recorded = |name: &str| name.contains(':');
+    let missing: Vec<&String> = asked
+        .iter()
+        .filter(|name| !known.contains(*name) && !recorded(name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} of\n{known:#?}");
+}
+
+#[test]
+fn each_alert_fires_when_it_should_and_only_then() {
+    run("promtool", &["check", "rules", ALERTS], "").unwrap();
+    run(
+        "promtool",
+        &["test", "rules", "tests/alerts/alerts_test.yaml"],
+        "",
+    )
+    .unwrap();
+}
+
+#[test]
+fn each_alert_has_a_test_and_a_page_that_says_what_to_do() {
+    let rules: Value = serde_yaml::from_str(&read(ALERTS)).unwrap();
+    let tests = read("tests/alerts/alerts_test.yaml");
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let rules = groups.flat_map(|group| group["rules"].as_array().unwrap());
+    let alerts: Vec<&Value> = rules.filter(|rule| rule.get("alert").is_some()).collect();
+    assert!(alerts.len() >= 8, "{alerts:?}");
+    for alert in alerts {
+        let name = alert["alert"].as_str().unwrap();
+        assert!(tests.contains(&format!("alertname: {name}")), "{name}");
+        let page = read(&format!("docs/runbooks/{name}.md"));
+        assert!(page.contains("kubectl"), "{name}");
+        let url = alert["annotations"]["runbook_url"].as_str().unwrap();
+        assert!(url.ends_with(&format!("docs/runbooks/{name}.md")), "{url}");
+    }
+}

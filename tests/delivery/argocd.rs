@@ -1,0 +1,127 @@
+//! The scripts for Argo CD, with Lua 5.1 as Argo CD opens it, and its own test files.
+
+use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
+use serde_json::{Value, json};
+
+use crate::tool::{path, read};
+
+const SCRIPTS: &str = "gitops/argocd/oxen.ai/OxenModel";
+
+/// What a script makes of an object.
+pub fn run(script: &str, object: &Value) -> Value {
+    // Neither `string` nor `math`; and of `os` just the clock, for who requires it.
+    let libraries = StdLib::TABLE | StdLib::PACKAGE | StdLib::OS;
+    let lua = Lua::new_with(libraries, LuaOptions::default()).unwrap();
+    let closed = "package.loaded.os = {date = os.date, time = os.time}; os, io = nil, nil";
+    lua.load(closed).exec().unwrap();
+    for gone in ["string", "math", "os", "io", "debug"] {
+        assert!(
+            lua.globals().get::<mlua::Value>(gone).unwrap().is_nil(),
+            "{gone}"
+        );
+    }
+    let nulls = SerializeOptions::new()
+        .serialize_none_to_null(false)
+        .serialize_unit_to_null(false);
+    let obj = lua.to_value_with(object, nulls).unwrap();
+    lua.globals().set("obj", obj).unwrap();
+    let script = read(&format!("{SCRIPTS}/{script}"));
+    let answer: mlua::Value = lua.load(script).eval().unwrap();
+    lua.from_value(answer).unwrap()
+}
+
+pub fn health(object: &Value) -> Value {
+    run("health.lua", object)
+}
+
+fn yaml(name: &str) -> Value {
+    serde_yaml::from_str(&read(&format!("{SCRIPTS}/{name}"))).unwrap()
+}
+
+fn list<'a>(of: &'a Value, name: &str) -> &'a Vec<Value> {
+    let list = of[name].as_array().unwrap();
+    assert!(!list.is_empty(), "{name}");
+    list
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[test]
+fn each_object_has_the_health_that_its_test_says() {
+    for test in list(&yaml("health_test.yaml"), "tests") {
+        let input = text(&test["inputPath"]);
+        assert_eq!(health(&yaml(input)), test["healthStatus"], "{input}");
+    }
+}
+
+#[test]
+fn each_object_offers_the_actions_that_make_sense() {
+    for test in list(&yaml("actions/action_test.yaml"), "discoveryTests") {
+        let input = text(&test["inputPath"]);
+        let offered = run("actions/discovery.lua", &yaml(&format!("actions/{input}")));
+        let wanted: serde_json::Map<String, Value> = list(test, "result")
+            .iter()
+            .map(|one| {
+                let disabled = json!({"disabled": one["disabled"]});
+                (text(&one["name"]).to_owned(), disabled)
+            })
+            .collect();
+        assert_eq!(offered, Value::Object(wanted), "{input}");
+    }
+}
+
+#[test]
+fn each_action_changes_what_its_test_says_and_nothing_else() {
+    const REQUESTED: &str = "/metadata/annotations/oxen.ai~1reconcile-requested-at";
+    for test in list(&yaml("actions/action_test.yaml"), "actionTests") {
+        let (action, input) = (text(&test["action"]), text(&test["inputPath"]));
+        let object = yaml(&format!("actions/{input}"));
+        let mut after = run(&format!("actions/{action}/action.lua"), &object);
+        if let Some(when) = after
+            .pointer_mut(REQUESTED)
+            .filter(|_| action == "reconcile")
+        {
+            let now = jiff::Timestamp::now().as_second();
+            let said: jiff::Timestamp = text(when).parse().unwrap();
+            assert!((now - said.as_second()).abs() < 60, "{when}");
+            *when = "0001-01-01T00:00:00Z".into();
+        }
+        let wanted = yaml(&format!("actions/{}", text(&test["expectedOutputPath"])));
+        assert_eq!(after, wanted, "{action} on {input}");
+    }
+}
+
+#[test]
+fn what_is_pasted_into_argo_cd_is_what_was_tested() {
+    let generated = std::process::Command::new(path("gitops/argocd/generate.sh"))
+        .output()
+        .unwrap();
+    let fresh = String::from_utf8(generated.stdout).unwrap();
+    let stored = read("gitops/argocd/argocd-cm.yaml");
+    assert_eq!(
+        stored, fresh,
+        "run gitops/argocd/generate.sh >gitops/argocd/argocd-cm.yaml"
+    );
+    let map: Value = serde_yaml::from_str(&stored).unwrap();
+    let data = |name: &str| {
+        text(&map["data"][format!("resource.customizations.{name}.oxen.ai_OxenModel")]).to_owned()
+    };
+    let script = |name: &str| read(&format!("{SCRIPTS}/{name}"));
+    assert_eq!(data("health"), script("health.lua"));
+    let actions: Value = serde_yaml::from_str(&data("actions")).unwrap();
+    assert_eq!(
+        text(&actions["discovery.lua"]),
+        script("actions/discovery.lua")
+    );
+    let definitions = list(&actions, "definitions");
+    assert_eq!(definitions.len(), 3);
+    for definition in definitions {
+        let name = text(&definition["name"]);
+        assert_eq!(
+            text(&definition["action.lua"]),
+            script(&format!("actions/{name}/action.lua"))
+        );
+    }
+}

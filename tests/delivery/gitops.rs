@@ -1,0 +1,217 @@
+//! Objects in every situation of their life, as Flux (by kstatus) and Argo CD (by its health script) read them, live.
+
+use std::time::Duration;
+
+use hub::{Fault, Hub, Model};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use oxen_operator::api::OxenModel;
+use serde_json::{Value, json};
+
+use crate::{
+    argocd,
+    tool::run,
+    world::{World, has_finalizer, message},
+};
+
+/// As the API server gives it to a tool.
+async fn live(world: &World, name: &str) -> Value {
+    let got = world
+        .kubectl(&["get", "oxenmodel", name, "--output", "json"])
+        .await;
+    serde_json::from_str(&got.ok().unwrap().stdout).unwrap()
+}
+
+/// What Flux and what Argo CD make of it.
+async fn read(world: &World, name: &str) -> (String, String) {
+    let object = live(world, name).await;
+    let line = run("kstatus", &[], &object.to_string()).unwrap();
+    let (flux, _) = line.split_once('\t').unwrap();
+    let argo = argocd::health(&object)["status"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (flux.to_owned(), argo)
+}
+
+async fn reads(world: &World, name: &str, flux: &str, argo: &str) {
+    let both = read(world, name).await;
+    assert_eq!(
+        (both.0.as_str(), both.1.as_str()),
+        (flux, argo),
+        "{name}: {}",
+        live(world, name).await
+    );
+}
+
+fn spec(model: &str, state: &str) -> Value {
+    json!({"model": model, "state": state})
+}
+
+fn suspended(model: &str, state: &str) -> Value {
+    let mut spec = spec(model, state);
+    spec["suspend"] = true.into();
+    spec
+}
+
+#[tokio::test]
+async fn flux_and_argo_cd_read_each_situation_right() {
+    let slow = |name: &str| {
+        let model = Model::custom(name).status("inactive");
+        model
+            .activate_delay(Duration::from_secs(3600))
+            .deactivate_delay(Duration::from_secs(3600))
+    };
+    let hub = Hub::builder()
+        .model(Model::custom("on").status("active"))
+        .model(Model::custom("off").status("inactive"))
+        .model(Model::base("base"))
+        .model(slow("slow"))
+        .model(slow("going").status("active"))
+        .model(Model::custom("stuck").status("active"));
+    let world = World::new(hub).await;
+    for (name, spec) in [
+        ("on", spec("on", "active")),
+        ("off", spec("off", "inactive")),
+        ("base", spec("base", "active")),
+        ("slow", spec("slow", "active")),
+        ("typo", spec("no-such-model", "active")),
+        ("watched", suspended("off", "active")),
+        ("adopted", suspended("on", "active")),
+        ("going", spec("going", "active")),
+        ("stuck", spec("stuck", "active")),
+    ] {
+        world.create(name, spec).await;
+        // Nobody has seen it yet.
+        reads(&world, name, "InProgress", "Progressing").await;
+    }
+    let _operator = world.operator();
+    for (name, reason, flux, argo) in [
+        ("on", "Active", "Current", "Healthy"),
+        ("off", "Inactive", "Current", "Healthy"),
+        ("base", "AlwaysActive", "Current", "Healthy"),
+        ("slow", "Activating", "InProgress", "Progressing"),
+        ("typo", "ModelNotFound", "Failed", "Degraded"),
+    ] {
+        world.until_reason(name, reason).await;
+        reads(&world, name, flux, argo).await;
+    }
+    // Two of one model would be rivals; the older ones go.
+    for name in ["on", "off"] {
+        world
+            .patch(name, json!({"spec": {"deletionPolicy": "Retain"}}))
+            .await;
+        world.delete(name).await;
+        world.until_gone(name).await;
+    }
+    world.until_reason("watched", "WouldActivate").await;
+    reads(&world, "watched", "InProgress", "Suspended").await;
+    world.until_reason("adopted", "Active").await;
+    reads(&world, "adopted", "Current", "Suspended").await;
+
+    // A change is in progress until it has been seen.
+    world.hub.inject(Fault::hang());
+    world.edit("base", spec("base", "inactive")).await;
+    reads(&world, "base", "InProgress", "Progressing").await;
+    world.hub.clear_faults();
+    world
+        .until_reason("base", "BaseModelCannotDeactivate")
+        .await;
+    reads(&world, "base", "Failed", "Degraded").await;
+
+    for name in ["going", "stuck"] {
+        world.until(name, "held", has_finalizer).await;
+    }
+    world.delete("going").await;
+    world.until_reason("going", "Deactivating").await;
+    reads(&world, "going", "Terminating", "Progressing").await;
+    world.hub.inject(Fault::status(403).on_model("stuck"));
+    world.delete("stuck").await;
+    world
+        .until("stuck", "blocked", |object| {
+            message(object).contains("deletionPolicy: Retain")
+        })
+        .await;
+    reads(&world, "stuck", "Terminating", "Degraded").await;
+}
+
+#[tokio::test]
+async fn no_field_that_a_git_repository_has_is_ever_changed() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
+    let _operator = world.operator();
+    let manifest = |state: &str| {
+        json!({
+            "apiVersion": "oxen.ai/v1alpha1",
+            "kind": "OxenModel",
+            "metadata": {"name": "bot", "namespace": world.namespace, "labels": {"team": "chat"}},
+            "spec": {"model": "bot", "state": state},
+        })
+    };
+    // As Flux and Argo CD apply it, and ask what an apply would change.
+    let file = |state: &str| {
+        let path = world
+            .cluster
+            .folder()
+            .join(format!("{}-{state}.json", world.namespace));
+        std::fs::write(&path, manifest(state).to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let apply = async |state: &str| {
+        let file = file(state);
+        let arguments = [
+            "apply",
+            "--server-side",
+            "--field-manager",
+            "git",
+            "-f",
+            &file,
+        ];
+        world.kubectl(&arguments).await.ok().unwrap();
+    };
+    let diff = async |state: &str| {
+        let file = file(state);
+        let arguments = [
+            "diff",
+            "--server-side",
+            "--field-manager",
+            "git",
+            "-f",
+            &file,
+        ];
+        world.kubectl(&arguments).await
+    };
+    for (state, reason) in [
+        ("active", "Active"),
+        ("inactive", "Inactive"),
+        ("active", "Active"),
+    ] {
+        apply(state).await;
+        world.until_reason("bot", reason).await;
+        let drift = diff(state).await;
+        assert_eq!(
+            (drift.status.code(), drift.stdout.as_str()),
+            (Some(0), ""),
+            "{drift:?}"
+        );
+    }
+    // That it would say so is seen, too.
+    let changed = diff("inactive").await;
+    assert_eq!(changed.status.code(), Some(1), "{changed:?}");
+
+    let object: OxenModel = world.get("bot").await;
+    assert_eq!(
+        serde_json::to_value(&object.spec).unwrap()["state"],
+        "active"
+    );
+    let stamped = Patch::Merge(json!({"spec": {"state": "inactive"}}));
+    world
+        .api()
+        .patch("bot", &PatchParams::default(), &stamped)
+        .await
+        .unwrap();
+    world
+        .api()
+        .delete("bot", &DeleteParams::default())
+        .await
+        .unwrap();
+    world.until_gone("bot").await;
+}

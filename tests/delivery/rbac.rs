@@ -1,0 +1,228 @@
+//! The operator with just the rights that the chart gives it: it is refused nothing that it needs, and uses all that it has.
+
+use std::collections::BTreeSet;
+
+use cluster::StatusCode;
+use hub::{Hub, Model};
+use serde_json::{Value, json};
+
+use crate::{
+    install::{Installed, RELEASE, SYSTEM},
+    world::{eventually, has_finalizer, message},
+};
+
+/// A right: verb, group, resource with its subresource.
+type Right = (String, String, String);
+
+fn right(verb: &str, group: &str, resource: &str) -> Right {
+    (verb.into(), group.into(), resource.into())
+}
+
+/// What roles of this kind, and of these names, grant.
+async fn granted(installed: &Installed, kind: &str) -> BTreeSet<Right> {
+    let roles = installed
+        .json(&[
+            "get",
+            kind,
+            "--all-namespaces",
+            "--selector",
+            "app.kubernetes.io/instance=oxen-operator",
+        ])
+        .await;
+    let mut all = BTreeSet::new();
+    for role in roles["items"].as_array().unwrap() {
+        // Those that people get are no concern of the operator's.
+        if role["metadata"]["labels"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .any(|label| label.contains("aggregate-to"))
+        {
+            continue;
+        }
+        for rule in role["rules"].as_array().unwrap() {
+            for group in texts(&rule["apiGroups"]) {
+                for resource in texts(&rule["resources"]) {
+                    for verb in texts(&rule["verbs"]) {
+                        assert!(![group, resource, verb].contains(&"*"), "{rule}");
+                        all.insert(right(verb, group, resource));
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = &str> + Clone {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+}
+
+/// What the chart's account asked for: rights that it used, and those that it was refused.
+fn asked(installed: &Installed) -> (BTreeSet<Right>, BTreeSet<Right>) {
+    let account = format!("system:serviceaccount:{SYSTEM}:{RELEASE}");
+    let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for request in installed.world.cluster.requests().unwrap() {
+        if request.user != account {
+            continue;
+        }
+        let resource = match request.subresource.as_str() {
+            "" => request.resource.clone(),
+            subresource => format!("{}/{subresource}", request.resource),
+        };
+        let right = right(&request.verb, &request.group, &resource);
+        let set = if request.code == 403 {
+            &mut refused
+        } else {
+            &mut used
+        };
+        set.insert(right);
+    }
+    (used, refused)
+}
+
+fn spec(state: &str) -> Value {
+    json!({"model": "bot", "state": state})
+}
+
+fn bot() -> hub::Builder {
+    Hub::builder().model(Model::custom("bot").status("inactive"))
+}
+
+/// Turned on, off and on again, and deleted.
+async fn life(installed: &Installed) {
+    let world = &installed.world;
+    world.until_reason("bot", "Active").await;
+    for (state, reason) in [("inactive", "Inactive"), ("active", "Active")] {
+        world.edit("bot", spec(state)).await;
+        world.until_reason("bot", reason).await;
+    }
+    world.until("bot", "held", has_finalizer).await;
+    world.delete("bot").await;
+    world.until_gone("bot").await;
+    assert_eq!(
+        world.calls("bot"),
+        ["activate", "deactivate", "activate", "deactivate"]
+    );
+}
+
+#[tokio::test]
+async fn every_right_is_used_and_nothing_else_is_needed() {
+    let installed = Installed::new(bot(), |_| json!({"replicas": 2})).await;
+    let world = &installed.world;
+    let gate = installed.gate().await;
+    // Until its watch is up, a Secret is read; and after a conflict the object is.
+    let slow = gate.hold("GET", "/api/v1/secrets?");
+    gate.refuse_once("PATCH", "/status", StatusCode::CONFLICT);
+    world.create("bot", spec("active")).await;
+    let first = installed.pod("first", &gate).await;
+    first.says("leads").await;
+    world
+        .until("bot", "seen", |object| !message(object).is_empty())
+        .await;
+    drop(slow);
+    let second = installed.pod("second", &gate).await;
+    second.says("stands by").await;
+    for pod in [&first, &second] {
+        installed.probes(pod).await;
+    }
+    life(&installed).await;
+
+    let mut granted = granted(&installed, "clusterroles").await;
+    granted.extend(self::granted(&installed, "roles").await);
+    let unused = async || {
+        let (used, _) = asked(&installed);
+        let unused: Vec<Right> = granted.difference(&used).cloned().collect();
+        unused.is_empty().then_some(())
+    };
+    eventually("every right is used", unused).await;
+    let (used, refused) = asked(&installed);
+    assert_eq!(
+        (used.difference(&granted).count(), refused.len()),
+        (0, 0),
+        "{used:?} {refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn with_a_list_of_namespaces_there_is_no_right_beyond_them() {
+    let installed = Installed::new(bot(), |namespace| json!({"namespaces": [namespace]})).await;
+    let world = &installed.world;
+    let cluster_wide = granted(&installed, "clusterroles").await;
+    assert!(cluster_wide.is_empty(), "{cluster_wide:?}");
+    let bindings = installed
+        .json(&[
+            "get",
+            "clusterrolebindings",
+            "--selector",
+            "app.kubernetes.io/instance=oxen-operator",
+        ])
+        .await;
+    assert_eq!(bindings["items"], json!([]));
+
+    let gate = installed.gate().await;
+    world.create("bot", spec("active")).await;
+    let _pod = installed.pod("only", &gate).await;
+    life(&installed).await;
+    let (_, refused) = asked(&installed);
+    // Whether the definition goes it can't know, and then it doesn't.
+    let crd = right("get", "apiextensions.k8s.io", "customresourcedefinitions");
+    assert_eq!(refused, [crd].into());
+}
+
+#[tokio::test]
+async fn no_list_of_all_secrets_and_none_of_another_name_is_allowed() {
+    let installed = Installed::new(bot(), |_| json!({})).await;
+    let account = format!("--as=system:serviceaccount:{SYSTEM}:{RELEASE}");
+    let may = async |arguments: &[&str]| {
+        let get = ["get", "secrets", &account];
+        installed
+            .try_kubectl(&[&get, arguments].concat())
+            .await
+            .status
+            .success()
+    };
+    assert!(!may(&["--all-namespaces"]).await);
+    assert!(!may(&["--namespace", SYSTEM]).await);
+    assert!(
+        !may(&[
+            "--all-namespaces",
+            "--field-selector",
+            "metadata.name=other"
+        ])
+        .await
+    );
+    assert!(
+        may(&[
+            "--all-namespaces",
+            "--field-selector",
+            "metadata.name=oxen-api-key"
+        ])
+        .await
+    );
+    for (verb, resource) in [
+        ("create", "oxenmodels"),
+        ("delete", "oxenmodels"),
+        ("update", "oxenmodels"),
+        ("create", "secrets"),
+        ("get", "configmaps"),
+        ("get", "pods"),
+        ("delete", "leases.coordination.k8s.io"),
+        ("patch", "customresourcedefinitions"),
+    ] {
+        let asked = [
+            "auth",
+            "can-i",
+            verb,
+            resource,
+            &account,
+            "--all-namespaces",
+        ];
+        let answer = installed.try_kubectl(&asked).await;
+        assert_eq!(answer.stdout.trim(), "no", "{verb} {resource}");
+    }
+}

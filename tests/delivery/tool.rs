@@ -1,0 +1,44 @@
+//! Programs that only these tests need, and files of the project.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// A file of the project.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+pub fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).expect(name)
+}
+
+/// Runs a program that `make test` has built, and gives what it said; both of its outputs where it failed.
+pub fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+    let whose = Command::new(path("tests/tools/build.sh"))
+        .arg(format!("--print-{tool}"))
+        .output()
+        .unwrap();
+    let program = String::from_utf8(whose.stdout).unwrap();
+    let mut child = Command::new(program.trim())
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{tool} at {program}: {error}; `make test` builds it"));
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stdout) + &text(&output.stderr))
+    }
+}
