@@ -454,6 +454,7 @@ mod tests {
             (&["--hub-rate", "0"], "--hub-rate"),
             (&["--hub-raise", "0s"], "--hub-raise"),
             (&["--watch", "500ms"], "--watch"),
+            (&["--watch", "1500ms"], "--watch"),
             (&["--watch", "5m"], "--watch"),
             (&["--deletion-policy", "Orphan"], "--deletion-policy"),
             (

@@ -75,7 +75,7 @@ fn print(words: &str) -> Result<(), Failure> {
 
 async fn run(config: Config) -> Result<(), Failure> {
     let (say_stop, stop) = Stop::new();
-    let client = kube_client(config.watch).await?;
+    let client = kube_client(config.watch, config.kube_timeout).await?;
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::default();
     let hub = hub(&config, &metrics)?;
@@ -178,7 +178,7 @@ fn early(ended: Result<(), JoinError>) -> Failure {
     }
 }
 
-async fn kube_client(watch: Duration) -> Result<kube::Client, Failure> {
+async fn kube_client(watch: Duration, kube_timeout: Duration) -> Result<kube::Client, Failure> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod ({error})")
     })?;
@@ -186,8 +186,8 @@ async fn kube_client(watch: Duration) -> Result<kube::Client, Failure> {
     config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
     // It would repeat a write that may have worked, and wait as long as a header says.
     config.default_retry = false;
-    // Beyond the watches' own length, so that only a dead connection meets it.
-    config.read_timeout = Some(watch * 3 / 2);
+    // Beyond the watches' own length and every other request's, so that only a dead connection meets it.
+    config.read_timeout = Some((watch * 3 / 2).max(kube_timeout));
     Ok(kube::Client::try_from(config)?)
 }
 

@@ -56,7 +56,10 @@ fuzz_target!(|case: Case<'_>| {
     assert!(look.is_err() || reply.code == StatusCode::OK);
     let _ = reply.read::<ModelList>(&key, &limits);
     match look {
-        Ok(model) => drop(fold(case.asked, &model, &base)),
+        Ok(model) => {
+            let folded = fold(case.asked, &model, &base);
+            assert!(!format!("{folded:?}").contains(KEY), "{folded:?}");
+        }
         Err(fault) => {
             assert!(!format!("{fault:?}").contains(KEY), "{fault:?}");
             within_bounds(&fault, &limits);

@@ -83,8 +83,8 @@ pub(super) struct Timing {
     /// For a request to the Kubernetes API.
     #[arg(long, env = "OXEN_KUBE_TIMEOUT", default_value = "10s")]
     pub(super) kube_timeout: Span,
-    /// How long a watch lasts before it is taken up anew. One whose connection is dead is noticed once half as long
-    /// again has passed.
+    /// How long a watch of the Kubernetes API lasts before it is taken up anew; one whose connection is dead is noticed
+    /// a little later.
     #[arg(long, env = "OXEN_WATCH", default_value = "1m")]
     pub(super) watch: Span,
     /// How long what is in flight has to end after a SIGTERM.
@@ -198,8 +198,8 @@ impl Timing {
                 return Err(invalid(setting, "must be more than 0s"));
             }
         }
-        if !WATCH.contains(&self.watch.0) {
-            return Err(invalid("--watch", "must be from 1s to 4m"));
+        if !WATCH.contains(&self.watch.0) || self.watch.0.subsec_nanos() > 0 {
+            return Err(invalid("--watch", "must be whole seconds, from 1s to 4m"));
         }
         for (setting, less, more) in [
             (

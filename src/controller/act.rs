@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     api::{Patch, PatchParams},
+    runtime::reflector::ObjectRef,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
@@ -51,6 +52,25 @@ pub(super) async fn finalizer(scope: &Scope, object: &OxenModel, hold: bool) -> 
     Ok(())
 }
 
+/// What the watch has brought meanwhile that the decision didn't know.
+fn overtaken(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
+    let name = ObjectRef::new(&object.name_any());
+    let namespace = object.namespace().unwrap_or_default();
+    let Some(latest) = scope.objects.get(&name.within(&namespace)) else {
+        return Some("the object is gone");
+    };
+    let (latest, known) = (latest.meta(), &object.metadata);
+    if latest.uid != known.uid {
+        Some("the object was made anew")
+    } else if latest.deletion_timestamp.is_some() && known.deletion_timestamp.is_none() {
+        Some("the object is being deleted")
+    } else if latest.generation > known.generation {
+        Some("the object has changed")
+    } else {
+        None
+    }
+}
+
 /// Makes the recorded call, unless what it rests on no longer holds.
 pub(super) async fn call(scope: &Scope, seen: &Observed, direction: Direction) -> Answer {
     let context = &scope.context;
@@ -81,6 +101,9 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, direction: Direction) -
     }
     if Instant::now() >= fresh_until {
         return Answer::NotSent("recording the call took so long that the look is out of date");
+    }
+    if let Some(why) = overtaken(scope, &seen.object) {
+        return Answer::NotSent(why);
     }
     if let Err(refusal) = context.authority.permits(context.config.call) {
         return Answer::NotSent(refusal.why);

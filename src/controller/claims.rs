@@ -2,16 +2,19 @@
 //! who has to hear of it when that changes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use futures::{Stream, StreamExt, stream};
-use kube::runtime::{
-    reflector::{ObjectRef, Store},
-    watcher::Event,
+use kube::{
+    Resource,
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher::Event,
+    },
 };
-use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::sync::{OnceCell, OwnedMutexGuard, mpsc};
 
 use super::{context::Guarded, memory::Memories};
 use crate::{
@@ -27,6 +30,7 @@ pub(super) struct Claims {
     scopes: Mutex<Vec<ScopeOfClaims>>,
     turns: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
     known: Mutex<HashMap<String, Stake>>,
+    listed: OnceCell<()>,
 }
 
 struct ScopeOfClaims {
@@ -49,6 +53,32 @@ impl Claims {
             Some((object, woken))
         })
         .boxed()
+    }
+
+    /// Ends once every scope has listed its objects. Before that, who has which claim is not known.
+    pub(super) async fn listed(&self) {
+        let listed = async || {
+            let stores: Vec<Store<Guarded>> = lock(&self.scopes)
+                .iter()
+                .map(|scope| scope.objects.clone())
+                .collect();
+            for store in stores {
+                // A scope that has ended lists nothing any more, and the program ends with it.
+                let _ = store.wait_until_ready().await;
+            }
+        };
+        self.listed.get_or_init(listed).await;
+    }
+
+    /// The latest term that any stored operation names.
+    pub(super) fn latest_epoch(&self) -> i64 {
+        let scopes = lock(&self.scopes);
+        let objects = scopes.iter().flat_map(|scope| scope.objects.state());
+        let epochs = objects.filter_map(|object| {
+            let status = object.0.as_ref().ok()?.status.as_ref()?;
+            Some(status.operation.as_ref()?.epoch)
+        });
+        epochs.max().unwrap_or_default()
     }
 
     /// Whose the model of this object is.
@@ -108,6 +138,27 @@ impl Claims {
         if news {
             self.wake_rivals(&after);
         }
+    }
+
+    /// After a new list of a namespace, or of all: those that have gone unnoticed meanwhile. Their rivals are woken.
+    pub(super) fn missing(&self, namespace: Option<&str>, objects: &Store<Guarded>) -> Vec<String> {
+        let there: HashSet<String> = objects
+            .state()
+            .iter()
+            .filter_map(|object| object.meta().uid.clone())
+            .collect();
+        let gone = |stake: &Stake| {
+            namespace.is_none_or(|namespace| stake.namespace == namespace)
+                && !there.contains(&stake.uid)
+        };
+        let gone: Vec<Stake> = lock(&self.known)
+            .extract_if(|_, stake| gone(stake))
+            .map(|(_, stake)| stake)
+            .collect();
+        for stake in &gone {
+            self.wake_rivals(stake);
+        }
+        gone.into_iter().map(|stake| stake.uid).collect()
     }
 
     fn wake_rivals(&self, of: &Stake) {

@@ -1,6 +1,9 @@
 //! What all passes share.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -49,6 +52,7 @@ pub struct Context {
     /// Bounds the requests to the Kubernetes API. Passes are not bounded, or those that wait for
     /// one key's turn would keep the others' objects waiting.
     asking: Semaphore,
+    epoch: OnceLock<i64>,
     pub(super) memories: Memories,
     pub(super) claims: Claims,
     pub(super) recorder: Recorder,
@@ -59,7 +63,6 @@ pub(super) struct Scope {
     pub(super) context: Arc<Context>,
     pub(super) objects: Store<Guarded>,
     pub(super) secrets: Secrets,
-    pub(super) epoch: std::sync::OnceLock<i64>,
 }
 
 /// A failed request to the Kubernetes API. The hub's faults are data and never come here.
@@ -112,6 +115,7 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             hub: Hub::new(hub, config.pace.clone()),
             asking: Semaphore::new(config.concurrency.into()),
+            epoch: OnceLock::new(),
             config,
             client,
             metrics,
@@ -121,6 +125,15 @@ impl Context {
             memories: Memories::default(),
             claims: Claims::default(),
         }
+    }
+
+    /// This process's term: one more than the Lease's changes of hands, and than any term that a
+    /// stored operation names. Only for when everything has been listed.
+    pub(super) fn epoch(&self) -> i64 {
+        *self.epoch.get_or_init(|| {
+            let transitions = self.authority.transitions();
+            self.claims.latest_epoch().max(transitions) + 1
+        })
     }
 
     pub(super) fn objects(&self, namespace: &str) -> Api<OxenModel> {
@@ -152,21 +165,5 @@ impl Context {
             }),
             Err(_) => Err(Error::Timeout { what }),
         }
-    }
-}
-
-impl Scope {
-    /// This process's term: one more than the Lease's changes of hands, and than any term that a
-    /// stored operation names.
-    pub(super) fn epoch(&self) -> i64 {
-        *self.epoch.get_or_init(|| {
-            let known = self.objects.state();
-            let epochs = known.iter().filter_map(|object| {
-                let status = object.0.as_ref().ok()?.status.as_ref()?;
-                Some(status.operation.as_ref()?.epoch)
-            });
-            let transitions = self.context.authority.transitions();
-            epochs.fold(transitions, i64::max) + 1
-        })
     }
 }

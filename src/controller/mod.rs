@@ -45,5 +45,6 @@ pub async fn run(context: Arc<Context>) {
     let scopes = namespaces
         .into_iter()
         .map(|namespace| watch::run(context.clone(), Some(namespace)));
+    // Each of them waits for all.
     future::join_all(scopes).await;
 }

@@ -74,7 +74,7 @@ pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<O
         claim,
         crd_going,
         _turn: None,
-        epoch: scope.epoch(),
+        epoch: scope.context.epoch(),
         operation_id: Uuid::new_v4().to_string(),
         now: now(),
         object,

@@ -24,8 +24,10 @@ use crate::{
 /// The whole pass, with its ends: what can't be decoded, what is gone, and the next time.
 pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result<Next, Error> {
     let context = &scope.context;
-    if context.stop.said() {
-        return Ok(Next::await_change());
+    // What another namespace has may decide what happens here.
+    tokio::select! {
+        () = context.stop.wait() => return Ok(Next::await_change()),
+        () = context.claims.listed() => {}
     }
     if !context.authority.holds() {
         return Ok(Next::requeue(context.config.rules.backoff_first));

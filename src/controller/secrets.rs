@@ -1,14 +1,20 @@
 //! The Secrets that are watched: one watch a name, with `metadata.name` as field selector, so
 //! that RBAC can allow just these names. Any other Secret is read when it is needed.
 
-use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
     runtime::{
-        WatchStreamExt,
+        PredicateConfig, WatchStreamExt,
         reflector::{self, ObjectRef, Store},
         watcher,
     },
@@ -46,7 +52,9 @@ impl Secrets {
                     secret.metadata.annotations = None;
                 })
                 .reflect(writer)
-                .touched_objects();
+                .touched_objects()
+                // A new list is no news.
+                .predicate_filter(version, PredicateConfig::default());
             stores.insert(name.clone(), store);
             changes.push(watch.boxed());
         }
@@ -60,4 +68,11 @@ impl Secrets {
         store.wait_until_ready().now_or_never()?.ok()?;
         Some(store.get(&ObjectRef::new(name).within(namespace)))
     }
+}
+
+/// A Secret that goes and comes back is another one.
+fn version(secret: &Secret) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    (&secret.metadata.uid, &secret.metadata.resource_version).hash(&mut hasher);
+    Some(hasher.finish())
 }

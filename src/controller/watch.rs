@@ -6,7 +6,7 @@ use std::{
     collections::hash_map::DefaultHasher,
     fmt, future,
     hash::{Hash, Hasher},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 use tracing::{error, warn};
 
 use super::{
@@ -29,7 +30,11 @@ use super::{
     reconcile::{reconcile, retry},
     secrets::Secrets,
 };
-use crate::{api::RECONCILE_ANNOTATION, metrics::Shown};
+use crate::{api::RECONCILE_ANNOTATION, decide::doubled, metrics::Shown};
+
+/// Between lists while watches are refused with a 410, at first and at last.
+const AGAIN: Duration = Duration::from_millis(500);
+const AGAIN_LAST: Duration = Duration::from_secs(30);
 
 /// Set by `kubectl apply`, and as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -54,16 +59,23 @@ where
     K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
 {
     let begin = move || watcher(api.clone(), config.clone()).boxed();
-    stream::unfold(begin(), move |mut events| {
+    stream::unfold((begin(), 0_u32), move |(mut events, mut refused)| {
         let begin = begin.clone();
         async move {
             let event = events.next().await?;
-            if let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = &event
-                && status.code == 410
-            {
-                events = begin();
+            match &event {
+                // Each new list is a success, so no backoff behind this one would grow.
+                Err(watcher::Error::WatchStartFailed(kube::Error::Api(status)))
+                    if status.code == 410 =>
+                {
+                    sleep(doubled(AGAIN, refused, AGAIN_LAST)).await;
+                    refused = refused.saturating_add(1);
+                    events = begin();
+                }
+                Ok(Event::Apply(_) | Event::Delete(_)) => refused = 0,
+                Ok(Event::Init | Event::InitApply(_) | Event::InitDone) | Err(_) => {}
             }
-            Some((event, events))
+            Some((event, (events, refused)))
         }
     })
 }
@@ -96,12 +108,11 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         let shown = objects.clone();
         context.metrics.objects().show(move || series(&shown));
     }
-    let triggers = triggers(context.clone(), api, writer);
+    let triggers = triggers(context.clone(), namespace, api, (objects.clone(), writer));
     let scope = Arc::new(Scope {
         context: context.clone(),
         objects: objects.clone(),
         secrets,
-        epoch: OnceLock::new(),
     });
     let rousing = context.clone();
     // Passes are not bounded, see `Context`.
@@ -130,8 +141,9 @@ fn series(objects: &Store<Guarded>) -> Vec<Shown> {
 /// The objects whose passes have a reason to start.
 fn triggers(
     context: Arc<Context>,
+    namespace: Option<String>,
     api: Api<Guarded>,
-    writer: reflector::store::Writer<Guarded>,
+    (objects, writer): (Store<Guarded>, reflector::store::Writer<Guarded>),
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
     let listed = context.readiness.expect();
     let (heeding, rousing) = (context.clone(), context.clone());
@@ -145,10 +157,14 @@ fn triggers(
         })
         .modify(slim)
         .reflect(writer)
-        .inspect(move |event| {
-            if let Ok(event) = event {
-                heeding.claims.heed(event);
+        .inspect(move |event| match event {
+            // A deletion that happened between two watches has no event.
+            Ok(Event::InitDone) => {
+                let gone = heeding.claims.missing(namespace.as_deref(), &objects);
+                gone.iter().for_each(|uid| heeding.memories.forget(uid));
             }
+            Ok(event) => heeding.claims.heed(event),
+            Err(_) => {}
         })
         .applied_objects()
         .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_MEMORY));

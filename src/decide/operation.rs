@@ -53,7 +53,8 @@ fn open(
 ) -> Finding {
     let direction = operation.direction;
     // Only a hub that doesn't say what the model is doing can keep it open for so long.
-    if remote.deployment == Deployment::Unknown && calls::overdue(seen, status) {
+    let silent = remote.deployment == Deployment::Unknown && calls::overdue(seen, status);
+    if silent && !seen.suspended() {
         return Finding::new(
             Verdict::ProgressDeadlineExceeded,
             format!(
@@ -147,10 +148,27 @@ fn refused(
 ) -> Finding {
     let mut finding = fault::judge(seen, refusal);
     let spent = calls::attempts(status);
-    // A call that the hub had no time for was not made.
-    if matches!(refusal, Fault::RateLimited { .. }) {
-        status.attempts = Some(unspent);
-        return finding;
+    // A call that the hub had no time for was not made, and one that found no way there neither.
+    match refusal {
+        Fault::RateLimited { .. } => {
+            status.attempts = Some(unspent);
+            return finding;
+        }
+        // Looks get through, so no failure counts up that would space out the tries.
+        Fault::Unreachable(_) => {
+            status.attempts = Some(unspent);
+            return finding.wait(seen.rules.transition_last);
+        }
+        Fault::CredentialsNotFound { .. }
+        | Fault::CredentialsInvalid { .. }
+        | Fault::OperatorKeyNotAllowed
+        | Fault::Unauthenticated
+        | Fault::Forbidden(_)
+        | Fault::PaymentRequired(_)
+        | Fault::ModelNotFound(_)
+        | Fault::Unexpected(_)
+        | Fault::AnotherModel(_)
+        | Fault::Rejected(_) => {}
     }
     let rejections = matches!(refusal, Fault::Rejected(_))
         .then(|| spent.rejections.unwrap_or_default() + 1)

@@ -228,9 +228,8 @@ impl Client {
             .header(REQUEST_ID, id);
         match self.send(endpoint, request).await {
             Ok(reply) => reply.answer(key, &self.limits),
-            Err(Silence::NoConnection(_)) => {
-                Answer::NotSent("no connection to the hub could be made")
-            }
+            // Nothing went out, so nothing happened.
+            Err(Silence::NoConnection(words)) => Answer::Refused(Fault::Unreachable(words)),
             Err(silence) => Answer::unknown(silence.to_string()),
         }
     }

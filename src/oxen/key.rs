@@ -6,6 +6,7 @@ use std::{
 };
 
 use reqwest::header::HeaderValue;
+use serde_json::Value;
 
 const SCHEME: &str = "Bearer ";
 
@@ -57,12 +58,34 @@ impl ApiKey {
         self.0.clone()
     }
 
+    fn key(&self) -> &str {
+        let header = self.0.to_str().unwrap_or_default();
+        header.strip_prefix(SCHEME).unwrap_or_default()
+    }
+
     /// The words without the key, should the hub have quoted it.
     pub(super) fn hide(&self, words: &str) -> String {
-        let header = self.0.to_str().unwrap_or_default();
-        match header.strip_prefix(SCHEME) {
-            Some(key) => words.replace(key, "[the API key]"),
-            None => words.to_owned(),
+        words.replace(self.key(), "[the API key]")
+    }
+
+    /// Whether a body quotes the key.
+    pub(super) fn is_in(&self, body: &[u8]) -> bool {
+        let key = self.key().as_bytes();
+        body.windows(key.len()).any(|part| part == key)
+    }
+
+    /// The same JSON without the key in any of its texts.
+    pub(super) fn hide_all(&self, json: Value) -> Value {
+        match json {
+            Value::String(words) => Value::String(self.hide(&words)),
+            Value::Array(all) => all.into_iter().map(|one| self.hide_all(one)).collect(),
+            Value::Object(fields) => {
+                let hidden = fields
+                    .into_iter()
+                    .map(|(name, value)| (name, self.hide_all(value)));
+                Value::Object(hidden.collect())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => json,
         }
     }
 }
@@ -100,6 +123,15 @@ mod tests {
         ] {
             assert_eq!(ApiKey::new(bytes), Err(error));
         }
+    }
+
+    #[test]
+    fn a_key_that_the_hub_echoes_is_hidden_in_every_text_and_nothing_else_changes() {
+        let key = ApiKey::new(b"very-secret").unwrap();
+        let json = serde_json::json!({"a": ["x very-secret y", 1, null], "b": {"c": "very"}});
+        assert!(key.is_in(json.to_string().as_bytes()) && !key.is_in(b"very"));
+        let hidden = serde_json::json!({"a": ["x [the API key] y", 1, null], "b": {"c": "very"}});
+        assert_eq!(key.hide_all(json), hidden);
     }
 
     #[test]

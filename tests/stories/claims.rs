@@ -5,8 +5,14 @@ use serde_json::json;
 
 use crate::world::{World, eventually, has_finalizer, message, status};
 
-/// Creates an object that is younger than all before it: ages are whole seconds.
+/// Creates an object that is younger than all before it.
 async fn create_younger(world: &World, name: &str, spec: serde_json::Value) {
+    next_second(world).await;
+    world.create(name, spec).await;
+}
+
+/// Waits until whatever is made is younger than all that there is: ages are whole seconds.
+async fn next_second(world: &World) {
     let ages = world.api().list(&Default::default()).await.unwrap().items;
     let youngest = ages
         .iter()
@@ -20,7 +26,6 @@ async fn create_younger(world: &World, name: &str, spec: serde_json::Value) {
             .then_some(())
     })
     .await;
-    world.create(name, spec).await;
 }
 
 async fn world() -> World {
@@ -193,4 +198,131 @@ async fn two_that_are_deleted_together_turn_the_model_off_once() {
     world.until_gone("second").await;
     assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
     assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
+}
+
+/// One more namespace, with the key.
+async fn neighbour(world: &World) -> World {
+    let hub = Hub::builder();
+    let other = World::new(hub).await;
+    // The objects there are about this world's hub, because the operator is.
+    other.secret("oxen-api-key", "api-key", hub::KEY).await;
+    assert_ne!(other.namespace, world.namespace);
+    other
+}
+
+fn over_both(world: &World, other: &World) -> crate::world::Operator {
+    let both = format!("{},{}", world.namespace, other.namespace);
+    world.operator_with(&[("OXEN_NAMESPACES", &both), ("OXEN_SYNC_INTERVAL", "1h")])
+}
+
+#[tokio::test]
+async fn moving_to_another_namespace_costs_no_cold_start() {
+    let world = world().await;
+    let other = neighbour(&world).await;
+    let _operator = over_both(&world, &other);
+    first_is_active(&world).await;
+    world.until("first", "held", has_finalizer).await;
+    next_second(&world).await;
+    other
+        .create("moved", json!({"model": "bot", "state": "active"}))
+        .await;
+    let moved = other.until_reason("moved", "Conflict").await;
+    // Who it is, is nobody's business there.
+    assert!(!message(&moved).contains("first"), "{}", message(&moved));
+
+    world.delete("first").await;
+    world.until_gone("first").await;
+    other.until_reason("moved", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+#[tokio::test]
+async fn a_start_judges_no_claim_before_every_namespace_is_listed() {
+    let world = world().await;
+    let other = neighbour(&world).await;
+    let operator = over_both(&world, &other);
+    first_is_active(&world).await;
+    world.until("first", "held", has_finalizer).await;
+    next_second(&world).await;
+    other
+        .create("younger", json!({"model": "bot", "state": "active"}))
+        .await;
+    other.until_reason("younger", "Conflict").await;
+    other.until("younger", "held", has_finalizer).await;
+    operator.kill();
+    // The younger one goes while nobody looks, and the next operator hears of the owner late.
+    other.delete("younger").await;
+    let gate = world.cluster.gate().await.unwrap();
+    let list = format!("namespaces/{}/oxenmodels?", world.namespace);
+    let mut held = gate.hold("GET", &list);
+    let both = format!("{},{}", world.namespace, other.namespace);
+    let kubeconfig = gate.kubeconfig().to_str().unwrap();
+    let settings = [
+        ("OXEN_NAMESPACES", both.as_str()),
+        ("KUBECONFIG", kubeconfig),
+    ];
+    let operator = world.operator_with(&settings);
+    held.arrived().await;
+    // The other namespace is listed by then, and its Secrets.
+    eventually("the other namespace is listed", || async {
+        let metrics = operator.metrics().await;
+        metrics.contains(r#"name="younger""#).then_some(())
+    })
+    .await;
+    drop(held);
+    other.until_gone("younger").await;
+    world.until_looked("bot", 4).await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+#[tokio::test]
+async fn two_made_in_the_same_instant_by_name_and_by_uuid_make_one_call() {
+    let world = world().await;
+    let _operator = world.operator();
+    let uuid = world.hub.uuid("bot").unwrap();
+    let by_name = world.create("by-name", json!({"model": "bot", "state": "active"}));
+    let by_uuid = world.create("by-uuid", json!({"model": uuid, "state": "active"}));
+    tokio::join!(by_name, by_uuid);
+    for name in ["by-name", "by-uuid"] {
+        world
+            .until(name, "settled", |object| {
+                let reason = crate::world::ready(object).map(|ready| ready.reason.as_str());
+                matches!(reason, Some("Active" | "Conflict"))
+            })
+            .await;
+    }
+    world.until_looked("bot", 4).await;
+    assert_eq!(world.hub.journal().posts().len(), 1);
+}
+
+#[tokio::test]
+async fn an_owner_that_goes_while_nobody_watches_still_hands_over() {
+    let world = world().await;
+    let gate = world.cluster.gate().await.unwrap();
+    let kubeconfig = gate.kubeconfig().to_str().unwrap();
+    let quiet = [
+        ("KUBECONFIG", kubeconfig),
+        ("OXEN_WATCH", "2s"),
+        ("OXEN_SYNC_INTERVAL", "1h"),
+    ];
+    let operator = world.operator_with(&quiet);
+    first_is_active(&world).await;
+    create_younger(&world, "second", json!({"model": "bot", "state": "active"})).await;
+    world.until_reason("second", "Conflict").await;
+
+    gate.refuse(
+        "GET",
+        "oxenmodels?",
+        cluster::StatusCode::SERVICE_UNAVAILABLE,
+    );
+    gate.mute_streams();
+    operator.says("the watch of OxenModels failed").await;
+    world
+        .patch("first", json!({"metadata": {"finalizers": null}}))
+        .await;
+    world.delete("first").await;
+    world.until_gone("first").await;
+    gate.clear();
+    world.until_reason("second", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
 }

@@ -5,7 +5,7 @@ use cluster::{Gate, StatusCode};
 use hub::{Hub, Model};
 use serde_json::{Value, json};
 
-use crate::world::{Operator, World, condition, eventually, has_finalizer, status};
+use crate::world::{Operator, World, eventually, has_finalizer, status};
 
 /// The operator's own writes of a status.
 const STATUS: (&str, &str) = ("PATCH", "/status");
@@ -28,12 +28,13 @@ impl Gated {
     }
 
     fn operator(&self) -> Operator {
+        self.operator_with(&[("OXEN_KUBE_TIMEOUT", "2s")])
+    }
+
+    fn operator_with(&self, settings: &[(&str, &str)]) -> Operator {
         let kubeconfig = self.gate.kubeconfig().to_str().unwrap();
-        self.world.operator_with(&[
-            ("KUBECONFIG", kubeconfig),
-            ("OXEN_WATCH", "2s"),
-            ("OXEN_KUBE_TIMEOUT", "2s"),
-        ])
+        let own = [("KUBECONFIG", kubeconfig), ("OXEN_WATCH", "2s")];
+        self.world.operator_with(&[&own, settings].concat())
     }
 
     async fn want(&self, state: &str) {
@@ -197,11 +198,12 @@ async fn an_object_made_anew_between_the_look_and_the_record_gets_no_call_of_its
     assert_eq!(status(&new).operation, None);
 }
 
-#[tokio::test]
-async fn an_object_made_anew_between_the_record_and_the_call_is_told_nothing_of_it() {
+/// The call is recorded, and before the operator hears of it something happens that its watch tells it.
+async fn overtaken_by(happens: impl AsyncFnOnce(&Gated)) -> Gated {
     let gated = Gated::new().await;
     let Gated { world, gate } = &gated;
-    let _operator = gated.operator();
+    let patient = [("OXEN_KUBE_TIMEOUT", "1m"), ("OXEN_FRESHNESS", "1m")];
+    let operator = gated.operator_with(&patient);
     world.create("bot", spec("inactive")).await;
     world.until("bot", "held", has_finalizer).await;
     world.until_reason("bot", "Inactive").await;
@@ -209,14 +211,46 @@ async fn an_object_made_anew_between_the_record_and_the_call_is_told_nothing_of_
     let mut held = gate.hold_answer(STATUS.0, STATUS.1);
     gated.want("active").await;
     held.arrived().await;
-    gated.replace("active").await;
+    happens(&gated).await;
+    // What happens next comes by the watch next, and an object's series are made of what came.
+    let frozen = json!({"model": "other", "state": "active", "suspend": true});
+    world.create("other", frozen).await;
+    eventually("the watch has brought it", || async {
+        let metrics = operator.metrics().await;
+        metrics.contains(r#"name="other""#).then_some(())
+    })
+    .await;
     drop(held);
-    // The call was on its way, for an object that wanted just what the new one wants.
-    world.until_reason("bot", "Active").await;
-    world.until_looked("bot", 4).await;
-    assert_eq!(world.calls("bot"), ["activate"]);
-    let new = world.get("bot").await;
-    assert_eq!(condition(&new, "Stalled"), None);
+    // Whatever was on its way comes before these.
+    world.until_looked("other", 6).await;
+    assert!(world.hub.journal().posts().is_empty());
+    gated
+}
+
+#[tokio::test]
+async fn an_object_made_anew_between_the_record_and_the_call_gets_no_call_of_its_forerunner() {
+    let gated = overtaken_by(async |gated: &Gated| gated.replace("inactive").await).await;
+    let new = gated.world.until_reason("bot", "Inactive").await;
+    assert_eq!(status(&new).operation, None);
+}
+
+#[tokio::test]
+async fn an_object_that_is_suspended_between_the_record_and_the_call_gets_none() {
+    overtaken_by(async |gated: &Gated| {
+        let suspend = json!({"model": "bot", "state": "active", "suspend": true});
+        gated.world.edit("bot", suspend).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_object_that_goes_between_the_record_and_the_call_gets_none() {
+    overtaken_by(async |gated: &Gated| {
+        let free = json!({"metadata": {"finalizers": null}});
+        gated.world.patch("bot", free).await;
+        gated.world.delete("bot").await;
+    })
+    .await;
 }
 
 #[tokio::test]

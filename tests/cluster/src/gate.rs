@@ -6,7 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, future};
+use futures::{StreamExt, future, stream};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -237,15 +237,15 @@ impl Shared {
         let request = http::Request::from_parts(head, kube::client::Body::from(body.to_vec()));
         let (mut head, body) = self.client.clone().send(request).await?.into_parts();
         strip(&mut head.headers);
-        let mutes = self.mutes.subscribe();
-        let born = *mutes.borrow();
-        let stream = Body::new(body).into_data_stream().then(move |piece| {
-            let muted = *mutes.borrow() > born;
-            async move {
-                if muted {
-                    future::pending::<()>().await;
-                }
-                piece
+        let mut mutes = self.mutes.subscribe();
+        mutes.mark_unchanged();
+        let pieces = (Body::new(body).into_data_stream(), mutes);
+        let stream = stream::unfold(pieces, |(mut pieces, mut mutes)| async move {
+            tokio::select! {
+                biased;
+                // Neither a piece comes any more, nor the end.
+                _ = mutes.changed() => future::pending().await,
+                piece = pieces.next() => Some((piece?, (pieces, mutes))),
             }
         });
         Ok(Response::from_parts(head, Body::from_stream(stream)))
