@@ -14,7 +14,7 @@ use kube::{
         watcher::Event,
     },
 };
-use tokio::sync::{OnceCell, OwnedMutexGuard, mpsc};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
 use super::{context::Guarded, memory::Memories};
 use crate::{
@@ -30,7 +30,8 @@ pub(super) struct Claims {
     scopes: Mutex<Vec<ScopeOfClaims>>,
     turns: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
     known: Mutex<HashMap<String, Stake>>,
-    listed: OnceCell<()>,
+    /// Scopes that have not listed their objects yet. A store's own signal wakes just one of all who wait for it.
+    unlisted: watch::Sender<usize>,
 }
 
 struct ScopeOfClaims {
@@ -48,6 +49,7 @@ impl Claims {
         let (wake, woken) = mpsc::unbounded_channel();
         let scope = ScopeOfClaims { objects, wake };
         lock(&self.scopes).push(scope);
+        self.unlisted.send_modify(|unlisted| *unlisted += 1);
         stream::unfold(woken, |mut woken| async {
             let object = woken.recv().await?;
             Some((object, woken))
@@ -57,17 +59,14 @@ impl Claims {
 
     /// Ends once every scope has listed its objects. Before that, who has which claim is not known.
     pub(super) async fn listed(&self) {
-        let listed = async || {
-            let stores: Vec<Store<Guarded>> = lock(&self.scopes)
-                .iter()
-                .map(|scope| scope.objects.clone())
-                .collect();
-            for store in stores {
-                // A scope that has ended lists nothing any more, and the program ends with it.
-                let _ = store.wait_until_ready().await;
-            }
-        };
-        self.listed.get_or_init(listed).await;
+        let mut unlisted = self.unlisted.subscribe();
+        // The sender is here, so there is no other end.
+        let _ = unlisted.wait_for(|unlisted| *unlisted == 0).await;
+    }
+
+    /// A scope has listed its objects for the first time.
+    pub(super) fn one_is_listed(&self) {
+        self.unlisted.send_modify(|unlisted| *unlisted -= 1);
     }
 
     /// The latest term that any stored operation names.

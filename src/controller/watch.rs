@@ -6,7 +6,7 @@ use std::{
     collections::hash_map::DefaultHasher,
     fmt, future,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, Once},
     time::Duration,
 };
 
@@ -147,6 +147,7 @@ fn triggers(
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
     let listed = context.readiness.expect();
     let (heeding, rousing) = (context.clone(), context.clone());
+    let first = Once::new();
     let events = watching(api, watch_config(context.config.watch))
         .backoff(backoff())
         .inspect(move |event| match event {
@@ -162,6 +163,7 @@ fn triggers(
             Ok(Event::InitDone) => {
                 let gone = heeding.claims.missing(namespace.as_deref(), &objects);
                 gone.iter().for_each(|uid| heeding.memories.forget(uid));
+                first.call_once(|| heeding.claims.one_is_listed());
             }
             Ok(event) => heeding.claims.heed(event),
             Err(_) => {}
