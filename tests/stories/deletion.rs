@@ -1,6 +1,8 @@
 //! Deleting an OxenModel: the model is turned off first, or left alone, or the deletion says why
 //! it waits.
 
+use std::time::Duration;
+
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::json;
 
@@ -112,7 +114,7 @@ async fn retain_lets_a_blocked_deletion_go() {
 
 #[tokio::test]
 async fn a_post_that_was_accepted_lets_nothing_go_until_a_live_look_shows_it() {
-    let late = std::time::Duration::from_millis(600);
+    let late = Duration::from_millis(600);
     let model = Model::custom("bot").status("active").late_effect(late);
     let world = World::new(Hub::builder().model(model)).await;
     let _operator = world.operator();
@@ -185,4 +187,24 @@ async fn an_object_deleted_and_made_again_is_another_one() {
     });
     last.await.unwrap();
     assert_eq!(world.hub.live("bot").unwrap(), ["active"]);
+}
+
+#[tokio::test]
+async fn a_deletion_whose_call_has_no_answer_makes_it_once_and_goes_when_it_shows() {
+    for fault in [
+        Fault::status(502),
+        Fault::cut(),
+        Fault::hang(),
+        Fault::truncated(),
+        Fault::status(503).retry_after(Duration::from_secs(1)),
+    ] {
+        let (world, _operator) = settled(active()).await;
+        world.until("bot", "held", has_finalizer).await;
+        let lost = fault.on(Endpoint::Deactivate).times(1);
+        world.hub.inject(lost.after_effect());
+        world.delete("bot").await;
+        world.until_gone("bot").await;
+        assert_eq!(world.calls("bot"), ["deactivate"]);
+        assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
+    }
 }

@@ -666,3 +666,25 @@ async fn a_call_whose_effect_shows_late_is_made_once() {
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
+
+#[tokio::test]
+async fn a_hub_that_asks_to_be_left_alone_after_a_call_is_left_alone_about_that_object() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
+    let operator = world.operator();
+    let wait = Duration::from_secs(4);
+    let busy = Fault::status(503).retry_after(wait).on(Endpoint::Activate);
+    world.hub.inject(busy.times(1).after_effect());
+    world.create("bot", active("bot")).await;
+    world.until_reason("bot", "OutcomeUnknown").await;
+    // Whatever wakes the operator in between.
+    world.request("bot", "at once").await;
+    world.until_fault("bot", "RateLimited").await;
+    world.until_reason("bot", "Active").await;
+    drop(operator);
+
+    let requests = world.requests("bot");
+    let call = requests.iter().position(hub::Entry::is_post).unwrap();
+    let pause = requests[call + 1].at - requests[call].at;
+    assert!(pause >= wait, "{pause:?}: {requests:#?}");
+    assert_eq!(world.calls("bot"), ["activate"]);
+}

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cluster::{Cluster, Signal};
+use cluster::{Cluster, Signal, StatusCode};
 use hub::{Endpoint, Entry, Fault, Hub, Journal, Model};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -234,6 +234,50 @@ async fn a_leader_that_is_cut_off_stops_working_and_goes_on_where_nobody_has_fol
     world.hub.wait_for(DEADLINE, called).await.unwrap();
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate", "activate"]);
+}
+
+#[tokio::test]
+async fn a_leader_that_alone_is_cut_off_makes_no_call_beside_its_successor() {
+    let world = World::new(Hub::builder().model(bot())).await;
+    let gate = world.cluster.gate().await.unwrap();
+    let kubeconfig = ("KUBECONFIG", gate.kubeconfig().to_str().unwrap());
+    let (first, epoch) = at_work(&world, &[kubeconfig]).await;
+    let second = standby(&world, &[]).await;
+    for method in ["GET", "PUT", "PATCH", "POST"] {
+        gate.refuse(method, "", StatusCode::SERVICE_UNAVAILABLE);
+    }
+    gate.mute_streams();
+    world.hub.set_status("bot", "inactive").unwrap();
+    first.says("no passes until it is").await;
+    second.says("the last leader was not seen to let go").await;
+    assert!(epoch_of_call(&world, epoch).await > epoch);
+    corrected_by_the_second(&world).await;
+    // It hears of it, and ends.
+    let mut first = first;
+    gate.clear();
+    assert_eq!(first.ended().await, Some(1));
+}
+
+#[tokio::test]
+async fn a_renewal_whose_answer_is_lost_costs_nothing() {
+    let world = World::new(Hub::builder().model(bot())).await;
+    let gate = world.cluster.gate().await.unwrap();
+    let kubeconfig = ("KUBECONFIG", gate.kubeconfig().to_str().unwrap());
+    let (first, epoch) = at_work(&world, &[kubeconfig]).await;
+    let mut lost = gate.hold_answer("PUT", "/leases/");
+    lost.arrived().await;
+    first.says("the Lease can't be written").await;
+    drop(lost);
+    world.hub.set_status("bot", "inactive").unwrap();
+    assert_eq!(epoch_of_call(&world, epoch - 1).await, epoch);
+    let called = |journal: &Journal| journal.posts().len() > 1;
+    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    world.until_reason("bot", "Active").await;
+    assert!(
+        !first.log().contains("leadership is lost"),
+        "{}",
+        first.log()
+    );
 }
 
 /// The first ends, and the second looks but makes no call, and says so.
