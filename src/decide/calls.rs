@@ -209,7 +209,9 @@ fn call(
     if seen.claim == Claim::MineAfterTheirs {
         return Finding::new(
             Verdict::WaitingForTurn,
-            format!("{direction} is due; another OxenModel's call of the same model is under way."),
+            format!(
+                "{direction} is due; another OxenModel of the same model comes first: its call is under way, or it has not been looked at yet."
+            ),
         );
     }
     // The finalizer comes first: a call that nothing would take back must not be made.

@@ -40,8 +40,9 @@ pub enum Claim {
     /// This object's.
     #[default]
     Mine,
-    /// This object's, while another one's call is under way: there is one open operation per
-    /// remote model.
+    /// This object's, once another one has had its turn: its call is under way, and there is one
+    /// open operation per remote model; or this object goes, and the other one, which may be about
+    /// to decide what happens to the model, has not been looked for yet.
     MineAfterTheirs,
     /// Another object's; named only within this one's namespace.
     Theirs(Option<String>),
@@ -79,11 +80,16 @@ impl Stake {
                 let near = other.namespace == self.namespace;
                 return Claim::Theirs(near.then(|| other.name.clone()));
             }
-            if other.calling && self.identity.is_some() && self.identity == other.identity {
+            if self.waits_for(other) {
                 claim = Claim::MineAfterTheirs;
             }
         }
         claim
+    }
+
+    fn waits_for(&self, other: &Stake) -> bool {
+        let about_to_decide = self.deleting && !other.deleting && !self.base && self.may_be(other);
+        (other.calling && self.is(other)) || about_to_decide
     }
 
     fn yields_to(&self, other: &Stake) -> bool {
@@ -91,13 +97,18 @@ impl Stake {
             return false;
         }
         match (self.deleting, other.deleting) {
-            // What becomes of the model is the living one's to decide.
-            (true, false) => true,
+            // What becomes of the model is the living one's to decide, once it is known to be about it.
+            (true, false) => self.is(other),
             (false, true) => false,
             (false, false) => other.is_older_than(self),
             // Both go: the older one turns it off.
             (true, true) => other.held && other.is_older_than(self),
         }
+    }
+
+    /// The same remote model, as far as both are known.
+    fn is(&self, other: &Stake) -> bool {
+        self.identity.is_some() && self.identity == other.identity
     }
 
     /// The same remote model; or, until the other one has been looked for, the same text.
@@ -206,6 +217,22 @@ mod tests {
         let (old, new) = (deleting(stake("a", 1)), stake("b", 2));
         assert_eq!(claim(&old, &new), theirs(&new));
         assert_eq!(claim(&new, &old), Claim::Mine);
+    }
+
+    #[test]
+    fn one_that_goes_waits_for_one_that_may_be_about_to_decide_and_for_no_other() {
+        let (old, new) = (deleting(stake("a", 1)), unseen(stake("b", 2)));
+        assert_eq!(claim(&old, &new), Claim::MineAfterTheirs);
+        let refused = Stake {
+            looked: true,
+            ..new.clone()
+        };
+        assert_eq!(claim(&old, &refused), Claim::Mine);
+        let other = Stake {
+            asked: "other".into(),
+            ..new
+        };
+        assert_eq!(claim(&old, &other), Claim::Mine);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum Failure {
 }
 
 /// How the hub can fail to answer a retrieve.
-pub const LOOKS: [Failure; 9] = [
+pub const LOOKS: [Failure; 10] = [
     Failure::Unreachable,
     Failure::RateLimited,
     Failure::ModelNotFound,
@@ -71,11 +71,16 @@ pub const LOOKS: [Failure; 9] = [
     Failure::PaymentRequired,
     Failure::AnotherModel,
     Failure::OperatorKeyNotAllowed,
+    Failure::CredentialsInvalid,
 ];
 
 /// How the hub can refuse a call.
-pub const REFUSALS: [Failure; 4] = [
+pub const REFUSALS: [Failure; 7] = [
     Failure::Rejected,
+    Failure::PaymentRequired,
+    Failure::ModelNotFound,
+    // There was no connection to send it on.
+    Failure::Unreachable,
     Failure::RateLimited,
     Failure::Forbidden,
     Failure::Unauthenticated,

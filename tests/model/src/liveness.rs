@@ -11,17 +11,20 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use oxen_operator::decide::HOW_TO_LET_GO;
+use oxen_operator::{
+    api::Deployment,
+    decide::{CALLS, HOW_TO_LET_GO},
+};
 use stateright::Model;
 
 use crate::{
     graph::{Edge, parts},
     news::News,
-    object::Tick,
-    rules::{find, fits, is_true},
+    object::{Object, Tick},
+    rules::{find, fits, has_rival, is_true},
     scenario::Scenario,
     step::Step,
-    world::{Stored, World},
+    world::World,
 };
 
 /// What the exploration came to.
@@ -186,18 +189,20 @@ fn restless(world: &World) -> Option<&'static str> {
     if world.leader.is_none() {
         return Some("nobody leads");
     }
-    let objects = world.slots.iter().filter_map(|slot| slot.stored.as_ref());
-    objects.into_iter().find_map(|own| unsettled(own, world))
+    let slots = world.slots.iter().enumerate();
+    let mut objects = slots.filter_map(|(at, slot)| Some((at, slot.stored.as_ref()?)));
+    objects.find_map(|(at, own)| unsettled(at, &own.object, world))
 }
 
-fn unsettled(Stored { object, .. }: &Stored, world: &World) -> Option<&'static str> {
+fn unsettled(at: usize, object: &Object, world: &World) -> Option<&'static str> {
     let status = object.seen();
     let ready = find(&status, "Ready");
     if Some(status.observed_generation) != object.metadata.generation {
         return Some("a generation was never looked at");
     }
-    if is_true(&status, "Stalled") {
-        return None;
+    if let Some(stalled) = find(&status, "Stalled") {
+        let why = stalled.reason.as_str();
+        return (!stands(why, at, object, world)).then_some("stalled, and for no reason any more");
     }
     if object.deleting() {
         let says_how = ready.is_some_and(|ready| ready.message.ends_with(HOW_TO_LET_GO));
@@ -212,4 +217,28 @@ fn unsettled(Stored { object, .. }: &Stored, world: &World) -> Option<&'static s
     let would = ready.is_some_and(|ready| ready.reason.starts_with("Would"));
     let frozen = would && object.spec.suspend == Some(true);
     (!frozen).then_some("neither as declared nor stalled")
+}
+
+/// Whether what an object is stalled for is still the case: the world is so, or a budget is spent.
+fn stands(why: &str, at: usize, object: &Object, world: &World) -> bool {
+    let (status, hub) = (object.seen(), &world.hub);
+    let spent = status.attempts.unwrap_or_default();
+    let calls = [spent.sends, spent.failures, spent.rejections];
+    let bound = calls.into_iter().flatten().any(|count| count >= CALLS);
+    match why {
+        "Conflict" => has_rival(at, object, world),
+        "ModelNotFound" => !hub.known,
+        "NothingDeployed" => hub.deployment == Deployment::None,
+        "BaseModelCannotDeactivate" => status.model.is_some_and(|model| model.is_base()),
+        "CredentialsNotFound" => !hub.has_key(at),
+        // What another account's key once showed was taken for this object's own.
+        "IdentityChanged" => status.model.is_some_and(|model| model.owner != "acme"),
+        "DriftContention" => spent.contended == Some(true) || bound,
+        "CallHadNoEffect" | "DeploymentFailed" | "Rejected" => bound,
+        // A call was refused so for as long as the budget lasted.
+        "Forbidden" | "Unauthenticated" | "PaymentRequired" => {
+            bound && spent.refusal.as_deref() == Some(why)
+        }
+        _ => false,
+    }
 }

@@ -141,7 +141,8 @@ pub(crate) fn on_post(
     let retains = seen.object.spec.deletion_policy.is_some();
     let held = retains || has_finalizer(&seen.object);
     let leads = pass.entitled && world.leader == Some(who);
-    let owns = !others(world, at, seen).any(|other| outranks(other, &seen.object));
+    let owns = !others(world, at, seen).any(|other| outranks(other, &seen.object))
+        && !older_and_unseen(world, at, &seen.object);
     let alone = !others(world, at, seen).any(|other| other.operation().is_some());
     let news = &mut world.news;
     news.posted = true;
@@ -234,11 +235,42 @@ fn others<'a>(world: &'a World, at: usize, seen: &Seen) -> impl Iterator<Item = 
 /// Whether another object decides what happens to the model, as far as the process knows. What it knows may lag:
 /// then it is as if it had acted earlier.
 pub(crate) fn outranked(world: &World, who: usize, at: usize, seen: &Seen) -> bool {
+    let mine = match seen.glimpse {
+        Glimpse::Seen(_) => Some(("bot", "acme")),
+        Glimpse::Foreign(_) => Some(("bot", "another")),
+        Glimpse::Base => None,
+        Glimpse::Unneeded | Glimpse::Failed(_) => seen.object.identity(),
+    };
     let views = world.replicas[who].views.iter().enumerate();
     let rivals = views.filter(|(other, _)| *other != at);
-    rivals
-        .filter_map(|(_, view)| view.as_ref())
-        .any(|view| outranks(&view.object, &seen.object))
+    rivals.filter_map(|(_, view)| view.as_ref()).any(|view| {
+        let same = mine.is_some() && view.object.identity() == mine;
+        same && outranks(&view.object, &seen.object)
+    })
+}
+
+/// Whether another object is known to be about the same model, and decides what happens to it.
+pub(crate) fn has_rival(at: usize, object: &Object, world: &World) -> bool {
+    let slots = world.slots.iter().enumerate();
+    let mut others = slots.filter(|(other, _)| *other != at);
+    others.any(|(_, slot)| {
+        let other = slot.stored.as_ref().map(|stored| &stored.object);
+        other.is_some_and(|other| other.identity() == object.identity() && outranks(other, object))
+    })
+}
+
+/// Another object that is older, and has not been looked at: until it is, it may have the model.
+fn older_and_unseen(world: &World, at: usize, own: &Object) -> bool {
+    let slots = world.slots.iter().enumerate();
+    let mut others = slots.filter(|(other, _)| *other != at);
+    others.any(|(_, slot)| {
+        let other = slot.stored.as_ref().map(|stored| &stored.object);
+        other.is_some_and(|other| {
+            let unseen = other.seen().observed_generation < 0;
+            let alive = !other.deleting() && !own.deleting();
+            unseen && alive && other.spec.model == own.spec.model && outranks(other, own)
+        })
+    })
 }
 
 /// The model is that object's rather than this one's.
