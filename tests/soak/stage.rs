@@ -19,7 +19,7 @@ use crate::{
     rest::rest,
     script::{Event, MODELS, OBJECTS},
     witness::Witness,
-    world::{Operator, World, eventually, with_crd},
+    world::{Operator, World, eventually, has_finalizer, with_crd},
 };
 
 /// Short enough that terms, deadlines and budgets come to their end in a minute.
@@ -141,12 +141,7 @@ impl Stage {
                 let spec = json!({"spec": {"deletionPolicy": on.then_some("Retain")}});
                 self.patch(number, spec).await;
             }
-            // It need not be there.
-            Event::Delete(number) => drop(
-                self.objects()
-                    .delete(&name(number), &DeleteParams::default())
-                    .await,
-            ),
+            Event::Delete(number) => self.delete(number).await,
             Event::Request(number) => self.request(number).await,
             // The hub may have forgotten it.
             Event::Drift(number, status) => drop(hub.set_status(&name(number), status)),
@@ -214,6 +209,17 @@ impl Stage {
         patched.is_ok()
     }
 
+    async fn delete(&self, number: usize) {
+        let name = name(number);
+        if let Ok(object) = self.objects().get(&name).await
+            && !has_finalizer(&object)
+        {
+            self.witness.goes(&object.metadata.uid.unwrap_or_default());
+        }
+        // It need not be there.
+        let _ = self.objects().delete(&name, &DeleteParams::default()).await;
+    }
+
     async fn request(&mut self, number: usize) {
         self.requests += 1;
         let when = self.requests.to_string();
@@ -257,7 +263,7 @@ impl Stage {
         let all = self.objects().list(&ListParams::default()).await.unwrap();
         let (mut unrest, mut ways) = (None, BTreeMap::<String, usize>::new());
         for object in &all {
-            match rest(&self.world.hub, object) {
+            match rest(&self.world.hub, &all.items, object) {
                 Ok(way) => *ways.entry(way).or_default() += 1,
                 Err(why) => {
                     let name = object.metadata.name.as_deref().unwrap_or_default();

@@ -3,11 +3,18 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use hub::Entry;
-use oxen_operator::api::{Direction, OxenModel, State};
+use oxen_operator::{
+    api::{Direction, OxenModel, State},
+    decide::CALLS,
+};
 use serde_json::Value;
+
+/// The operator's own bound, and what lies between its clock and the hub's.
+const FRESHNESS: Duration = Duration::from_secs(11);
 
 /// What was seen; clones are one.
 #[derive(Clone, Default)]
@@ -19,11 +26,26 @@ struct Seen {
     recorded: HashMap<String, (Direction, i64)>,
     /// The calls that came.
     called: HashSet<String>,
+    /// Objects with a call under way, by UID, with the model that it is about and its name.
+    open: HashMap<String, ((String, String), String)>,
+    /// When each model, by the text in its path, was last looked at.
+    looks: HashMap<String, Duration>,
     /// The latest term that a call was of.
     epoch: i64,
     writes: usize,
     calls: usize,
     wrong: Vec<String>,
+}
+
+impl Seen {
+    /// Whether another object's call of the same model is under way.
+    fn beside_another(&self, id: &str) -> bool {
+        let open = || self.open.values();
+        let Some((model, _)) = open().find(|(_, open)| open == id) else {
+            return false;
+        };
+        open().any(|(other, open)| other == model && open != id)
+    }
 }
 
 impl Witness {
@@ -35,13 +57,27 @@ impl Witness {
     pub fn wrote(&self, object: &Value) {
         let mut seen = self.seen();
         seen.writes += 1;
-        // A finalizer's answer has no spec.
+        // A finalizer's answer has no spec. Without one, a deleted object is gone.
         let Ok(object) = serde_json::from_value::<OxenModel>(object.clone()) else {
+            let metadata = &object["metadata"];
+            if metadata.get("finalizers").is_none() && metadata.get("deletionTimestamp").is_some() {
+                seen.open
+                    .remove(metadata["uid"].as_str().unwrap_or_default());
+            }
             return;
         };
-        let Some(open) = object.status.as_ref().and_then(|it| it.operation.as_ref()) else {
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let status = object.status.clone().unwrap_or_default();
+        let Some(open) = &status.operation else {
+            seen.open.remove(&uid);
             return;
         };
+        let model = status.model.map(|model| (model.id, model.owner));
+        let model = model.unwrap_or_default();
+        seen.open.insert(uid, (model, open.id.clone()));
+        if open.sends > CALLS {
+            seen.wrong.push(format!("one call too many: {object:?}"));
+        }
         let call = (open.direction, open.epoch);
         if seen.recorded.insert(open.id.clone(), call).is_some() {
             return;
@@ -63,18 +99,26 @@ impl Witness {
 
     /// A request came to the hub.
     pub fn came(&self, entry: &Entry) {
+        let mut seen = self.seen();
+        let model = entry.model.clone().unwrap_or_default();
         if !entry.is_post() {
+            if entry.is_live() {
+                seen.looks.insert(model, entry.at);
+            }
             return;
         }
-        let mut seen = self.seen();
         seen.calls += 1;
         let id = entry.request_id.clone().unwrap_or_default();
+        let looked = seen.looks.get(&model).map(|look| entry.at - *look);
+        let fresh = looked.is_some_and(|age| age <= FRESHNESS);
         let verb = entry.path.rsplit('/').next().unwrap_or_default();
         let wrong = match seen.recorded.get(&id) {
             None => "not on record",
             Some((direction, _)) if direction.to_string() != verb => "not what is on record",
             Some((_, epoch)) if *epoch < seen.epoch => "of an older term than the last",
             Some(_) if seen.called.contains(&id) => "made twice",
+            Some(_) if !fresh => "without a fresh look",
+            Some(_) if seen.beside_another(&id) => "beside another one on the same model",
             Some((_, epoch)) => {
                 seen.epoch = *epoch;
                 seen.called.insert(id);
@@ -82,6 +126,11 @@ impl Witness {
             }
         };
         seen.wrong.push(format!("a call {wrong}: {entry}"));
+    }
+
+    /// A person is about to delete it, and nothing holds it: what it has under way is nobody's any more.
+    pub fn goes(&self, uid: &str) {
+        self.seen().open.remove(uid);
     }
 
     /// Writes and calls so far.
