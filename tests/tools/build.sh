@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Finds, or builds once, the programs of the local control plane: etcd, kube-apiserver, kubectl and helm. Beside
-# them promtool, which has a go.mod of its own in promtool/, and kstatus/, which nobody else has: each in a folder
-# of its own, named in the same way.
+# them kube-controller-manager and promtool, each of which has a go.mod of its own (controller-manager/, promtool/),
+# and kstatus/, which nobody else has: each in a folder of its own, named in the same way.
 #
-#   build.sh                    makes sure that the first four are there, and says where
-#   build.sh --for-tests        the same for all of them
-#   build.sh --print-dir        prints their folder, and nothing else; builds nothing
-#   build.sh --print-promtool   prints the path of promtool, and nothing else; builds nothing
-#   build.sh --print-kstatus    prints the path of kstatus, and nothing else; builds nothing
+#   build.sh               makes sure that the first four are there, and says where
+#   build.sh --for-tests   the same for all of them
+#   build.sh --print-dir   prints their folder, and nothing else; builds nothing
+#
+# In the same way, each of these prints a program's path:
+#
+#   build.sh --print-controller-manager
+#   build.sh --print-promtool
+#   build.sh --print-kstatus
 #
 # KUBEBUILDER_ASSETS names a folder that has them already. Without it they are built from the Go modules that
 # go.mod pins and go.sum checks, into a user cache folder named after the hash of go.sum: a second clone, or a
@@ -111,6 +115,11 @@ build_helm() {
   build 1 1 helm helm.sh/helm/v4/cmd/helm "1 min" "$1"
 }
 
+build_controller_manager() {
+  GOFLAGS="${GOFLAGS:-} -modfile=controller-manager/go.mod" \
+    build 1 1 kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager "2 min" "$1"
+}
+
 build_kstatus() {
   build 1 1 kstatus ./kstatus "30 s" "$1"
 }
@@ -122,17 +131,17 @@ build_promtool() {
 }
 
 # As with helm, one that the person brought is good enough where they brought the other tools, too.
-find_promtool() {
-  local built=$1
+find_program() {
+  local name=$1 built=$2
   if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
-    if [[ -x $KUBEBUILDER_ASSETS/promtool ]]; then
-      echo "$KUBEBUILDER_ASSETS/promtool"
+    if [[ -x $KUBEBUILDER_ASSETS/$name ]]; then
+      echo "$KUBEBUILDER_ASSETS/$name"
       return
-    elif command -v promtool; then
+    elif command -v "$name"; then
       return
     fi
   fi
-  echo "$built/promtool"
+  echo "$built/$name"
 }
 
 # Built beside its place and renamed, so that nobody ever sees a half-filled folder. Only one process builds;
@@ -169,16 +178,22 @@ require_assets() {
 main() {
   # The Go on this machine or none: a toolchain is not something to download unasked.
   export GOTOOLCHAIN=local
-  local hash folder built promtool kstatus
+  local hash folder built_promtool promtool built_manager manager kstatus
   hash=$(hash_of "$here/go.sum")
   folder=${KUBEBUILDER_ASSETS:-$cache/tools-$hash}
-  built=$cache/promtool-$(hash_of "$here/promtool/go.sum")
-  promtool=$(find_promtool "$built")
+  built_manager=$cache/kube-controller-manager-$(hash_of "$here/controller-manager/go.sum")
+  manager=$(find_program kube-controller-manager "$built_manager")
+  built_promtool=$cache/promtool-$(hash_of "$here/promtool/go.sum")
+  promtool=$(find_program promtool "$built_promtool")
   # Its own source counts, too: a change of it must not build the other four anew.
   kstatus=$cache/kstatus-$(hash_of "$here/go.sum" "$here/kstatus/main.go")
   case ${1:-} in
     --print-dir)
       echo "$folder"
+      return
+      ;;
+    --print-controller-manager)
+      echo "$manager"
       return
       ;;
     --print-promtool)
@@ -190,7 +205,7 @@ main() {
       return
       ;;
     "" | --for-tests) ;;
-    *) fail "unknown argument $1; usage: build.sh [--for-tests | --print-dir | --print-promtool | --print-kstatus]" ;;
+    *) fail "unknown argument $1: the first lines of build.sh say which there are" ;;
   esac
   if [[ -z ${KUBEBUILDER_ASSETS:-} ]]; then
     build_once "$folder" build_all
@@ -202,8 +217,11 @@ main() {
   fi
   if [[ -n ${1:-} ]]; then
     build_once "$kstatus" build_kstatus
-    if [[ $promtool == "$built/promtool" ]]; then
-      build_once "$built" build_promtool
+    if [[ $manager == "$built_manager/kube-controller-manager" ]]; then
+      build_once "$built_manager" build_controller_manager
+    fi
+    if [[ $promtool == "$built_promtool/promtool" ]]; then
+      build_once "$built_promtool" build_promtool
     fi
   fi
   echo "control plane tools: $folder"
