@@ -9,8 +9,8 @@
 //! # }
 //! ```
 //!
-//! There is no controller manager and no node: what is stored stays as it was written, nothing collects
-//! garbage, and a namespace that is deleted stays `Terminating`.
+//! There is no node, nothing collects garbage, and what is stored stays as it was written: a namespace that is
+//! deleted stays `Terminating`, but where [`Cluster::controller_manager`] runs.
 //!
 //! A cluster is gone, processes and folder, soon after its owner: when it is dropped, and also when the process
 //! that started it panics, is interrupted or is killed. So a cluster may live in a `static`, and as it keeps
@@ -24,6 +24,7 @@
 //! | what is chosen before the start | `builder.rs` |
 //! | the API server: flags, port, certificates, readiness | `apiserver.rs`, `port.rs` |
 //! | etcd | `etcd.rs` |
+//! | the controller manager, for those who want one | `controller_manager.rs` |
 //! | kubectl and helm | `command.rs` |
 //! | the API server's log of requests | `requests.rs` |
 //! | a gate that refuses, holds and cuts off requests | `gate.rs` |
@@ -35,6 +36,7 @@ mod apiserver;
 mod builder;
 mod cluster;
 mod command;
+mod controller_manager;
 mod error;
 mod etcd;
 mod folder;

@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 const SUMS: &[u8] = include_bytes!("../../tools/go.sum");
+const MANAGER_SUMS: &[u8] = include_bytes!("../../tools/controller-manager/go.sum");
 const BUILD: &str = "run `make tools`";
+const BUILD_FOR_TESTS: &str = "run `make test-tools`";
 const ASSETS: &str =
     "KUBEBUILDER_ASSETS names this folder; unset it and run `make tools`, or complete the folder";
 
@@ -19,6 +21,8 @@ pub(crate) struct Tools {
     pub(crate) kubectl: PathBuf,
     /// Looked for when it is used: what doesn't use helm doesn't need it.
     helm: Vec<PathBuf>,
+    /// The same for the controller manager.
+    manager: Vec<PathBuf>,
 }
 
 impl Tools {
@@ -45,6 +49,12 @@ impl Tools {
 
         let mut helm: Vec<PathBuf> = assets.into_iter().collect();
         helm.extend(variable("PATH").iter().flat_map(env::split_paths));
+        // One that the person brought is good enough only where they brought the other tools, too.
+        let mut manager = if fix == BUILD { vec![] } else { helm.clone() };
+        manager.extend(cache.as_ref().map(|cache| {
+            let hash = self::hash(MANAGER_SUMS);
+            cache.join(format!("kube-controller-manager-{hash}"))
+        }));
         // A helm from the PATH comes first only where the person brought the other tools, too.
         if let (Some(built), Some(cache)) = (built, cache) {
             let place = if fix == BUILD { 0 } else { helm.len() };
@@ -63,18 +73,28 @@ impl Tools {
             apiserver: tool("kube-apiserver")?,
             kubectl: tool("kubectl")?,
             helm,
+            manager,
         })
     }
 
     /// The helm to use.
     pub(crate) fn helm(&self) -> Result<PathBuf> {
-        let found = self.helm.iter().find_map(|folder| find_in(folder, "helm"));
-        found.ok_or_else(|| Error::ToolMissing {
-            name: "helm",
-            folder: self.helm.first().cloned().unwrap_or_default(),
-            fix: BUILD,
-        })
+        find_in_any(&self.helm, "helm", BUILD)
     }
+
+    /// The controller manager to use.
+    pub(crate) fn controller_manager(&self) -> Result<PathBuf> {
+        find_in_any(&self.manager, "kube-controller-manager", BUILD_FOR_TESTS)
+    }
+}
+
+fn find_in_any(folders: &[PathBuf], name: &'static str, fix: &'static str) -> Result<PathBuf> {
+    let found = folders.iter().find_map(|folder| find_in(folder, name));
+    found.ok_or_else(|| Error::ToolMissing {
+        name,
+        folder: folders.first().cloned().unwrap_or_default(),
+        fix,
+    })
 }
 
 fn find_in(folder: &Path, name: &str) -> Option<PathBuf> {
@@ -97,19 +117,51 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn the_folder_is_the_one_that_build_sh_prints() {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/build.sh");
-        let said = Command::new("bash")
-            .arg(script)
-            .arg("--print-dir")
-            .env("XDG_CACHE_HOME", "/cache")
-            .env_remove("KUBEBUILDER_ASSETS")
-            .output()
-            .expect("bash runs");
-        let said = String::from_utf8(said.stdout).unwrap();
+    fn the_folders_are_those_that_build_sh_prints() {
+        let said = |what: &str| {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/build.sh");
+            let said = Command::new("bash")
+                .arg(script)
+                .arg(what)
+                .env("XDG_CACHE_HOME", "/cache")
+                .env_remove("KUBEBUILDER_ASSETS")
+                .output()
+                .expect("bash runs");
+            String::from_utf8(said.stdout).unwrap()
+        };
         assert_eq!(
-            said.trim(),
+            said("--print-dir").trim(),
             format!("/cache/oxen-operator/tools-{}", hash(SUMS))
+        );
+        assert_eq!(
+            said("--print-controller-manager").trim(),
+            format!(
+                "/cache/oxen-operator/kube-controller-manager-{}/kube-controller-manager",
+                hash(MANAGER_SUMS)
+            )
+        );
+    }
+
+    #[test]
+    fn a_controller_manager_beside_the_persons_own_tools_is_used() {
+        let theirs = tempfile::tempdir().unwrap();
+        for name in [
+            "etcd",
+            "kube-apiserver",
+            "kubectl",
+            "kube-controller-manager",
+        ] {
+            std::fs::write(theirs.path().join(name), "").unwrap();
+        }
+        let variable = |name: &str| match name {
+            "KUBEBUILDER_ASSETS" => Some(theirs.path().into()),
+            "XDG_CACHE_HOME" => Some("/cache".into()),
+            _ => None,
+        };
+        let found = Tools::find_with(variable).unwrap().controller_manager();
+        assert_eq!(
+            found.unwrap(),
+            theirs.path().join("kube-controller-manager")
         );
     }
 

@@ -205,6 +205,22 @@ async fn paused_it_holds_its_connections_and_says_nothing_until_it_is_resumed() 
 }
 
 #[tokio::test]
+async fn with_a_controller_manager_a_deleted_namespace_goes_with_all_that_is_in_it() {
+    let cluster = shared().await;
+    let _manager = cluster.controller_manager().await.unwrap();
+    for command in [
+        ["create", "namespace", "short", "--output=name"],
+        ["create", "configmap", "inside", "--namespace=short"],
+        ["delete", "namespace", "short", "--timeout=60s"],
+    ] {
+        cluster.kubectl(&command).await.unwrap().ok().unwrap();
+    }
+    let seen = ["get", "configmap", "inside", "--namespace=short"];
+    let seen = cluster.kubectl(&seen).await.unwrap();
+    assert!(seen.stderr.contains("NotFound"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn two_that_start_together_do_not_meet_and_do_not_trust_each_other() {
     let (one, two) = tokio::join!(Cluster::start(), Cluster::start());
     let (one, two) = (one.unwrap(), two.unwrap());
