@@ -22,6 +22,7 @@ mod kube;
 mod kubectl;
 mod leadership;
 mod lifecycle;
+mod namespaces;
 mod pace;
 mod restart;
 mod suspend;
