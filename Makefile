@@ -11,6 +11,7 @@ DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder
 
 .PHONY: help demo demo-up demo-down test tools test-tools hub crd build clean require
 .PHONY: check-model check-model-deep soak fuzz
+.PHONY: deny
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
@@ -65,6 +66,22 @@ check-model: require ## Explore every order of events around the decision, withi
 
 check-model-deep: require ## The same with wider bounds: long, and gigabytes of memory
 	@cargo run --locked --package model -- --deep
+
+deny: require ## Check the dependencies' licences and sources, and known faults where their database can be had
+	@cargo deny --version >/dev/null 2>&1 || $(INSTALL_DENY)
+	@for crate in . fuzz; do \
+	  $(call DENY,$$crate) bans licenses sources; \
+	done
+	@if why=$$(cargo deny fetch db 2>&1); then \
+	  for crate in . fuzz; do $(call DENY,$$crate) --disable-fetch advisories; done; \
+	else \
+	  echo "SKIPPED: advisories were not checked, for their database can't be had: $$(tail -n 1 <<<"$$why")"; \
+	fi
+
+DENY = cargo deny --locked --workspace --manifest-path $(1)/Cargo.toml --config deny.toml check --hide-inclusion-graph
+
+# It works for a second and is compiled for minutes, so it isn't optimised.
+INSTALL_DENY := CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-deny --version 0.20.2 --locked --debug
 
 crd: require build ## Write crds/oxenmodels.yaml from the Rust types
 	@mkdir -p crds
