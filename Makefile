@@ -7,11 +7,14 @@ SHELL := bash
 # One selection of packages for all that is built, so that each dependency is compiled once.
 WORKSPACE := --locked --workspace
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
+IMAGE := $(or $(CARGO_TARGET_DIR),target)/image
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+TAG ?= ghcr.io/oxen-ai/oxen-operator:$(VERSION)
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test tools test-tools hub crd build clean require
 .PHONY: check-model check-model-deep soak fuzz
-.PHONY: deny
+.PHONY: image image-binary deny
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
@@ -82,6 +85,16 @@ DENY = cargo deny --locked --workspace --manifest-path $(1)/Cargo.toml --config 
 
 # It works for a second and is compiled for minutes, so it isn't optimised.
 INSTALL_DENY := CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-deny --version 0.20.2 --locked --debug
+
+image-binary: require ## Build the program that the image ships, static, into target/image
+	@image/build.sh $(IMAGE)
+
+image: ## Build the image with docker; TAG=... names it
+	docker build \
+	  --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  --tag $(TAG) .
 
 crd: require build ## Write crds/oxenmodels.yaml from the Rust types
 	@mkdir -p crds

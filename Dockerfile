@@ -1,0 +1,27 @@
+# The operator alone, on nothing: no shell, no package manager, no file that can be written.
+# To build on just one build of the compiler's image: --build-arg RUST=rust:1.95-bookworm@sha256:...
+ARG RUST=rust:1.95-bookworm
+
+FROM ${RUST} AS build
+WORKDIR /src
+COPY . .
+ARG SOURCE_DATE_EPOCH=0
+RUN image/build.sh /out
+
+FROM scratch
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+ARG SOURCE=https://github.com/Oxen-AI/oxen-operator
+LABEL org.opencontainers.image.title="oxen-operator" \
+      org.opencontainers.image.description="Turns Oxen.ai custom model deployments on and off from Kubernetes manifests" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /src/image/nsswitch.conf /etc/nsswitch.conf
+COPY --from=build /src/LICENSE /LICENSE
+COPY --from=build /out/oxen-operator /oxen-operator
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/oxen-operator"]
