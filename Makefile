@@ -14,7 +14,7 @@ DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder
 
 .PHONY: help demo demo-up demo-down test tools test-tools hub crd build clean require
 .PHONY: check-model check-model-deep soak fuzz
-.PHONY: image image-binary deny
+.PHONY: image image-binary check-image deny
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 
 help: ## List these commands
@@ -88,6 +88,9 @@ INSTALL_DENY := CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-deny --version
 
 image-binary: require ## Build the program that the image ships, static, into target/image
 	@image/build.sh $(IMAGE)
+
+check-image: require tools build image-binary ## Run it with nothing around it, on a real control plane
+	@tests/image/check.sh $(IMAGE)/oxen-operator $(BIN)
 
 image: ## Build the image with docker; TAG=... names it
 	docker build \
