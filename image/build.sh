@@ -13,9 +13,9 @@ version=$(rustc -vV)
 host=$(sed -n 's/^host: //p' <<<"$version")
 commit=$(sed -n 's/^commit-hash: //p' <<<"$version")
 
-# Only glibc's own name resolution is linked in, so musl's library needn't be there.
-# The paths of this machine would else be in the words of a panic. Where Rust's own sources are
-# installed, theirs come in too.
+# For the machine's own target: Rust's library for musl isn't on every machine, and glibc can be static too.
+# The paths of this machine would else be in the words of a panic; those of Rust's own sources only where
+# these are installed.
 flags=(
   -Ctarget-feature=+crt-static
   # A static program finds the kernel's random numbers only if it is linked with the call: else it looks
