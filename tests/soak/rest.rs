@@ -64,7 +64,7 @@ fn stands(why: &str, hub: &Hub, all: &[OxenModel], object: &OxenModel) -> bool {
         "ProgressDeadlineExceeded" => live != ["active"] && live != ["inactive"],
         // The hub's first answer about it was of another account, and that waits for a person.
         "IdentityChanged" => identity(object).is_some_and(|(id, owner)| {
-            owner != hub::ACCOUNT || hub.uuid(&id) != hub.uuid(&object.spec.model)
+            owner != hub::ACCOUNT || hub.uuid(&id).ok() != hub.uuid(&object.spec.model).ok()
         }),
         "DriftContention" => spent.contended == Some(true) || bound,
         "CallHadNoEffect" | "DeploymentFailed" | "Rejected" => bound,

@@ -117,12 +117,12 @@ impl Stage {
         let name = name(number % MODELS);
         let state = if active { "active" } else { "inactive" };
         let mut spec = json!({"model": name, "state": state});
-        if number % 7 == 0
+        if number.is_multiple_of(7)
             && let Ok(uuid) = self.world.hub.uuid(&name)
         {
             spec["model"] = uuid.into();
         }
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             spec["apiKeySecretRef"] = json!({"name": "second"});
         }
         spec
