@@ -33,8 +33,8 @@ async fn metrics() -> String {
     world.delete("other").await;
     world.until_gone("other").await;
     let settled = |text: &str| {
-        let own = format!(r#"name="bot",desired="active",deployment="active",reason="Active"}} 1"#);
-        text.contains(&own) && !text.contains(r#"name="other""#)
+        let own = r#"name="bot",desired="active",deployment="active",reason="Active"} 1"#;
+        text.contains(own) && !text.contains(r#"name="other""#)
     };
     crate::world::eventually("the metrics show the objects as they are", || async {
         let text = operator.metrics().await;
