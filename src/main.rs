@@ -132,9 +132,11 @@ async fn work(
     let (stop, drain) = (context.stop.clone(), context.config.drain);
     let mut controlling = tokio::spawn(controller::run(Arc::new(context)));
     let lost = tokio::select! {
-        ended = &mut controlling => return Err(early(ended)),
-        why = candidate.keep() => Some(why),
+        // A controller that ends because it was told to is not early, however quick it is.
+        biased;
         () = stop.wait() => None,
+        why = candidate.keep() => Some(why),
+        ended = &mut controlling => return Err(early(ended)),
     };
     say_stop.send_replace(true);
     let drained = async {

@@ -81,6 +81,10 @@ async fn the_metrics_are_as_prometheus_wants_them_and_alerts_and_dashboard_ask_f
         .map(|line| line.split(' ').next().unwrap().to_owned())
         .collect();
     assert!(known.len() > 15, "{known:?}");
+    let readme = read("README.md");
+    for name in &known {
+        assert!(readme.contains(&format!("`{name}")), "{name}");
+    }
     for series in [
         r#"oxen_model_info{namespace="#,
         r#"oxen_model_stalled{namespace="#,
@@ -107,6 +111,18 @@ async fn the_metrics_are_as_prometheus_wants_them_and_alerts_and_dashboard_ask_f
         .filter(|name| !known.contains(*name) && !recorded(name))
         .collect();
     assert!(missing.is_empty(), "{missing:?} of\n{known:#?}");
+}
+
+#[tokio::test]
+async fn the_series_of_objects_can_be_left_out() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+    let operator = world.operator_with(&[("OXEN_OBJECT_METRICS", "false")]);
+    let spec = json!({"model": "bot", "state": "active"});
+    world.create("bot", spec).await;
+    world.until_reason("bot", "Active").await;
+    let text = operator.metrics().await;
+    assert!(text.contains("oxen_operator_reconciles_total{"), "{text}");
+    assert!(!text.contains(r#"name="bot""#), "{text}");
 }
 
 #[test]

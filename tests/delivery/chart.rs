@@ -24,7 +24,7 @@ async fn helm(verb: &[&str], values: &Value) -> Output {
 }
 
 /// The objects that come of the values.
-async fn rendered(values: &Value) -> Vec<Value> {
+pub async fn rendered(values: &Value) -> Vec<Value> {
     let template = helm(
         &["template", "oxen-operator", "--namespace", "oxen-system"],
         values,
@@ -37,7 +37,7 @@ async fn rendered(values: &Value) -> Vec<Value> {
     documents.filter(|one| !one.is_null()).collect()
 }
 
-fn of_kind<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub fn of_kind<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
     all.iter().filter(|one| one["kind"] == kind).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Every manifest that a reader may copy is applied to a real API server.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use cluster::Cluster;
 use serde_json::Value;
@@ -52,6 +52,50 @@ async fn apply(cluster: &Cluster, manifest: &str, from: &str) {
         "{from}: {}",
         applied.stderr
     );
+}
+
+#[test]
+fn every_reason_has_a_heading_that_says_what_to_do() {
+    let page = read("docs/troubleshooting.md");
+    let table = read("src/decide/verdict.rs");
+    let reasons: BTreeSet<&str> = table
+        .split("=> row(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        // Nobody sees it: the object is gone.
+        .filter(|reason| *reason != "LetGo")
+        .chain(["DeletionBlocked"])
+        .collect();
+    assert!(reasons.len() > 30, "{reasons:?}");
+    let headings: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    let missing: Vec<&&str> = reasons.difference(&headings).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let readme = read("README.md");
+    for reason in reasons {
+        assert!(readme.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+#[test]
+fn every_setting_is_in_the_readme() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_oxen-operator"))
+        .args(["run", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let readme = read("README.md");
+    let words = help.split(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c));
+    let settings: BTreeSet<&str> = words
+        .filter(|word| word.starts_with("--") && word.len() > 2 || word.starts_with("OXEN_"))
+        .filter(|word| *word != "--help")
+        .collect();
+    assert!(settings.len() > 60, "{settings:?}");
+    for setting in settings {
+        assert!(readme.contains(&format!("`{setting}`")), "{setting}");
+    }
 }
 
 #[tokio::test]

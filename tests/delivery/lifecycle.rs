@@ -82,6 +82,25 @@ async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_th
     installed.world.kubectl(&let_go).await.ok().unwrap();
     installed.world.until_gone("on").await;
     assert_eq!(installed.world.hub.live("on").unwrap(), ["active"]);
+
+    // And the definition last, with what nothing holds.
+    let free = [
+        "patch",
+        "oxenmodel",
+        "off",
+        "--type",
+        "merge",
+        "--patch",
+        r#"{"metadata":{"finalizers":null}}"#,
+    ];
+    installed.world.kubectl(&free).await.ok().unwrap();
+    installed
+        .kubectl(&["delete", "crd", "oxenmodels.oxen.ai", "--timeout=60s"])
+        .await;
+    let gone = installed
+        .try_kubectl(&["get", "oxenmodels", "--all-namespaces"])
+        .await;
+    assert!(!gone.status.success());
 }
 
 /// Of the chart's objects only the definition stays, with every OxenModel.

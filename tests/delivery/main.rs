@@ -5,6 +5,7 @@
 mod alerts;
 mod argocd;
 mod chart;
+mod check;
 mod docs;
 mod gitops;
 mod install;

@@ -172,7 +172,7 @@ async fn a_hub_that_is_not_there_is_unreachable_and_a_call_to_it_never_went_out(
         for (endpoint, found) in looks(&client).await {
             assert_eq!(kind(&found.unwrap()), "Unreachable", "{endpoint:?}");
         }
-        assert_eq!(answer_kind(&call(&client).await), "NotSent");
+        assert_eq!(answer_kind(&call(&client).await), "Unreachable");
         hub.restart().await.unwrap();
         assert!(client.retrieve(&key(), "bot", true).await.is_ok());
     }

@@ -8,4 +8,5 @@ mod object;
 mod raw;
 mod requests;
 mod rests;
+mod tls;
 mod words;
