@@ -50,7 +50,8 @@ async fn hub() -> (String, String) {
             tokio::spawn(async move {
                 let mut stream = acceptor.accept(stream).await?;
                 let mut head = [0; 4096];
-                stream.read(&mut head).await?;
+                // The head of one request comes in one piece, and what it says is not looked at.
+                let _ = stream.read(&mut head).await?;
                 let body = r#"{"id":"bot","object":"model","created":1,"owned_by":"acme"}"#;
                 let length = body.len();
                 let answer = format!(
@@ -86,10 +87,8 @@ async fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
     assert_eq!(call, Answer::Accepted);
 }
 
-#[tokio::test]
-async fn a_hub_whose_certificate_nobody_vouches_for_is_unreachable_and_hears_no_key() {
-    let (url, _) = hub().await;
-    let client = client(&url, None);
+/// Neither a look nor a call gets as far as a request.
+async fn is_out_of_reach(client: &Client) {
     let look = client.retrieve(&key(), "bot", true).await;
     assert!(matches!(look, Err(Fault::Unreachable(_))), "{look:?}");
     let call = client
@@ -102,15 +101,12 @@ async fn a_hub_whose_certificate_nobody_vouches_for_is_unreachable_and_hears_no_
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_unreachable_and_a_call_to_it_never_went_out() {
-    let client = client("http://hub.invalid", None);
-    let look = client.retrieve(&key(), "bot", true).await;
-    assert!(matches!(look, Err(Fault::Unreachable(_))), "{look:?}");
-    let call = client
-        .call(&key(), "bot", Direction::Activate, "a-call")
-        .await;
-    assert!(
-        matches!(call, Answer::Refused(Fault::Unreachable(_))),
-        "{call:?}"
-    );
+async fn a_hub_whose_certificate_nobody_vouches_for_is_out_of_reach() {
+    let (url, _) = hub().await;
+    is_out_of_reach(&client(&url, None)).await;
+}
+
+#[tokio::test]
+async fn a_hub_whose_name_does_not_resolve_is_out_of_reach() {
+    is_out_of_reach(&client("http://hub.invalid", None)).await;
 }
