@@ -2,6 +2,7 @@
 //! first can have ended, and waits for nothing where it has seen the first let go.
 //!
 //! Each replica has a hub's key of its own, so that the journal tells whose a request is.
+#![allow(clippy::print_stdout)] // what was measured, for a person
 
 use std::{
     ops::Deref,
@@ -126,9 +127,11 @@ async fn a_sigterm_with_nothing_in_flight_hands_over_without_a_wait() {
     keys.dedup();
     assert_eq!(keys.len(), 1, "a standby asks the hub nothing");
 
+    let told = Instant::now();
     first.signal(Signal::TERM);
-    assert_eq!(first.ended().await, Some(0));
     second.says("the last leader was seen to let go").await;
+    println!("handed over in {:?}", told.elapsed());
+    assert_eq!(first.ended().await, Some(0));
     world.hub.set_status("bot", "inactive").unwrap();
     assert!(epoch_of_call(&world, epoch).await > epoch);
     corrected_by_the_second(&world).await;

@@ -76,7 +76,7 @@ async fn five_hundred_models_change_state_with_one_call_each() {
 
 #[tokio::test]
 async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() {
-    const MODELS: usize = 100;
+    const MODELS: usize = 1000;
     let builder = hub(MODELS)
         .key(hub::ACCOUNT, hub::KEY)
         .key(hub::ACCOUNT, "another-key")
