@@ -95,7 +95,8 @@ impl Claims {
             .filter_map(|other| {
                 let other = other.0.as_ref().ok()?;
                 let newer = memories.with(other, |memory| memory.newer_than(other));
-                Some(Stake::of(newer.as_deref().unwrap_or(other)))
+                let newest = newer.as_deref().unwrap_or(other);
+                me.concerns(newest).then(|| Stake::of(newest))
             })
             .collect();
         me.claim(others.iter())
@@ -162,15 +163,11 @@ impl Claims {
 
     fn wake_rivals(&self, of: &Stake) {
         for scope in lock(&self.scopes).iter() {
-            for other in scope.objects.state() {
-                let Ok(other) = &other.0 else { continue };
-                let stake = Stake::of(other);
-                let rival = stake.asked == of.asked
-                    || (stake.identity.is_some() && stake.identity == of.identity);
-                if rival && stake.uid != of.uid {
-                    let object = ObjectRef::new(&stake.name).within(&stake.namespace);
+            for guarded in scope.objects.state() {
+                let Ok(other) = &guarded.0 else { continue };
+                if of.concerns(other) && other.metadata.uid.as_ref() != Some(&of.uid) {
                     // A scope that has ended needs no wake-up.
-                    let _ = scope.wake.send(object);
+                    let _ = scope.wake.send(ObjectRef::from_obj(guarded.as_ref()));
                 }
             }
         }

@@ -71,6 +71,17 @@ impl Stake {
         }
     }
 
+    /// Whether an object could be about the same remote model: cheap, since it is asked of every
+    /// object again and again.
+    #[must_use]
+    pub fn concerns(&self, object: &OxenModel) -> bool {
+        let model = object.status.as_ref().and_then(|it| it.model.as_ref());
+        let same = |(id, owner): &(String, String)| {
+            model.is_some_and(|model| model.id == *id && model.owner == *owner)
+        };
+        object.spec.model == self.asked || self.identity.as_ref().is_some_and(same)
+    }
+
     /// Whose the model is that this stake is about, given all other stakes that there are.
     #[must_use]
     pub fn claim<'a>(&self, others: impl Iterator<Item = &'a Stake>) -> Claim {

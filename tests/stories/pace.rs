@@ -84,9 +84,8 @@ async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() 
     let world = World::new(builder).await;
     world.secret("bad", "api-key", "no-longer-a-key").await;
     create(&world, MODELS, |model| {
-        let mut spec = active(model);
-        spec["apiKeySecretRef"] = json!({"name": "bad"});
-        spec
+        let named = json!({"name": "bad"});
+        json!({"model": model, "state": "inactive", "apiKeySecretRef": named})
     })
     .await;
     let _operator = world.operator_with(&[
@@ -109,7 +108,7 @@ async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() 
     assert_eq!(refused(&world.hub.journal()), 3);
 
     world.secret("bad", "api-key", "another-key").await;
-    until_all(&world, MODELS + 1, "Active").await;
+    until_all(&world, MODELS, "Inactive").await;
     assert_eq!(refused(&world.hub.journal()), 3);
 }
 
