@@ -64,6 +64,11 @@ impl Claims {
         let _ = unlisted.wait_for(|unlisted| *unlisted == 0).await;
     }
 
+    /// Whether every scope has.
+    pub(super) fn are_listed(&self) -> bool {
+        *self.unlisted.borrow() == 0
+    }
+
     /// A scope has listed its objects for the first time.
     pub(super) fn one_is_listed(&self) {
         self.unlisted.send_modify(|unlisted| *unlisted -= 1);

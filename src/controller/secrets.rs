@@ -20,7 +20,7 @@ use kube::{
     },
 };
 
-use super::watch::{backoff, watch_config, watching};
+use super::watch::{watch_config, watching};
 
 /// The watched Secrets of one scope, by name.
 pub(super) struct Secrets(HashMap<String, Store<Secret>>);
@@ -46,7 +46,6 @@ impl Secrets {
             let config = watch_config(lasts).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
             let watch = watching(api, config)
-                .backoff(backoff())
                 .modify(|secret| {
                     secret.metadata.managed_fields = None;
                     secret.metadata.annotations = None;

@@ -21,7 +21,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 use super::{
@@ -32,9 +32,9 @@ use super::{
 };
 use crate::{api::RECONCILE_ANNOTATION, decide::doubled, metrics::Shown};
 
-/// Between lists while watches are refused with a 410, at first and at last.
+/// The pause after a watch's first failure, and the longest: quick at first, since a CRD may be installed any moment.
 const AGAIN: Duration = Duration::from_millis(500);
-const AGAIN_LAST: Duration = Duration::from_secs(30);
+const AGAIN_LAST: Duration = Duration::from_secs(10);
 
 /// Set by `kubectl apply`, and as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -49,8 +49,9 @@ pub(super) fn watch_config(lasts: Duration) -> watcher::Config {
     watcher::Config::default().timeout(seconds)
 }
 
-/// kube's watcher, but for a watch that is refused with a 410: that one would ask for the same version, which
-/// is gone, again and again.
+/// kube's watcher, with a pause after each failure that grows while they go on. Its own backoffs begin anew with
+/// each list that is tried; and a watch that is refused with a 410 it would ask for the same version, which is gone, again
+/// and again.
 pub(super) fn watching<K>(
     api: Api<K>,
     config: watcher::Config,
@@ -59,35 +60,54 @@ where
     K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
 {
     let begin = move || watcher(api.clone(), config.clone()).boxed();
-    stream::unfold((begin(), 0_u32), move |(mut events, mut refused)| {
-        let begin = begin.clone();
-        async move {
-            let event = events.next().await?;
-            match &event {
-                // Each new list is a success, so no backoff behind this one would grow.
-                Err(watcher::Error::WatchStartFailed(kube::Error::Api(status)))
-                    if status.code == 410 =>
-                {
-                    sleep(doubled(AGAIN, refused, AGAIN_LAST)).await;
-                    refused = refused.saturating_add(1);
-                    events = begin();
+    stream::unfold(
+        (begin(), Failing::default()),
+        move |(mut events, mut failing)| {
+            let begin = begin.clone();
+            async move {
+                sleep(std::mem::take(&mut failing.pause)).await;
+                let event = events.next().await?;
+                if let Err(problem) = &event {
+                    failing.again();
+                    if refused_with(problem, 410) {
+                        events = begin();
+                    }
                 }
-                Ok(Event::Apply(_) | Event::Delete(_)) => refused = 0,
-                Ok(Event::Init | Event::InitApply(_) | Event::InitDone) | Err(_) => {}
+                Some((event, (events, failing)))
             }
-            Some((event, (events, refused)))
-        }
-    })
+        },
+    )
 }
 
-/// For a watch that fails: quick at first, since a CRD may be installed any moment.
-pub(super) fn backoff() -> watcher::ExponentialBackoff {
-    backon::ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter()
-        .without_max_times()
-        .into()
+/// The failures of a watch that have come one soon after another.
+#[derive(Default)]
+struct Failing {
+    count: u32,
+    last: Option<Instant>,
+    pause: Duration,
+}
+
+impl Failing {
+    fn again(&mut self) {
+        let soon = self
+            .last
+            .is_some_and(|last| last.elapsed() < 3 * AGAIN_LAST);
+        self.count = if soon {
+            self.count.saturating_add(1)
+        } else {
+            0
+        };
+        self.last = Some(Instant::now());
+        self.pause = doubled(AGAIN, self.count, AGAIN_LAST);
+    }
+}
+
+fn refused_with(problem: &watcher::Error, code: u16) -> bool {
+    match problem {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == code,
+        _ => false,
+    }
 }
 
 /// Watches one namespace, or all, until the stop, and then until what is in flight has ended.
@@ -115,8 +135,9 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         secrets,
     });
     let rousing = context.clone();
+    let stopped = context.clone();
     // Passes are not bounded, see `Context`.
-    Controller::for_stream(triggers, objects.clone())
+    let working = Controller::for_stream(triggers, objects.clone())
         .with_config(ControllerConfig::default().concurrency(0))
         .watches_stream(said(changes), move |secret| {
             users(&rousing, &objects, &secret)
@@ -124,8 +145,18 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         .reconcile_on(woken)
         .graceful_shutdown_on(context.stop.wait())
         .run(reconcile, retry, scope)
-        .for_each(|_| future::ready(()))
-        .await;
+        .for_each(|_| future::ready(()));
+    // kube's controller heeds the stop once it has listed its objects; until then nothing has begun.
+    let idle = async {
+        stopped.stop.wait().await;
+        if stopped.claims.are_listed() {
+            future::pending().await
+        }
+    };
+    tokio::select! {
+        () = working => {}
+        () = idle => {}
+    }
 }
 
 /// What the metrics show of each object.
@@ -149,7 +180,6 @@ fn triggers(
     let (heeding, rousing) = (context.clone(), context.clone());
     let first = Once::new();
     let events = watching(api, watch_config(context.config.watch))
-        .backoff(backoff())
         .inspect(move |event| match event {
             Ok(Event::InitDone) => listed.done(),
             Ok(Event::Delete(object)) => context.memories.forget(uid(object)),
@@ -233,12 +263,7 @@ fn users(context: &Context, objects: &Store<Guarded>, secret: &Secret) -> Vec<Ob
 }
 
 fn complain(problem: &watcher::Error) {
-    let missing = match problem {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
-        _ => false,
-    };
-    if missing {
+    if refused_with(problem, 404) {
         error!(
             "the CustomResourceDefinition oxenmodels.oxen.ai is not installed; waiting for it. `oxen-operator crd | kubectl apply -f -` installs it"
         );

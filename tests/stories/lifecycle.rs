@@ -17,6 +17,13 @@ async fn a_crd_that_is_missing_is_waited_for_and_said() {
     let readyz = format!("{}/readyz", operator.url().await);
     let answer = reqwest::get(&readyz).await.unwrap();
     assert_eq!(answer.status(), 503);
+    // Nothing has begun, so nothing has to end.
+    let mut other = world.operator();
+    other.says("is not installed; waiting for it").await;
+    other.signal(Signal::TERM);
+    assert_eq!(other.ended().await, Some(0));
+    let log = other.log();
+    assert!(!log.contains("did not end in time"), "{log}");
 
     install_crd(&cluster).await;
     operator.ready().await;
