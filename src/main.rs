@@ -132,11 +132,13 @@ async fn work(
     let (stop, drain) = (context.stop.clone(), context.config.drain);
     let mut controlling = tokio::spawn(controller::run(Arc::new(context)));
     let lost = tokio::select! {
-        // A controller that ends because it was told to is not early, however quick it is.
-        biased;
         () = stop.wait() => None,
         why = candidate.keep() => Some(why),
-        ended = &mut controlling => return Err(early(ended)),
+        ended = &mut controlling => return match ended {
+            // It was told to, and was quicker than the word came here.
+            Ok(()) if stop.said() => Ok(Drained::Whole),
+            ended => Err(early(ended)),
+        },
     };
     say_stop.send_replace(true);
     let drained = async {
