@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use hub::{Fault, Hub, Model};
 use kube::api::{DeleteParams, Patch, PatchParams};
-use oxen_operator::api::OxenModel;
+use oxen_operator::api::{OxenModel, RECONCILE_ANNOTATION};
 use serde_json::{Value, json};
 
 use crate::{
     argocd,
     tool::run,
-    world::{World, has_finalizer, message},
+    world::{World, has_finalizer, message, status},
 };
 
 /// As the API server gives it to a tool.
@@ -132,6 +132,42 @@ async fn flux_and_argo_cd_read_each_situation_right() {
         })
         .await;
     reads(&world, "stuck", "Terminating", "Degraded").await;
+}
+
+#[tokio::test]
+async fn the_actions_of_argo_cd_do_to_live_objects_what_they_say() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+    let _operator = world.operator();
+    world.create("bot", spec("bot", "active")).await;
+    world.until_reason("bot", "Active").await;
+    world.until("bot", "held", has_finalizer).await;
+    let act = async |action: &str| {
+        let mut object = live(&world, "bot").await;
+        // Who wrote what is not in a manifest, and the status is the operator's.
+        object["metadata"]["managedFields"].take();
+        object["status"].take();
+        let after = argocd::run(&format!("actions/{action}/action.lua"), &object).to_string();
+        let replace = ["replace", "--namespace", &world.namespace, "-f", "-"];
+        let replaced = world.cluster.kubectl_stdin(&replace, &after).await;
+        replaced.unwrap().ok().unwrap();
+    };
+    act("suspend").await;
+    world.hub.set_status("bot", "inactive").unwrap();
+    world.until_reason("bot", "WouldActivate").await;
+    act("resume").await;
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+    act("reconcile").await;
+    let asked = |object: &OxenModel| {
+        let annotations = object.metadata.annotations.clone().unwrap_or_default();
+        annotations.get(RECONCILE_ANNOTATION).cloned()
+    };
+    let handled = |object: &OxenModel| status(object).last_handled_reconcile_at;
+    world
+        .until("bot", "looked at as asked", |object| {
+            asked(object).is_some() && asked(object) == handled(object)
+        })
+        .await;
 }
 
 #[tokio::test]

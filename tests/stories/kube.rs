@@ -37,6 +37,14 @@ impl Gated {
         self.world.operator_with(&[&own, settings].concat())
     }
 
+    /// Makes the object, and waits until it is held and as declared: the next status written is a call's record.
+    async fn is_settled(&self) {
+        let world = &self.world;
+        world.create("bot", spec("inactive")).await;
+        world.until("bot", "held", has_finalizer).await;
+        world.until_reason("bot", "Inactive").await;
+    }
+
     async fn want(&self, state: &str) {
         self.world.edit("bot", spec(state)).await;
     }
@@ -88,9 +96,7 @@ async fn a_write_whose_answer_is_lost_is_found_again_and_no_call_rests_on_it() {
     let gated = Gated::new().await;
     let Gated { world, gate } = &gated;
     let _operator = gated.operator();
-    world.create("bot", spec("inactive")).await;
-    world.until("bot", "held", has_finalizer).await;
-    world.until_reason("bot", "Inactive").await;
+    gated.is_settled().await;
 
     // The record of the call stands, and the operator doesn't hear of it in time.
     let mut held = gate.hold_answer(STATUS.0, STATUS.1);
@@ -183,9 +189,7 @@ async fn an_object_made_anew_between_the_look_and_the_record_gets_no_call_of_its
     let gated = Gated::new().await;
     let Gated { world, gate } = &gated;
     let _operator = gated.operator();
-    world.create("bot", spec("inactive")).await;
-    world.until("bot", "held", has_finalizer).await;
-    world.until_reason("bot", "Inactive").await;
+    gated.is_settled().await;
 
     let mut held = gate.hold(STATUS.0, STATUS.1);
     gated.want("active").await;
@@ -204,9 +208,7 @@ async fn overtaken_by(happens: impl AsyncFnOnce(&Gated)) -> Gated {
     let Gated { world, gate } = &gated;
     let patient = [("OXEN_KUBE_TIMEOUT", "1m"), ("OXEN_FRESHNESS", "1m")];
     let operator = gated.operator_with(&patient);
-    world.create("bot", spec("inactive")).await;
-    world.until("bot", "held", has_finalizer).await;
-    world.until_reason("bot", "Inactive").await;
+    gated.is_settled().await;
 
     let mut held = gate.hold_answer(STATUS.0, STATUS.1);
     gated.want("active").await;
