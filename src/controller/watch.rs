@@ -65,7 +65,10 @@ where
         move |(mut events, mut failing)| {
             let begin = begin.clone();
             async move {
-                sleep(std::mem::take(&mut failing.pause)).await;
+                // Even no time at all is a millisecond of the timer's, and a list has an event for each object.
+                if let Some(pause) = failing.pause.take() {
+                    sleep(pause).await;
+                }
                 let event = events.next().await?;
                 if let Err(problem) = &event {
                     failing.again();
@@ -84,7 +87,7 @@ where
 struct Failing {
     count: u32,
     last: Option<Instant>,
-    pause: Duration,
+    pause: Option<Duration>,
 }
 
 impl Failing {
@@ -98,7 +101,7 @@ impl Failing {
             0
         };
         self.last = Some(Instant::now());
-        self.pause = doubled(AGAIN, self.count, AGAIN_LAST);
+        self.pause = Some(doubled(AGAIN, self.count, AGAIN_LAST));
     }
 }
 
