@@ -53,6 +53,7 @@ fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         4 => Just(Answer::Accepted),
         2 => Just(Answer::unknown("cut")),
+        1 => Just(Answer::Unknown { words: "503".into(), wait: Some(secs(7)) }),
         1 => Just(Answer::NotSent("late")),
         3 => fault().prop_map(Answer::Refused),
     ]

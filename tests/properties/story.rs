@@ -145,7 +145,9 @@ impl Story {
         }
         let spent = match &self.bench.answer {
             Answer::Accepted | Answer::Unknown { .. } => true,
-            Answer::Refused(fault) => !matches!(fault, Fault::RateLimited { .. }),
+            Answer::Refused(fault) => {
+                !matches!(fault, Fault::RateLimited { .. } | Fault::Unreachable(_))
+            }
             Answer::NotSent(_) => false,
         };
         self.sends += u32::from(pass.call().is_some() && spent);

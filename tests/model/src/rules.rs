@@ -170,10 +170,11 @@ pub(crate) fn on_post(
     count(world, at, outcome);
 }
 
-/// The hub's "too many requests" is the one refusal that spends nothing.
+/// The hub's "too many requests" spends nothing, and nor does a call that found no connection.
 fn count(world: &mut World, at: usize, outcome: Outcome) {
     let tally = &mut world.slots[at].tally;
-    if outcome != Outcome::Refused(Failure::RateLimited) {
+    let unspent = [Failure::RateLimited, Failure::Unreachable].map(Outcome::Refused);
+    if !unspent.contains(&outcome) {
         tally.sent += 1;
         tally.corrections += u8::from(tally.settled);
     }
