@@ -75,8 +75,6 @@ async fn flux_and_argo_cd_read_each_situation_right() {
         ("base", spec("base", "active")),
         ("slow", spec("slow", "active")),
         ("typo", spec("no-such-model", "active")),
-        ("watched", suspended("off", "active")),
-        ("adopted", suspended("on", "active")),
         ("going", spec("going", "active")),
         ("stuck", spec("stuck", "active")),
     ] {
@@ -95,7 +93,7 @@ async fn flux_and_argo_cd_read_each_situation_right() {
         world.until_reason(name, reason).await;
         reads(&world, name, flux, argo).await;
     }
-    // Two of one model would be rivals; the older ones go.
+    // Two of one model would be rivals; these go first.
     for name in ["on", "off"] {
         world
             .patch(name, json!({"spec": {"deletionPolicy": "Retain"}}))
@@ -103,6 +101,8 @@ async fn flux_and_argo_cd_read_each_situation_right() {
         world.delete(name).await;
         world.until_gone(name).await;
     }
+    world.create("watched", suspended("off", "active")).await;
+    world.create("adopted", suspended("on", "active")).await;
     world.until_reason("watched", "WouldActivate").await;
     reads(&world, "watched", "InProgress", "Suspended").await;
     world.until_reason("adopted", "Active").await;
