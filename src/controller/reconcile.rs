@@ -24,8 +24,9 @@ use crate::{
 /// The whole pass, with its ends: what can't be decoded, what is gone, and the next time.
 pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result<Next, Error> {
     let context = &scope.context;
-    // What another namespace has may decide what happens here.
+    // What another namespace has may decide what happens here. A stop that was said comes first: nothing new begins.
     tokio::select! {
+        biased;
         () = context.stop.wait() => return Ok(Next::await_change()),
         () = context.claims.listed() => {}
     }
