@@ -22,8 +22,7 @@ pub(super) async fn find(
     if let Some(named) = &object.spec.api_key_secret_ref {
         return read(scope, namespace, named).await;
     }
-    let operators = scope.context.config.operator_key.as_ref();
-    if let Some(operators) = operators.filter(|key| key.is_lent_to(namespace)) {
+    if let Some(operators) = lent(scope, object) {
         return Ok(own(operators).await);
     }
     let default = SecretKeyRef {
@@ -32,20 +31,27 @@ pub(super) async fn find(
     };
     let found = read(scope, namespace, &default).await?;
     Ok(found.map_err(|fault| match fault {
-        Fault::CredentialsNotFound { .. } if operators.is_some() => Fault::OperatorKeyNotAllowed,
+        Fault::CredentialsNotFound { .. } if scope.context.config.operator_key.is_some() => {
+            Fault::OperatorKeyNotAllowed
+        }
         fault => fault,
     }))
 }
 
 /// The namespace and the name of the Secret that an object's key is from; both empty where it is the operator's own.
 pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a str) {
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let operators = scope.context.config.operator_key.as_ref();
-    let lent = operators.is_some_and(|key| key.is_lent_to(namespace));
-    if object.spec.api_key_secret_ref.is_none() && lent {
+    if lent(scope, object).is_some() {
         return ("", "");
     }
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     (namespace, secret_of(object))
+}
+
+/// The operator's own key, where the object names no Secret and its namespace may use that key.
+fn lent<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a OperatorKey> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let operators = scope.context.config.operator_key.as_ref();
+    operators.filter(|key| object.spec.api_key_secret_ref.is_none() && key.is_lent_to(namespace))
 }
 
 /// The Secret that an object uses if it uses one, for the wake-up when that Secret changes.
