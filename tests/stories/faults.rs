@@ -146,11 +146,11 @@ fn active(model: &str) -> Value {
     json!({"model": model, "state": "active"})
 }
 
-/// A 401 is about the whole key, so its row has its own.
+/// A 401 is about the whole key, and one probe answers for all its objects: here each has its own.
 fn active_in(row: &Row, model: &str) -> Value {
     let mut spec = active(model);
     if row.0 == "401" {
-        spec["apiKeySecretRef"] = json!({"name": "second"});
+        spec["apiKeySecretRef"] = json!({"name": model});
     }
     spec
 }
@@ -158,8 +158,11 @@ fn active_in(row: &Row, model: &str) -> Value {
 #[tokio::test]
 async fn each_fault_of_a_look_has_its_reason_and_harms_no_other_object() {
     let world = World::new(Hub::builder().model(Model::custom("sound"))).await;
-    world.hub.add_key(hub::ACCOUNT, "second-key");
-    world.secret("second", "api-key", "second-key").await;
+    for name in ["on-401", "off-401"] {
+        let key = format!("key-of-{name}");
+        world.hub.add_key(hub::ACCOUNT, &key);
+        world.secret(name, "api-key", &key).await;
+    }
     let rows = rows(&world.hub);
     for row in &rows {
         world.hub.add_model(Model::custom(on(row)).status("active"));
