@@ -9,7 +9,7 @@ use oxen_operator::api::OxenModel;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::world::{DEADLINE, World, ready, status};
+use crate::world::{DEADLINE, World, has_finalizer, ready, status};
 
 /// Kills at each step; with five steps, 200 altogether.
 const KILLS: u32 = 40;
@@ -29,7 +29,10 @@ enum Step {
     Noted,
 }
 
-/// One world with slow answers, so that each step lasts long enough to die in.
+/// What the last process left half done doesn't keep a round waiting for long.
+const QUICK: &[(&str, &str)] = &[("OXEN_OPERATION_PATIENCE", "300ms")];
+
+/// A world with slow answers, so that each step lasts long enough to die in.
 async fn slow_world() -> World {
     let bot = Model::custom("bot")
         .status("inactive")
@@ -41,9 +44,11 @@ async fn slow_world() -> World {
         world.hub.inject(slow.after_effect());
     }
     world
-        .create("bot", json!({"model": "bot", "state": "inactive"}))
-        .await;
-    world
+}
+
+async fn create(world: &World, state: &str) {
+    let spec = json!({"model": "bot", "state": state});
+    world.create("bot", spec).await;
 }
 
 /// Wants the opposite of what is, in a new generation.
@@ -103,14 +108,14 @@ async fn until_step(world: &World, step: Step, before: &OxenModel, posts: usize)
 }
 
 async fn killed_again_and_again(step: Step) {
-    let quick = [("OXEN_OPERATION_PATIENCE", "300ms")];
     let world = slow_world().await;
+    create(&world, "inactive").await;
     let mut kills = 0;
     for round in 0.. {
         want_the_opposite(&world, round).await;
         let before = world.get("bot").await;
         let posts = world.hub.journal().posts_for("bot").len();
-        let operator = world.operator_with(&quick);
+        let operator = world.operator_with(QUICK);
         tokio::select! {
             biased;
             () = until_step(&world, step, &before, posts) => kills += 1,
@@ -123,8 +128,12 @@ async fn killed_again_and_again(step: Step) {
         }
     }
 
-    let _operator = world.operator_with(&quick);
+    let _operator = world.operator_with(QUICK);
     world.until("bot", "as declared", is_as_declared).await;
+    each_call_had_its_effect(&world);
+}
+
+fn each_call_had_its_effect(world: &World) {
     let calls = world.hub.journal();
     assert!(!calls.posts_for("bot").is_empty(), "nothing was tried");
     for call in calls.posts_for("bot") {
@@ -158,4 +167,35 @@ async fn killed_once_the_call_is_answered() {
 #[tokio::test]
 async fn killed_once_the_outcome_is_recorded() {
     killed_again_and_again(Step::Noted).await;
+}
+
+/// The first passes of an object, which bring its finalizer, and the last ones, which let it go.
+#[tokio::test]
+async fn killed_while_an_object_comes_and_while_it_goes() {
+    const LIVES: usize = 8;
+    let world = slow_world().await;
+    for life in 0..LIVES {
+        create(&world, "active").await;
+        let operator = world.operator_with(QUICK);
+        world.until("bot", "held", has_finalizer).await;
+        operator.kill();
+
+        let operator = world.operator_with(QUICK);
+        let before = world.until("bot", "as declared", is_as_declared).await;
+        let posts = world.hub.journal().posts_for("bot").len();
+        world.delete("bot").await;
+        let step = [Step::Recorded, Step::Called, Step::Answered, Step::Noted][life % 4];
+        tokio::select! {
+            biased;
+            () = until_step(&world, step, &before, posts) => {}
+            () = world.until_gone("bot") => {}
+        }
+        operator.kill();
+
+        let _operator = world.operator_with(QUICK);
+        world.until_gone("bot").await;
+        assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
+    }
+    each_call_had_its_effect(&world);
+    assert_eq!(world.calls("bot"), ["activate", "deactivate"].repeat(LIVES));
 }
