@@ -144,11 +144,15 @@ impl Desk {
             Lane::Call => &self.calls,
             Lane::Look => &self.looks,
         };
-        Head {
+        // Here before it waits: one that gives up may have been given the place in that very moment, and leaves it to
+        // the next as any other does.
+        let mut head = Head {
             desk: self,
-            // It is never closed, which is the only error that there is.
-            place: queue.acquire().await.ok(),
-        }
+            place: None,
+        };
+        // It is never closed, which is the only error that there is.
+        head.place = queue.acquire().await.ok();
+        head
     }
 
     /// Whether the head of a queue may go, and if so, it has gone.
