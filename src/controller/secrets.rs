@@ -20,7 +20,7 @@ use kube::{
     },
 };
 
-use super::watch::{watch_config, watching};
+use super::watch::{once_stored, watch_config, watching};
 
 /// The watched Secrets of one scope, by name.
 pub(super) struct Secrets(HashMap<String, Store<Secret>>);
@@ -45,12 +45,13 @@ impl Secrets {
             };
             let config = watch_config(lasts).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
-            let watch = watching(api, config)
+            let events = watching(api, config)
                 .modify(|secret| {
                     secret.metadata.managed_fields = None;
                     secret.metadata.annotations = None;
                 })
-                .reflect(writer)
+                .reflect(writer);
+            let watch = once_stored(events)
                 .touched_objects()
                 // A new list is no news.
                 .predicate_filter(version, PredicateConfig::default());

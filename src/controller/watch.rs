@@ -82,6 +82,32 @@ where
     )
 }
 
+/// The objects of a list, once the store has them. A list comes in pages, the store changes once it is whole, and a
+/// pass between the two would be over an object that the store doesn't have, or has as it was: and no other pass would follow.
+pub(super) fn once_stored<K: Send>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send {
+    let mut listed = Vec::new();
+    events.flat_map(move |event| {
+        let due = match event {
+            Ok(Event::Init) => {
+                listed.clear();
+                vec![Ok(Event::Init)]
+            }
+            Ok(Event::InitApply(object)) => {
+                listed.push(Ok(Event::InitApply(object)));
+                Vec::new()
+            }
+            Ok(Event::InitDone) => {
+                listed.push(Ok(Event::InitDone));
+                std::mem::take(&mut listed)
+            }
+            event @ (Ok(Event::Apply(_) | Event::Delete(_)) | Err(_)) => vec![event],
+        };
+        stream::iter(due)
+    })
+}
+
 /// The failures of a watch that have come one soon after another.
 #[derive(Default)]
 struct Failing {
@@ -190,7 +216,8 @@ fn triggers(
             Err(problem) => complain(problem),
         })
         .modify(slim)
-        .reflect(writer)
+        .reflect(writer);
+    let events = once_stored(events)
         .inspect(move |event| match event {
             // A deletion that happened between two watches has no event.
             Ok(Event::InitDone) => {
@@ -272,5 +299,44 @@ fn complain(problem: &watcher::Error) {
         );
     } else {
         warn!(%problem, "the watch of OxenModels failed; trying again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_objects_of_a_list_come_once_it_is_whole() {
+        let (send, events) = futures::channel::mpsc::unbounded();
+        let mut due = std::pin::pin!(once_stored(events));
+        let mut after = |event: Event<u8>| {
+            send.unbounded_send(Ok(event)).unwrap();
+            let mut names = Vec::new();
+            while let Some(Some(event)) = due.next().now_or_never() {
+                names.push(match event.unwrap() {
+                    Event::Init => "new list".to_owned(),
+                    Event::InitDone => "whole".to_owned(),
+                    Event::InitApply(object) => format!("listed {object}"),
+                    Event::Apply(object) => format!("changed {object}"),
+                    Event::Delete(object) => format!("gone {object}"),
+                });
+            }
+            names.join(", ")
+        };
+        assert_eq!(after(Event::Init), "new list");
+        assert_eq!(after(Event::InitApply(1)), "");
+        assert_eq!(after(Event::InitApply(2)), "");
+        assert_eq!(after(Event::InitDone), "listed 1, listed 2, whole");
+        assert_eq!(after(Event::Apply(3)), "changed 3");
+        assert_eq!(after(Event::Delete(1)), "gone 1");
+        // One that breaks off is forgotten.
+        assert_eq!(after(Event::Init), "new list");
+        assert_eq!(after(Event::InitApply(4)), "");
+        assert_eq!(after(Event::Init), "new list");
+        assert_eq!(after(Event::InitApply(5)), "");
+        assert_eq!(after(Event::InitDone), "listed 5, whole");
     }
 }
