@@ -39,8 +39,10 @@ pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result
     };
     match done {
         Ok(next) => Ok(next),
-        // The object is gone, and there is nothing left to do for it.
-        Err(error) if error.code() == Some(404) => Ok(Next::await_change()),
+        // The object is gone, and nothing comes of the next time; or another API server doesn't know of it yet.
+        Err(error) if error.code() == Some(404) => {
+            Ok(Next::requeue(scope.context.config.rules.sync_interval))
+        }
         // What made it so starts the next pass; the time is for a watch that lags.
         Err(Error::Outdated) => Ok(Next::requeue(scope.context.config.rules.backoff_first)),
         Err(error) => Err(error),
@@ -66,6 +68,10 @@ pub(super) async fn pass(scope: &Scope, object: &Arc<OxenModel>) -> Result<Next,
             noting_conflicts(scope, object, act::finalizer(scope, &latest, false).await)?;
             if plan.verdict == Verdict::LetGo {
                 tell(scope, &latest, &plan).await;
+                context.metrics.reconciled(&plan, began.elapsed());
+                // The watch may have told meanwhile that it is gone, and nothing must be remembered of it after that.
+                context.memories.forget(&latest.uid().unwrap_or_default());
+                return Ok(Next::await_change());
             }
         }
         Action::Call { direction, .. } => {
