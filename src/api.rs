@@ -4,6 +4,7 @@
 //! Defaults live in code and never in the stored spec, and the operator never writes a spec:
 //! a GitOps tool would take either for drift.
 
+mod secret;
 mod span;
 mod status;
 
@@ -16,6 +17,7 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use secret::SecretKeyRef;
 pub use span::Span;
 pub use status::{
     Attempts, Deployment, Direction, ModelStatus, Operation, OxenModelStatus, Pricing,
@@ -32,6 +34,9 @@ pub const DEFAULT_SECRET: &str = "oxen-api-key";
 
 /// The key in that Secret's data.
 pub const DEFAULT_SECRET_KEY: &str = "api-key";
+
+/// What the schema takes as a span of time, and [`Span`] reads: each unit once, the larger ones first, a fraction of the last.
+const SPAN: &str = r"^(([0-9]+h)?([0-9]+m)?[0-9]+(\.[0-9]{1,9})?s|([0-9]+h)?[0-9]+(\.[0-9]{1,9})?m|[0-9]+(\.[0-9]{1,9})?h)$";
 
 /// The shortest `syncInterval` that the schema takes.
 pub const SHORTEST_SYNC_INTERVAL: Duration = Duration::from_secs(30);
@@ -127,11 +132,11 @@ pub struct OxenModelSpec {
     /// How often a settled model is looked at; at least `30s`. Unset: the operator's own, which is `5m` unless it
     /// was configured otherwise. Example: `10m`.
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]+(\\\\.[0-9]+)?(h|m|s))+$')")
+        validation = Rule::new(format!("self.matches(r'{SPAN}')"))
             .message("syncInterval must be a duration such as 30s, 5m or 1h30m"),
-        validation = Rule::new(
-            "!self.matches('^([0-9]+(\\\\.[0-9]+)?(h|m|s))+$') || duration(self) >= duration('30s')"
-        )
+        validation = Rule::new(format!(
+            "!self.matches(r'{SPAN}') || duration(self) >= duration('30s')"
+        ))
         .message("syncInterval must be at least 30s")
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,11 +144,11 @@ pub struct OxenModelSpec {
 
     /// How long a transition may take before it is called stalled. Unset: `30m`. Example: `1h`.
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]+(\\\\.[0-9]+)?(h|m|s))+$')")
+        validation = Rule::new(format!("self.matches(r'{SPAN}')"))
             .message("progressDeadline must be a duration such as 10m, 30m or 1h30m"),
-        validation = Rule::new(
-            "!self.matches('^([0-9]+(\\\\.[0-9]+)?(h|m|s))+$') || duration(self) > duration('0s')"
-        )
+        validation = Rule::new(format!(
+            "!self.matches(r'{SPAN}') || duration(self) > duration('0s')"
+        ))
         .message("progressDeadline must be more than 0s")
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,7 +175,9 @@ impl OxenModelSpec {
         if self.progress_deadline.is_some_and(|span| span.0.is_zero()) {
             return Err("spec.progressDeadline: must be more than 0s".into());
         }
-        Ok(())
+        self.api_key_secret_ref
+            .as_ref()
+            .map_or(Ok(()), SecretKeyRef::check)
     }
 
     /// The part of [`check`](Self::check) without which the hub can't be asked at all.
@@ -223,19 +230,6 @@ pub enum DeletionPolicy {
     Deactivate,
     /// Leave it as it is.
     Retain,
-}
-
-/// An entry of a Secret in the object's own namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretKeyRef {
-    /// The Secret's name. Example: `team-key`.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// The key in the Secret's data. Unset: `api-key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub key: Option<String>,
 }
 
 impl fmt::Display for State {

@@ -89,7 +89,15 @@ mod tests {
 
     #[test]
     fn spans_read_as_manifests_write_them() {
-        for (text, seconds) in [("30s", 30), ("5m", 300), ("1h30m", 5400), ("90s", 90)] {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("5m", 300),
+            ("1h30m", 5400),
+            ("90s", 90),
+            ("1h90m0.5s", 9000),
+            ("1h0.123456789m", 3607),
+            ("1.5h", 5400),
+        ] {
             assert_eq!(text.parse::<Span>().map(|s| s.0.as_secs()), Ok(seconds));
         }
         for text in [
@@ -100,6 +108,9 @@ mod tests {
             "P1D",
             "99999999999999999999h",
             "5m ago",
+            "30s1m",
+            "1m1m",
+            "1.5h30m",
         ] {
             assert!(text.parse::<Span>().is_err(), "{text:?} was taken");
         }

@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt, stream};
@@ -14,7 +15,10 @@ use kube::{
         watcher::Event,
     },
 };
-use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+use tokio::{
+    sync::{MutexGuard, OwnedMutexGuard, mpsc, watch},
+    time::Instant,
+};
 
 use super::{context::Guarded, memory::Memories};
 use crate::{
@@ -25,11 +29,16 @@ use crate::{
 type Identity = (String, String);
 
 /// The claims of all scopes.
-#[derive(Default)]
 pub(super) struct Claims {
     scopes: Mutex<Vec<ScopeOfClaims>>,
     turns: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
+    /// The stakes of the objects, by UID, as they were last decoded.
     known: Mutex<HashMap<String, Stake>>,
+    /// Models of objects that went with a call under way, and until when it may show.
+    left_behind: Mutex<Vec<(Identity, Instant)>>,
+    /// How long a call may take to show.
+    patience: Duration,
+    reading: tokio::sync::Mutex<()>,
     /// Scopes that have not listed their objects yet. A store's own signal wakes just one of all who wait for it.
     unlisted: watch::Sender<usize>,
 }
@@ -40,6 +49,19 @@ struct ScopeOfClaims {
 }
 
 impl Claims {
+    /// With the time that a call may take to show.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            scopes: Mutex::default(),
+            turns: Mutex::default(),
+            known: Mutex::default(),
+            left_behind: Mutex::default(),
+            patience,
+            reading: tokio::sync::Mutex::default(),
+            unlisted: watch::Sender::default(),
+        }
+    }
+
     /// Takes a scope's objects into account from now on, and gives the wake-ups that they owe to
     /// changes of others.
     pub(super) fn join(
@@ -97,14 +119,58 @@ impl Claims {
         let others: Vec<Stake> = lock(&self.scopes)
             .iter()
             .flat_map(|scope| scope.objects.state())
-            .filter_map(|other| {
-                let other = other.0.as_ref().ok()?;
-                let newer = memories.with(other, |memory| memory.newer_than(other));
-                let newest = newer.as_deref().unwrap_or(other);
-                me.concerns(newest).then(|| Stake::of(newest))
+            .filter_map(|other| match &other.0 {
+                Ok(other) => {
+                    let newer = memories.with(other, |memory| memory.newer_than(other));
+                    let newest = newer.as_deref().unwrap_or(other);
+                    me.concerns(newest).then(|| Stake::of(newest))
+                }
+                // What it was when it could be decoded: a typo in its spec gives its model to nobody else.
+                Err(invalid) => {
+                    let uid = invalid.metadata.uid.as_ref()?;
+                    lock(&self.known).get(uid).cloned()
+                }
             })
             .collect();
-        me.claim(others.iter())
+        match me.claim(others.iter()) {
+            Claim::Mine if self.is_left_behind(me.identity.as_ref()) => Claim::MineAfterTheirs,
+            claim => claim,
+        }
+    }
+
+    /// A call of an object that is gone may yet show on this model.
+    fn is_left_behind(&self, identity: Option<&Identity>) -> bool {
+        let mut left_behind = lock(&self.left_behind);
+        left_behind.retain(|(_, until)| *until > Instant::now());
+        left_behind.iter().any(|(model, _)| Some(model) == identity)
+    }
+
+    /// The turn of whoever reads objects that can't be decoded.
+    pub(super) async fn reading(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().await
+    }
+
+    /// Namespace and name of those of which nothing is known.
+    pub(super) fn unread(&self) -> Vec<(String, String)> {
+        let known = lock(&self.known);
+        let objects = lock(&self.scopes);
+        let all = objects.iter().flat_map(|scope| scope.objects.state());
+        all.filter(|object| object.0.is_err())
+            .map(|object| object.meta().clone())
+            .filter(|meta| meta.uid.as_ref().is_none_or(|uid| !known.contains_key(uid)))
+            .map(|meta| {
+                (
+                    meta.namespace.unwrap_or_default(),
+                    meta.name.unwrap_or_default(),
+                )
+            })
+            .collect()
+    }
+
+    /// What could be read of one of them.
+    pub(super) fn learn(&self, stake: Stake) {
+        let mut known = lock(&self.known);
+        known.entry(stake.uid.clone()).or_insert(stake);
     }
 
     /// Waits until no other pass of this process decides upon the same remote model: between one
@@ -126,23 +192,39 @@ impl Claims {
 
     /// Wakes the others that an object's event lets own a model, or no longer own it.
     pub(super) fn heed(&self, event: &Event<Guarded>) {
-        let (object, gone) = match event {
-            Event::Apply(object) | Event::InitApply(object) => (object, false),
-            Event::Delete(object) => (object, true),
-            Event::Init | Event::InitDone => return,
-        };
-        let Ok(object) = &object.0 else { return };
-        let after = Stake::of(object);
-        let before = if gone {
-            lock(&self.known).remove(&after.uid)
-        } else {
-            lock(&self.known).insert(after.uid.clone(), after.clone())
-        };
-        // A first sight takes nothing from anyone: what the new one may claim, its pass finds out.
-        let news = before.is_some_and(|before| gone || before != after);
-        if news {
-            self.wake_rivals(&after);
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => {
+                if let Ok(object) = &object.0 {
+                    self.is_there(Stake::of(object));
+                }
+            }
+            Event::Delete(object) => {
+                let uid = object.meta().uid.as_deref().unwrap_or_default();
+                let known = lock(&self.known).remove(uid);
+                let last = object.0.as_ref().ok().map(Stake::of);
+                if let Some(stake) = last.or(known) {
+                    self.is_gone(&stake);
+                }
+            }
+            Event::Init | Event::InitDone => {}
         }
+    }
+
+    fn is_there(&self, stake: Stake) {
+        let before = lock(&self.known).insert(stake.uid.clone(), stake.clone());
+        // A first sight takes nothing from anyone: what the new one may claim, its pass finds out.
+        if before.is_some_and(|before| before != stake) {
+            self.wake_rivals(&stake);
+        }
+    }
+
+    /// The record of its call, if one was under way, is gone with it.
+    fn is_gone(&self, stake: &Stake) {
+        if let (true, Some(identity)) = (stake.calling, &stake.identity) {
+            let until = Instant::now() + self.patience;
+            lock(&self.left_behind).push((identity.clone(), until));
+        }
+        self.wake_rivals(stake);
     }
 
     /// After a new list of a namespace, or of all: those that have gone unnoticed meanwhile. Their rivals are woken.
@@ -161,7 +243,7 @@ impl Claims {
             .map(|(_, stake)| stake)
             .collect();
         for stake in &gone {
-            self.wake_rivals(stake);
+            self.is_gone(stake);
         }
         gone.into_iter().map(|stake| stake.uid).collect()
     }

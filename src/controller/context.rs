@@ -111,6 +111,7 @@ impl Context {
             controller: "oxen-operator".into(),
             instance: std::env::var("POD_NAME").ok(),
         };
+        let claims = Claims::new(config.rules.operation_patience);
         Self {
             recorder: Recorder::new(client.clone(), reporter),
             hub: Hub::new(hub, config.pace.clone()),
@@ -123,7 +124,7 @@ impl Context {
             authority,
             stop,
             memories: Memories::default(),
-            claims: Claims::default(),
+            claims,
         }
     }
 

@@ -9,7 +9,7 @@ use super::context::{Error, Scope};
 use crate::{
     api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, OxenModel, SecretKeyRef},
     config::{KeySource, OperatorKey},
-    decide::Fault,
+    decide::{Fault, Mend},
     oxen::ApiKey,
 };
 
@@ -31,9 +31,10 @@ pub(super) async fn find(
     };
     let found = read(scope, namespace, &default).await?;
     Ok(found.map_err(|fault| match fault {
-        Fault::CredentialsNotFound { .. } if scope.context.config.operator_key.is_some() => {
-            Fault::OperatorKeyNotAllowed
-        }
+        Fault::CredentialsNotFound {
+            mend: Mend::Create { .. },
+            ..
+        } if scope.context.config.operator_key.is_some() => Fault::OperatorKeyNotAllowed,
         fault => fault,
     }))
 }
@@ -68,19 +69,15 @@ async fn own(operators: &OperatorKey) -> Result<ApiKey, Fault> {
         KeySource::Environment(key) => return Ok(key.clone()),
         KeySource::File(file) => file,
     };
-    let (secret, key) = (DEFAULT_SECRET.to_owned(), DEFAULT_SECRET_KEY.to_owned());
-    let bytes = tokio::fs::read(file).await.map_err(|error| {
-        let why = format!("The operator can't read its own API key ({})", error.kind());
-        Fault::CredentialsNotFound {
-            secret: secret.clone(),
-            key: key.clone(),
-            why,
-        }
-    })?;
+    let bytes = tokio::fs::read(file)
+        .await
+        .map_err(|error| Fault::CredentialsNotFound {
+            why: format!("The operator can't read its own API key ({})", error.kind()),
+            mend: Mend::Lend,
+        })?;
     ApiKey::new(&bytes).map_err(|error| Fault::CredentialsInvalid {
-        secret,
-        key,
-        why: format!("is not used, and the operator's own API key {error}"),
+        why: format!("The operator's own API key {error}"),
+        mend: Mend::Lend,
     })
 }
 
@@ -89,35 +86,29 @@ async fn read(
     namespace: &str,
     named: &SecretKeyRef,
 ) -> Result<Result<ApiKey, Fault>, Error> {
+    let name = &named.name;
     let key = named.key.as_deref().unwrap_or(DEFAULT_SECRET_KEY);
-    let missing = |why: String| Fault::CredentialsNotFound {
-        secret: named.name.clone(),
-        key: key.to_owned(),
-        why,
-    };
-    let secret = match fetch(scope, namespace, &named.name).await? {
-        Fetched::Found(secret) => secret,
+    let (secret, entry) = (name.clone(), key.to_owned());
+    let missing = |why, mend| Ok(Err(Fault::CredentialsNotFound { why, mend }));
+    let found = match fetch(scope, namespace, name).await? {
+        Fetched::Found(found) => found,
         Fetched::Missing => {
-            let why = format!("There is no Secret {:?} in this namespace", named.name);
-            return Ok(Err(missing(why)));
+            let why = format!("There is no Secret {name:?} in this namespace");
+            return missing(why, Mend::Create { secret, key: entry });
         }
         Fetched::Forbidden => {
-            let why = format!(
-                "The operator may not read the Secret {:?}: let a Role grant it `get`, or use a name of the operator's --secret-names",
-                named.name
-            );
-            return Ok(Err(missing(why)));
+            let why = format!("The operator may not read the Secret {name:?}");
+            return missing(why, Mend::Allow);
         }
     };
-    let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else {
-        let why = format!("The Secret {:?} has no key {key:?}", named.name);
-        return Ok(Err(missing(why)));
+    let mend = Mend::Fill { secret, key: entry };
+    let Some(bytes) = found.data.as_ref().and_then(|data| data.get(key)) else {
+        return missing(format!("The Secret {name:?} has no key {key:?}"), mend);
     };
     Ok(
         ApiKey::new(&bytes.0).map_err(|error| Fault::CredentialsInvalid {
-            secret: named.name.clone(),
-            key: key.to_owned(),
-            why: error.to_string(),
+            why: format!("The key {key:?} of the Secret {name:?} {error}"),
+            mend,
         }),
     )
 }

@@ -16,23 +16,19 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::{
-    context::{Error, Scope},
+    context::{Context, Error, Scope},
     reconcile,
 };
 use crate::{
     api::{DeletionPolicy, OxenModel, OxenModelSpec, OxenModelStatus, State},
-    decide::{HOW_TO_LET_GO, undecodable},
+    decide::{HOW_TO_LET_GO, Stake, undecodable},
 };
 
 pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next, Error> {
     let context = &scope.context;
     let namespace = invalid.metadata.namespace.clone().unwrap_or_default();
     let name = invalid.metadata.name.clone().unwrap_or_default();
-    let api: Api<DynamicObject> = Api::namespaced_with(
-        context.client.clone(),
-        &namespace,
-        &ApiResource::erase::<OxenModel>(&()),
-    );
+    let api = raw_objects(context, &namespace);
     let raw = context.ask("reading the object", api.get(&name)).await?;
     let deleting = raw.metadata.deletion_timestamp.is_some();
     if deleting && let Some(object) = lenient(&raw) {
@@ -74,6 +70,26 @@ pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next,
     Ok(Next::requeue(context.config.rules.sync_interval))
 }
 
+/// Reads the objects that can't be decoded and of which nobody knows yet which models they have. No claim can be judged
+/// before.
+pub(super) async fn learn(context: &Context) -> Result<(), Error> {
+    let _turn = context.claims.reading().await;
+    for (namespace, name) in context.claims.unread() {
+        let api = raw_objects(context, &namespace);
+        match context.ask("reading the object", api.get(&name)).await {
+            Ok(raw) => context.claims.learn(stake(&raw)),
+            Err(error) if error.code() == Some(404) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn raw_objects(context: &Context, namespace: &str) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<OxenModel>(&());
+    Api::namespaced_with(context.client.clone(), namespace, &resource)
+}
+
 /// The field that can't be read, and why.
 fn unreadable(raw: &DynamicObject) -> Option<String> {
     for (part, error) in [
@@ -100,6 +116,28 @@ fn decoded<T: DeserializeOwned>(
     }
 }
 
+/// Its stake in a model, as far as that can be read.
+fn stake(raw: &DynamicObject) -> Stake {
+    let mut object = OxenModel::new(&raw.name_any(), bare(raw.data.pointer("/spec/model")));
+    object.metadata = raw.metadata.clone();
+    let status = raw.data.get("status").cloned();
+    object.status = status.and_then(|status| serde_json::from_value(status).ok());
+    Stake::of(&object)
+}
+
+/// A spec with nothing in it but the model.
+fn bare(model: Option<&Value>) -> OxenModelSpec {
+    OxenModelSpec {
+        model: model.and_then(Value::as_str).unwrap_or_default().into(),
+        state: State::Inactive,
+        deletion_policy: None,
+        suspend: None,
+        api_key_secret_ref: None,
+        sync_interval: None,
+        progress_deadline: None,
+    }
+}
+
 /// As much of the object as its deletion needs. Nothing where the policy is a word that this
 /// version doesn't know: that would be a guess.
 fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
@@ -113,16 +151,10 @@ fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
     // A deletion that leaves the model alone needs neither name nor key nor status.
     let alone = deletion_policy == Some(DeletionPolicy::Retain) || suspend == Some(true);
     let spec = OxenModelSpec {
-        model: part("model")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .into(),
-        state: State::Inactive,
         deletion_policy,
         suspend,
         api_key_secret_ref: needed(part("apiKeySecretRef"), alone)?,
-        sync_interval: None,
-        progress_deadline: None,
+        ..bare(part("model"))
     };
     let mut object = OxenModel::new(&raw.name_any(), spec);
     object.metadata = raw.metadata.clone();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     context::{Error, Scope},
-    credentials,
+    credentials, invalid,
     look::look,
     memory::Memory,
 };
@@ -62,6 +62,7 @@ impl Observed {
 
 pub(super) async fn observe(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Observed, Error> {
     let object = newest(scope, watched).await?;
+    invalid::learn(&scope.context).await?;
     let crd_going = crd_going(scope, &object).await?;
     let rules = &scope.context.config.rules;
     let claim = claim_unseen(scope, &object);

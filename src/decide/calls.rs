@@ -210,7 +210,7 @@ fn call(
         return Finding::new(
             Verdict::WaitingForTurn,
             format!(
-                "{direction} is due; another OxenModel of the same model comes first: its call is under way, or it has not been looked at yet."
+                "{direction} is due; another OxenModel of the same model comes first: its call may be under way, even if it is gone, or it has not been looked at yet."
             ),
         );
     }

@@ -5,11 +5,14 @@ use super::{
     Action, Claim, Fault, Finding, Look, Marker, Observation, Remote, Verdict, calls, fault,
     regard, table,
 };
-use crate::api::{DeletionPolicy, OxenModelStatus, State};
+use crate::api::{DeletionPolicy, OxenModel, OxenModelStatus, State};
 
 /// What a waiting deletion tells a person.
 pub const HOW_TO_LET_GO: &str =
     "The deletion waits; to let go without deactivating, set spec.deletionPolicy: Retain.";
+
+const ANOTHERS: &str =
+    "The model is left as it is: another OxenModel claims it, and decides what happens to it.";
 
 /// Live retrieves that must say that the hub no longer knows the model.
 const GONE_LOOKS: u32 = 2;
@@ -35,16 +38,22 @@ pub(super) fn judge(seen: &Observation<'_>, status: &mut OxenModelStatus) -> Fin
     explain(seen, finding)
 }
 
+/// Another object decides what happens to the model. One that has a call under way stays until it is known what became
+/// of it: its record is what keeps the other one from calling beside it.
+pub(super) fn is_anothers(claim: &Claim, object: &OxenModel) -> bool {
+    let status = object.status.as_ref();
+    let calling = status.is_some_and(|status| status.operation.is_some());
+    matches!(claim, Claim::Theirs(_)) && !calling
+}
+
 /// The deletion doesn't depend on the hub.
 fn free_to_go(seen: &Observation<'_>) -> Option<&'static str> {
     if seen.policy() == DeletionPolicy::Retain {
         Some("The model is left as it is: deletionPolicy is Retain.")
     } else if seen.suspended() {
         Some("The model is left as it is: the object is suspended.")
-    } else if matches!(seen.claim, Claim::Theirs(_)) {
-        Some(
-            "The model is left as it is: another OxenModel claims it, and decides what happens to it.",
-        )
+    } else if is_anothers(&seen.claim, seen.object) {
+        Some(ANOTHERS)
     } else if seen.crd_going {
         Some("The model is left as it is: the CustomResourceDefinition is being deleted.")
     } else {
@@ -58,6 +67,9 @@ fn look(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -
     }
     if remote.base {
         return let_go("A base model is always active.");
+    }
+    if matches!(seen.claim, Claim::Theirs(_)) {
+        return let_go(ANOTHERS);
     }
     match table::step(remote, State::Inactive) {
         table::Step::Settled(_) => let_go("The model is inactive."),

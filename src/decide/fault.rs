@@ -1,30 +1,29 @@
 //! What each fault of the hub means, and what a person can do about it.
 
-use super::{Fault, Finding, Observation, Verdict};
-use crate::api::RECONCILE_ANNOTATION;
+use super::{Fault, Finding, Mend, Observation, Verdict};
+use crate::api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, RECONCILE_ANNOTATION};
 
 /// The finding of a pass that had no usable answer.
 pub(super) fn judge(seen: &Observation<'_>, fault: &Fault) -> Finding {
     match fault {
-        Fault::CredentialsNotFound { secret, key, why } => Finding::new(
+        Fault::CredentialsNotFound { why, mend } => Finding::new(
             Verdict::CredentialsNotFound,
-            format!("{why}. {}", create_secret(seen, secret, key)),
+            format!("{why}. {}", what_to_do(seen, mend)),
         ),
-        Fault::CredentialsInvalid { secret, key, why } => Finding::new(
+        Fault::CredentialsInvalid { why, mend } => Finding::new(
             Verdict::CredentialsInvalid,
-            format!(
-                "The key {key:?} of the Secret {secret:?} {why}. {}",
-                create_secret(seen, secret, key)
-            ),
+            format!("{why}. {}", what_to_do(seen, mend)),
         ),
         Fault::OperatorKeyNotAllowed => Finding::new(
             Verdict::OperatorKeyNotAllowed,
             format!(
                 "The operator's own API key is not lent to this namespace, and it has no key of its own. {} Or list the namespace in the operator's --operator-key-namespaces.",
-                create_secret(
+                what_to_do(
                     seen,
-                    crate::api::DEFAULT_SECRET,
-                    crate::api::DEFAULT_SECRET_KEY
+                    &Mend::Create {
+                        secret: DEFAULT_SECRET.into(),
+                        key: DEFAULT_SECRET_KEY.into(),
+                    }
                 )
             ),
         ),
@@ -98,15 +97,20 @@ fn not_found(seen: &Observation<'_>, near: &[String]) -> String {
     )
 }
 
-/// The line that mends missing credentials.
-fn create_secret(seen: &Observation<'_>, secret: &str, key: &str) -> String {
-    let namespace = seen
-        .object
-        .metadata
-        .namespace
-        .as_deref()
-        .unwrap_or("default");
-    format!(
-        "Create it: kubectl create secret generic {secret} --namespace {namespace} --from-literal={key}=YOUR_API_KEY"
-    )
+/// What mends missing credentials: where it can be, a line that can be run as it stands.
+fn what_to_do(seen: &Observation<'_>, mend: &Mend) -> String {
+    let namespace = seen.object.metadata.namespace.as_deref();
+    let namespace = namespace.unwrap_or("default");
+    match mend {
+        Mend::Create { secret, key } => format!(
+            "Create it: kubectl create secret generic {secret} --namespace {namespace} --from-literal={key}=YOUR_API_KEY"
+        ),
+        Mend::Fill { secret, key } => format!(
+            "Put it there: kubectl patch secret {secret} --namespace {namespace} --patch '{{\"stringData\":{{\"{key}\":\"YOUR_API_KEY\"}}}}'"
+        ),
+        Mend::Allow => {
+            "Let a Role grant it `get`, or use a name of the operator's --secret-names.".into()
+        }
+        Mend::Lend => "This namespace is lent the operator's own key: put one into the file that OXEN_API_KEY_FILE names, with the chart into the Secret of operatorKey.existingSecret.".into(),
+    }
 }

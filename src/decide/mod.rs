@@ -45,7 +45,7 @@ pub use operation::still_old;
 pub(crate) use pace::doubled;
 pub use pace::{Jitter, Requeue};
 pub use seen::{
-    Answer, Fault, Look, Observation, Past, Remote, Rules, Watched, desired, has_finalizer,
+    Answer, Fault, Look, Mend, Observation, Past, Remote, Rules, Watched, desired, has_finalizer,
 };
 pub use verdict::{Marker, Pace, Ready, Row, Tone, Verdict};
 
@@ -154,7 +154,7 @@ pub fn needs_look(object: &OxenModel, rules: &Rules, claim: &Claim, crd_going: b
         && policy == DeletionPolicy::Deactivate
         && !suspended
         && !crd_going
-        && !matches!(claim, Claim::Theirs(_))
+        && !deletion::is_anothers(claim, object)
         && object.spec.check_model().is_ok()
 }
 

@@ -61,27 +61,46 @@ pub struct Remote {
     pub pricing: Option<Pricing>,
 }
 
+/// What a person does about an API key that can't be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mend {
+    /// Creates the Secret, with this key in its data.
+    Create {
+        /// The Secret's name.
+        secret: String,
+        /// The key in its data.
+        key: String,
+    },
+    /// Puts this key into the Secret, which is there.
+    Fill {
+        /// The Secret's name.
+        secret: String,
+        /// The key in its data.
+        key: String,
+    },
+    /// Lets the operator read the Secret.
+    Allow,
+    /// Gives the operator a key of its own.
+    Lend,
+}
+
 /// Why the hub gave no usable answer. The hub's faults are data: each has its row in the
 /// decision, none is an `Err`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// The Secret, or the key in it, is not there.
     CredentialsNotFound {
-        /// The Secret's name.
-        secret: String,
-        /// The key in its data.
-        key: String,
-        /// What is missing, and what else there is to know.
+        /// What is missing.
         why: String,
+        /// What brings it.
+        mend: Mend,
     },
     /// The key is there and can't be one: empty, not UTF-8, or not fit for a header.
     CredentialsInvalid {
-        /// The Secret's name.
-        secret: String,
-        /// The key in its data.
-        key: String,
-        /// What is wrong with it.
+        /// Which key, and what is wrong with it.
         why: String,
+        /// What brings one that can be used.
+        mend: Mend,
     },
     /// The operator has a key of its own, and this namespace is not on its list.
     OperatorKeyNotAllowed,

@@ -90,6 +90,14 @@ async fn kubectl_apply_names_the_field_and_the_mend() {
             &["spec.syncInterval", "must be a duration such as"],
         ),
         (
+            bad("syncInterval", json!("30s1m")),
+            &["spec.syncInterval", "must be a duration such as"],
+        ),
+        (
+            bad("syncInterval", json!("1.5h30m")),
+            &["spec.syncInterval", "must be a duration such as"],
+        ),
+        (
             bad("syncInterval", json!("5")),
             &["spec.syncInterval", "must be a duration such as"],
         ),
@@ -116,7 +124,15 @@ async fn kubectl_apply_names_the_field_and_the_mend() {
         ),
         (
             bad("apiKeySecretRef", json!({"name": ""})),
-            &["spec.apiKeySecretRef.name"],
+            &["spec.apiKeySecretRef.name", "such as team-key"],
+        ),
+        (
+            bad("apiKeySecretRef", json!({"name": "a/../b?c"})),
+            &["spec.apiKeySecretRef.name", "such as team-key"],
+        ),
+        (
+            bad("apiKeySecretRef", json!({"name": "k", "key": "$(id)"})),
+            &["spec.apiKeySecretRef.key", "such as api-key"],
         ),
         (
             bad("sate", json!("active")),
@@ -445,4 +461,39 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
     }
     world.edit("sound", json!({"state": "inactive"})).await;
     world.until_reason("sound", "Inactive").await;
+}
+
+#[tokio::test]
+async fn an_owner_that_can_no_longer_be_read_keeps_its_model_over_a_restart_too() {
+    let cluster = Cluster::start().await.unwrap();
+    let relaxed = relaxed();
+    let output = cluster.kubectl_stdin(&["apply", "-f", "-"], &relaxed).await;
+    output.unwrap().ok().unwrap();
+    let bot = Model::custom("bot").status("active");
+    let world = World::on(&cluster, Hub::builder().model(bot)).await;
+    let operator = world.operator();
+    eventually("the relaxed schema is in force", || async {
+        let first = json!({"model": "bot", "state": "active"});
+        world.apply("first", first).await.ok().ok()
+    })
+    .await;
+    world.until_reason("first", "Active").await;
+    world.next_second().await;
+    let second = json!({"model": "bot", "state": "inactive"});
+    world.create("second", second).await;
+    world.until_reason("second", "Conflict").await;
+
+    // Were it the second one's, the model would be turned off.
+    patch(&world, "first", json!({"spec": {"syncInterval": "soon"}})).await;
+    invalid(&world, "first", "30s, 5m or 1h30m").await;
+    world.until_looked("bot", 4).await;
+    operator.kill();
+    let _operator = world.operator();
+    world.until_looked("bot", 4).await;
+    world.until_reason("second", "Conflict").await;
+    assert_eq!(world.calls("bot"), [""; 0]);
+
+    patch(&world, "first", json!({"spec": {"syncInterval": null}})).await;
+    world.until_reason("first", "Active").await;
+    assert_eq!(world.calls("bot"), [""; 0]);
 }

@@ -1,31 +1,16 @@
 //! Two objects on one remote model: one of them decides, and the hub never hears two voices.
 
+use std::time::Duration;
+
 use hub::{Fault, Hub, Model};
 use serde_json::json;
 
-use crate::world::{World, eventually, has_finalizer, message, status};
+use crate::world::{DEADLINE, World, eventually, has_finalizer, message, status};
 
 /// Creates an object that is younger than all before it.
 async fn create_younger(world: &World, name: &str, spec: serde_json::Value) {
-    next_second(world).await;
+    world.next_second().await;
     world.create(name, spec).await;
-}
-
-/// Waits until whatever is made is younger than all that there is: ages are whole seconds.
-async fn next_second(world: &World) {
-    let ages = world.api().list(&Default::default()).await.unwrap().items;
-    let youngest = ages
-        .iter()
-        .filter_map(kube::ResourceExt::creation_timestamp)
-        .max();
-    eventually("the next second", || async {
-        let now = jiff::Timestamp::now().as_second();
-        youngest
-            .as_ref()
-            .is_none_or(|time| time.0.as_second() < now)
-            .then_some(())
-    })
-    .await;
 }
 
 async fn world() -> World {
@@ -222,7 +207,7 @@ async fn moving_to_another_namespace_costs_no_cold_start() {
     let _operator = over_both(&world, &other);
     first_is_active(&world).await;
     world.until("first", "held", has_finalizer).await;
-    next_second(&world).await;
+    world.next_second().await;
     other
         .create("moved", json!({"model": "bot", "state": "active"}))
         .await;
@@ -243,7 +228,7 @@ async fn a_start_judges_no_claim_before_every_namespace_is_listed() {
     let operator = over_both(&world, &other);
     first_is_active(&world).await;
     world.until("first", "held", has_finalizer).await;
-    next_second(&world).await;
+    world.next_second().await;
     other
         .create("younger", json!({"model": "bot", "state": "active"}))
         .await;
@@ -324,5 +309,46 @@ async fn an_owner_that_goes_while_nobody_watches_still_hands_over() {
     world.until_gone("first").await;
     gate.clear();
     world.until_reason("second", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+/// A hub that shows a call late, and an operator that waits for it.
+async fn with_a_call_under_way(first: serde_json::Value) -> (World, crate::world::Operator) {
+    let bot = Model::custom("bot").status("inactive");
+    let late = bot.late_effect(Duration::from_secs(2));
+    let world = World::new(Hub::builder().model(late)).await;
+    world.create("first", first).await;
+    world.next_second().await;
+    let operator = world.operator_with(&[("OXEN_OPERATION_PATIENCE", "30s")]);
+    let called = |journal: &hub::Journal| journal.posts_for("bot").len() == 1;
+    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    (world, operator)
+}
+
+#[tokio::test]
+async fn an_owner_that_goes_with_a_call_under_way_stays_until_it_shows() {
+    let active = json!({"model": "bot", "state": "active"});
+    let (world, _operator) = with_a_call_under_way(active.clone()).await;
+    world.create("second", active).await;
+    world.until_reason("second", "Conflict").await;
+
+    world.delete("first").await;
+
+    world.until_gone("first").await;
+    world.until_reason("second", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+    assert_ne!(world.hub.live("bot").unwrap(), ["inactive"]);
+}
+
+#[tokio::test]
+async fn a_call_whose_object_was_retained_and_made_anew_is_not_repeated_beside_it() {
+    let retained = json!({"model": "bot", "state": "active", "deletionPolicy": "Retain"});
+    let (world, _operator) = with_a_call_under_way(retained.clone()).await;
+
+    world.delete("first").await;
+    world.until_gone("first").await;
+    world.create("first", retained).await;
+
+    world.until_reason("first", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }

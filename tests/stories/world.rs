@@ -20,7 +20,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     runtime::wait::await_condition,
 };
 use oxen_operator::api::{OxenModel, OxenModelSpec, OxenModelStatus, RECONCILE_ANNOTATION};
@@ -149,6 +149,20 @@ impl<C: Deref<Target = Cluster>> World<C> {
         let object = OxenModel::new(name, spec);
         let created = self.api().create(&PostParams::default(), &object).await;
         created.unwrap()
+    }
+
+    /// Waits until whatever is made is younger than all that there is: ages are whole seconds.
+    pub async fn next_second(&self) {
+        let all = self.api().list(&ListParams::default()).await.unwrap();
+        let youngest = all.iter().filter_map(ResourceExt::creation_timestamp).max();
+        eventually("the next second", || async {
+            let now = jiff::Timestamp::now().as_second();
+            let past = youngest
+                .as_ref()
+                .is_none_or(|time| time.0.as_second() < now);
+            past.then_some(())
+        })
+        .await;
     }
 
     /// Changes the spec.

@@ -13,7 +13,7 @@ use crate::{
         RECONCILE_ANNOTATION, State,
     },
     decide::{
-        Action, Answer, Claim, Fault, Look, Observation, Past, Plan, Remote, Rules, Watched,
+        Action, Answer, Claim, Fault, Look, Mend, Observation, Past, Plan, Remote, Rules, Watched,
         answered, decide, needs_look, still_old,
     },
 };
@@ -90,18 +90,19 @@ pub(crate) fn look_at(base: bool, deployment: Deployment, id: &str, owner: &str)
 
 /// One fault of every kind, with these words.
 pub(crate) fn faults(words: &str) -> Vec<Fault> {
-    let (secret, key, why) = (
-        "team-key".to_owned(),
-        "api-key".to_owned(),
-        words.to_owned(),
-    );
+    let (secret, key) = ("team-key".to_owned(), "api-key".to_owned());
     vec![
         Fault::CredentialsNotFound {
-            secret: secret.clone(),
-            key: key.clone(),
-            why: why.clone(),
+            why: words.into(),
+            mend: Mend::Create {
+                secret: secret.clone(),
+                key: key.clone(),
+            },
         },
-        Fault::CredentialsInvalid { secret, key, why },
+        Fault::CredentialsInvalid {
+            why: words.into(),
+            mend: Mend::Fill { secret, key },
+        },
         Fault::OperatorKeyNotAllowed,
         Fault::Unauthenticated,
         Fault::Forbidden(words.into()),

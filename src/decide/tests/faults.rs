@@ -138,7 +138,7 @@ fn each_message_says_what_to_do() {
     #[rustfmt::skip]
     let rows = [
         "kubectl create secret generic team-key --namespace team --from-literal=api-key=",
-        "kubectl create secret generic team-key --namespace team --from-literal=api-key=",
+        r#"kubectl patch secret team-key --namespace team --patch '{"stringData":{"api-key":"YOUR_API_KEY"}}'"#,
         "kubectl create secret generic oxen-api-key --namespace team --from-literal=api-key=",
         "Put a valid one into the Secret",
         "words. Use a key of the account that owns it",

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use oxen_operator::{
     api::{Deployment, Direction},
-    decide::{Answer, Fault, Look},
+    decide::{Answer, Fault, Look, Mend},
     oxen::{self, fold},
 };
 use serde_json::json;
@@ -123,17 +123,14 @@ impl Outcome {
 impl Failure {
     fn fault(self) -> Fault {
         let words = || "said the hub".to_owned();
-        let (secret, key) = ("oxen-api-key".to_owned(), "api-key".to_owned());
         match self {
             Failure::CredentialsNotFound => Fault::CredentialsNotFound {
-                secret,
-                key,
                 why: "There is no such Secret".into(),
+                mend: Mend::Allow,
             },
             Failure::CredentialsInvalid => Fault::CredentialsInvalid {
-                secret,
-                key,
-                why: "is empty".into(),
+                why: "The key is empty".into(),
+                mend: Mend::Lend,
             },
             Failure::OperatorKeyNotAllowed => Fault::OperatorKeyNotAllowed,
             Failure::Unauthenticated => Fault::Unauthenticated,

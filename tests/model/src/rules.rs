@@ -200,7 +200,7 @@ pub(crate) fn on_let_go(world: &mut World, at: usize, pass: &Pass, plan: &Plan, 
         );
     let gone = seen.glimpse == Glimpse::Failed(Failure::ModelNotFound) && seen.past.1 >= 2;
     let deleting = seen.object.deleting();
-    let by_the_rules = left_alone || (deleting && (off || gone || lost));
+    let by_the_rules = left_alone || (deleting && (off || gone || (lost && !open)));
     let after_block = deleting && world.slots[at].tally.blocked;
     let news = &mut world.news;
     news.demand(Rule::LetGoByTheRules, by_the_rules);
