@@ -142,11 +142,18 @@ async fn work(
     };
     say_stop.send_replace(true);
     let drained = async {
-        let drained = timeout(drain, controlling).await.is_ok();
-        if !drained {
-            warn!("what was in flight did not end in time");
+        match timeout(drain, controlling).await {
+            Ok(Ok(())) => true,
+            // Nobody knows what was in flight then.
+            Ok(Err(error)) => {
+                error!(%error, "the controller failed while it stopped");
+                false
+            }
+            Err(_) => {
+                warn!("what was in flight did not end in time");
+                false
+            }
         }
-        drained
     };
     if let Some(why) = lost {
         drained.await;
