@@ -10,6 +10,7 @@ use std::{
 use futures::{Stream, StreamExt, stream};
 use kube::{
     Resource,
+    api::ObjectMeta,
     runtime::{
         reflector::{ObjectRef, Store},
         watcher::Event,
@@ -152,11 +153,16 @@ impl Claims {
 
     /// Namespace and name of those of which nothing is known.
     pub(super) fn unread(&self) -> Vec<(String, String)> {
-        let known = lock(&self.known);
-        let objects = lock(&self.scopes);
-        let all = objects.iter().flat_map(|scope| scope.objects.state());
-        all.filter(|object| object.0.is_err())
+        let undecodable: Vec<ObjectMeta> = lock(&self.scopes)
+            .iter()
+            .flat_map(|scope| scope.objects.state())
+            .filter(|object| object.0.is_err())
             .map(|object| object.meta().clone())
+            .collect();
+        // Not within the other lock, which `of` takes first as well.
+        let known = lock(&self.known);
+        undecodable
+            .into_iter()
             .filter(|meta| meta.uid.as_ref().is_none_or(|uid| !known.contains_key(uid)))
             .map(|meta| {
                 (

@@ -73,6 +73,10 @@ pub(super) async fn pass(scope: &Scope, invalid: &InvalidObject) -> Result<Next,
 /// Reads the objects that can't be decoded and of which nobody knows yet which models they have. No claim can be judged
 /// before.
 pub(super) async fn learn(context: &Context) -> Result<(), Error> {
+    if context.claims.unread().is_empty() {
+        return Ok(());
+    }
+    // Those who wait for their turn find that it has been done.
     let _turn = context.claims.reading().await;
     for (namespace, name) in context.claims.unread() {
         let api = raw_objects(context, &namespace);
