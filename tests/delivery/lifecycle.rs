@@ -70,30 +70,12 @@ async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_th
     installed.world.delete("on").await;
     let waits = installed.world.get("on").await;
     assert!(waits.metadata.deletion_timestamp.is_some());
-    let let_go = [
-        "patch",
-        "oxenmodel",
-        "on",
-        "--type",
-        "merge",
-        "--patch",
-        r#"{"metadata":{"finalizers":null}}"#,
-    ];
-    installed.world.kubectl(&let_go).await.ok().unwrap();
+    let_go(&installed, "on").await;
     installed.world.until_gone("on").await;
     assert_eq!(installed.world.hub.live("on").unwrap(), ["active"]);
 
     // And the definition last, with what nothing holds.
-    let free = [
-        "patch",
-        "oxenmodel",
-        "off",
-        "--type",
-        "merge",
-        "--patch",
-        r#"{"metadata":{"finalizers":null}}"#,
-    ];
-    installed.world.kubectl(&free).await.ok().unwrap();
+    let_go(&installed, "off").await;
     installed
         .kubectl(&["delete", "crd", "oxenmodels.oxen.ai", "--timeout=60s"])
         .await;
@@ -101,6 +83,21 @@ async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_th
         .try_kubectl(&["get", "oxenmodels", "--all-namespaces"])
         .await;
     assert!(!gone.status.success());
+}
+
+/// The documented line that takes an object's finalizer off by hand.
+async fn let_go(installed: &Installed, name: &str) {
+    let patch = r#"{"metadata":{"finalizers":null}}"#;
+    let line = [
+        "patch",
+        "oxenmodel",
+        name,
+        "--type",
+        "merge",
+        "--patch",
+        patch,
+    ];
+    installed.world.kubectl(&line).await.ok().unwrap();
 }
 
 /// Of the chart's objects only the definition stays, with every OxenModel.

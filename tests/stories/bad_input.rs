@@ -254,6 +254,15 @@ async fn an_answer_about_another_model_leads_to_no_call() {
     assert_eq!(world.calls("swapped"), [""; 0]);
 }
 
+/// A control plane whose definition takes nearly anything.
+async fn with_relaxed_crd() -> Cluster {
+    let cluster = Cluster::start().await.unwrap();
+    let relaxed = relaxed();
+    let applied = cluster.kubectl_stdin(&["apply", "-f", "-"], &relaxed);
+    applied.await.unwrap().ok().unwrap();
+    cluster
+}
+
 /// The CRD as a version with hardly a rule would have it.
 fn relaxed() -> String {
     let mut crd = serde_json::to_value(api::crd()).unwrap();
@@ -377,10 +386,7 @@ fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
 
 #[tokio::test]
 async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_other() {
-    let cluster = Cluster::start().await.unwrap();
-    let relaxed = relaxed();
-    let output = cluster.kubectl_stdin(&["apply", "-f", "-"], &relaxed).await;
-    output.unwrap().ok().unwrap();
+    let cluster = with_relaxed_crd().await;
     let world = World::on(&cluster, Hub::builder().model(Model::custom("sound"))).await;
     for (name, spec, ..) in refused_today() {
         world.hub.add_model(Model::custom(name).status("active"));
@@ -465,10 +471,7 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
 
 #[tokio::test]
 async fn an_owner_that_can_no_longer_be_read_keeps_its_model_over_a_restart_too() {
-    let cluster = Cluster::start().await.unwrap();
-    let relaxed = relaxed();
-    let output = cluster.kubectl_stdin(&["apply", "-f", "-"], &relaxed).await;
-    output.unwrap().ok().unwrap();
+    let cluster = with_relaxed_crd().await;
     let bot = Model::custom("bot").status("active");
     let world = World::on(&cluster, Hub::builder().model(bot)).await;
     let operator = world.operator();
