@@ -1,5 +1,5 @@
-# The operator alone, on nothing: no shell, no package manager, no file that can be written.
-# To build on just one build of the compiler's image: --build-arg RUST=rust:1.95-bookworm@sha256:...
+# The image contains only the operator: no shell, no package manager and no writable file.
+# To pin the compiler image by digest, use --build-arg RUST=rust:1.95-bookworm@sha256:...
 ARG RUST=rust:1.95-bookworm
 
 FROM ${RUST} AS build

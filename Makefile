@@ -1,10 +1,10 @@
-# Every command does its own set-up. `make help` lists them.
+# Every target does its own setup. `make help` lists the public targets, which have a help text.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-# One selection of packages for all that is built, so that each dependency is compiled once.
+# Every cargo command selects the same packages, so that each dependency is compiled only once.
 WORKSPACE := --locked --workspace
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 IMAGE := $(or $(CARGO_TARGET_DIR),target)/image
@@ -12,114 +12,108 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 TAG ?= ghcr.io/oxen-ai/oxen-operator:$(VERSION)
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
-.PHONY: help demo demo-up demo-down test tools test-tools hub crd build clean require
-.PHONY: check-model check-model-deep soak fuzz
-.PHONY: image image-binary check-image deny
+.PHONY: help demo demo-up demo-down test soak fuzz ci
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
+.PHONY: check-model check-model-deep deny
+.PHONY: image image-binary check-image
+.PHONY: crd docs hub tools test-tools build clean require
 
-help: ## List these commands
+help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: require tools build ## Watch the operator turn models on and off, on this machine alone
+demo: require tools build ## Run a demo on a local control plane, with the simulated hub
 	@$(DEMO) run
 
-demo-up: require tools build ## The same, left running for your own kubectl
+demo-up: require tools build ## Start the demo and keep it running for your own kubectl
 	@$(DEMO) up
 
-# Not built anew: what runs must be stoppable whatever has become of the sources.
-demo-down: require ## Stop what demo-up left running
+# This does not rebuild the demo, because stopping it must work even if the sources don't compile.
+demo-down: require ## Stop the demo that demo-up started
 	@[[ -x $(BIN)/demo ]] || cargo build $(WORKSPACE) --bins
 	@$(DEMO) down
 
-# The stories wait far more than they work, so more of them than cores run side by side.
-test: require test-tools ## Run every test, against a real Kubernetes API server
+# Most tests wait far more than they compute, so four of them run at once on any number of cores.
+test: require test-tools ## Run all tests, against a real Kubernetes API server
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test $(WORKSPACE)
 
-soak: require tools ## Ten minutes of everything that can go wrong; SEED=7 for a seed's, FOR=60 for so many seconds
+soak: require tools ## Run random faults for 10 minutes; SEED=7 sets the seed, FOR=60 the seconds
 	OXEN_SOAK_SEED=$${SEED:-$$RANDOM} OXEN_SOAK_SECONDS=$${FOR:-600} cargo test --locked --test soak -- --nocapture
 
-# The compiler takes a fuzzer's flags only if it is told that it may.
-fuzz: require ## Look for an answer of the hub that breaks a rule; FOR=600 for so many seconds a target
+# RUSTC_BOOTSTRAP is needed because the stable compiler rejects the flags of the fuzzer.
+fuzz: require ## Fuzz the handling of hub responses; FOR=600 sets the seconds for each fuzz target
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
-	@mkdir -p fuzz/corpus/reply fuzz/corpus/decision
-	for target in reply decision; do \
+	for target in $(basename $(notdir $(wildcard fuzz/targets/*.rs))); do \
+	  mkdir -p fuzz/corpus/$$target; \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$${FOR:-60} -timeout=10; \
 	done
 
-check: check-format check-lints check-docs check-crd ## Check the format, the lints, the documentation and the generated CRD
+ci: ## Run everything that a change has to pass
+	@bash .ci/run
 
-check-format: require
+check: check-format check-lints check-docs check-crd ## Check format, lints, rustdoc and CRD
+
+check-format: require ## Check the format of the code
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
-check-lints: require
+check-lints: require ## Check the code with clippy
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) -- -D warnings
 
-check-docs: require
+check-docs: require ## Check that rustdoc builds without warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps
 
-check-crd: require build check-built-crd
+check-crd: require build check-built-crd ## Check that crds/oxenmodels.yaml is up to date
 
+# This is check-crd without the build, for .ci/run.
 check-built-crd:
-	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is stale: run \`make crd\`" >&2; exit 1; }
+	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is out of date: run \`make crd\`" >&2; exit 1; }
 
-check-model: require ## Explore every order of events around the decision, within bounds
+check-model: require ## Check all orders of events with the model checker, within small bounds
 	@cargo run --locked --package model
 
-check-model-deep: require ## The same with wider bounds: long, and gigabytes of memory
+check-model-deep: require ## Run check-model with wider bounds; slow, and needs gigabytes of memory
 	@cargo run --locked --package model -- --deep
 
-deny: require ## Check the dependencies' licences and sources, and known faults where their database can be had
-	@cargo deny --version >/dev/null 2>&1 || $(INSTALL_DENY)
-	@for crate in . fuzz; do \
-	  $(call DENY,$$crate) bans licenses sources; \
-	done
-	@if why=$$(cargo deny fetch db 2>&1); then \
-	  for crate in . fuzz; do $(call DENY,$$crate) --disable-fetch advisories; done; \
-	else \
-	  echo "SKIPPED: advisories were not checked, for their database can't be had: $$(tail -n 1 <<<"$$why")"; \
-	fi
+deny: require ## Check the licenses and sources of the dependencies, and known vulnerabilities
+	@tests/tools/deny.sh
 
-DENY = cargo deny --locked --workspace --manifest-path $(1)/Cargo.toml --config deny.toml check --hide-inclusion-graph
-
-# It works for a second and is compiled for minutes, so it isn't optimised.
-INSTALL_DENY := CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-deny --version 0.20.2 --locked --debug
-
-image-binary: require ## Build the program that the image ships, static, into target/image
+image-binary: require ## Build the static program for the image, into target/image
 	@image/build.sh $(IMAGE)
 
-check-image: require tools build image-binary ## Run it with nothing around it, on a real control plane
+check-image: require tools build image-binary ## Test the program of the image in an empty root
 	@tests/image/check.sh $(IMAGE)/oxen-operator $(BIN)
 
-image: ## Build the image with docker; TAG=... names it
+image: ## Build the image with docker; TAG sets its name
 	docker build \
 	  --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) \
 	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 	  --tag $(TAG) .
 
-crd: require build ## Write crds/oxenmodels.yaml from the Rust types
+crd: require build ## Generate crds/oxenmodels.yaml from the Rust types
 	@mkdir -p crds
 	@$(BIN)/oxen-operator crd >crds/oxenmodels.yaml.new
 	@mv crds/oxenmodels.yaml.new crds/oxenmodels.yaml
 	@cp crds/oxenmodels.yaml charts/oxen-operator/files/oxenmodels.yaml
 	@echo "crds/oxenmodels.yaml is up to date"
 
-hub: require build ## Run the simulated Oxen hub; ARGS=--help says how
+docs: require ## Generate docs/reasons.md, docs/configuration.md and docs/metrics.md from the code
+	UPDATE_DOCS=1 cargo test --locked --test delivery generated_docs
+
+hub: require build ## Run the simulated hub; ARGS=--help prints its options
 	@$(BIN)/hub $(ARGS)
 
-tools: ## Find or build etcd, kube-apiserver, kubectl and helm, once for all clones
+tools: ## Find or build etcd, kube-apiserver, kubectl and helm; all clones share them
 	@tests/tools/build.sh
 
-# What only tests need comes with them.
-test-tools:
+test-tools: ## Find or build all tools, including those that only the tests need
 	@tests/tools/build.sh --for-tests
 
-build: require
+build: require ## Build all programs
 	cargo build $(WORKSPACE) --bins
 
-clean: require ## Remove what was built in this clone; the tools stay
+clean: require ## Remove everything that was built in this clone, but keep the tools
 	@[[ ! -x $(BIN)/demo ]] || $(DEMO) down
 	cargo clean
 	rm -rf .demo

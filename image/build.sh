@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the program that the image ships: static, and from the same commit the same bytes, wherever
-# it is built. The Dockerfile and `make image-binary` both come here, so all flags are in this one place.
+# Builds the program for the image. It is static, and the build is reproducible: the same commit
+# gives the same bytes on every machine. The Dockerfile and `make image-binary` use this script.
 #
-#   image/build.sh [FOLDER]    writes FOLDER/oxen-operator; target/image if none is given
+#   image/build.sh [FOLDER]    writes FOLDER/oxen-operator; the default FOLDER is target/image
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,13 +13,13 @@ version=$(rustc -vV)
 host=$(sed -n 's/^host: //p' <<<"$version")
 commit=$(sed -n 's/^commit-hash: //p' <<<"$version")
 
-# For the machine's own target: Rust's library for musl isn't on every machine, and glibc can be static too.
-# The paths of this machine would else be in the words of a panic; those of Rust's own sources only where
-# these are installed.
+# The program is linked statically with glibc instead of musl, because not every machine has the
+# musl target of Rust. Paths are remapped because panic messages contain the paths of source files,
+# which differ from machine to machine.
 flags=(
   -Ctarget-feature=+crt-static
-  # A static program finds the kernel's random numbers only if it is linked with the call: else it looks
-  # for the call at run time, in vain, and then needs /dev/urandom.
+  # By default, getrandom looks up the system call wrapper at run time. A static program can't do
+  # that, so getrandom would fall back to /dev/urandom, which the image does not have.
   '--cfg=getrandom_backend="linux_getrandom"'
   --remap-path-prefix="$PWD=/build"
   --remap-path-prefix="$out=/build/target"
@@ -28,10 +28,10 @@ flags=(
 )
 printf -v CARGO_ENCODED_RUSTFLAGS '%s\x1f' "${flags[@]}"
 export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}
-# The same for what is written in C.
+# Remap the same paths in the dependencies that are written in C.
 export CFLAGS="-ffile-prefix-map=$PWD=/build -ffile-prefix-map=$out=/build/target -ffile-prefix-map=$cargo_home=/cargo"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0} CARGO_INCREMENTAL=0
 
-# With a target named, the flags are not for the build scripts and macros that run while it is built.
+# With --target, cargo does not apply the flags to build scripts and procedural macros.
 cargo build --release --locked --bin oxen-operator --target "$host" --target-dir "$out/build"
 install -m 755 "$out/build/$host/release/oxen-operator" "$out/oxen-operator"

@@ -1,59 +1,61 @@
-//! `oxen-operator check`: does the hub answer, and does it take the key? One request, which changes nothing.
+//! `oxen-operator check`: whether the hub can be reached and accepts the API key. It sends one request,
+//! which changes nothing.
 
 use crate::{
-    config::{HubArgs, Invalid, KeySource},
-    decide::Fault,
-    oxen::{ApiKey, Client, KeyError, Limits, SetupError},
+    config::{ConfigError, HubArgs, KeySource},
+    decide::HubFault,
+    hub::{ApiKey, Client, KeyError, Limits, SetupError},
 };
 
 /// Why the hub can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
-    /// A setting.
+pub enum CheckError {
+    /// A setting can't be used.
     #[error(transparent)]
-    Setting(#[from] Invalid),
-    /// There is no key to ask with.
+    Config(#[from] ConfigError),
+    /// The operator has no API key.
     #[error("there is no API key: set OXEN_API_KEY_FILE or OXEN_API_KEY")]
     NoKey,
-    /// The file with the key.
+    /// The file with the key can't be read.
     #[error("OXEN_API_KEY_FILE: {file} can't be read")]
     File {
-        /// Its path.
+        /// The file's path.
         file: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// What the file holds is no key.
+    /// The file doesn't contain a valid key.
     #[error("OXEN_API_KEY_FILE: the key {0}")]
     Key(#[from] KeyError),
-    /// The HTTP client.
+    /// The HTTP client could not be built.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The hub's answer.
+    /// The hub gave no usable answer.
     #[error("{hub} {}", words(.fault))]
     Hub {
-        /// Its URL.
+        /// The hub's URL.
         hub: String,
-        /// What is wrong.
-        fault: Fault,
+        /// The hub's fault.
+        fault: HubFault,
     },
 }
 
-/// Lists the models once. `environment` is what the environment variable `OXEN_API_KEY` holds, if it is set.
+/// Lists the models once. `environment` is the value of the environment variable `OXEN_API_KEY`, if it
+/// is set.
 ///
 /// # Errors
 ///
-/// Why the hub can't be used, with the setting to look at.
-pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<String, Unfit> {
+/// Says why the hub can't be used, and which setting to check.
+pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<String, CheckError> {
     let route = args.route()?;
     let hub = route.base.to_string();
     let key = match args.key(environment.as_deref())? {
-        None => return Err(Unfit::NoKey),
+        None => return Err(CheckError::NoKey),
         Some(KeySource::Environment(key)) => key,
         Some(KeySource::File(file)) => {
             let read = tokio::fs::read(&file).await;
-            ApiKey::new(&read.map_err(|source| Unfit::File {
+            ApiKey::new(&read.map_err(|source| CheckError::File {
                 file: file.display().to_string(),
                 source,
             })?)?
@@ -62,28 +64,29 @@ pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<Strin
     let client = Client::new(route, Limits::default(), |_, _, _| ())?;
     match client.list(&key, None, None).await {
         Ok(models) => Ok(format!(
-            "{hub} answers and takes the API key; it lists {} models.\n",
+            "{hub} can be reached and accepts the API key. It lists {} models.\n",
             models.len()
         )),
-        Err(fault) => Err(Unfit::Hub { hub, fault }),
+        Err(fault) => Err(CheckError::Hub { hub, fault }),
     }
 }
 
-fn words(fault: &Fault) -> String {
+fn words(fault: &HubFault) -> String {
     match fault {
-        Fault::Unauthenticated => "doesn't accept the API key".into(),
-        Fault::Forbidden(words) => format!("doesn't let this API key list models: {words}"),
-        Fault::PaymentRequired(words) => format!("asks for payment: {words}"),
-        Fault::RateLimited { .. } => "takes the request, and asks to be called less often".into(),
-        Fault::Unreachable(words) => {
-            format!("can't be reached: {words}; is OXEN_BASE_URL right, and OXEN_PROXY?")
+        HubFault::Unauthenticated => "doesn't accept the API key".into(),
+        HubFault::Forbidden(words) => format!("doesn't allow this API key to list models: {words}"),
+        HubFault::PaymentRequired(words) => format!("requires payment: {words}"),
+        HubFault::RateLimited { .. } => "limits the rate of requests; try again later".into(),
+        HubFault::Unreachable(words) => {
+            format!("can't be reached: {words}; check OXEN_BASE_URL and OXEN_PROXY")
         }
-        Fault::Unexpected(words) | Fault::Rejected(words) | Fault::AnotherModel(words) => {
-            format!("gives an answer that can't be read: {words}; is OXEN_BASE_URL the hub's?")
+        HubFault::Unexpected(words)
+        | HubFault::Rejected(words)
+        | HubFault::ModelMismatch(words) => {
+            format!(
+                "gave a response that can't be read: {words}; check that OXEN_BASE_URL is the hub's URL"
+            )
         }
-        Fault::ModelNotFound(_)
-        | Fault::CredentialsNotFound { .. }
-        | Fault::CredentialsInvalid { .. }
-        | Fault::OperatorKeyNotAllowed => "has no list of models".into(),
+        HubFault::ModelNotFound(_) => "has no list of models".into(),
     }
 }

@@ -1,42 +1,81 @@
 //! Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
 //!
+//! # Flow
+//!
 //! Data flows one way:
 //!
 //! ```text
 //! watch event -> observe -> decide -> record -> act -> record
 //! ```
 //!
-//! `observe` gathers everything that a decision needs, the live answer of the hub above all.
-//! `decide` is pure: from what was seen to what to do. `record` writes the status, before a call
-//! and after it, and `act` performs the plan's one action.
+//! `observe` collects everything that a decision needs, the hub's live answer above all. `decide` is
+//! pure: from an observation to a plan. `record` writes the status, before a call and after it, and
+//! `act` performs the plan's one action.
 //!
 //! # Layout
 //!
-//! | behaviour | where |
+//! | behaviour | file |
 //! |---|---|
-//! | the resource: spec, status, schema, printer columns | [`api`] |
-//! | what is done when, budgets, conditions, pace | [`decide`] |
-//! | the hub's HTTP: requests, faults, limits | [`oxen`] |
-//! | watches, passes, credentials, status writes, events | [`controller`] |
-//! | which replica works, and whether it may still call | [`leader`] |
-//! | flags and environment | [`config`] |
-//! | `oxen-operator check`: does the hub take the key? | [`check`] |
-//! | probes and metrics over HTTP | [`serve`], [`metrics`] |
-//! | the word to stop | [`stop`] |
-//! | logs | [`telemetry`] |
+//! | a new field of the spec | `api/spec.rs` |
+//! | the status and its fields | `api/status.rs` |
+//! | a Secret reference, a duration, names, the CRD | `api/secret.rs`, `api/span.rs`, `api/names.rs`, `api/crd.rs` |
+//! | the desired state of a model | `decide/desired.rs` |
+//! | live status x desired state -> the next step | `decide/table.rs` |
+//! | deadlines, suspension, and recording a call | `decide/calls.rs` |
+//! | how many calls, retries and corrections a generation may make | `decide/attempts.rs` |
+//! | an open operation, and what became of its call | `decide/operation.rs`, `decide/effect.rs` |
+//! | where a deleting object waits, and what releases it | `decide/deletion.rs` |
+//! | when the finalizer is added and removed | `decide/finalizer.rs` |
+//! | two objects of one model | `decide/ownership.rs` |
+//! | the name stands for another model than before | `decide/identity.rs` |
+//! | why an observation has no model, and what makes Ready Unknown after an outage | `decide/fault.rs`, `decide/diagnosis.rs` |
+//! | what a reason means, and what each verdict shows | `decide/verdict.rs` |
+//! | Ready, Synced, Reconciling, Stalled, DeletionBlocked | `decide/conditions.rs` |
+//! | when to reconcile next | `decide/requeue.rs` |
+//! | what a decision knows, remembers and leads to | `decide/observation.rs`, `decide/remote.rs`, `decide/history.rs`, `decide/rules.rs`, `decide/plan.rs` |
+//! | a new endpoint of the hub | `hub/client.rs`, `hub/limits.rs` |
+//! | the hub's JSON | `hub/wire.rs`, `hub/fold.rs` |
+//! | Retry-After, status codes and error bodies of the hub | `hub/response.rs`, `hub/quote.rs` |
+//! | rate limit, queues, backoff and refused keys | `hub/limited_client.rs`, `hub/limiter/mod.rs`, `hub/limiter/token_bucket/mod.rs` |
+//! | an API key that can't be printed | `hub/key.rs` |
+//! | what starts a reconcile | `controller/watch.rs`, `controller/streams.rs` |
+//! | one reconcile, and the error policy | `controller/reconcile.rs` |
+//! | gathering an observation | `controller/observe.rs`, `controller/retrieve.rs` |
+//! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
+//! | who is woken when ownership changes | `controller/index.rs` |
+//! | the write-ahead record and every other status write | `controller/record.rs` |
+//! | why no call went out; the finalizer's write | `controller/act.rs` |
+//! | events | `controller/events.rs` |
+//! | what a process remembers of an object | `controller/memory.rs` |
+//! | an object that can't be decoded | `controller/undecodable.rs` |
+//! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
+//! | what a second replica does | `leader/machine.rs`, `leader/driver.rs`, `leader/lease.rs`, `leader/candidate.rs` |
+//! | whether a call may start now; the election's durations | `leader/authority.rs`, `leader/timing.rs` |
+//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/text.rs` |
+//! | flags and environment variables | `config/args.rs`, `config/settings.rs`, `config/error.rs` |
+//! | constant and derived durations | `config/timing.rs`, `backoff.rs` |
+//! | the operator's own API key | `config/operator_key.rs` |
+//! | `oxen-operator check` | `check.rs` |
+//! | probes and metrics over HTTP | `serve.rs`, `readiness.rs` |
+//! | SIGTERM | `shutdown.rs` |
+//! | logs | `telemetry.rs` |
+//! | the start and the end of the process | `main.rs` |
 //!
-//! Dependencies point inward: `main -> controller -> oxen -> decide -> api`. `decide` knows
-//! neither Kubernetes' client nor HTTP.
+//! Dependencies point inward: main -> {controller, check, serve, telemetry} -> config -> leader ->
+//! metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes client nor HTTP. A test
+//! reads the `use` lines and this table, and keeps both true.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+mod backoff;
 pub mod check;
 pub mod config;
 pub mod controller;
 pub mod decide;
+pub mod hub;
 pub mod leader;
 pub mod metrics;
-pub mod oxen;
+pub mod readiness;
 pub mod serve;
-pub mod stop;
+pub mod shutdown;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! `oxen-operator run` and `oxen-operator crd`: parses, builds the clients, runs. The only place
+//! The program: parses the arguments, builds the clients and runs a subcommand. It is the only place
 //! that exits.
 
 use std::{
@@ -11,177 +11,170 @@ use oxen_operator::{
     check::check,
     config::{Cli, Command, Config},
     controller::{self, Context},
+    hub,
     leader::Candidate,
     metrics::Metrics,
-    oxen, serve,
-    stop::Stop,
+    serve,
+    shutdown::cancel_on_signals,
     telemetry,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    task::{JoinError, JoinHandle},
-    time::timeout,
-};
+use tokio::{task::JoinError, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-type Failure = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Crd => print_crd(),
         Command::Check(args) => match check(&args, api_key()).await {
-            Ok(words) => print(&words),
-            Err(unfit) => Err(unfit.into()),
+            Ok(report) => print(&report),
+            Err(error) => Err(error.into()),
         },
         Command::Run(args) => {
             telemetry::init(args.log_format());
             match args.check(api_key().as_deref()) {
                 Ok(config) => run(config).await,
-                Err(invalid) => Err(invalid.into()),
+                Err(error) => Err(error.into()),
             }
         }
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let mut words = failure.to_string();
-            let mut cause = failure.source();
+        Err(error) => {
+            let mut message = error.to_string();
+            let mut cause = error.source();
             while let Some(source) = cause {
-                words = format!("{words}: {source}");
+                message = format!("{message}: {source}");
                 cause = source.source();
             }
-            let _ = writeln!(std::io::stderr(), "oxen-operator: {words}");
+            let _ = writeln!(std::io::stderr(), "oxen-operator: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// From the environment and not a flag: a process's arguments are for all to see.
+/// The operator's own API key. It has no flag, because every process can read the arguments of
+/// others.
 fn api_key() -> Option<Vec<u8>> {
     let key = std::env::var_os("OXEN_API_KEY")?;
     Some(key.as_bytes().to_vec())
 }
 
-fn print_crd() -> Result<(), Failure> {
+fn print_crd() -> Result<(), BoxError> {
     print(&serde_yaml::to_string(&api::crd())?)
 }
 
-fn print(words: &str) -> Result<(), Failure> {
-    std::io::stdout().write_all(words.as_bytes())?;
+fn print(text: &str) -> Result<(), BoxError> {
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
-async fn run(config: Config) -> Result<(), Failure> {
-    let (say_stop, stop) = Stop::new();
-    let client = kube_client(config.watch, config.kube_timeout).await?;
+async fn run(config: Config) -> Result<(), BoxError> {
+    let shutdown = CancellationToken::new();
+    let client = kube_client(config.watch_timeout, config.kube_timeout).await?;
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::default();
-    let hub = hub(&config, &metrics)?;
+    let hub = hub_client(&config, &metrics)?;
     let server = serve::Server::bind(config.listen)
         .await
         .map_err(|error| format!("--listen {}: {error}", config.listen))?;
-    info!(
-        hub = %config.route.base,
-        listen = %server.address()?,
-        observe_only = config.rules.observe_only,
-        "oxen-operator {} starts", env!("CARGO_PKG_VERSION")
-    );
-    let signals = stop_on_signals(say_stop.clone())?;
-    let serving = tokio::spawn(server.serve(metrics.clone(), Arc::clone(&readiness), stop.clone()));
+    log_start(&config, &server)?;
+    let signals = cancel_on_signals(shutdown.clone())?;
+    let serving =
+        tokio::spawn(server.serve(metrics.clone(), Arc::clone(&readiness), shutdown.clone()));
     let (mut candidate, authority) = Candidate::new(
-        config.election.as_ref(),
+        config.election,
         client.clone(),
         metrics.clone(),
         Arc::clone(&readiness),
     );
-    let led = tokio::select! {
+    let leads = tokio::select! {
         () = candidate.lead() => true,
-        () = stop.wait() => false,
+        () = shutdown.cancelled() => false,
     };
-    let done = if led {
-        let context = Context::new(config, client, hub, metrics, readiness, authority, stop);
-        work(context, &mut candidate, &say_stop).await
+    let result = if leads {
+        let context = Context::new(config, client, hub, metrics, readiness, authority, shutdown);
+        work(context, &mut candidate).await
     } else {
-        Ok(Drained::Whole)
+        Ok(Drained::Completely)
     };
-    if matches!(done, Ok(Drained::Whole)) {
+    if matches!(result, Ok(Drained::Completely)) {
         candidate.release().await;
     }
     signals.abort();
     serving.abort();
-    done.map(|_| ())
+    result.map(|_| ())
 }
 
-/// How the work ended.
+fn log_start(config: &Config, server: &serve::Server) -> Result<(), BoxError> {
+    info!(
+        hub = %config.route.base,
+        listen = %server.address()?,
+        observe_only = config.rules.observe_only,
+        "starting oxen-operator {}", env!("CARGO_PKG_VERSION")
+    );
+    if config.time_scale != 1 {
+        warn!(
+            "--time-scale {} shortens all waits; it is for tests and the demo, never for a hub that \
+             bills",
+            config.time_scale
+        );
+    }
+    Ok(())
+}
+
+/// How the work ended at a shutdown.
 enum Drained {
     /// Nothing is in flight any more.
-    Whole,
-    /// Something may be, and whoever leads next has to wait.
-    NotInTime,
+    Completely,
+    /// Something may be in flight, so the next leader has to wait.
+    Partly,
 }
 
-/// Controls until the stop, or until leadership is lost, and then until what is in flight has
-/// ended. The Lease is renewed all the while.
-async fn work(
-    context: Context,
-    candidate: &mut Candidate,
-    say_stop: &watch::Sender<bool>,
-) -> Result<Drained, Failure> {
-    let (stop, drain) = (context.stop.clone(), context.config.drain);
-    let mut controlling = tokio::spawn(controller::run(Arc::new(context)));
+/// Runs the controller until the shutdown or the loss of leadership, and then until the work in flight
+/// has ended. The Lease is renewed until then.
+async fn work(context: Context, candidate: &mut Candidate) -> Result<Drained, BoxError> {
+    let (shutdown, limit) = (context.shutdown.clone(), context.config.shutdown_timeout);
+    let mut controller = tokio::spawn(controller::run(Arc::new(context)));
     let lost = tokio::select! {
-        () = stop.wait() => None,
+        () = shutdown.cancelled() => None,
         why = candidate.keep() => Some(why),
-        ended = &mut controlling => return match ended {
-            // It was told to, and was quicker than the word came here.
-            Ok(()) if stop.said() => Ok(Drained::Whole),
-            ended => Err(early(ended)),
+        ended = &mut controller => return match ended {
+            // The controller has seen the shutdown first.
+            Ok(()) if shutdown.is_cancelled() => Ok(Drained::Completely),
+            ended => Err(ended_early(ended)),
         },
     };
-    say_stop.send_replace(true);
+    shutdown.cancel();
     let drained = async {
-        match timeout(drain, controlling).await {
+        match timeout(limit, controller).await {
             Ok(Ok(())) => true,
-            // Nobody knows what was in flight then.
+            // It is not known what was in flight.
             Ok(Err(error)) => {
-                error!(%error, "the controller failed while it stopped");
+                error!(%error, "the controller failed during the shutdown");
                 false
             }
             Err(_) => {
-                warn!("what was in flight did not end in time");
+                warn!("the work in flight did not end in time");
                 false
             }
         }
     };
     if let Some(why) = lost {
         drained.await;
-        return Err(format!("leadership is lost: {why}; a new start stands by").into());
+        return Err(format!("lost leadership: {why}; exiting to start again as a standby").into());
     }
     tokio::select! {
-        drained = drained => Ok(if drained { Drained::Whole } else { Drained::NotInTime }),
-        why = candidate.keep() => Err(format!("leadership was lost while stopping: {why}").into()),
+        drained = drained => Ok(if drained { Drained::Completely } else { Drained::Partly }),
+        why = candidate.keep() => Err(format!("lost leadership during the shutdown: {why}").into()),
     }
 }
 
-/// Says stop on SIGTERM and SIGINT.
-fn stop_on_signals(say_stop: watch::Sender<bool>) -> std::io::Result<JoinHandle<()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        info!("stopping: no new work, and what is in flight ends");
-        say_stop.send_replace(true);
-    }))
-}
-
-fn early(ended: Result<(), JoinError>) -> Failure {
+fn ended_early(ended: Result<(), JoinError>) -> BoxError {
     match ended {
-        Ok(()) => "the controller ended by itself".into(),
+        Ok(()) => "the controller ended without a shutdown".into(),
         Err(error) => {
             error!(%error, "the controller failed");
             error.into()
@@ -189,31 +182,34 @@ fn early(ended: Result<(), JoinError>) -> Failure {
     }
 }
 
-async fn kube_client(watch: Duration, kube_timeout: Duration) -> Result<kube::Client, Failure> {
+async fn kube_client(
+    watch_timeout: Duration,
+    kube_timeout: Duration,
+) -> Result<kube::Client, BoxError> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod ({error})")
     })?;
-    // A proxy is used where a kubeconfig names one, and not because the environment does.
+    // A proxy of the kubeconfig is used, and one of the environment isn't.
     config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
-    // It would repeat a write that may have worked, and wait as long as a header says.
+    // kube's retries would repeat a write that may have succeeded, and wait as long as a header says.
     config.default_retry = false;
-    // Beyond the watches' own length and every other request's, so that only a dead connection meets it.
-    config.read_timeout = Some((watch * 3 / 2).max(kube_timeout));
+    // It is longer than a watch and every other request, so that only a dead connection reaches it.
+    config.read_timeout = Some((watch_timeout * 3 / 2).max(kube_timeout));
     Ok(kube::Client::try_from(config)?)
 }
 
 fn is_from_environment(proxy: &http::Uri) -> bool {
-    let named = ["HTTPS_PROXY", "https_proxy"].into_iter();
-    named
-        .filter_map(|name| std::env::var(name).ok()?.parse::<http::Uri>().ok())
+    let variables = ["HTTPS_PROXY", "https_proxy"].into_iter();
+    variables
+        .filter_map(|variable| std::env::var(variable).ok()?.parse::<http::Uri>().ok())
         .any(|named| named == *proxy)
 }
 
-fn hub(config: &Config, metrics: &Arc<Metrics>) -> Result<oxen::Client, oxen::SetupError> {
+fn hub_client(config: &Config, metrics: &Arc<Metrics>) -> Result<hub::Client, hub::SetupError> {
     let metrics = metrics.clone();
-    oxen::Client::new(
+    hub::Client::new(
         config.route.clone(),
         config.limits.clone(),
-        move |endpoint, outcome, took| metrics.requested(endpoint, outcome, took),
+        move |endpoint, outcome, took| metrics.hub_requested(endpoint, outcome, took),
     )
 }

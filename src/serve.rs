@@ -1,137 +1,80 @@
 //! `/healthz`, `/readyz` and `/metrics`, on one port.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get,
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, stop::Stop};
-
-/// Whether every watch has listed its objects once. It is not taken back: an operator whose API
-/// server is away for a while is not helped by a restart. One that stands by has no watches, and
-/// is ready to take over.
-#[derive(Debug, Default)]
-pub struct Readiness {
-    expected: AtomicUsize,
-    done: AtomicUsize,
-    standing_by: AtomicBool,
-}
-
-/// One watch that readiness waits for.
-#[derive(Debug)]
-pub struct Listed {
-    readiness: Arc<Readiness>,
-    once: std::sync::Once,
-}
-
-impl Readiness {
-    /// Readiness waits for one more watch.
-    #[must_use]
-    pub fn expect(self: &Arc<Self>) -> Listed {
-        self.expected.fetch_add(1, Ordering::SeqCst);
-        Listed {
-            readiness: self.clone(),
-            once: std::sync::Once::new(),
-        }
-    }
-
-    /// It stands by, or doesn't any more.
-    pub fn stands_by(&self, stands_by: bool) {
-        self.standing_by.store(stands_by, Ordering::SeqCst);
-    }
-
-    fn is_ready(&self) -> bool {
-        if self.standing_by.load(Ordering::SeqCst) {
-            return true;
-        }
-        let expected = self.expected.load(Ordering::SeqCst);
-        expected > 0 && self.done.load(Ordering::SeqCst) == expected
-    }
-}
-
-impl Listed {
-    /// The watch has listed its objects.
-    pub fn done(&self) {
-        self.once.call_once(|| {
-            self.readiness.done.fetch_add(1, Ordering::SeqCst);
-        });
-    }
-}
+use crate::{metrics::Metrics, readiness::Readiness};
 
 #[derive(Clone)]
-struct Shown {
+struct Shared {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 }
 
-/// A server that is bound, and not yet served.
+/// A server that is bound to its port.
 #[derive(Debug)]
 pub struct Server(TcpListener);
 
 impl Server {
-    /// Takes the port.
+    /// Binds the port.
     ///
     /// # Errors
     ///
-    /// If it can't be had.
+    /// Fails if the port can't be bound.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         Ok(Self(TcpListener::bind(address).await?))
     }
 
-    /// The port that was taken.
+    /// The address that the server is bound to.
     ///
     /// # Errors
     ///
-    /// The socket's.
+    /// The socket's error.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
 
-    /// Serves until `stop`.
+    /// Serves until the shutdown.
     ///
     /// # Errors
     ///
-    /// The socket's.
+    /// The socket's error.
     pub async fn serve(
         self,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
-        stop: Stop,
+        shutdown: CancellationToken,
     ) -> io::Result<()> {
         let router = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics_text))
-            .with_state(Shown { metrics, readiness });
+            .with_state(Shared { metrics, readiness });
         axum::serve(self.0, router)
-            .with_graceful_shutdown(stop.wait())
+            .with_graceful_shutdown(shutdown.cancelled_owned())
             .await
     }
 }
 
-async fn readyz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
-    if shown.readiness.is_ready() {
+async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+    if shared.readiness.is_ready() {
         (StatusCode::OK, "ok\n")
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the OxenModels have not been listed yet; the log says why\n",
+            "the OxenModels have not been listed yet; see the log\n",
         )
     }
 }
 
-async fn metrics_text(State(shown): State<Shown>) -> impl IntoResponse {
+async fn metrics_text(State(shared): State<Shared>) -> impl IntoResponse {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    match shown.metrics.text() {
+    match shared.metrics.text() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text),
         Err(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,4 +1,4 @@
-//! Logs: JSON on a cluster, text on a terminal, at the level of `RUST_LOG`.
+//! Logs: JSON on a cluster and text on a terminal, at the level of `RUST_LOG`.
 
 use std::io::{self, IsTerminal};
 
@@ -8,11 +8,11 @@ use tracing_subscriber::{
 
 use crate::config::LogFormat;
 
-/// kube-client logs the whole body of what it can't decode, Secrets included, so it never speaks,
-/// whatever `RUST_LOG` says.
+/// kube-client logs the whole body of a response that it can't decode, Secrets included, so its logs
+/// are off whatever `RUST_LOG` says.
 const SILENCED: [&str; 1] = ["kube_client=off"];
 
-/// Starts logging, for the whole program. Logs go to standard error.
+/// Starts logging to standard error for the whole program.
 pub fn init(format: LogFormat) {
     let mut filter = EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())

@@ -1,11 +1,11 @@
-//! Where an object's API key is.
+//! A reference to an API key in a Secret.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DEFAULT_SECRET_KEY;
+use super::names::DEFAULT_SECRET_KEY;
 
-/// An entry of a Secret in the object's own namespace.
+/// A key of a Secret in the object's own namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
@@ -29,7 +29,8 @@ pub struct SecretKeyRef {
 }
 
 impl SecretKeyRef {
-    /// What the schema would refuse today. Both end up in a request's path and in a line for a person to run.
+    /// Checks both names against today's schema, because they become part of a request's path and of
+    /// a command for a person to run.
     pub(super) fn check(&self) -> Result<(), String> {
         let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let inner = |c: char| outer(c) || c == '-' || c == '.';
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_no_name_of_a_secret_is_told_the_field_and_the_mend() {
+    fn an_invalid_secret_name_gets_the_field_and_the_fix() {
         let check = |name: &str, key: Option<&str>| {
             let (name, key) = (name.to_owned(), key.map(str::to_owned));
             SecretKeyRef { name, key }.check()

@@ -1,11 +1,11 @@
-//! A span of time as manifests and flags write it.
+//! A duration as manifests and flags write it.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A span of time as manifests and flags write it: `30s`, `5m`, `1h30m`.
+/// A duration as manifests and flags write it: `30s`, `5m`, `1h30m`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
@@ -19,7 +19,7 @@ impl JsonSchema for Span {
         "Span".into()
     }
 
-    // The length keeps the cost of the CEL rules bounded.
+    // The length bounds the cost of the CEL rules.
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({"type": "string", "maxLength": 32})
     }
@@ -29,8 +29,8 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Not kube's own Duration, which panics on a number too large to hold.
-        let problem = || format!("{text:?} is no duration: write one such as 30s, 5m or 1h30m");
+        // kube's own Duration panics on a number that is too large.
+        let problem = || format!("{text:?} is not a duration: write one such as 30s, 5m or 1h30m");
         let compact = text.starts_with(|c: char| c.is_ascii_digit())
             && text.ends_with(|c: char| c.is_ascii_alphabetic());
         let span: jiff::SignedDuration = text.parse().map_err(|_| problem())?;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_read_as_manifests_write_them() {
+    fn durations_are_read_as_manifests_write_them() {
         for (text, seconds) in [
             ("30s", 30),
             ("5m", 300),
@@ -112,12 +112,12 @@ mod tests {
             "1m1m",
             "1.5h30m",
         ] {
-            assert!(text.parse::<Span>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<Span>().is_err(), "{text:?} was accepted");
         }
     }
 
     #[test]
-    fn spans_print_as_they_are_read() {
+    fn durations_print_as_they_are_read() {
         for text in ["30s", "5m", "1h30m", "1m30s", "250ms", "1.500s", "0s"] {
             assert_eq!(text.parse::<Span>().map(|s| s.to_string()), Ok(text.into()));
         }

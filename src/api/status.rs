@@ -1,4 +1,4 @@
-//! The status: what the operator saw, what it made of it, and what it must not forget.
+//! The status: what the operator observed, what it concluded, and what it must not forget.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 
-/// What the hub's deployments of a model come to, folded to one word.
+/// The status of a model's deployments on the hub, folded to one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub enum Deployment {
-    /// It answers requests and bills by the second.
+pub enum LiveStatus {
+    /// The model answers requests and bills by the second.
     Active,
-    /// It does neither.
+    /// The model neither answers requests nor bills.
     Inactive,
-    /// On its way to active.
+    /// The model is becoming active.
     Deploying,
-    /// On its way to inactive.
+    /// The model is becoming inactive.
     Deactivating,
-    /// The hub could not deploy it.
+    /// The hub failed to deploy the model.
     Error,
-    /// The hub doesn't say, or says something that this version doesn't know.
+    /// The hub doesn't report a status, or uses a word that this version doesn't know.
     Unknown,
-    /// The hub lists no deployment for it.
+    /// The hub lists no deployment of the model.
     None,
 }
 
@@ -34,58 +34,60 @@ pub enum Deployment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub enum Direction {
+pub enum OperationKind {
     /// `POST /api/ai/models/:id/activate`
     Activate,
     /// `POST /api/ai/models/:id/deactivate`
     Deactivate,
 }
 
-/// What the operator saw, and what it made of it.
+/// What the operator observed, and what it concluded.
 // Absent fields serialize as null, so that a merge patch of the whole status removes them.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct OxenModelStatus {
-    /// The `metadata.generation` that this status is about; -1 until the operator has seen the object.
+    /// The `metadata.generation` that this status is about; -1 until the operator has observed the
+    /// object.
     pub observed_generation: i64,
-    /// What is wanted now.
+    /// The state that the model should be in now.
     #[serde(default)]
     pub desired: Option<State>,
-    /// What the hub last said of the model's deployments.
+    /// The live status of the model's deployments, folded to one word.
     #[serde(default)]
-    pub deployment: Option<Deployment>,
-    /// When `deployment` last changed; `progressDeadline` counts from here.
+    pub live: Option<LiveStatus>,
+    /// When `live` last changed. `progressDeadline` counts from here.
     #[serde(default)]
     pub since: Option<Time>,
-    /// The model that the hub's answer was about.
+    /// The model, as the hub describes it.
     #[serde(default)]
     pub model: Option<ModelStatus>,
     /// How the hub bills the model.
     #[serde(default)]
     pub pricing: Option<Pricing>,
-    /// The call that is under way, written down before it is made.
+    /// The open operation. It is recorded before the call goes out.
     #[serde(default)]
     pub operation: Option<Operation>,
-    /// What this generation has spent of its budgets.
+    /// The calls, retries and corrections that this generation has made.
     #[serde(default)]
     pub attempts: Option<Attempts>,
-    /// `Ready` and `Synced` always; `Reconciling` and `Stalled` only while True.
+    /// `Ready` and `Synced` are always present; `Reconciling`, `Stalled` and `DeletionBlocked` only
+    /// while True.
     #[serde(default)]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The value of the annotation `oxen.ai/reconcile-requested-at` that was last acted upon.
+    /// The last value of the annotation `oxen.ai/reconcile-requested-at` that a reconcile answered.
     #[serde(default)]
     pub last_handled_reconcile_at: Option<String>,
 }
 
-/// Just what the schema's default says: never looked at.
+/// The schema's default: an object that was never observed.
 impl Default for OxenModelStatus {
     fn default() -> Self {
         Self {
             observed_generation: -1,
             desired: None,
-            deployment: None,
+            live: None,
             since: None,
             model: None,
             pricing: None,
@@ -97,15 +99,16 @@ impl Default for OxenModelStatus {
     }
 }
 
-/// What the hub says of the model itself.
+/// The model, as the hub describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelStatus {
     /// The hub's identifier.
     pub id: String,
-    /// The account that owns it, or `oxen` for a base model. With `id`, the model's identity.
+    /// The account that owns it, or `oxen` for a base model. `id` and `owner` are the model's
+    /// identity.
     pub owner: String,
-    /// Its name for people.
+    /// The display name.
     #[serde(default)]
     pub display_name: Option<String>,
     /// `base` or `custom`.
@@ -117,14 +120,14 @@ pub struct ModelStatus {
     /// The base model that it was fine-tuned from.
     #[serde(default)]
     pub source_model: Option<String>,
-    /// The whole URL that a client calls.
+    /// The full URL that a client calls.
     #[serde(default)]
     pub url: Option<String>,
 }
 
 impl ModelStatus {
-    /// A base model is always active and takes no calls. Where the hub doesn't say what kind it
-    /// is, a model of its own is one.
+    /// Returns true for a base model, which is always active and takes no calls. Where the hub
+    /// doesn't name the type, a model that `oxen` owns is a base model.
     #[must_use]
     pub fn is_base(&self) -> bool {
         match self.type_.as_deref() {
@@ -134,7 +137,7 @@ impl ModelStatus {
     }
 }
 
-/// The hub's pricing, amounts as decimal strings.
+/// How the hub bills the model. Amounts are decimal strings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pricing {
@@ -161,45 +164,47 @@ pub struct Pricing {
     pub cost_per_second_with_audio: Option<String>,
 }
 
-/// The write-ahead record of a call: it stands in the status before the call goes out, and stays
-/// until the hub shows what became of it.
+/// The write-ahead record of an activate or deactivate call. It is in the status before the call
+/// goes out, and stays until the hub shows what became of the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Tells this call from every other.
+    /// The operation's own id, which the hub also gets as `X-Request-Id`.
     pub id: String,
-    /// Which call.
-    pub direction: Direction,
+    /// Whether it activates or deactivates.
+    pub kind: OperationKind,
     /// The `metadata.generation` that it serves.
     pub generation: i64,
-    /// The term of the process that made it: grows with each new process.
+    /// The term of the process that recorded it. It grows with each new process.
     pub epoch: i64,
     /// When it was recorded.
     pub started: Time,
-    /// How many calls this one makes for its generation.
+    /// The number of calls that the generation has sent, this one included.
     pub sends: u32,
-    /// The hub took the call, in an answer that could be read. Unset: nothing is known of it.
+    /// True when the hub accepted the call in an answer that could be read. Unset while the outcome
+    /// is not known.
     #[serde(default)]
     pub accepted: Option<bool>,
 }
 
-/// What a generation has spent of its budgets. They are refilled by a new generation, a
-/// requested reconcile, or the hub reaching the desired state; never by time or a restart.
+/// The calls, retries and corrections that a generation has made. A new generation, a requested
+/// reconcile and reaching the desired state start them again; time and a restart don't.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {
-    /// The `metadata.generation` that the rest is about.
+    /// The `metadata.generation` that made them.
     pub generation: i64,
-    /// The desired state was reached since this generation began: another call is a correction.
+    /// True when the model has reached the desired state since this generation began. Another call
+    /// is a correction then.
     #[serde(default)]
     pub settled: Option<bool>,
-    /// Calls sent.
+    /// The number of calls sent.
     #[serde(default)]
     pub sends: Option<u32>,
-    /// Calls made from a failed deployment.
+    /// The number of calls made for a failed deployment.
     #[serde(default)]
     pub failures: Option<u32>,
-    /// Calls that the hub refused.
+    /// The number of calls that the hub refused.
     #[serde(default)]
     pub rejections: Option<u32>,
     /// The reason of the last refusal.
@@ -208,33 +213,48 @@ pub struct Attempts {
     /// When the last call was recorded.
     #[serde(default)]
     pub last_call: Option<Time>,
-    /// When the last three corrections were made. Reaching the desired state doesn't clear them.
+    /// When the last three corrections were made. Reaching the desired state keeps them.
     #[serde(default)]
     pub corrections: Option<Vec<Time>>,
-    /// A fourth correction within the hour was withheld.
+    /// True when a fourth correction within the hour was withheld.
     #[serde(default)]
     pub contended: Option<bool>,
 }
 
-impl fmt::Display for Deployment {
+impl OxenModelStatus {
+    /// The attempts, which are none until the first call.
+    pub(crate) fn attempts(&self) -> Attempts {
+        self.attempts.clone().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for LiveStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Deployment::Active => "active",
-            Deployment::Inactive => "inactive",
-            Deployment::Deploying => "deploying",
-            Deployment::Deactivating => "deactivating",
-            Deployment::Error => "error",
-            Deployment::Unknown => "unknown",
-            Deployment::None => "none",
+            LiveStatus::Active => "active",
+            LiveStatus::Inactive => "inactive",
+            LiveStatus::Deploying => "deploying",
+            LiveStatus::Deactivating => "deactivating",
+            LiveStatus::Error => "error",
+            LiveStatus::Unknown => "unknown",
+            LiveStatus::None => "none",
         })
     }
 }
 
-impl fmt::Display for Direction {
+impl OperationKind {
+    /// The kind as the hub's URLs, the status and the metrics write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OperationKind::Activate => "activate",
+            OperationKind::Deactivate => "deactivate",
+        }
+    }
+}
+
+impl fmt::Display for OperationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Direction::Activate => "activate",
-            Direction::Deactivate => "deactivate",
-        })
+        f.write_str(self.as_str())
     }
 }

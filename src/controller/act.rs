@@ -1,4 +1,4 @@
-//! The one action of a plan: the finalizer, or the call to the hub.
+//! Performs the one action of a plan: a change of the finalizer, or a call to the hub.
 
 use std::sync::Arc;
 
@@ -11,21 +11,31 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    context::{Error, Scope},
-    look::{leave_alone, rest},
+    context::Scope,
+    error::{ReconcileError, Request},
     observe::Observed,
+    retrieve::{back_off, retry_after},
 };
 use crate::{
-    api::{Direction, FINALIZER, OxenModel},
-    decide::{Answer, Fault},
-    oxen::Lane,
+    api::{FINALIZER, OperationKind, OxenModel},
+    decide::{CallOutcome, HubFault},
+    hub::Priority,
 };
 
-/// Adds or removes the finalizer, on the very version that was decided upon.
-pub(super) async fn finalizer(scope: &Scope, object: &OxenModel, hold: bool) -> Result<(), Error> {
+/// Adds or removes the operator's finalizer.
+///
+/// The merge patch replaces the whole list of finalizers. It is safe because it names the uid and the
+/// resourceVersion that were decided upon: if anybody has changed the list meanwhile, the API server
+/// answers with a conflict. kube's `finalizer` helper isn't used, because adding the finalizer here
+/// depends on a live GET, and removing it is a decision with a message.
+pub(super) async fn set_finalizer(
+    scope: &Scope,
+    object: &OxenModel,
+    present: bool,
+) -> Result<(), ReconcileError> {
     let others = object.finalizers().iter().filter(|one| *one != FINALIZER);
     let mut finalizers: Vec<&str> = others.map(String::as_str).collect();
-    if hold {
+    if present {
         finalizers.push(FINALIZER);
     }
     let patch = json!({"metadata": {
@@ -33,14 +43,13 @@ pub(super) async fn finalizer(scope: &Scope, object: &OxenModel, hold: bool) -> 
         "resourceVersion": object.metadata.resource_version,
         "finalizers": finalizers,
     }});
-    let api = scope
-        .context
-        .objects(&object.namespace().unwrap_or_default());
-    let (name, params) = (object.name_any(), PatchParams::default());
-    let patch = Patch::Merge(&patch);
-    // The rest of the object is as it was, and need not be what this version can decode.
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let api = scope.context.objects(&namespace);
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    // The rest of the object is unchanged, and need not be one that this version can decode.
     let write = api.patch_metadata(&name, &params, &patch);
-    let written = scope.context.ask("writing the finalizer", write).await?;
+    let request = Request::new("writing the finalizers of the OxenModel", &namespace, &name);
+    let written = scope.context.send(request, write).await?;
     let after = Arc::new(OxenModel {
         metadata: written.metadata,
         ..object.clone()
@@ -48,12 +57,12 @@ pub(super) async fn finalizer(scope: &Scope, object: &OxenModel, hold: bool) -> 
     scope
         .context
         .memories
-        .with(object, |memory| memory.wrote(object, &after));
+        .with(object, |memory| memory.record_write(object, &after));
     Ok(())
 }
 
-/// What the watch has brought meanwhile that the decision didn't know.
-fn overtaken(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
+/// Why the watch's object no longer allows the call, if it doesn't.
+fn outdated(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
     let name = ObjectRef::new(&object.name_any());
     let namespace = object.namespace().unwrap_or_default();
     let Some(latest) = scope.objects.get(&name.within(&namespace)) else {
@@ -61,7 +70,7 @@ fn overtaken(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
     };
     let (latest, known) = (latest.meta(), &object.metadata);
     if latest.uid != known.uid {
-        Some("the object was made anew")
+        Some("the object was deleted and created again")
     } else if latest.deletion_timestamp.is_some() && known.deletion_timestamp.is_none() {
         Some("the object is being deleted")
     } else if latest.generation > known.generation {
@@ -71,53 +80,61 @@ fn overtaken(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
     }
 }
 
-/// Makes the recorded call, unless what it rests on no longer holds.
-pub(super) async fn call(scope: &Scope, seen: &Observed, direction: Direction) -> Answer {
+/// Sends the recorded call, unless what it is based on no longer holds.
+pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) -> CallOutcome {
     let context = &scope.context;
+    let object = &seen.prepared.object;
     let Some(key) = &seen.key else {
-        return Answer::NotSent("there is no API key");
+        return CallOutcome::NotSent("there is no API key");
     };
-    let fresh_until = seen.looked + context.config.freshness;
-    let turn = tokio::select! {
-        turn = context.hub.turn(key, Lane::Call) => turn,
-        () = context.stop.wait() => return Answer::NotSent("the operator is shutting down"),
-        () = sleep_until(fresh_until) => {
-            return Answer::NotSent("its turn didn't come before the look was out of date");
+    let expires = seen.sent + context.config.max_observation_age;
+    let permit = tokio::select! {
+        permit = context.hub.permit(key, Priority::Call) => permit,
+        () = context.shutdown.cancelled() => {
+            return CallOutcome::NotSent("the operator is shutting down");
+        }
+        () = sleep_until(expires) => {
+            return CallOutcome::NotSent(
+                "the observation became too old while the call waited for a permit",
+            );
         }
     };
-    // Another object of the key may have been told so since the look.
-    let turn = match turn {
-        Ok(turn) => turn,
-        Err(Fault::RateLimited { .. }) => {
-            return Answer::NotSent("the hub asks to be called less often");
+    // Since the observation, another object of the key may have got such an answer.
+    let permit = match permit {
+        Ok(permit) => permit,
+        Err(HubFault::RateLimited { .. }) => {
+            return CallOutcome::NotSent("the hub limits the rate of requests");
         }
-        Err(_) => return Answer::NotSent("the hub doesn't accept the API key"),
+        Err(_) => return CallOutcome::NotSent("the hub doesn't accept the API key"),
     };
-    context.metrics.waited(turn.waited());
-    // Last of all, with nothing to wait for between this and the request: it may be long since
-    // the call was decided upon.
-    if context.stop.said() {
-        return Answer::NotSent("the operator is shutting down");
+    context.metrics.hub_waited(permit.waited());
+    // These checks come last, with no await between them and the request, because the decision may
+    // have been made long ago.
+    if context.shutdown.is_cancelled() {
+        return CallOutcome::NotSent("the operator is shutting down");
     }
-    if Instant::now() >= fresh_until {
-        return Answer::NotSent("recording the call took so long that the look is out of date");
+    if Instant::now() >= expires {
+        return CallOutcome::NotSent("the observation became too old while the call was recorded");
     }
-    if let Some(why) = overtaken(scope, &seen.object) {
-        return Answer::NotSent(why);
+    if let Some(why) = outdated(scope, object) {
+        return CallOutcome::NotSent(why);
     }
-    if let Err(refusal) = context.authority.permits(context.config.call) {
-        return Answer::NotSent(refusal.why);
+    if let Err(error) = context.authority.permits(context.config.call_timeout) {
+        return CallOutcome::NotSent(error.why);
     }
-    let model = &seen.object.spec.model;
-    let answer = turn.call(model, direction, &seen.operation_id).await;
-    match answer {
-        Answer::Refused(fault) => Answer::Refused(rest(scope, &seen.object, fault)),
-        Answer::Unknown {
+    let model = &object.spec.model;
+    let operation_id = &seen.prepared.operation_id;
+    let outcome = permit.call(model, kind, operation_id).await;
+    match outcome {
+        CallOutcome::Refused(fault) => CallOutcome::Refused(retry_after(scope, object, fault)),
+        CallOutcome::Unknown {
             wait: Some(wait), ..
         } => {
-            leave_alone(scope, &seen.object, wait);
-            answer
+            back_off(scope, object, wait);
+            outcome
         }
-        Answer::Accepted | Answer::Unknown { wait: None, .. } | Answer::NotSent(_) => answer,
+        CallOutcome::Accepted
+        | CallOutcome::Unknown { wait: None, .. }
+        | CallOutcome::NotSent(_) => outcome,
     }
 }

@@ -1,4 +1,4 @@
-//! What all passes share.
+//! What all reconciles share.
 
 use std::{
     future::Future,
@@ -8,7 +8,6 @@ use std::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    core::DeserializeGuard,
     runtime::{
         events::{Recorder, Reporter},
         reflector::Store,
@@ -18,122 +17,96 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{claims::Claims, memory::Memories, secrets::Secrets};
+use super::{
+    error::{Guarded, ReconcileError, Request},
+    index::Index,
+    memory::Memories,
+    secrets::Secrets,
+};
 use crate::{
     api::OxenModel,
     config::Config,
+    hub::{Client as HubClient, LimitedClient},
     leader::Authority,
     metrics::Metrics,
-    oxen::{self, Hub},
-    serve::Readiness,
-    stop::Stop,
+    readiness::Readiness,
 };
 
-/// An object, or why it can't be decoded: one that can't must not stop the others.
-pub(super) type Guarded = DeserializeGuard<OxenModel>;
+/// The largest number of requests to the Kubernetes API in flight.
+const KUBE_PERMITS: usize = 16;
 
-/// What all passes share.
+/// What all reconciles share.
 pub struct Context {
     /// The settings.
     pub config: Config,
-    /// The Kubernetes API.
+    /// The client of the Kubernetes API.
     pub client: Client,
-    /// The hub.
-    pub hub: Hub,
-    /// What is counted.
+    /// The client of the hub.
+    pub hub: LimitedClient,
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether the watches are up.
+    /// Whether the watches have listed their objects.
     pub readiness: Arc<Readiness>,
     /// Whether this process may work.
     pub authority: Authority,
-    /// Whether to stop.
-    pub stop: Stop,
-    /// Bounds the requests to the Kubernetes API. Passes are not bounded, or those that wait for
-    /// one key's turn would keep the others' objects waiting.
-    asking: Semaphore,
+    /// Cancelled when the operator shuts down.
+    pub shutdown: CancellationToken,
+    /// Bounds the requests to the Kubernetes API. Reconciles are not bounded: those that wait for a
+    /// permit of one key would delay the objects of others.
+    kube_permits: Semaphore,
     epoch: OnceLock<i64>,
     pub(super) memories: Memories,
-    pub(super) claims: Claims,
+    pub(super) index: Index,
     pub(super) recorder: Recorder,
 }
 
-/// One watch of objects with what belongs to it: all namespaces, or one.
+/// One watch of objects, over all namespaces or one, with what belongs to it.
 pub(super) struct Scope {
     pub(super) context: Arc<Context>,
     pub(super) objects: Store<Guarded>,
     pub(super) secrets: Secrets,
 }
 
-/// A failed request to the Kubernetes API. The hub's faults are data and never come here.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error("{what} failed")]
-    Kube {
-        what: &'static str,
-        #[source]
-        source: Box<kube::Error>,
-    },
-    #[error("{what} got no answer in time")]
-    Timeout { what: &'static str },
-    #[error("the operator stops, or there is a reason to start over")]
-    Outdated,
-    #[error("the status can't be written as JSON")]
-    Json(#[from] serde_json::Error),
-}
-
-impl Error {
-    /// The code that the API server refused the request with.
-    pub(super) fn code(&self) -> Option<u16> {
-        match self {
-            Error::Kube { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status.code),
-                _ => None,
-            },
-            Error::Timeout { .. } | Error::Outdated | Error::Json(_) => None,
-        }
-    }
-}
-
 impl Context {
-    /// What passes share, from its parts.
+    /// What reconciles share, from its parts.
     #[must_use]
     pub fn new(
         config: Config,
         client: Client,
-        hub: oxen::Client,
+        hub: HubClient,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
         authority: Authority,
-        stop: Stop,
+        shutdown: CancellationToken,
     ) -> Self {
         let reporter = Reporter {
             controller: "oxen-operator".into(),
             instance: std::env::var("POD_NAME").ok(),
         };
-        let claims = Claims::new(config.rules.operation_patience);
         Self {
             recorder: Recorder::new(client.clone(), reporter),
-            hub: Hub::new(hub, config.pace.clone()),
-            asking: Semaphore::new(config.concurrency.into()),
+            hub: LimitedClient::new(hub, config.rate_limits.clone()),
+            kube_permits: Semaphore::new(KUBE_PERMITS),
             epoch: OnceLock::new(),
+            index: Index::new(config.rules.operation_patience),
             config,
             client,
             metrics,
             readiness,
             authority,
-            stop,
+            shutdown,
             memories: Memories::default(),
-            claims,
         }
     }
 
-    /// This process's term: one more than the Lease's changes of hands, and than any term that a
-    /// stored operation names. Only for when everything has been listed.
+    /// This process's term: one more than the Lease's transitions, and than the term of any stored
+    /// operation. All objects must have been listed before.
     pub(super) fn epoch(&self) -> i64 {
         *self.epoch.get_or_init(|| {
             let transitions = self.authority.transitions();
-            self.claims.latest_epoch().max(transitions) + 1
+            self.index.latest_epoch().max(transitions) + 1
         })
     }
 
@@ -145,26 +118,26 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Room for a request to the Kubernetes API.
-    pub(super) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed, which is the only error that there is.
-        self.asking.acquire().await.ok()
+    /// Waits for a permit for a request to the Kubernetes API.
+    pub(super) async fn kube_permit(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed, which is the only error that there is.
+        self.kube_permits.acquire().await.ok()
     }
 
-    /// A request to the Kubernetes API, with a time-out and without retries.
-    pub(super) async fn ask<T>(
+    /// Sends a request to the Kubernetes API, with a timeout and without retries.
+    pub(super) async fn send<T>(
         &self,
-        what: &'static str,
-        request: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, Error> {
-        let _slot = self.slot().await;
-        match timeout(self.config.kube_timeout, request).await {
+        request: Request,
+        response: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ReconcileError> {
+        let _permit = self.kube_permit().await;
+        match timeout(self.config.kube_timeout, response).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(Error::Kube {
-                what,
+            Ok(Err(source)) => Err(ReconcileError::Kube {
+                request,
                 source: Box::new(source),
             }),
-            Err(_) => Err(Error::Timeout { what }),
+            Err(_) => Err(ReconcileError::Timeout { request }),
         }
     }
 }

@@ -1,47 +1,62 @@
-//! Which API key is an object's: the Secret that it names, else the operator's own where that is
-//! lent to the namespace, else the Secret `oxen-api-key`. No other key is ever tried.
+//! Which API key an object uses: that of the Secret that it names, else the operator's own where the
+//! namespace may use it, else that of the Secret `oxen-api-key`. No other key is ever tried.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::context::{Error, Scope};
+use super::{
+    context::Scope,
+    error::{ReconcileError, Request},
+    secrets::Lookup,
+};
 use crate::{
     api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, OxenModel, SecretKeyRef},
     config::{KeySource, OperatorKey},
-    decide::{Fault, Mend},
-    oxen::ApiKey,
+    decide::{CredentialFault, Remedy},
+    hub::ApiKey,
 };
 
-/// The object's key, or the fault that there is none.
-pub(super) async fn find(
-    scope: &Scope,
-    object: &OxenModel,
-) -> Result<Result<ApiKey, Fault>, Error> {
+/// An object's API key, or why it has none.
+pub(super) enum Credentials {
+    Key(ApiKey),
+    Fault(CredentialFault),
+}
+
+impl From<Result<ApiKey, CredentialFault>> for Credentials {
+    fn from(found: Result<ApiKey, CredentialFault>) -> Self {
+        match found {
+            Ok(key) => Self::Key(key),
+            Err(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// Finds the object's API key.
+pub(super) async fn find(scope: &Scope, object: &OxenModel) -> Result<Credentials, ReconcileError> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     if let Some(named) = &object.spec.api_key_secret_ref {
-        return read(scope, namespace, named).await;
+        return Ok(key_of(named, fetch(scope, namespace, &named.name).await?).into());
     }
-    if let Some(operators) = lent(scope, object) {
-        return Ok(own(operators).await);
+    if let Some(operator_key) = allowed_operator_key(scope, object) {
+        return Ok(read_operator_key(operator_key).await.into());
     }
     let default = SecretKeyRef {
         name: DEFAULT_SECRET.into(),
         key: None,
     };
-    let found = read(scope, namespace, &default).await?;
-    Ok(found.map_err(|fault| match fault {
-        Fault::CredentialsNotFound {
-            mend: Mend::Create { .. },
-            ..
-        } if scope.context.config.operator_key.is_some() => Fault::OperatorKeyNotAllowed,
-        fault => fault,
-    }))
+    let fetched = fetch(scope, namespace, &default.name).await?;
+    let missing = matches!(fetched, Fetched::Missing);
+    if missing && scope.context.config.operator_key.is_some() {
+        return Ok(Credentials::Fault(CredentialFault::OperatorKeyNotAllowed));
+    }
+    Ok(key_of(&default, fetched).into())
 }
 
-/// The namespace and the name of the Secret that an object's key is from; both empty where it is the operator's own.
+/// The namespace and name of the Secret that an object's key comes from. Both are empty for the
+/// operator's own key.
 pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a str) {
-    if lent(scope, object).is_some() {
+    if allowed_operator_key(scope, object).is_some() {
         return ("", "");
     }
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -49,13 +64,14 @@ pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a 
 }
 
 /// The operator's own key, where the object names no Secret and its namespace may use that key.
-fn lent<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a OperatorKey> {
+fn allowed_operator_key<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a OperatorKey> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let operators = scope.context.config.operator_key.as_ref();
-    operators.filter(|key| object.spec.api_key_secret_ref.is_none() && key.is_lent_to(namespace))
+    let key = scope.context.config.operator_key.as_ref();
+    key.filter(|key| object.spec.api_key_secret_ref.is_none() && key.is_allowed_in(namespace))
 }
 
-/// The Secret that an object uses if it uses one, for the wake-up when that Secret changes.
+/// The name of the Secret that an object uses, unless it uses the operator's own key. A change of that
+/// Secret wakes the object.
 pub(super) fn secret_of(object: &OxenModel) -> &str {
     object
         .spec
@@ -64,53 +80,61 @@ pub(super) fn secret_of(object: &OxenModel) -> &str {
         .map_or(DEFAULT_SECRET, |named| named.name.as_str())
 }
 
-async fn own(operators: &OperatorKey) -> Result<ApiKey, Fault> {
-    let file = match &operators.source {
+async fn read_operator_key(operator_key: &OperatorKey) -> Result<ApiKey, CredentialFault> {
+    let file = match &operator_key.source {
         KeySource::Environment(key) => return Ok(key.clone()),
         KeySource::File(file) => file,
     };
     let bytes = tokio::fs::read(file)
         .await
-        .map_err(|error| Fault::CredentialsNotFound {
+        .map_err(|error| CredentialFault::NotFound {
             why: format!("The operator can't read its own API key ({})", error.kind()),
-            mend: Mend::Lend,
+            remedy: Remedy::SetOperatorKey,
         })?;
-    ApiKey::new(&bytes).map_err(|error| Fault::CredentialsInvalid {
+    ApiKey::new(&bytes).map_err(|error| CredentialFault::Invalid {
         why: format!("The operator's own API key {error}"),
-        mend: Mend::Lend,
+        remedy: Remedy::SetOperatorKey,
     })
 }
 
-async fn read(
-    scope: &Scope,
-    namespace: &str,
-    named: &SecretKeyRef,
-) -> Result<Result<ApiKey, Fault>, Error> {
-    let name = &named.name;
-    let key = named.key.as_deref().unwrap_or(DEFAULT_SECRET_KEY);
-    let (secret, entry) = (name.clone(), key.to_owned());
-    let missing = |why, mend| Ok(Err(Fault::CredentialsNotFound { why, mend }));
-    let found = match fetch(scope, namespace, name).await? {
+fn key_of(named: &SecretKeyRef, fetched: Fetched) -> Result<ApiKey, CredentialFault> {
+    let (name, key) = (
+        &named.name,
+        named.key.as_deref().unwrap_or(DEFAULT_SECRET_KEY),
+    );
+    let (secret, data_key) = (name.clone(), key.to_owned());
+    let found = match fetched {
         Fetched::Found(found) => found,
         Fetched::Missing => {
-            let why = format!("There is no Secret {name:?} in this namespace");
-            return missing(why, Mend::Create { secret, key: entry });
+            return Err(CredentialFault::NotFound {
+                why: format!("There is no Secret {name:?} in this namespace"),
+                remedy: Remedy::CreateSecret {
+                    secret,
+                    key: data_key,
+                },
+            });
         }
         Fetched::Forbidden => {
-            let why = format!("The operator may not read the Secret {name:?}");
-            return missing(why, Mend::Allow);
+            return Err(CredentialFault::NotFound {
+                why: format!("The operator may not read the Secret {name:?}"),
+                remedy: Remedy::GrantAccess,
+            });
         }
     };
-    let mend = Mend::Fill { secret, key: entry };
-    let Some(bytes) = found.data.as_ref().and_then(|data| data.get(key)) else {
-        return missing(format!("The Secret {name:?} has no key {key:?}"), mend);
+    let remedy = Remedy::PatchSecret {
+        secret,
+        key: data_key,
     };
-    Ok(
-        ApiKey::new(&bytes.0).map_err(|error| Fault::CredentialsInvalid {
-            why: format!("The key {key:?} of the Secret {name:?} {error}"),
-            mend,
-        }),
-    )
+    let Some(bytes) = found.data.as_ref().and_then(|data| data.get(key)) else {
+        return Err(CredentialFault::NotFound {
+            why: format!("The Secret {name:?} has no key {key:?}"),
+            remedy,
+        });
+    };
+    ApiKey::new(&bytes.0).map_err(|error| CredentialFault::Invalid {
+        why: format!("The key {key:?} of the Secret {name:?} {error}"),
+        remedy,
+    })
 }
 
 enum Fetched {
@@ -119,13 +143,16 @@ enum Fetched {
     Forbidden,
 }
 
-async fn fetch(scope: &Scope, namespace: &str, name: &str) -> Result<Fetched, Error> {
-    if let Some(watched) = scope.secrets.get(namespace, name) {
-        return Ok(watched.map_or(Fetched::Missing, Fetched::Found));
+async fn fetch(scope: &Scope, namespace: &str, name: &str) -> Result<Fetched, ReconcileError> {
+    match scope.secrets.get(namespace, name) {
+        Lookup::Found(secret) => return Ok(Fetched::Found(secret)),
+        Lookup::Missing => return Ok(Fetched::Missing),
+        Lookup::Unwatched => {}
     }
     let context = &scope.context;
     let secrets = context.secrets(namespace);
-    match context.ask("reading a Secret", secrets.get(name)).await {
+    let request = Request::new("reading the Secret", namespace, name);
+    match context.send(request, secrets.get(name)).await {
         Ok(secret) => Ok(Fetched::Found(Arc::new(secret))),
         Err(error) => match error.code() {
             Some(404) => Ok(Fetched::Missing),

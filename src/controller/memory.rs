@@ -1,47 +1,44 @@
-//! What a process remembers of an object between passes. A restart forgets all of it, and no
-//! decision that costs money depends on it: it only ever makes the operator wait longer.
+//! What a process remembers of an object between reconciles. A restart forgets all of it.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use kube::ResourceExt;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{api::OxenModel, oxen::ApiKey};
+use crate::{
+    api::OxenModel,
+    decide::{Fault, History, KeyUsed, Remote, Rules},
+    hub::ApiKey,
+};
 
-/// All objects' memories, by UID.
+/// The memories of all objects, by UID.
 #[derive(Debug, Default)]
 pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
-    /// The object as this process last wrote it, until the watch has caught up.
+    /// The object as this process last wrote it, until the watch shows that write.
     written: Option<Written>,
-    /// A write met a conflict: the next pass reads the object from the API server.
+    /// Whether a write met a conflict. The next reconcile reads the object from the API server then.
     pub(super) stale: bool,
-    /// The recorded operation: its name, since when it has been watched, and the looks that still
-    /// showed the old status once the patience was over.
-    pub(super) operation: Option<(String, Instant, u32)>,
-    /// Looks in a row that the hub left unanswered.
-    pub(super) failures: u32,
-    /// When the hub last answered for this object; at first, when it was first looked at.
-    pub(super) answered: Instant,
+    /// What earlier observations showed.
+    history: History,
+    /// When `history` was last advanced.
+    advanced: Instant,
     /// The key that last retrieved the model.
     pub(super) key: Option<ApiKey>,
-    /// Looks in a row that said `Model not found` to that key.
-    pub(super) gone: u32,
-    /// The hub asked to be left alone about this object until then.
-    pub(super) rest: Option<Instant>,
-    /// Requests to the Kubernetes API that failed, in a row.
+    /// When the hub may be asked about this object again.
+    pub(super) backing_off_until: Option<Instant>,
+    /// The number of failed requests to the Kubernetes API in a row.
     pub(super) kube_failures: u32,
-    /// Tells a pass that waits for its turn that there is a reason to start over.
+    /// Tells a reconcile that waits for a permit to start over.
     pub(super) changed: Arc<Notify>,
-    /// A pass has been completed.
-    pub(super) settled_in: bool,
+    /// Whether a reconcile has been completed.
+    pub(super) reconciled: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,21 +53,19 @@ impl Default for Memory {
         Self {
             written: None,
             stale: false,
-            operation: None,
-            failures: 0,
-            answered: Instant::now(),
+            history: History::default(),
+            advanced: Instant::now(),
             key: None,
-            gone: 0,
-            rest: None,
+            backing_off_until: None,
             kube_failures: 0,
             changed: Arc::default(),
-            settled_in: false,
+            reconciled: false,
         }
     }
 }
 
 impl Memory {
-    /// The newer of the watch's object and this process's own last write of it.
+    /// The newer one of the watch's object and this process's own last write.
     pub(super) fn newest(&mut self, watched: &Arc<OxenModel>) -> Arc<OxenModel> {
         let newer = self.newer_than(watched);
         if newer.is_none() {
@@ -79,7 +74,7 @@ impl Memory {
         newer.unwrap_or_else(|| watched.clone())
     }
 
-    /// This process's own last write, while the watch still shows what it replaced.
+    /// This process's own last write, while the watch shows a version that the write replaced.
     pub(super) fn newer_than(&self, watched: &OxenModel) -> Option<Arc<OxenModel>> {
         let written = self.written.as_ref()?;
         let version = watched.metadata.resource_version.as_ref()?;
@@ -88,7 +83,7 @@ impl Memory {
     }
 
     /// Remembers a write until the watch shows it.
-    pub(super) fn wrote(&mut self, before: &OxenModel, after: &Arc<OxenModel>) {
+    pub(super) fn record_write(&mut self, before: &OxenModel, after: &Arc<OxenModel>) {
         let mut replaced = self
             .written
             .take()
@@ -101,51 +96,81 @@ impl Memory {
         });
     }
 
-    /// How long this process has watched the operation of that name, and how many late looks
-    /// showed nothing. `unmoved` counts one more.
-    pub(super) fn watch_operation(
+    /// The number of observations in a row that the hub left unanswered.
+    pub(super) fn failures(&self) -> u32 {
+        self.history.failures
+    }
+
+    /// Takes an observation into account, and returns the history with it. `key` is the one that a
+    /// request was sent with.
+    pub(super) fn observe(
         &mut self,
-        id: &str,
-        unmoved: impl FnOnce(Duration) -> bool,
-    ) -> (Duration, u32) {
-        let (since, late) = match &self.operation {
-            Some((known, since, late)) if known == id => (*since, *late),
-            _ => (Instant::now(), 0),
+        object: &OxenModel,
+        retrieved: &Result<Box<Remote>, Fault>,
+        key: Option<&ApiKey>,
+        rules: &Rules,
+    ) -> History {
+        let now = Instant::now();
+        self.history.advance(now.duration_since(self.advanced));
+        self.advanced = now;
+        let used = match key {
+            None => KeyUsed::None,
+            Some(key) if self.key.as_ref() == Some(key) => KeyUsed::Proven,
+            Some(_) => KeyUsed::Unproven,
         };
-        let elapsed = since.elapsed();
-        let late = late + u32::from(unmoved(elapsed));
-        self.operation = Some((id.to_owned(), since, late));
-        (elapsed, late)
+        let status = object.status.as_ref();
+        let open = status.and_then(|status| status.operation.as_ref());
+        self.history.observe(retrieved, used, open, rules);
+        if retrieved.is_ok() {
+            self.key = key.cloned();
+        }
+        self.history.clone()
     }
 }
 
 impl Memories {
-    /// Works with an object's memory. It is locked for just as long, and never across an await.
+    /// Works with an object's memory. The lock is never held across an await.
     pub(super) fn with<T>(&self, object: &OxenModel, work: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(all.entry(object.uid().unwrap_or_default()).or_default())
+        work(
+            self.lock()
+                .entry(object.uid().unwrap_or_default())
+                .or_default(),
+        )
     }
 
     /// Forgets an object that is gone.
     pub(super) fn forget(&self, uid: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memory) = all.remove(uid) {
+        if let Some(memory) = self.lock().remove(uid) {
             memory.changed.notify_waiters();
         }
     }
 
-    /// The object, or its Secret, has changed: a pass that waits for its turn starts over.
-    pub(super) fn rouse(&self, uid: &str) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memory) = all.get(uid) {
+    /// Makes a reconcile that waits for a permit start over, because the object or its Secret has
+    /// changed.
+    pub(super) fn wake(&self, uid: &str) {
+        if let Some(memory) = self.lock().get(uid) {
             memory.changed.notify_waiters();
         }
+    }
+
+    // A panic while the lock is held leaves each memory as it was or as it should be, so a poisoned
+    // lock is usable.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
+    use crate::{
+        api::{Operation, OperationKind, OxenModelStatus},
+        decide::HubFault,
+    };
 
     fn at(version: &str) -> Arc<OxenModel> {
         let spec = serde_json::from_value(serde_json::json!({"model": "m", "state": "active"}));
@@ -155,10 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn an_own_write_stands_until_the_watch_has_caught_up() {
+    fn an_own_write_holds_until_the_watch_shows_it() {
         let mut memory = Memory::default();
-        memory.wrote(&at("1"), &at("2"));
-        memory.wrote(&at("2"), &at("3"));
+        memory.record_write(&at("1"), &at("2"));
+        memory.record_write(&at("2"), &at("3"));
         assert_eq!(memory.newest(&at("1")), at("3"));
         assert_eq!(memory.newest(&at("2")), at("3"));
         assert_eq!(memory.newest(&at("3")), at("3"));
@@ -166,19 +191,38 @@ mod tests {
         assert_eq!(
             memory.newest(&at("1")),
             at("1"),
-            "a version seen twice is not forgotten"
+            "a version that the watch shows twice is the newest"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_operation_is_watched_on_the_monotonic_clock_from_when_it_was_first_seen() {
+    async fn an_operation_is_watched_on_the_monotonic_clock() {
+        let rules = Rules::default();
         let mut memory = Memory::default();
-        let patience = Duration::from_secs(120);
-        let mut look = |id: &str| memory.watch_operation(id, |elapsed| elapsed >= patience);
-        assert_eq!(look("a"), (Duration::ZERO, 0));
-        tokio::time::advance(patience).await;
-        assert_eq!(look("a"), (patience, 1));
-        assert_eq!(look("a"), (patience, 2));
-        assert_eq!(look("b"), (Duration::ZERO, 0));
+        let silent = Err(HubFault::Unreachable("down".into()).into());
+        let open = |id: &str| {
+            let mut object = at("1").as_ref().clone();
+            object.status = Some(OxenModelStatus {
+                operation: Some(Operation {
+                    id: id.into(),
+                    kind: OperationKind::Activate,
+                    generation: 1,
+                    epoch: 1,
+                    started: Time(jiff::Timestamp::UNIX_EPOCH),
+                    sends: 1,
+                    accepted: None,
+                }),
+                ..OxenModelStatus::default()
+            });
+            object
+        };
+        let mut elapsed = |id: &str| {
+            let history = memory.observe(&open(id), &silent, None, &rules);
+            history.operation.unwrap().elapsed
+        };
+        assert_eq!(elapsed("a"), Duration::ZERO);
+        tokio::time::advance(rules.operation_patience).await;
+        assert_eq!(elapsed("a"), rules.operation_patience);
+        assert_eq!(elapsed("b"), Duration::ZERO);
     }
 }

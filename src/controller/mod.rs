@@ -1,33 +1,38 @@
-//! The controller: the only code that knows kube-runtime.
+//! The controller. No other module runs kube-runtime's `Controller`.
 //!
 //! # Layout
 //!
 //! | what | where |
 //! |---|---|
-//! | one pass: observe, decide, record, act | `reconcile.rs` |
-//! | what a decision needs, gathered | `observe.rs` |
-//! | the look at the hub, in its turn | `look.rs` |
-//! | which API key is an object's | `credentials.rs` |
+//! | the watches, and what starts a reconcile | `watch.rs`, `streams.rs` |
+//! | one reconcile: observe, decide, record, act; the error policy | `reconcile.rs` |
+//! | gathering what a decision needs | `observe.rs` |
+//! | the live GET, its permit and Retry-After | `retrieve.rs` |
+//! | which API key an object uses | `credentials.rs` |
 //! | the Secrets that are watched | `secrets.rs` |
-//! | whose a remote model is | `claims.rs` |
+//! | which object controls a model, and who is woken | `index.rs` |
 //! | the finalizer, and the call to the hub | `act.rs` |
-//! | the status and the event | `record.rs` |
+//! | writing the status | `record.rs` |
+//! | publishing events | `events.rs` |
 //! | what a process remembers of an object | `memory.rs` |
-//! | an object that this version can't decode | `invalid.rs` |
-//! | the watches, and what wakes a pass | `watch.rs` |
-//! | what all passes share | `context.rs` |
+//! | an object that this version can't decode | `undecodable.rs` |
+//! | what all reconciles share | `context.rs` |
+//! | a failed request to the Kubernetes API | `error.rs` |
 
 mod act;
-mod claims;
 mod context;
 mod credentials;
-mod invalid;
-mod look;
+mod error;
+mod events;
+mod index;
 mod memory;
 mod observe;
 mod reconcile;
 mod record;
+mod retrieve;
 mod secrets;
+mod streams;
+mod undecodable;
 mod watch;
 
 pub use context::Context;
@@ -36,7 +41,7 @@ use std::sync::Arc;
 
 use futures::future;
 
-/// Runs until `stop`, and then until what is in flight has ended.
+/// Runs until the shutdown, and then until the work in flight has ended.
 pub async fn run(context: Arc<Context>) {
     let namespaces = context.config.namespaces.clone();
     if namespaces.is_empty() {
@@ -45,6 +50,6 @@ pub async fn run(context: Arc<Context>) {
     let scopes = namespaces
         .into_iter()
         .map(|namespace| watch::run(context.clone(), Some(namespace)));
-    // Each of them waits for all.
+    // No scope reconciles before all have listed their objects, so all of them run at once.
     future::join_all(scopes).await;
 }

@@ -1,119 +1,181 @@
-//! One pass over one object: observe, decide, record, act, and record what came of it.
+//! One reconcile of one object: observe, decide, record, act, and record the outcome.
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 
-use kube::{ResourceExt, runtime::controller::Action as Next};
+use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
 use rand::Rng;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{
     act,
-    context::{Context, Error, Guarded, Scope},
-    invalid,
-    observe::observe,
-    record::{record, tell},
+    context::{Context, Scope},
+    error::{Guarded, ReconcileError},
+    events::publish_event,
+    observe::{Observed, observe, prepare},
+    record::record,
+    undecodable::{self, Read},
 };
 use crate::{
-    api::OxenModel,
+    api::{OperationKind, OxenModel},
+    backoff::doubled,
     decide::{
-        Action, Answer, Jitter, Observation, Plan, Requeue, Verdict, answered, decide, doubled,
+        Action, CallOutcome, Jitter, Observation, Plan, Requeue, Verdict, after_call, decide,
+        unobserved,
     },
 };
 
-/// The whole pass, with its ends: what can't be decoded, what is gone, and the next time.
-pub(super) async fn reconcile(object: Arc<Guarded>, scope: Arc<Scope>) -> Result<Next, Error> {
+/// Reconciles an object, whether or not it can be decoded.
+pub(super) async fn reconcile(
+    object: Arc<Guarded>,
+    scope: Arc<Scope>,
+) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
-    // What another namespace has may decide what happens here. A stop that was said comes first: nothing new begins.
+    // Objects of other namespaces may own the model, so all must be listed first. The shutdown has
+    // precedence: no new work begins after it.
     tokio::select! {
         biased;
-        () = context.stop.wait() => return Ok(Next::await_change()),
-        () = context.claims.listed() => {}
+        () = context.shutdown.cancelled() => return Ok(ControllerAction::await_change()),
+        () = context.index.listed() => {}
     }
     if !context.authority.holds() {
-        return Ok(Next::requeue(context.config.rules.backoff_first));
+        return Ok(ControllerAction::requeue(
+            context.config.rules.backoff_first,
+        ));
     }
-    let done = match &object.0 {
-        Ok(object) => pass(&scope, &Arc::new(object.clone())).await,
-        Err(undecodable) => invalid::pass(&scope, undecodable).await,
+    let reconciled = match &object.0 {
+        Ok(object) => reconcile_object(&scope, &Arc::new(object.clone())).await,
+        Err(invalid) => match undecodable::read(context, invalid).await {
+            Ok(Read::Deletable(object)) => {
+                // The object was just read, and reading it decoded would fail.
+                context
+                    .memories
+                    .with(&object, |memory| memory.stale = false);
+                reconcile_object(&scope, &Arc::new(*object)).await
+            }
+            Ok(Read::Undecodable(raw)) => undecodable::report(context, invalid, &raw)
+                .await
+                .map(|()| ControllerAction::requeue(context.config.rules.sync_interval)),
+            Err(error) => Err(error),
+        },
     };
-    match done {
-        Ok(next) => Ok(next),
-        // The object is gone, and nothing comes of the next time; or another API server doesn't know of it yet.
-        Err(error) if error.code() == Some(404) => {
-            Ok(Next::requeue(scope.context.config.rules.sync_interval))
-        }
-        // What made it so starts the next pass; the time is for a watch that lags.
-        Err(Error::Outdated) => Ok(Next::requeue(scope.context.config.rules.backoff_first)),
+    match reconciled {
+        Ok(action) => Ok(action),
+        // The object is gone, or this API server doesn't have it yet.
+        Err(error) if error.code() == Some(404) => Ok(ControllerAction::requeue(
+            scope.context.config.rules.sync_interval,
+        )),
+        // The change that outdated this reconcile starts the next one. The requeue is for a watch
+        // that is late.
+        Err(ReconcileError::Outdated) => Ok(ControllerAction::requeue(
+            scope.context.config.rules.backoff_first,
+        )),
         Err(error) => Err(error),
     }
 }
 
-/// One pass over an object that can be decoded.
-pub(super) async fn pass(scope: &Scope, object: &Arc<OxenModel>) -> Result<Next, Error> {
+/// Reconciles an object that can be decoded.
+async fn reconcile_object(
+    scope: &Scope,
+    object: &Arc<OxenModel>,
+) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
-    let began = Instant::now();
-    let observed = observe(scope, object).await?;
-    let seen = observed.observation(&context.config.rules);
-    let mut plan = permitted(context, &seen, decide(&seen));
-    let mut latest = noting_conflicts(scope, object, record(scope, &observed.object, &plan).await)?;
-    match &plan.action {
-        Action::Nothing => {}
-        Action::AddFinalizer => {
-            noting_conflicts(scope, object, act::finalizer(scope, &latest, true).await)?;
-            // The change wakes the next pass; the time is for a watch that lags.
-            plan.requeue = soon(context.config.rules.backoff_first);
-        }
-        Action::RemoveFinalizer => {
-            noting_conflicts(scope, object, act::finalizer(scope, &latest, false).await)?;
-            if plan.verdict == Verdict::LetGo {
-                tell(scope, &latest, &plan).await;
-                context.metrics.reconciled(&plan, began.elapsed());
-                // The watch may have told meanwhile that it is gone, and nothing must be remembered of it after that.
-                context.memories.forget(&latest.uid().unwrap_or_default());
-                return Ok(Next::await_change());
-            }
-        }
-        Action::Call { direction, .. } => {
-            let answer = act::call(scope, &observed, *direction).await;
-            context.metrics.called(plan.verdict, *direction, &answer);
-            plan = answered(&seen, plan, &answer);
-            latest = noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
-            debug!(name = latest.name_any(), "the call's outcome is recorded");
+    let rules = &context.config.rules;
+    let started = Instant::now();
+    let prepared = prepare(scope, object).await?;
+    if let Some(plan) = unobserved(&prepared.subject(rules)) {
+        return perform(scope, &prepared.object, plan, started).await;
+    }
+    let observed = observe(scope, prepared).await?;
+    let seen = observed.observation(rules);
+    let plan = permitted(context, &seen, decide(&seen));
+    match plan.action {
+        Action::Call { kind, .. } => call(scope, &observed, plan, kind, started).await,
+        Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
+            perform(scope, &observed.prepared.object, plan, started).await
         }
     }
-    context.metrics.reconciled(&plan, began.elapsed());
+}
+
+/// Writes the status, and performs a plan that has no call.
+async fn perform(
+    scope: &Scope,
+    object: &Arc<OxenModel>,
+    mut plan: Plan,
+    started: Instant,
+) -> Result<ControllerAction, ReconcileError> {
+    let context = &scope.context;
+    let latest = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
+    let added = plan.action == Action::AddFinalizer;
+    if added || plan.action == Action::RemoveFinalizer {
+        let written = act::set_finalizer(scope, &latest, added).await;
+        noting_conflicts(scope, object, written)?;
+    }
+    if added {
+        // The change starts the next reconcile. The requeue is for a watch that is late.
+        plan.requeue = exactly(context.config.rules.backoff_first);
+    }
+    if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
+        publish_event(scope, &latest, &plan).await;
+        context.metrics.reconciled(&plan, started.elapsed());
+        // The watch may have reported the deletion already, and nothing may be remembered after it.
+        context.memories.forget(&latest.uid().unwrap_or_default());
+        return Ok(ControllerAction::await_change());
+    }
+    context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
 }
 
-/// A call that may not start anyway is not even recorded. It is due again when it may.
+/// Writes the operation's record, sends the call, and writes its outcome.
+async fn call(
+    scope: &Scope,
+    observed: &Observed,
+    plan: Plan,
+    kind: OperationKind,
+    started: Instant,
+) -> Result<ControllerAction, ReconcileError> {
+    let context = &scope.context;
+    let object = &observed.prepared.object;
+    let seen = observed.observation(&context.config.rules);
+    let recorded = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
+    let outcome = act::call(scope, observed, kind).await;
+    context.metrics.called(plan.verdict, kind, &outcome);
+    let plan = after_call(&seen, plan, &outcome);
+    let latest = noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
+    debug!(name = latest.name_any(), "the call's outcome is recorded");
+    context.metrics.reconciled(&plan, started.elapsed());
+    Ok(next(scope, object, &plan))
+}
+
+/// The plan without its call, where this process may not make the call now. The operation isn't even
+/// recorded then, and the object is requeued for when the call may be made.
 fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
     let Action::Call { .. } = plan.action else {
         return plan;
     };
-    match context.authority.permits(context.config.call) {
+    match context.authority.permits(context.config.call_timeout) {
         Ok(()) => plan,
-        Err(refusal) => {
-            let mut plan = answered(seen, plan, &Answer::NotSent(refusal.why));
-            plan.requeue = refusal.wait.map_or(plan.requeue, soon);
+        Err(error) => {
+            let mut plan = after_call(seen, plan, &CallOutcome::NotSent(error.why));
+            plan.requeue = error.wait.map_or(plan.requeue, exactly);
             plan
         }
     }
 }
 
-fn soon(after: Duration) -> Requeue {
+fn exactly(after: Duration) -> Requeue {
     Requeue {
         after,
         jitter: Jitter::None,
     }
 }
 
-/// After a conflict the next pass reads the object from the API server.
+/// Remembers a conflict, so that the next reconcile reads the object from the API server.
 fn noting_conflicts<T>(
     scope: &Scope,
     object: &OxenModel,
-    written: Result<T, Error>,
-) -> Result<T, Error> {
+    written: Result<T, ReconcileError>,
+) -> Result<T, ReconcileError> {
     if let Err(error) = &written
         && error.code() == Some(409)
     {
@@ -125,16 +187,16 @@ fn noting_conflicts<T>(
     written
 }
 
-fn next(scope: &Scope, object: &OxenModel, plan: &Plan) -> Next {
+fn next(scope: &Scope, object: &OxenModel, plan: &Plan) -> ControllerAction {
     let first = scope.context.memories.with(object, |memory| {
         memory.kube_failures = 0;
-        !std::mem::replace(&mut memory.settled_in, true)
+        !std::mem::replace(&mut memory.reconciled, true)
     });
-    Next::requeue(spread(plan.requeue, first))
+    ControllerAction::requeue(spread(plan.requeue, first))
 }
 
-/// The first settled look after a start is drawn from the whole interval, so that objects that
-/// were all looked at in one burst part ways.
+/// Applies the jitter. The first poll of a settled object after a start comes anywhere within the
+/// interval, because all objects were observed at the same time.
 fn spread(requeue: Requeue, first: bool) -> Duration {
     let mut rng = rand::rng();
     requeue.after.mul_f64(match requeue.jitter {
@@ -146,10 +208,13 @@ fn spread(requeue: Requeue, first: bool) -> Duration {
     })
 }
 
-/// The next pass after a failed request to the Kubernetes API.
-pub(super) fn retry(object: Arc<Guarded>, error: &Error, scope: Arc<Scope>) -> Next {
+/// The error policy: what follows a failed request to the Kubernetes API.
+pub(super) fn error_policy(
+    object: Arc<Guarded>,
+    error: &ReconcileError,
+    scope: Arc<Scope>,
+) -> ControllerAction {
     let source = error.source().map(ToString::to_string).unwrap_or_default();
-    let conflict = error.code() == Some(409);
     let failures = match &object.0 {
         Ok(object) => scope.context.memories.with(object, |memory| {
             memory.kube_failures = memory.kube_failures.saturating_add(1);
@@ -158,22 +223,20 @@ pub(super) fn retry(object: Arc<Guarded>, error: &Error, scope: Arc<Scope>) -> N
         Err(_) => 1,
     };
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    if conflict {
+    if error.code() == Some(409) {
         debug!(
             namespace,
-            name, "the object has changed meanwhile; looking again"
+            name, "the object has changed meanwhile; reconciling again"
         );
     } else {
         warn!(namespace, name, error = %error, source, "a request to the Kubernetes API failed");
     }
-    scope.context.metrics.failed();
+    scope.context.metrics.reconcile_failed();
     let rules = &scope.context.config.rules;
     let wait = doubled(rules.backoff_first, failures - 1, rules.backoff_last);
-    Next::requeue(spread(
-        Requeue {
-            after: wait,
-            jitter: Jitter::Later,
-        },
-        false,
-    ))
+    let requeue = Requeue {
+        after: wait,
+        jitter: Jitter::Later,
+    };
+    ControllerAction::requeue(spread(requeue, false))
 }

@@ -1,5 +1,5 @@
-//! The Secrets that are watched: one watch a name, with `metadata.name` as field selector, so
-//! that RBAC can allow just these names. Any other Secret is read when it is needed.
+//! The Secrets that are watched: one watch per name, with `metadata.name` as field selector, so that
+//! RBAC can allow just these names. Any other Secret is read when it is needed.
 
 use std::{
     collections::HashMap,
@@ -20,21 +20,32 @@ use kube::{
     },
 };
 
-use super::watch::{once_stored, watch_config, watching};
+use super::streams::{once_stored, watch_config, watching};
 
 /// The watched Secrets of one scope, by name.
 pub(super) struct Secrets(HashMap<String, Store<Secret>>);
 
-/// Every change of a watched Secret, its deletion included.
+/// The changes of watched Secrets, deletions included.
 pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<Secret, watcher::Error>> + Send>>;
 
+/// A Secret as the watches have it.
+pub(super) enum Lookup {
+    /// The Secret exists.
+    Found(Arc<Secret>),
+    /// The Secret is watched and does not exist.
+    Missing,
+    /// The Secret has to be read: it isn't watched, or its watch has not listed yet.
+    Unwatched,
+}
+
 impl Secrets {
-    /// Starts a watch for each name, each taken up anew after `lasts`. The watches move as long as the stream is polled.
+    /// Starts a watch for each name, which is started again after `timeout`. The watches advance while
+    /// the stream is polled.
     pub(super) fn watch(
         client: &Client,
         namespace: Option<&str>,
         names: &[String],
-        lasts: Duration,
+        timeout: Duration,
     ) -> (Self, Changes) {
         let mut stores = HashMap::new();
         let mut changes: Vec<Changes> = Vec::new();
@@ -43,7 +54,7 @@ impl Secrets {
                 Some(namespace) => Api::namespaced(client.clone(), namespace),
                 None => Api::all(client.clone()),
             };
-            let config = watch_config(lasts).fields(&format!("metadata.name={name}"));
+            let config = watch_config(timeout).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
             let events = watching(api, config)
                 .modify(|secret| {
@@ -53,7 +64,7 @@ impl Secrets {
                 .reflect(writer);
             let watch = once_stored(events)
                 .touched_objects()
-                // A new list is no news.
+                // A new list with the same versions changes nothing.
                 .predicate_filter(version, PredicateConfig::default());
             stores.insert(name.clone(), store);
             changes.push(watch.boxed());
@@ -61,16 +72,21 @@ impl Secrets {
         (Self(stores), stream::select_all(changes).boxed())
     }
 
-    /// The Secret as the watch has it: `None` where it isn't watched or the watch isn't up, and
-    /// it has to be read; `Some(None)` where there is none.
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Option<Arc<Secret>>> {
-        let store = self.0.get(name)?;
-        store.wait_until_ready().now_or_never()?.ok()?;
-        Some(store.get(&ObjectRef::new(name).within(namespace)))
+    /// Looks a Secret up in the watches.
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Lookup {
+        let Some(store) = self.0.get(name) else {
+            return Lookup::Unwatched;
+        };
+        match store.wait_until_ready().now_or_never() {
+            Some(Ok(())) => store
+                .get(&ObjectRef::new(name).within(namespace))
+                .map_or(Lookup::Missing, Lookup::Found),
+            Some(Err(_)) | None => Lookup::Unwatched,
+        }
     }
 }
 
-/// A Secret that goes and comes back is another one.
+/// A Secret that was deleted and created again is another version.
 fn version(secret: &Secret) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     (&secret.metadata.uid, &secret.metadata.resource_version).hash(&mut hasher);

@@ -1,105 +1,104 @@
-//! From a step to a finding: deadlines, budgets, and the record of a call.
+//! From a step of the table to a finding: suspension, deadlines, attempts, and an operation's
+//! record.
 
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Claim, Finding, Observation, Remote, Verdict, merge, table::Step};
-use crate::api::{Attempts, Deployment, Direction, Operation, OxenModelStatus, State};
+use super::{
+    attempts::{self, CALLS},
+    finalizer,
+    observation::{Observation, Subject},
+    ownership::Ownership,
+    plan::{Action, Finding},
+    remote::Remote,
+    table::Step,
+    verdict::Verdict,
+};
+use crate::api::{Attempts, LiveStatus, Operation, OperationKind, OxenModelStatus, State};
 
-/// Calls that one generation may send before it is stalled.
-pub const CALLS: u32 = 3;
-
-/// Corrections within [`Rules::correction_window`](super::Rules::correction_window).
-pub const CORRECTIONS: usize = 3;
-
-/// Takes the table's step, as far as suspension, deadline and budgets let it.
+/// Takes the table's step, as far as suspension, the progress deadline and the attempts allow.
 pub(super) fn take(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
-    wanted: State,
     step: Step,
 ) -> Finding {
+    let subject = &seen.subject;
     match step {
         Step::Settled(verdict) => settle(status, remote, verdict),
         Step::Stuck(verdict) => Finding::new(verdict, stuck(verdict, remote)),
         Step::Unknown => {
-            // A suspended object waits for nothing.
-            let verdict = if overdue(seen, status) && !seen.suspended() {
+            // A suspended object waits for nothing, so it has no deadline.
+            let verdict = if overdue(subject, status) && !subject.suspended() {
                 Verdict::ProgressDeadlineExceeded
             } else {
                 Verdict::StatusUnknown
             };
             Finding::new(
                 verdict,
-                "The hub doesn't say what the model's deployment is doing. No call is made on a guess; looking again.",
+                "The hub doesn't report what the model's deployment is doing. No call is made \
+                 until it does; the operator keeps polling.",
             )
         }
         Step::Wait(_) | Step::WaitThenCall(..) | Step::Call(_) | Step::Retry(_)
-            if seen.suspended() =>
+            if subject.suspended() =>
         {
-            would(seen, remote, wanted)
+            would_call(subject, remote)
         }
-        Step::Wait(verdict) => wait(seen, status, remote, verdict),
-        Step::WaitThenCall(verdict, direction) => {
-            if overdue(seen, status) && !called_since(status) {
-                call(seen, status, remote, direction)
+        Step::Wait(verdict) => wait(subject, status, remote, verdict),
+        Step::WaitThenCall(verdict, kind) => {
+            if overdue(subject, status) && !called_since(status) {
+                call(subject, status, remote, kind)
             } else {
-                wait(seen, status, remote, verdict)
+                wait(subject, status, remote, verdict)
             }
         }
-        Step::Call(direction) => call(seen, status, remote, direction),
-        Step::Retry(direction) => retry(seen, status, remote, direction),
+        Step::Call(kind) => call(subject, status, remote, kind),
+        Step::Retry(kind) => retry(subject, status, remote, kind),
     }
 }
 
-/// The desired state is reached: the budgets are whole again, but for the corrections, of which
-/// each one ends here.
 fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Finding {
-    let spent = attempts(status);
-    status.attempts = Some(Attempts {
-        generation: spent.generation,
-        settled: Some(true),
-        corrections: spent.corrections,
-        ..Attempts::default()
-    });
+    attempts::settle(status);
     let others = if remote.others.is_empty() {
         String::new()
     } else {
-        format!(" Other deployments of it: {}.", remote.others.join(", "))
+        format!(" Its other deployments are {}.", remote.others.join(", "))
     };
-    let words = match (verdict, remote.deployment) {
+    let message = match (verdict, remote.live) {
         (Verdict::AlwaysActive, _) => "A base model is always active.".to_owned(),
-        (_, Deployment::None) => {
+        (_, LiveStatus::None) => {
             "The hub lists no deployment of the model, so nothing bills.".into()
         }
-        (_, deployment) => format!("The model is {deployment}, as declared.{others}"),
+        (_, live) => format!("The model is {live}, as declared.{others}"),
     };
-    Finding::new(verdict, words)
+    Finding::new(verdict, message)
 }
 
 fn stuck(verdict: Verdict, remote: &Remote) -> String {
+    let id = &remote.model.id;
     if verdict == Verdict::BaseModelCannotDeactivate {
         format!(
-            "{} is a base model: always active, billed by use, and it can't be deactivated. Declare `state: active`, or delete this object.",
-            remote.model.id
+            "{id} is a base model, which is always active, is billed by use, and can't be \
+             deactivated. Declare `state: active`, or delete this object."
         )
     } else {
         format!(
-            "The hub knows {} and lists no deployment of it, so there is nothing to activate. Deploy it on the hub first.",
-            remote.model.id
+            "The hub lists no deployment of {id}, so there is nothing to activate. Deploy the \
+             model on the hub first."
         )
     }
 }
 
-/// What would be done, were it not suspended.
-fn would(seen: &Observation<'_>, remote: &Remote, wanted: State) -> Finding {
-    let verdict = match wanted {
+/// The finding of a suspended object for which something would be done.
+fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
+    let desired = subject.desired();
+    let verdict = match desired {
         State::Active => Verdict::WouldActivate,
         State::Inactive => Verdict::WouldDeactivate,
     };
-    let because = if seen.rules.observe_only {
+    let because = if subject.rules.observe_only {
         "the operator runs with --observe-only"
     } else {
         "spec.suspend is true"
@@ -107,253 +106,164 @@ fn would(seen: &Observation<'_>, remote: &Remote, wanted: State) -> Finding {
     Finding::new(
         verdict,
         format!(
-            "The model is {}, and {wanted} is declared; no call is made because {because}.",
-            remote.deployment
+            "The model is {}, and the desired state is {desired}. No call is made because \
+             {because}.",
+            remote.live
         ),
     )
 }
 
 fn wait(
-    seen: &Observation<'_>,
+    subject: &Subject<'_>,
     status: &OxenModelStatus,
     remote: &Remote,
     verdict: Verdict,
 ) -> Finding {
-    let deployment = remote.deployment;
-    if overdue(seen, status) {
+    let live = remote.live;
+    if overdue(subject, status) {
         return Finding::new(
             Verdict::ProgressDeadlineExceeded,
             format!(
-                "The model has been {deployment} for longer than its progress deadline. Still looking; see what the hub says of it, or raise spec.progressDeadline."
+                "The model has been {live} for longer than its progress deadline. The operator \
+                 keeps polling. Check what the hub says about the model, or raise \
+                 spec.progressDeadline."
             ),
         );
     }
     let then = if verdict == Verdict::WaitingForDeployment {
-        " It is deactivated once that has ended."
+        " The operator deactivates it once the deployment has ended."
     } else if verdict == Verdict::WaitingForDeactivation {
-        " It is activated once that has ended."
+        " The operator activates it once the deactivation has ended."
     } else {
         ""
     };
-    Finding::new(verdict, format!("The model is {deployment}.{then}"))
+    Finding::new(verdict, format!("The model is {live}.{then}"))
 }
 
-/// A failed deployment is left alone for a while, longer each time.
+/// Calls for a failed deployment, after a wait that grows with each try.
 fn retry(
-    seen: &Observation<'_>,
+    subject: &Subject<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
-    direction: Direction,
+    kind: OperationKind,
 ) -> Finding {
-    let spent = attempts(status);
+    let spent = status.attempts();
     let tries = spent.failures.unwrap_or_default();
-    if spent_on_refusals(&spent).is_some() {
-        return call(seen, status, remote, direction);
+    if attempts::exhausted_by_refusals(&spent).is_some() {
+        return call(subject, status, remote, kind);
     }
-    let delay = seen.rules.failure_delays.get(tries as usize);
-    let Some(delay) = delay.filter(|_| sends(status) < CALLS) else {
+    let delay = subject.rules.failure_delays.get(tries as usize);
+    let Some(delay) = delay.filter(|_| spent.sends.unwrap_or_default() < CALLS) else {
         return Finding::new(
             Verdict::DeploymentFailed,
             format!(
-                "The hub's deployment of the model failed, and again after each {direction} that one generation may send. See what the hub says of it; then {}.",
-                how_to_retry()
+                "The hub's deployment of the model failed, and failed again after each {kind} \
+                 call that one generation may make. Check what the hub says about it, then {}.",
+                attempts::how_to_retry()
             ),
         );
     };
-    let rested = [&status.since, &spent.last_call]
+    let waited = [&status.since, &spent.last_call]
         .into_iter()
         .flatten()
-        .map(|then| seen.since(then.0))
+        .map(|then| subject.since(then.0))
         .min()
         .unwrap_or_default();
-    if rested < *delay {
+    if waited < *delay {
         return Finding::new(
             Verdict::DeploymentError,
-            format!("The hub's deployment of the model failed; {direction} is tried again after a while."),
+            format!(
+                "The hub's deployment of the model failed. The operator retries the {kind} call \
+                 after a wait."
+            ),
         )
-        .wait(*delay - rested);
+        .wait(*delay - waited);
     }
-    let finding = call(seen, status, remote, direction);
+    let finding = call(subject, status, remote, kind);
     if matches!(finding.action, Action::Call { .. }) {
-        let spent = attempts(status);
         status.attempts = Some(Attempts {
             failures: Some(tries + 1),
-            ..spent
+            ..status.attempts()
         });
     }
     finding
 }
 
-/// Records a call within its budgets, or says which one is spent.
+/// Records an operation, or says which limit forbids the call.
 fn call(
-    seen: &Observation<'_>,
+    subject: &Subject<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
-    direction: Direction,
+    kind: OperationKind,
 ) -> Finding {
-    let unspent = attempts(status);
+    let unspent = status.attempts();
     let correcting = unspent.settled == Some(true);
-    let verdict = match direction {
+    let verdict = match kind {
         _ if correcting => Verdict::CorrectingDrift,
-        Direction::Activate => Verdict::Activating,
-        Direction::Deactivate => Verdict::Deactivating,
+        OperationKind::Activate => Verdict::Activating,
+        OperationKind::Deactivate => Verdict::Deactivating,
     };
     let message = if correcting {
         format!(
-            "The model became {} without this object having changed; calling {direction} to correct it.",
-            remote.deployment
+            "The model became {} although this object had not changed. The operator sends {kind} \
+             to correct it.",
+            remote.live
         )
     } else {
-        format!("The model is {}; calling {direction}.", remote.deployment)
+        format!("The model is {}. The operator sends {kind}.", remote.live)
     };
-    if seen.claim == Claim::MineAfterTheirs {
+    if subject.ownership == Ownership::Pending {
         return Finding::new(
-            Verdict::WaitingForTurn,
+            Verdict::OperationInProgress,
             format!(
-                "{direction} is due; another OxenModel of the same model comes first: its call may be under way, even if it is gone, or it has not been looked at yet."
+                "The {kind} call is due. It waits for another OxenModel of the same model, which \
+                 has an open operation or has not been observed yet."
             ),
         );
     }
-    // The finalizer comes first: a call that nothing would take back must not be made.
-    if merge::finalizer_due(seen) != Action::Nothing {
+    // The finalizer comes first: a call that no deletion would reverse must not be made.
+    if finalizer::due(subject, Some(remote)) != Action::Nothing {
         return Finding::new(verdict, message);
     }
-    if let Some(finding) = exhausted(seen, &unspent, remote, direction) {
+    if let Some(finding) = attempts::exhausted(subject, &unspent, remote, kind) {
         status.attempts = Some(Attempts {
             contended: (finding.verdict == Verdict::DriftContention).then_some(true),
             ..unspent
         });
         return finding;
     }
-    let sends = unspent.sends.unwrap_or_default() + 1;
-    status.attempts = Some(Attempts {
-        sends: Some(sends),
-        last_call: Some(Time(seen.now)),
-        corrections: if correcting {
-            Some(last_three(&unspent, seen))
-        } else {
-            unspent.corrections.clone()
-        },
-        ..unspent.clone()
-    });
+    let spent = attempts::spend(subject, &unspent);
     status.operation = Some(Operation {
-        id: seen.operation_id.clone(),
-        direction,
-        generation: seen.generation(),
-        epoch: seen.epoch,
-        started: Time(seen.now),
-        sends,
+        id: subject.operation_id.clone(),
+        kind,
+        generation: subject.generation(),
+        epoch: subject.epoch,
+        started: Time(subject.now),
+        sends: spent.sends.unwrap_or_default(),
         accepted: None,
     });
+    status.attempts = Some(spent);
     Finding {
-        action: Action::Call { direction, unspent },
+        action: Action::Call { kind, unspent },
         ..Finding::new(verdict, message)
     }
 }
 
-/// The budget that forbids another call, as a finding.
-fn exhausted(
-    seen: &Observation<'_>,
-    spent: &Attempts,
-    remote: &Remote,
-    direction: Direction,
-) -> Option<Finding> {
-    if let Some(refused) = spent_on_refusals(spent) {
-        return Some(Finding::new(
-            refused,
-            format!(
-                "The hub refused {direction} as often as one generation may ask. Mend the cause, then {}.",
-                how_to_retry()
-            ),
-        ));
-    }
-    let recent = spent
-        .corrections
-        .iter()
-        .flatten()
-        .filter(|then| seen.since(then.0) < seen.rules.correction_window)
-        .count();
-    let correcting = spent.settled == Some(true);
-    if spent.contended == Some(true) || (correcting && recent >= CORRECTIONS) {
-        return Some(Finding::new(
-            Verdict::DriftContention,
-            format!(
-                "The model keeps leaving the declared state, or a correction shows no effect, and it was corrected as often as an hour allows: does another cluster or a person control it too? Settle that, then {}.",
-                how_to_retry()
-            ),
-        ));
-    }
-    (spent.sends.unwrap_or_default() >= CALLS).then(|| {
-        Finding::new(
-            Verdict::CallHadNoEffect,
-            format!(
-                "The hub took {direction} as often as one generation may call, and the model is still {}. See what the hub says of it; then {}.",
-                remote.deployment,
-                how_to_retry()
-            ),
-        )
-    })
-}
-
-/// The refusal that ends a generation's calls.
-pub(super) fn spent_on_refusals(spent: &Attempts) -> Option<Verdict> {
-    if spent.rejections.unwrap_or_default() >= CALLS {
-        return Some(Verdict::RejectedForGood);
-    }
-    if spent.sends.unwrap_or_default() < CALLS {
-        return None;
-    }
-    let refusal = spent.refusal.as_deref()?;
-    Some(
-        [
-            Verdict::Unauthenticated,
-            Verdict::Forbidden,
-            Verdict::PaymentRequired,
-            Verdict::ModelNotFound,
-        ]
-        .into_iter()
-        .find(|verdict| verdict.row().reason == refusal)
-        .unwrap_or(Verdict::RejectedForGood),
-    )
-}
-
-fn last_three(spent: &Attempts, seen: &Observation<'_>) -> Vec<Time> {
-    let mut all: Vec<Time> = spent.corrections.clone().unwrap_or_default();
-    all.push(Time(seen.now));
-    let extra = all.len().saturating_sub(CORRECTIONS);
-    all.split_off(extra)
-}
-
-/// The transition has taken longer than `progressDeadline`.
-pub(super) fn overdue(seen: &Observation<'_>, status: &OxenModelStatus) -> bool {
+/// Returns true when the transition has taken longer than the progress deadline.
+pub(super) fn overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {
     let taken = status
         .since
         .as_ref()
-        .map_or(Duration::ZERO, |then| seen.since(then.0));
-    taken > seen.progress_deadline()
+        .map_or(Duration::ZERO, |then| subject.since(then.0));
+    taken > subject.progress_deadline()
 }
 
-fn sends(status: &OxenModelStatus) -> u32 {
-    attempts(status).sends.unwrap_or_default()
-}
-
-/// A call was made since the deployment became what it is.
+/// Returns true when a call was made since the live status last changed.
 fn called_since(status: &OxenModelStatus) -> bool {
-    let last = attempts(status).last_call;
+    let last = status.attempts().last_call;
     match (&status.since, last) {
         (Some(since), Some(last)) => last.0 > since.0,
         (None, Some(_)) => true,
         (Some(_) | None, None) => false,
     }
-}
-
-pub(super) fn attempts(status: &OxenModelStatus) -> Attempts {
-    status.attempts.clone().unwrap_or_default()
-}
-
-pub(super) fn how_to_retry() -> String {
-    format!(
-        "change the spec or set the annotation {} to a new value",
-        crate::api::RECONCILE_ANNOTATION
-    )
 }

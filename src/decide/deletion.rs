@@ -1,105 +1,126 @@
-//! An object that is being deleted: its model is turned off first, or the deletion says why it
-//! waits. It is let go on what a live retrieve showed, never on a call's answer.
+//! An object that is being deleted: its model is turned off first, or the deletion is blocked and
+//! says why. The object is released on what a live GET showed, never on a call's answer.
 
 use super::{
-    Action, Claim, Fault, Finding, Look, Marker, Observation, Remote, Verdict, calls, fault,
-    regard, table,
+    calls, diagnosis,
+    fault::Fault,
+    observation::{Observation, Subject},
+    ownership::Ownership,
+    plan::{Action, Finding},
+    remote::Remote,
+    table,
+    verdict::{Progress, Verdict},
 };
-use crate::api::{DeletionPolicy, OxenModel, OxenModelStatus, State};
+use crate::api::{DeletionPolicy, OxenModelStatus, State};
 
-/// What a waiting deletion tells a person.
-pub const HOW_TO_LET_GO: &str =
-    "The deletion waits; to let go without deactivating, set spec.deletionPolicy: Retain.";
+/// The end of the message of every blocked deletion.
+const HOW_TO_RELEASE: &str = "Deletion is blocked. To delete this object without deactivating the \
+                              model, set spec.deletionPolicy: Retain.";
 
-const ANOTHERS: &str =
-    "The model is left as it is: another OxenModel claims it, and decides what happens to it.";
+const OWNED_BY_ANOTHER: &str = "The model is left as it is, because another OxenModel controls it.";
 
-/// Live retrieves that must say that the hub no longer knows the model.
-const GONE_LOOKS: u32 = 2;
+/// The number of live GETs in a row that must say that the hub doesn't know the model.
+const NOT_FOUND_OBSERVATIONS: u32 = 2;
 
-pub(super) fn judge(seen: &Observation<'_>, status: &mut OxenModelStatus) -> Finding {
-    if !seen.has_finalizer() {
-        return Finding::new(Verdict::LetGo, "Nothing holds the deletion.");
+/// The finding of a deletion that needs nothing from the hub.
+pub(super) fn unobserved(subject: &Subject<'_>) -> Option<Finding> {
+    if !subject.object.has_finalizer() {
+        return Some(Finding::new(
+            Verdict::Released,
+            "Nothing holds the deletion.",
+        ));
     }
-    if let Some(why) = free_to_go(seen) {
-        return let_go(why);
+    if let Some(why) = free_to_release(subject) {
+        return Some(release(why));
     }
-    let finding = match &seen.look {
-        Look::Unneeded => Finding::new(
-            Verdict::InvalidSpec,
-            seen.object.spec.check_model().err().unwrap_or_default(),
-        ),
-        Look::Failed(Fault::ModelNotFound(_)) if seen.past.gone >= GONE_LOOKS => {
-            let_go("The hub no longer knows the model.")
-        }
-        Look::Failed(fault) => fault::judge(seen, fault),
-        Look::Seen(remote) => look(seen, status, remote),
-    };
-    explain(seen, finding)
+    let problem = subject.object.spec.check_model().err()?;
+    Some(block(Finding::new(Verdict::InvalidSpec, problem)))
 }
 
-/// Another object decides what happens to the model. One that has a call under way stays until it is known what became
-/// of it: its record is what keeps the other one from calling beside it.
-pub(super) fn is_anothers(claim: &Claim, object: &OxenModel) -> bool {
-    let status = object.status.as_ref();
-    let calling = status.is_some_and(|status| status.operation.is_some());
-    matches!(claim, Claim::Theirs(_)) && !calling
-}
-
-/// The deletion doesn't depend on the hub.
-fn free_to_go(seen: &Observation<'_>) -> Option<&'static str> {
-    if seen.policy() == DeletionPolicy::Retain {
+/// Why the object can be released whatever the hub says.
+fn free_to_release(subject: &Subject<'_>) -> Option<&'static str> {
+    if subject.policy() == DeletionPolicy::Retain {
         Some("The model is left as it is: deletionPolicy is Retain.")
-    } else if seen.suspended() {
+    } else if subject.suspended() {
         Some("The model is left as it is: the object is suspended.")
-    } else if is_anothers(&seen.claim, seen.object) {
-        Some(ANOTHERS)
-    } else if seen.crd_going {
+    } else if yields(subject) {
+        Some(OWNED_BY_ANOTHER)
+    } else if subject.crd_terminating {
         Some("The model is left as it is: the CustomResourceDefinition is being deleted.")
     } else {
         None
     }
 }
 
-fn look(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -> Finding {
-    if let Some(finding) = regard(seen, status, remote) {
-        return finding;
+/// Returns true when another object controls the model and this one has no open operation. An
+/// object with an open operation stays until the outcome is known, because its record keeps the
+/// owner from sending a call at the same time.
+fn yields(subject: &Subject<'_>) -> bool {
+    let status = subject.object.status.as_ref();
+    let open = status.is_some_and(|status| status.operation.is_some());
+    matches!(subject.ownership, Ownership::Lost(_)) && !open
+}
+
+/// The finding where the hub could not be observed.
+pub(super) fn faulty(seen: &Observation<'_>, fault: &Fault) -> Finding {
+    if fault.is_model_not_found() && seen.history.not_found >= NOT_FOUND_OBSERVATIONS {
+        return release("The hub no longer knows the model.");
     }
+    diagnosis::fault(seen, fault)
+}
+
+/// The finding where the live GET showed the model.
+pub(super) fn observed(
+    seen: &Observation<'_>,
+    status: &mut OxenModelStatus,
+    remote: &Remote,
+) -> Finding {
     if remote.base {
-        return let_go("A base model is always active.");
+        return release("A base model is always active.");
     }
-    if matches!(seen.claim, Claim::Theirs(_)) {
-        return let_go(ANOTHERS);
+    if matches!(seen.subject.ownership, Ownership::Lost(_)) {
+        return release(OWNED_BY_ANOTHER);
     }
     match table::step(remote, State::Inactive) {
-        table::Step::Settled(_) => let_go("The model is inactive."),
+        table::Step::Settled(_) => release("The model is inactive."),
         step @ (table::Step::Wait(_)
         | table::Step::WaitThenCall(..)
         | table::Step::Call(_)
         | table::Step::Retry(_)
         | table::Step::Stuck(_)
-        | table::Step::Unknown) => calls::take(seen, status, remote, State::Inactive, step),
+        | table::Step::Unknown) => calls::take(seen, status, remote, step),
     }
 }
 
-fn let_go(why: &str) -> Finding {
+fn release(why: &str) -> Finding {
     Finding {
         action: Action::RemoveFinalizer,
-        ..Finding::new(Verdict::LetGo, why)
+        ..Finding::new(Verdict::Released, why)
     }
 }
 
-/// A deletion that waits for anything but the model's own way to inactive says how to let go.
-pub(super) fn explain(seen: &Observation<'_>, finding: Finding) -> Finding {
-    let row = finding.verdict.row();
+/// Marks a deletion as blocked, unless the model is on its way to inactive.
+pub(super) fn block_unless_progressing(finding: Finding) -> Finding {
+    let presentation = finding.verdict.presentation();
     let refused = finding.verdict == Verdict::Rejected;
-    let under_way = row.synced && row.marker != Marker::Stalled && !refused;
-    if under_way || !seen.has_finalizer() {
+    let released = finding.verdict == Verdict::Released;
+    let stalled = presentation.progress == Progress::Stalled;
+    if released || (presentation.synced && !stalled && !refused) {
         return finding;
     }
+    block(finding)
+}
+
+fn block(finding: Finding) -> Finding {
     Finding {
-        message: format!("{} {HOW_TO_LET_GO}", finding.message),
+        message: blocked_message(&finding.message),
         blocked: true,
         ..finding
     }
+}
+
+/// The message of a blocked deletion: its cause, and how to release the object.
+#[must_use]
+pub fn blocked_message(cause: &str) -> String {
+    format!("{cause} {HOW_TO_RELEASE}")
 }

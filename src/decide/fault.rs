@@ -1,116 +1,105 @@
-//! What each fault of the hub means, and what a person can do about it.
+//! Faults: why an observation has no model.
 
-use super::{Fault, Finding, Mend, Observation, Verdict};
-use crate::api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, RECONCILE_ANNOTATION};
+use std::time::Duration;
 
-/// The finding of a pass that had no usable answer.
-pub(super) fn judge(seen: &Observation<'_>, fault: &Fault) -> Finding {
-    match fault {
-        Fault::CredentialsNotFound { why, mend } => Finding::new(
-            Verdict::CredentialsNotFound,
-            format!("{why}. {}", what_to_do(seen, mend)),
-        ),
-        Fault::CredentialsInvalid { why, mend } => Finding::new(
-            Verdict::CredentialsInvalid,
-            format!("{why}. {}", what_to_do(seen, mend)),
-        ),
-        Fault::OperatorKeyNotAllowed => Finding::new(
-            Verdict::OperatorKeyNotAllowed,
-            format!(
-                "The operator's own API key is not lent to this namespace, and it has no key of its own. {} Or list the namespace in the operator's --operator-key-namespaces.",
-                what_to_do(
-                    seen,
-                    &Mend::Create {
-                        secret: DEFAULT_SECRET.into(),
-                        key: DEFAULT_SECRET_KEY.into(),
-                    }
-                )
-            ),
-        ),
-        Fault::Unauthenticated => Finding::new(
-            Verdict::Unauthenticated,
-            "The hub doesn't accept the API key. Put a valid one into the Secret.",
-        ),
-        Fault::Forbidden(words) => Finding::new(
-            Verdict::Forbidden,
-            format!(
-                "The API key may not do this with this model; the hub says: {words}. Use a key of the account that owns it."
-            ),
-        ),
-        Fault::PaymentRequired(words) => Finding::new(
-            Verdict::PaymentRequired,
-            format!("The hub asks for payment: {words}. See to the account's billing."),
-        ),
-        Fault::ModelNotFound(near) => Finding::new(Verdict::ModelNotFound, not_found(seen, near)),
-        Fault::RateLimited { wait, .. } => Finding {
-            wait: *wait,
-            ..Finding::new(
-                Verdict::RateLimited,
-                "The hub asks to be called less often; it is left alone for as long as it says.",
-            )
-        },
-        Fault::Unreachable(words) => unreachable(seen, words),
-        Fault::Unexpected(words) => Finding::new(
-            Verdict::UnexpectedResponse,
-            format!("The hub's answer can't be read: {words}. Is OXEN_BASE_URL the hub's?"),
-        ),
-        Fault::AnotherModel(id) => Finding::new(
-            Verdict::AnotherModel,
-            format!(
-                "The hub was asked for {:?} and answered with {id:?}. If that is the model meant, create an OxenModel with that name.",
-                seen.object.spec.model
-            ),
-        ),
-        Fault::Rejected(words) => Finding::new(
-            Verdict::Rejected,
-            format!("The hub refused the call: {words}."),
-        ),
+/// Why an observation has no model. Faults are data: each leads to a finding, and none is an `Err`
+/// that ends the reconcile.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// There is no API key to ask the hub with.
+    Credentials(CredentialFault),
+    /// The hub gave no usable answer.
+    Hub(HubFault),
+}
+
+/// Why there is no API key to ask the hub with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CredentialFault {
+    /// The Secret does not exist, has no such key, or may not be read.
+    NotFound {
+        /// What is missing, as a sentence without its full stop.
+        why: String,
+        /// What a person can do about it.
+        remedy: Remedy,
+    },
+    /// The value is not a valid API key: it is empty, not UTF-8, or not fit for a header.
+    Invalid {
+        /// Which value, and what is wrong with it, as a sentence without its full stop.
+        why: String,
+        /// What a person can do about it.
+        remedy: Remedy,
+    },
+    /// The operator has a key of its own, and this namespace may not use it.
+    OperatorKeyNotAllowed,
+}
+
+/// Why the hub gave no usable answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HubFault {
+    /// 401: the hub doesn't accept the key.
+    Unauthenticated,
+    /// 403, in the hub's words: the key may not do this with this model.
+    Forbidden(String),
+    /// 402, in the hub's words: the account can't pay for it.
+    PaymentRequired(String),
+    /// 404 `Model not found`, with similar names.
+    ModelNotFound(Vec<String>),
+    /// 429, or 503 with Retry-After.
+    RateLimited {
+        /// The time after which the hub may be asked again; unset where the hub names none.
+        wait: Option<Duration>,
+        /// Whether the wait is for every object of the key (429), or for this one only (503).
+        whole_key: bool,
+    },
+    /// Timeout, reset, DNS, TLS, 3xx, 5xx, and every 404 that is not about the model.
+    Unreachable(String),
+    /// A response that can't be read: too large, not JSON, or of the wrong shape.
+    Unexpected(String),
+    /// The response is about the model with this id, which nobody asked for.
+    ModelMismatch(String),
+    /// Another 4xx, in the hub's words.
+    Rejected(String),
+}
+
+/// What a person can do about a missing or invalid API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Create the Secret, with this key in its data.
+    CreateSecret {
+        /// The Secret's name.
+        secret: String,
+        /// The key in its data.
+        key: String,
+    },
+    /// Put this key into the existing Secret.
+    PatchSecret {
+        /// The Secret's name.
+        secret: String,
+        /// The key in its data.
+        key: String,
+    },
+    /// Allow the operator to read the Secret.
+    GrantAccess,
+    /// Give the operator a valid API key of its own.
+    SetOperatorKey,
+}
+
+impl Fault {
+    /// Returns true when the hub said that it doesn't know the model.
+    #[must_use]
+    pub fn is_model_not_found(&self) -> bool {
+        matches!(self, Fault::Hub(HubFault::ModelNotFound(_)))
     }
 }
 
-fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
-    let grace = seen
-        .sync_interval()
-        .saturating_mul(3)
-        .min(seen.rules.stale_ready);
-    let verdict = if seen.past.silence < grace {
-        Verdict::HubFailing
-    } else {
-        Verdict::HubUnreachable
-    };
-    Finding::new(
-        verdict,
-        format!("The hub can't be reached: {words}. No call is made; looking again."),
-    )
+impl From<HubFault> for Fault {
+    fn from(fault: HubFault) -> Self {
+        Self::Hub(fault)
+    }
 }
 
-fn not_found(seen: &Observation<'_>, near: &[String]) -> String {
-    let asked = &seen.object.spec.model;
-    let hint = if near.is_empty() {
-        "Check the name, and whether the API key is of the account that owns it".to_owned()
-    } else {
-        format!("Did you mean {}", near.join(", "))
-    };
-    let end = if near.is_empty() { '.' } else { '?' };
-    format!(
-        "The hub knows no model {asked:?} for this API key. {hint}{end} The name can't be changed here: create another OxenModel. Once the hub knows it, {RECONCILE_ANNOTATION} asks for a look at once."
-    )
-}
-
-/// What mends missing credentials: where it can be, a line that can be run as it stands.
-fn what_to_do(seen: &Observation<'_>, mend: &Mend) -> String {
-    let namespace = seen.object.metadata.namespace.as_deref();
-    let namespace = namespace.unwrap_or("default");
-    match mend {
-        Mend::Create { secret, key } => format!(
-            "Create it: kubectl create secret generic {secret} --namespace {namespace} --from-literal={key}=YOUR_API_KEY"
-        ),
-        Mend::Fill { secret, key } => format!(
-            "Put it there: kubectl patch secret {secret} --namespace {namespace} --patch '{{\"stringData\":{{\"{key}\":\"YOUR_API_KEY\"}}}}'"
-        ),
-        Mend::Allow => {
-            "Let a Role grant it `get`, or use a name of the operator's --secret-names.".into()
-        }
-        Mend::Lend => "This namespace is lent the operator's own key: put one into the file that OXEN_API_KEY_FILE names, with the chart into the Secret of operatorKey.existingSecret.".into(),
+impl From<CredentialFault> for Fault {
+    fn from(fault: CredentialFault) -> Self {
+        Self::Credentials(fault)
     }
 }

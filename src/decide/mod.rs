@@ -1,199 +1,142 @@
-//! The decision: a pure function from what was seen to what to do next.
+//! The decision: a pure function from what was observed to what to do next.
 //!
-//! No async, no clock, no client, no logging: the same observation always gives the same plan.
-//! A call is planned only where the live retrieve of this very pass showed a status that asks
-//! for it, and the plan holds the call's record, to be written before the call goes out.
+//! It has no async code, clock, client or logging: the same observation always gives the same plan.
+//! A call is planned only where the live GET of the same reconcile showed a status that requires
+//! it, and the plan holds the operation's record, which is written before the call goes out.
+//!
+//! # Flow
+//!
+//! [`unobserved`] decides what needs nothing from the hub. Otherwise the controller retrieves the
+//! model, and [`decide`] makes the plan. After a call, [`after_call`] makes the plan of its outcome.
 //!
 //! # Layout
 //!
 //! | what | where |
 //! |---|---|
-//! | what a decision may know | `seen.rs` |
-//! | observed x desired -> the next step | `table.rs` |
-//! | from a step to a call, within the budgets | `calls.rs` |
-//! | two objects on one remote model | `claims.rs` |
-//! | a call under way | `operation.rs` |
-//! | what a fault of the hub means | `fault.rs` |
+//! | what a decision may know | `observation.rs`, `remote.rs` |
+//! | what a process remembers of earlier observations | `history.rs` |
+//! | the operator's defaults, waits and limits | `rules.rs` |
+//! | the desired state | `desired.rs` |
+//! | live status x desired state -> the next step | `table.rs` |
+//! | from a step to a call | `calls.rs` |
+//! | how many calls, retries and corrections a generation may make | `attempts.rs` |
+//! | an open operation, and what became of its call | `operation.rs`, `effect.rs` |
+//! | when the finalizer is added and removed | `finalizer.rs` |
+//! | another model than before | `identity.rs` |
+//! | two objects of one model | `ownership.rs` |
 //! | an object that is being deleted | `deletion.rs` |
-//! | what each verdict shows | `verdict.rs` |
-//! | the status and its conditions | `merge.rs` |
-//! | when to look again | `pace.rs` |
+//! | why an observation has no model, and what to do about it | `fault.rs`, `diagnosis.rs` |
+//! | what each verdict means and shows | `verdict.rs` |
+//! | the conditions | `conditions.rs` |
+//! | when to reconcile next | `requeue.rs` |
+//! | what a decision leads to | `plan.rs` |
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod attempts;
 mod calls;
-mod claims;
+mod conditions;
 mod deletion;
+mod desired;
+mod diagnosis;
+mod effect;
 mod fault;
-mod merge;
+mod finalizer;
+mod history;
+mod identity;
+mod observation;
 mod operation;
-mod pace;
-mod seen;
+mod ownership;
+mod plan;
+mod remote;
+mod requeue;
+mod rules;
 mod table;
 mod verdict;
 
-#[cfg(test)]
-mod tests;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use std::time::Duration;
-
-pub use calls::{CALLS, CORRECTIONS};
-pub use claims::{Claim, Stake};
-pub use deletion::HOW_TO_LET_GO;
-pub use merge::{headline, undecodable};
-pub use operation::still_old;
-pub(crate) use pace::doubled;
-pub use pace::{Jitter, Requeue};
-pub use seen::{
-    Answer, Fault, Look, Mend, Observation, Past, Remote, Rules, Watched, desired, has_finalizer,
+pub use attempts::{CALLS, CORRECTIONS};
+pub use conditions::{
+    DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
 };
-pub use verdict::{Marker, Pace, Ready, Row, Tone, Verdict};
+pub use deletion::blocked_message;
+pub use desired::desired;
+pub use fault::{CredentialFault, Fault, HubFault, Remedy};
+pub use history::{History, KeyUsed, OperationWatch};
+pub use observation::{Observation, Subject};
+pub use operation::CallOutcome;
+pub use ownership::{Claimant, Ownership};
+pub use plan::{Action, Plan};
+pub use remote::Remote;
+pub use requeue::{Jitter, Requeue};
+pub use rules::Rules;
+pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 
-use crate::api::{Attempts, DeletionPolicy, Direction, ModelStatus, OxenModel, OxenModelStatus};
+use crate::api::OxenModelStatus;
+use plan::Finding;
 
-/// What to record, what to do, and when to look again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// What was found.
-    pub verdict: Verdict,
-    /// The same for a person: what is the case and what to do about it.
-    pub message: String,
-    /// The whole status, to be written before the action where it differs from what is stored.
-    pub status: OxenModelStatus,
-    /// The one thing to do.
-    pub action: Action,
-    /// When to look again.
-    pub requeue: Requeue,
-    /// The finding is news, and worth an event.
-    pub news: bool,
-    /// The deletion waits for a person or the hub.
-    pub blocked: bool,
+/// The plan for an object that needs nothing from the hub, or `None` where the hub has to be
+/// observed first.
+#[must_use]
+pub fn unobserved(subject: &Subject<'_>) -> Option<Plan> {
+    let finding = if subject.deleting() {
+        deletion::unobserved(subject)
+    } else {
+        let problem = subject.object.spec.check().err();
+        problem.map(|problem| Finding::new(Verdict::InvalidSpec, problem))
+    }?;
+    let requeue = requeue::unobserved(subject);
+    let status = next_status(subject, false);
+    Some(conclude(subject, None, status, finding, requeue))
 }
 
-/// The one thing that a plan does beside the record.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Nothing.
-    Nothing,
-    /// Hold the object's deletion from now on.
-    AddFinalizer,
-    /// Let the object go, or no longer hold it.
-    RemoveFinalizer,
-    /// Call the hub.
-    Call {
-        /// Which call.
-        direction: Direction,
-        /// The budgets as they were, should the call not be spent after all.
-        unspent: Attempts,
-    },
-}
-
-/// A verdict with its words and its action, before it becomes a plan.
-struct Finding {
-    verdict: Verdict,
-    message: String,
-    action: Action,
-    /// The time until the next look, where the verdict's pace asks for one.
-    wait: Option<Duration>,
-    blocked: bool,
-}
-
-impl Finding {
-    fn new(verdict: Verdict, message: impl Into<String>) -> Self {
-        Self {
-            verdict,
-            message: message.into(),
-            action: Action::Nothing,
-            wait: None,
-            blocked: false,
-        }
-    }
-
-    fn wait(self, wait: Duration) -> Self {
-        Self {
-            wait: Some(wait),
-            ..self
-        }
-    }
-}
-
-/// From what was seen to what to do next.
+/// The plan for an object whose model the live GET of this reconcile showed, or failed to show.
 #[must_use]
 pub fn decide(seen: &Observation<'_>) -> Plan {
-    let mut status = merge::carry(seen);
-    let finding = if seen.deleting() {
-        deletion::judge(seen, &mut status)
-    } else {
-        judge(seen, &mut status)
+    if let Some(plan) = unobserved(&seen.subject) {
+        return plan;
+    }
+    let mut status = next_status(&seen.subject, seen.is_live());
+    let finding = match &seen.retrieved {
+        Err(fault) if seen.subject.deleting() => deletion::faulty(seen, fault),
+        Err(fault) => diagnosis::fault(seen, fault),
+        Ok(remote) => live(seen, &mut status, remote),
     };
-    merge::conclude(seen, status, finding)
+    conclude_observed(seen, status, finding)
 }
 
-/// What a call's answer makes of the plan that made it.
+/// The plan that follows from what became of a plan's call.
 #[must_use]
-pub fn answered(seen: &Observation<'_>, plan: Plan, answer: &Answer) -> Plan {
+pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> Plan {
     let mut status = plan.status.clone();
-    let finding = operation::answered(seen, &mut status, plan, answer);
-    let finding = if seen.deleting() {
-        deletion::explain(seen, finding)
-    } else {
-        finding
-    };
-    merge::conclude(seen, status, finding)
+    let finding = operation::after_call(seen, &mut status, plan, outcome);
+    conclude_observed(seen, status, finding)
 }
 
-/// Whether the decision on this object depends on what the hub says.
-#[must_use]
-pub fn needs_look(object: &OxenModel, rules: &Rules, claim: &Claim, crd_going: bool) -> bool {
-    if object.metadata.deletion_timestamp.is_none() {
-        return object.spec.check().is_ok();
+/// Finds what the model that a live GET showed calls for.
+fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -> Finding {
+    let subject = &seen.subject;
+    if let Some(finding) = identity::changed(seen, status, remote) {
+        return finding;
     }
-    let policy = object.spec.deletion_policy.unwrap_or(rules.deletion_policy);
-    let suspended = rules.observe_only || object.spec.suspend == Some(true);
-    has_finalizer(object)
-        && policy == DeletionPolicy::Deactivate
-        && !suspended
-        && !crd_going
-        && !deletion::is_anothers(claim, object)
-        && object.spec.check_model().is_ok()
-}
-
-fn judge(seen: &Observation<'_>, status: &mut OxenModelStatus) -> Finding {
-    if let Err(problem) = seen.object.spec.check() {
-        return Finding::new(Verdict::InvalidSpec, problem);
+    if status.live != Some(remote.live) {
+        status.live = Some(remote.live);
+        status.since = Some(Time(subject.now));
     }
-    match &seen.look {
-        Look::Unneeded => Finding::new(Verdict::StatusUnknown, "The hub was not asked."),
-        Look::Failed(fault) => fault::judge(seen, fault),
-        Look::Seen(remote) => match regard(seen, status, remote) {
-            Some(finding) => finding,
-            None => {
-                let wanted = desired(seen.object, seen.now);
-                let step = table::step(remote, wanted);
-                if let (Claim::Theirs(owner), false) = (&seen.claim, remote.base) {
-                    return conflict(owner.as_deref());
-                }
-                calls::take(seen, status, remote, wanted, step)
-            }
-        },
+    status.model = Some(remote.model.clone());
+    status.pricing.clone_from(&remote.pricing);
+    if let Some(finding) = operation::follow(seen, status, remote) {
+        return finding;
     }
-}
-
-/// Notes what the live retrieve showed, and follows the open operation with it. A finding ends
-/// the pass: nothing may be called.
-fn regard(
-    seen: &Observation<'_>,
-    status: &mut OxenModelStatus,
-    remote: &Remote,
-) -> Option<Finding> {
-    if let Some(before) = &status.model
-        && !same_identity(before, &remote.model)
-        && seen.requested().is_none()
-    {
-        return Some(identity_changed(before, &remote.model));
+    if subject.deleting() {
+        return deletion::observed(seen, status, remote);
     }
-    merge::note(seen, status, remote);
-    operation::follow(seen, status, remote)
+    if let (Ownership::Lost(owner), false) = (&subject.ownership, remote.base) {
+        return conflict(owner.as_deref());
+    }
+    let step = table::step(remote, subject.desired());
+    calls::take(seen, status, remote, step)
 }
 
 fn conflict(owner: Option<&str>) -> Finding {
@@ -203,27 +146,61 @@ fn conflict(owner: Option<&str>) -> Finding {
     );
     Finding::new(
         Verdict::Conflict,
-        format!(
-            "An older OxenModel {owner} has this model; it alone decides what happens to it. Delete one of the two."
-        ),
+        format!("The older OxenModel {owner} controls this model. Delete one of the two."),
     )
 }
 
-fn same_identity(one: &ModelStatus, other: &ModelStatus) -> bool {
-    one.id == other.id && one.owner == other.owner
+/// The status that a decision starts from: the stored one, prepared for this generation.
+fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
+    let mut status = subject.status();
+    status.observed_generation = subject.generation();
+    status.desired = Some(subject.desired());
+    attempts::renew(subject, &mut status, answered);
+    status
 }
 
-fn identity_changed(before: &ModelStatus, now: &ModelStatus) -> Finding {
-    Finding::new(
-        Verdict::IdentityChanged,
-        format!(
-            "This was model {} of {}, and the hub now answers with {} of {}: is the API key another account's? \
-             Put the right key back, or accept the change with the annotation {}.",
-            before.id,
-            before.owner,
-            now.id,
-            now.owner,
-            crate::api::RECONCILE_ANNOTATION
-        ),
-    )
+fn conclude_observed(seen: &Observation<'_>, status: OxenModelStatus, finding: Finding) -> Plan {
+    let finding = if seen.subject.deleting() {
+        deletion::block_unless_progressing(finding)
+    } else {
+        finding
+    };
+    let requeue = requeue::after(seen, &status, finding.verdict, finding.wait);
+    conclude(&seen.subject, Some(seen), status, finding, requeue)
+}
+
+/// Writes the finding into the status, and makes it a plan.
+fn conclude(
+    subject: &Subject<'_>,
+    seen: Option<&Observation<'_>>,
+    mut status: OxenModelStatus,
+    finding: Finding,
+    requeue: Requeue,
+) -> Plan {
+    let before = std::mem::take(&mut status.conditions);
+    let judgement = conditions::Judgement {
+        presentation: finding.verdict.presentation(),
+        message: &finding.message,
+        blocked: finding.blocked,
+        generation: subject.generation(),
+        now: subject.now,
+        deleting: subject.deleting(),
+        refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),
+    };
+    status.conditions = judgement.conditions(&before);
+    let transition = conditions::is_transition(&before, &status.conditions);
+    let action = if finding.action == Action::Nothing && !subject.deleting() {
+        finalizer::due(subject, seen.and_then(Observation::remote))
+    } else {
+        finding.action
+    };
+    Plan {
+        verdict: finding.verdict,
+        message: finding.message,
+        status,
+        action,
+        requeue,
+        transition,
+        blocked: finding.blocked,
+    }
 }

@@ -1,44 +1,68 @@
-//! A call under way: from its record until the hub shows what became of it.
+//! An open operation: from its record until the hub shows what became of the call.
 //!
-//! While an operation is open there is no other call on the model and no Ready, however the call
-//! was answered.
+//! While an operation is open, no other call goes out for the model and it is not Ready, whatever
+//! the call's own answer was.
 
-use super::{Action, Answer, Fault, Finding, Observation, Plan, Remote, Verdict, calls, fault};
-use crate::api::{Attempts, Deployment, Direction, Operation, OxenModelStatus};
+use std::time::Duration;
 
-/// Live retrieves that must still show the old status, once the patience is over.
-const LATE_LOOKS: u32 = 2;
+use super::{
+    attempts,
+    calls::overdue,
+    diagnosis,
+    effect::{shows, still_old},
+    fault::HubFault,
+    observation::Observation,
+    plan::{Action, Finding, Plan},
+    remote::Remote,
+    verdict::Verdict,
+};
+use crate::api::{Attempts, LiveStatus, Operation, OperationKind, OxenModelStatus};
 
-/// Whether the status is still the one from before the call. `unknown` says nothing either way.
-#[must_use]
-pub fn still_old(direction: Direction, deployment: Deployment) -> bool {
-    deployment != Deployment::Unknown && !shows(direction, deployment)
+/// The number of live GETs that must still show the old status after the patience has ended.
+const LATE_OBSERVATIONS: u32 = 2;
+
+/// What became of an activate or deactivate call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallOutcome {
+    /// The hub accepted the call.
+    Accepted,
+    /// The hub refused the call, which had no effect.
+    Refused(HubFault),
+    /// The call went out, and its effect is not known.
+    Unknown {
+        /// What came instead of an answer.
+        words: String,
+        /// The time after which the hub may be asked about this object again, where it names one.
+        wait: Option<Duration>,
+    },
+    /// The call never went out, for this reason.
+    NotSent(&'static str),
 }
 
-/// The status shows the call's target, its transition, or that it failed.
-fn shows(direction: Direction, deployment: Deployment) -> bool {
-    match (deployment, direction) {
-        (Deployment::Error, _) => true,
-        (Deployment::Active | Deployment::Deploying, direction) => direction == Direction::Activate,
-        (Deployment::Inactive | Deployment::Deactivating, direction) => {
-            direction == Direction::Deactivate
+impl CallOutcome {
+    /// The outcome of a call that went out and got no answer but these words.
+    #[must_use]
+    pub fn unknown(words: impl Into<String>) -> Self {
+        Self::Unknown {
+            words: words.into(),
+            wait: None,
         }
-        (Deployment::Unknown | Deployment::None, _) => false,
     }
 }
 
-/// Closes the open operation where the live retrieve allows it; else the open operation is what
-/// was found.
+/// Closes the open operation where the live GET allows it. Otherwise the open operation is the
+/// finding.
 pub(super) fn follow(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
 ) -> Option<Finding> {
     let operation = status.operation.as_ref()?;
-    let given_up = seen.watched.elapsed >= seen.rules.operation_patience
-        && seen.watched.unmoved >= LATE_LOOKS
-        && still_old(operation.direction, remote.deployment);
-    if given_up || shows(operation.direction, remote.deployment) {
+    let (elapsed, unmoved) = seen.watched();
+    let expired = elapsed >= seen.subject.rules.operation_patience
+        && unmoved >= LATE_OBSERVATIONS
+        && still_old(operation.kind, remote.live);
+    if expired || shows(operation.kind, remote.live) {
         status.operation = None;
         return None;
     }
@@ -51,14 +75,15 @@ fn open(
     status: &OxenModelStatus,
     remote: &Remote,
 ) -> Finding {
-    let direction = operation.direction;
-    // Only a hub that doesn't say what the model is doing can keep it open for so long.
-    let silent = remote.deployment == Deployment::Unknown && calls::overdue(seen, status);
-    if silent && !seen.suspended() {
+    let kind = operation.kind;
+    // Only a hub that doesn't report the model's status can keep an operation open for so long.
+    let silent = remote.live == LiveStatus::Unknown && overdue(&seen.subject, status);
+    if silent && !seen.subject.suspended() {
         return Finding::new(
             Verdict::ProgressDeadlineExceeded,
             format!(
-                "{direction} was called, and the hub doesn't say what became of the model. No other call is made until it does; looking again."
+                "The {kind} call was sent, and the hub doesn't report the model's status. No \
+                 other call is made until it does. Check the model on the hub."
             ),
         );
     }
@@ -66,52 +91,54 @@ fn open(
         return Finding::new(
             Verdict::OutcomeUnknown,
             format!(
-                "{direction} was called and what became of it is not known. No other call is made until the hub shows."
+                "The {kind} call was sent, and its outcome is not known. No other call is made \
+                 until the hub shows its effect."
             ),
         );
     }
-    let correcting = calls::attempts(status).settled == Some(true);
-    let verdict = match direction {
+    let correcting = status.attempts().settled == Some(true);
+    let verdict = match kind {
         _ if correcting => Verdict::CorrectingDrift,
-        Direction::Activate => Verdict::Activating,
-        Direction::Deactivate => Verdict::Deactivating,
+        OperationKind::Activate => Verdict::Activating,
+        OperationKind::Deactivate => Verdict::Deactivating,
     };
     Finding::new(
         verdict,
         format!(
-            "The hub took {direction}; the model is still {}.",
-            remote.deployment
+            "The hub accepted the {kind} call; the model is still {}.",
+            remote.live
         ),
     )
 }
 
-/// What a call's answer means.
-pub(super) fn answered(
+/// The finding that a call's outcome leads to.
+pub(super) fn after_call(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     plan: Plan,
-    answer: &Answer,
+    outcome: &CallOutcome,
 ) -> Finding {
-    let (direction, unspent) = match plan.action {
-        Action::Call { direction, unspent } => (direction, unspent),
+    let (kind, unspent) = match plan.action {
+        Action::Call { kind, unspent } => (kind, unspent),
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
             return Finding::new(plan.verdict, plan.message);
         }
     };
-    match answer {
-        Answer::Accepted => {
+    match outcome {
+        CallOutcome::Accepted => {
             if let Some(operation) = &mut status.operation {
                 operation.accepted = Some(true);
             }
             not_refused(status);
             Finding::new(plan.verdict, plan.message)
         }
-        Answer::Unknown { words, wait } => {
+        CallOutcome::Unknown { words, wait } => {
             not_refused(status);
             let finding = Finding::new(
                 Verdict::OutcomeUnknown,
                 format!(
-                    "{direction} was called and what became of it is not known ({words}). No other call is made until the hub shows."
+                    "The {kind} call was sent, and its outcome is not known ({words}). No other \
+                     call is made until the hub shows its effect."
                 ),
             );
             Finding {
@@ -119,24 +146,24 @@ pub(super) fn answered(
                 ..finding
             }
         }
-        Answer::NotSent(why) => {
+        CallOutcome::NotSent(why) => {
             status.operation = None;
             status.attempts = Some(unspent);
-            let message = format!("{direction} is due and was not called: {why}.");
-            Finding::new(plan.verdict, message).wait(seen.rules.backoff_first)
+            let message = format!("The {kind} call is due and was not sent: {why}.");
+            Finding::new(plan.verdict, message).wait(seen.subject.rules.backoff_first)
         }
-        Answer::Refused(refusal) => {
+        CallOutcome::Refused(refusal) => {
             status.operation = None;
             refused(seen, status, unspent, refusal)
         }
     }
 }
 
-/// An earlier refusal is no longer why the model isn't as declared.
+/// Forgets an earlier refusal, which is no longer why the model is not in the desired state.
 fn not_refused(status: &mut OxenModelStatus) {
     status.attempts = Some(Attempts {
         refusal: None,
-        ..calls::attempts(status)
+        ..status.attempts()
     });
 }
 
@@ -144,47 +171,45 @@ fn refused(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     unspent: Attempts,
-    refusal: &Fault,
+    refusal: &HubFault,
 ) -> Finding {
-    let mut finding = fault::judge(seen, refusal);
-    let spent = calls::attempts(status);
-    // A call that the hub had no time for was not made, and one that found no way there neither.
+    let mut finding = diagnosis::hub_fault(seen, refusal);
+    let spent = status.attempts();
+    // A call that was rate limited, or that had no connection, has not been made.
     match refusal {
-        Fault::RateLimited { .. } => {
+        HubFault::RateLimited { .. } => {
             status.attempts = Some(unspent);
             return finding;
         }
-        // Looks get through, so no failure counts up that would space out the tries.
-        Fault::Unreachable(_) => {
+        // Live GETs are answered, so no failure counts up that would space out the calls.
+        HubFault::Unreachable(_) => {
             status.attempts = Some(unspent);
-            return finding.wait(seen.rules.transition_last);
+            return finding.wait(seen.subject.rules.transition_last);
         }
-        Fault::CredentialsNotFound { .. }
-        | Fault::CredentialsInvalid { .. }
-        | Fault::OperatorKeyNotAllowed
-        | Fault::Unauthenticated
-        | Fault::Forbidden(_)
-        | Fault::PaymentRequired(_)
-        | Fault::ModelNotFound(_)
-        | Fault::Unexpected(_)
-        | Fault::AnotherModel(_)
-        | Fault::Rejected(_) => {}
+        HubFault::Unauthenticated
+        | HubFault::Forbidden(_)
+        | HubFault::PaymentRequired(_)
+        | HubFault::ModelNotFound(_)
+        | HubFault::Unexpected(_)
+        | HubFault::ModelMismatch(_)
+        | HubFault::Rejected(_) => {}
     }
-    let rejections = matches!(refusal, Fault::Rejected(_))
+    let rejections = matches!(refusal, HubFault::Rejected(_))
         .then(|| spent.rejections.unwrap_or_default() + 1)
         .or(spent.rejections);
     let spent = Attempts {
         rejections,
-        refusal: Some(finding.verdict.row().reason.into()),
+        refusal: Some(finding.verdict.presentation().reason.into()),
         ..spent
     };
-    // These words stay while the matter does, so the last ones say how to go on.
-    if let Some(verdict) = calls::spent_on_refusals(&spent) {
+    // The first message of a reason is kept, so the last refusal has to say how to go on.
+    if let Some(verdict) = attempts::exhausted_by_refusals(&spent) {
         finding.verdict = verdict;
-        let retry = calls::how_to_retry();
-        finding.message += &format!(" No call is made any more; mend the cause, then {retry}.");
+        let retry = attempts::how_to_retry();
+        finding.message +=
+            &format!(" No more calls are made for this generation. Fix the cause, then {retry}.");
     } else {
-        finding.message += " The call is tried again a few times.";
+        finding.message += " The operator retries the call a few times.";
     }
     status.attempts = Some(spent);
     finding

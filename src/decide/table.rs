@@ -1,21 +1,21 @@
-//! The decision table: what was observed, against what is wanted, gives the next step.
+//! The decision table: what was observed, against what is desired, gives the next step.
 
-use super::{Remote, Verdict};
-use crate::api::{Deployment, Direction, State};
+use super::{remote::Remote, verdict::Verdict};
+use crate::api::{LiveStatus, OperationKind, State};
 
 /// What the table asks for; [`super::calls`] takes the step within the budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Observed equals wanted.
+    /// Observed equals desired.
     Settled(Verdict),
     /// The model is on its way; wait for it.
     Wait(Verdict),
     /// As `Wait`; past the progress deadline one call all the same.
-    WaitThenCall(Verdict, Direction),
+    WaitThenCall(Verdict, OperationKind),
     /// A call is due.
-    Call(Direction),
+    Call(OperationKind),
     /// The hub failed; a call is due after a while, a few times.
-    Retry(Direction),
+    Retry(OperationKind),
     /// No call can help.
     Stuck(Verdict),
     /// Nobody knows, so nothing is done.
@@ -23,32 +23,32 @@ pub(super) enum Step {
 }
 
 /// One row and one column of the table.
-pub(super) fn step(remote: &Remote, wanted: State) -> Step {
+pub(super) fn step(remote: &Remote, desired: State) -> Step {
     if remote.base {
-        return match wanted {
+        return match desired {
             State::Active => Step::Settled(Verdict::AlwaysActive),
             State::Inactive => Step::Stuck(Verdict::BaseModelCannotDeactivate),
         };
     }
-    match (remote.deployment, wanted) {
-        (Deployment::Active, State::Active) => Step::Settled(Verdict::Active),
-        (Deployment::Inactive, State::Active) => Step::Call(Direction::Activate),
-        (Deployment::Deploying, State::Active) => Step::Wait(Verdict::Activating),
-        (Deployment::Deactivating, State::Active) => Step::Wait(Verdict::WaitingForDeactivation),
-        (Deployment::Error, State::Active) => Step::Retry(Direction::Activate),
-        (Deployment::None, State::Active) => Step::Stuck(Verdict::NothingDeployed),
+    match (remote.live, desired) {
+        (LiveStatus::Active, State::Active) => Step::Settled(Verdict::Active),
+        (LiveStatus::Inactive, State::Active) => Step::Call(OperationKind::Activate),
+        (LiveStatus::Deploying, State::Active) => Step::Wait(Verdict::Activating),
+        (LiveStatus::Deactivating, State::Active) => Step::Wait(Verdict::WaitingForDeactivation),
+        (LiveStatus::Error, State::Active) => Step::Retry(OperationKind::Activate),
+        (LiveStatus::None, State::Active) => Step::Stuck(Verdict::NoDeployment),
 
-        (Deployment::Active, State::Inactive) => Step::Call(Direction::Deactivate),
-        (Deployment::Inactive | Deployment::None, State::Inactive) => {
+        (LiveStatus::Active, State::Inactive) => Step::Call(OperationKind::Deactivate),
+        (LiveStatus::Inactive | LiveStatus::None, State::Inactive) => {
             Step::Settled(Verdict::Inactive)
         }
         // It may bill, and it may never end.
-        (Deployment::Deploying, State::Inactive) => {
-            Step::WaitThenCall(Verdict::WaitingForDeployment, Direction::Deactivate)
+        (LiveStatus::Deploying, State::Inactive) => {
+            Step::WaitThenCall(Verdict::WaitingForDeployment, OperationKind::Deactivate)
         }
-        (Deployment::Deactivating, State::Inactive) => Step::Wait(Verdict::Deactivating),
-        (Deployment::Error, State::Inactive) => Step::Retry(Direction::Deactivate),
+        (LiveStatus::Deactivating, State::Inactive) => Step::Wait(Verdict::Deactivating),
+        (LiveStatus::Error, State::Inactive) => Step::Retry(OperationKind::Deactivate),
 
-        (Deployment::Unknown, State::Active | State::Inactive) => Step::Unknown,
+        (LiveStatus::Unknown, State::Active | State::Inactive) => Step::Unknown,
     }
 }

@@ -1,220 +1,358 @@
-//! The verdict: one word for what was found, from which everything that is shown follows.
+//! The verdict: one word for what was found. Everything that is shown follows from it.
 
-/// What was found of an object. The variants' names are the reasons that people read, but where
-/// [`Verdict::row`] says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // `row` says what each one means
+use strum::{EnumMessage, VariantArray};
+
+/// What was found of an object. A variant's name is the reason that people read, except where
+/// [`Verdict::presentation`] says otherwise.
+///
+/// The first paragraph of a variant's documentation says what it means, and the second what to do.
+/// `docs/reasons.md` is generated from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumMessage, VariantArray)]
 pub enum Verdict {
+    /// The model is active, as declared.
     Active,
+    /// The model is inactive or has no deployment, as declared.
     Inactive,
+    /// The model is a base model, which is always active and is billed by use.
     AlwaysActive,
+    /// The operator sent the activate call, or the model is deploying.
+    ///
+    /// Wait.
     Activating,
+    /// The operator sent the deactivate call, or the model is deactivating.
+    ///
+    /// Wait.
     Deactivating,
+    /// The model left the desired state although the object had not changed, and the operator
+    /// corrects that.
+    ///
+    /// Find out what changed the model.
     CorrectingDrift,
+    /// The model is declared inactive and is deploying. The operator deactivates it once the
+    /// deployment has ended, or once the progress deadline has passed.
+    ///
+    /// Wait.
     WaitingForDeployment,
+    /// The model is declared active and is deactivating. The operator activates it once the
+    /// deactivation has ended.
+    ///
+    /// Wait.
     WaitingForDeactivation,
-    WaitingForTurn,
+    /// A call is due, and another OxenModel of the same model has an open operation or has not
+    /// been observed yet. This also holds for a while after that object is gone.
+    ///
+    /// Wait.
+    OperationInProgress,
+    /// The operator sent a call and its answer was lost. It sends no other call until the hub shows
+    /// the effect of the first.
+    ///
+    /// Wait.
     OutcomeUnknown,
+    /// The hub doesn't report what the deployment is doing, or uses a word that this version
+    /// doesn't know. The operator makes no call until that changes. Past the progress deadline the
+    /// reason is `ProgressDeadlineExceeded`.
+    ///
+    /// Check the model on the hub.
     StatusUnknown,
+    /// The object is suspended, and the operator would send the activate call otherwise.
+    ///
+    /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
+    /// remove that flag.
     WouldActivate,
+    /// The object is suspended, and the operator would send the deactivate call otherwise.
+    ///
+    /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
+    /// remove that flag.
     WouldDeactivate,
+    /// The hub's deployment failed. The operator retries after 1, 5 and 15 minutes, within the
+    /// three calls of a generation.
+    ///
+    /// Check what the hub says about the model.
     DeploymentError,
+    /// The hub's deployment failed, and failed again after each call that the generation may make.
+    ///
+    /// Check what the hub says about the model, then request a reconcile.
     DeploymentFailed,
-    NothingDeployed,
+    /// The model is declared active, and the hub lists no deployment of it.
+    ///
+    /// Deploy the model on the hub first.
+    NoDeployment,
+    /// The model is declared inactive, and it is a base model.
+    ///
+    /// Declare it active, or delete the object.
     BaseModelCannotDeactivate,
+    /// The hub accepted three calls, and the model is still as it was.
+    ///
+    /// Check what the hub says about the model, then request a reconcile.
     CallHadNoEffect,
+    /// An older OxenModel controls this model.
+    ///
+    /// Delete one of the two.
     Conflict,
+    /// The model was corrected three times within an hour and left the desired state again.
+    ///
+    /// Find out what else controls the model, then request a reconcile.
     DriftContention,
+    /// The transition takes longer than the progress deadline.
+    ///
+    /// Check what the hub says about the model, or raise `spec.progressDeadline`.
     ProgressDeadlineExceeded,
+    /// The hub refused the call, and the operator retries it. The message has the hub's words.
+    ///
+    /// Fix the problem that the message describes.
     Rejected,
+    /// The hub refused the call three times, and no more calls are made for this generation.
+    ///
+    /// Fix the problem that the message describes, then request a reconcile.
     RejectedForGood,
+    /// The Secret doesn't exist, doesn't have the key, or may not be read.
+    ///
+    /// Run the command in the message.
     CredentialsNotFound,
+    /// The Secret's value isn't a valid API key: it is empty, spans several lines, or isn't text.
+    ///
+    /// Run the command in the message, which replaces the key in the Secret.
     CredentialsInvalid,
+    /// The operator has an API key of its own, and this namespace may not use it.
+    ///
+    /// Create the Secret, or add the namespace to `--operator-key-namespaces`.
     OperatorKeyNotAllowed,
+    /// The hub doesn't accept the API key (401).
+    ///
+    /// Put a valid key into the Secret.
     Unauthenticated,
+    /// The hub doesn't allow the API key to do this with this model (403).
+    ///
+    /// Use a key of the account that owns the model.
     Forbidden,
+    /// The hub requires payment (402).
+    ///
+    /// Check the account's billing.
     PaymentRequired,
+    /// The hub knows no such model for this API key. The message lists similar names.
+    ///
+    /// Create an OxenModel with the right name, or use the owner's key.
     ModelNotFound,
+    /// The hub limits the rate of requests, and the operator waits as long as it says. Ready keeps
+    /// its status, and Synced has this reason.
+    ///
+    /// Wait.
     RateLimited,
+    /// The hub has stopped answering, or its answers are not about the model. Ready keeps its
+    /// status for three sync intervals, at most 15 minutes.
+    ///
+    /// Check the network and the hub.
     HubFailing,
+    /// The hub has not answered for three sync intervals or 15 minutes, whichever is less.
+    ///
+    /// Check the network and the hub.
     HubUnreachable,
+    /// The hub's response can't be read.
+    ///
+    /// Check that `OXEN_BASE_URL` is the hub's URL.
     UnexpectedResponse,
-    AnotherModel,
+    /// The hub was asked for one model and answered with another.
+    ///
+    /// If the other model is the one that you mean, create an OxenModel with its name.
+    ModelMismatch,
+    /// The name now stands for another model, or for a model of another account.
+    ///
+    /// Restore the right key, or accept the change by requesting a reconcile.
     IdentityChanged,
+    /// The stored object doesn't match the current schema.
+    ///
+    /// Correct the field that the message names.
     InvalidSpec,
-    LetGo,
+    /// The finalizer was removed, so the deletion ends. Only an event has this reason.
+    Released,
 }
 
-/// The condition `Ready`.
+/// The status of the condition `Ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// Observed equals declared.
+    /// The model is in the desired state.
     True,
-    /// It doesn't.
+    /// The model is not in the desired state.
     False,
-    /// Nobody knows.
+    /// It is not known whether the model is in the desired state.
     Unknown,
-    /// As it was, if it was judged for this generation; else unknown.
+    /// The status stays as it was for this generation, and is unknown for a new one.
     Kept,
 }
 
-/// The marker that kstatus reads beside `Ready`.
+/// The condition that kstatus reads beside `Ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marker {
-    /// Neither.
+pub enum Progress {
+    /// There is neither `Reconciling` nor `Stalled`.
     None,
-    /// The operator is on its way.
+    /// `Reconciling`: the operator is working towards the desired state.
     Reconciling,
-    /// A person or a change is needed.
+    /// `Stalled`: a person or a change is needed.
     Stalled,
 }
 
-/// When to look again; `pace.rs` turns it into a time.
+/// When to reconcile next. `requeue.rs` turns the policy into a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// The sync interval, spread.
-    Settled,
-    /// Soon at first, then less often.
+pub enum RequeuePolicy {
+    /// After the sync interval, with jitter.
+    SyncInterval,
+    /// After a time that grows with the age of the transition.
     Transition,
-    /// After 5, 10, 20 s and so on from the call.
+    /// After a time that grows with the age of the call.
     Outcome,
-    /// When a failed deployment may be tried again.
+    /// When a failed deployment may be retried.
     Failure,
-    /// Doubling from the first refusal.
+    /// After a time that doubles with each refusal.
     Refusal,
-    /// Past the deadline: each minute.
+    /// Each minute, past the progress deadline.
     Overdue,
-    /// A key that was refused, credentials that aren't there, an answer that can't be read.
-    Probe,
-    /// The account can't pay.
+    /// When a refused key may be tried again. It also holds for missing credentials and responses
+    /// that can't be read.
+    Unauthorized,
+    /// When an account that can't pay is polled again.
     Payment,
-    /// Unanswered: backoff with full jitter.
+    /// After a time that doubles with each unanswered request, with full jitter.
     Backoff,
     /// When the hub says.
-    Told,
+    RetryAfter,
 }
 
-/// How loud the event of a transition is.
+/// The type of the event that a transition publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// Nothing to worry about.
+pub enum EventType {
+    /// The transition is expected.
     Normal,
-    /// Worth a look.
+    /// The transition may need attention.
     Warning,
 }
 
-/// What follows from a verdict.
+/// Everything that is shown for a verdict, and when to reconcile next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// The reason in conditions, the event's reason and the metrics' label.
+pub struct Presentation {
+    /// The reason of the conditions and the event, and the metrics' label.
     pub reason: &'static str,
     /// The condition `Ready`.
     pub ready: Ready,
-    /// `Reconciling`, `Stalled` or neither.
-    pub marker: Marker,
-    /// The hub could be reached with this key and knows the model.
+    /// The condition `Reconciling`, `Stalled` or neither.
+    pub progress: Progress,
+    /// The condition `Synced`: the hub answered for this model with this key.
     pub synced: bool,
-    /// The event of its transition.
-    pub tone: Tone,
-    /// When to look again.
-    pub pace: Pace,
-    /// The message quotes somebody whose words may change while nothing else does: the first
-    /// ones stay.
+    /// The type of the event.
+    pub event: EventType,
+    /// When to reconcile next.
+    pub requeue: RequeuePolicy,
+    /// Whether the message quotes somebody whose words may change while nothing else does. The
+    /// first message is kept then.
     pub quotes: bool,
 }
 
-const fn row(reason: &'static str, ready: Ready, marker: Marker, pace: Pace) -> Row {
-    let tone = match marker {
-        Marker::Stalled => Tone::Warning,
-        Marker::None | Marker::Reconciling => Tone::Normal,
+const fn row(
+    reason: &'static str,
+    ready: Ready,
+    progress: Progress,
+    requeue: RequeuePolicy,
+) -> Presentation {
+    let event = match progress {
+        Progress::Stalled => EventType::Warning,
+        Progress::None | Progress::Reconciling => EventType::Normal,
     };
-    Row {
+    Presentation {
         reason,
         ready,
-        marker,
+        progress,
         synced: true,
-        tone,
-        pace,
+        event,
+        requeue,
         quotes: false,
     }
 }
 
-impl Row {
+impl Presentation {
     /// The hub or the key is at fault.
-    const fn out_of_sync(self) -> Row {
-        Row {
+    const fn out_of_sync(self) -> Self {
+        Self {
             synced: false,
-            tone: Tone::Warning,
+            event: EventType::Warning,
             ..self
         }
     }
 
-    const fn quoting(self) -> Row {
-        Row {
+    const fn quoting(self) -> Self {
+        Self {
             quotes: true,
             ..self
         }
     }
 
-    const fn warning(self) -> Row {
-        Row {
-            tone: Tone::Warning,
+    const fn warning(self) -> Self {
+        Self {
+            event: EventType::Warning,
             ..self
         }
     }
 }
 
 impl Verdict {
-    /// All that follows from the verdict.
+    /// Every verdict, in the order of this file.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// What the verdict means, and what to do about it where something is to be done.
     #[must_use]
-    #[rustfmt::skip] // a table reads as one
-    pub const fn row(self) -> Row {
-        use Marker::{None, Reconciling, Stalled};
+    pub fn meaning(self) -> &'static str {
+        self.get_documentation().unwrap_or_default()
+    }
+
+    /// Everything that is shown for the verdict.
+    #[must_use]
+    #[rustfmt::skip] // a table is easier to read on one line per row
+    pub const fn presentation(self) -> Presentation {
+        use Progress::{None, Reconciling, Stalled};
         use Ready::{False, Kept, True, Unknown};
+        use RequeuePolicy as Requeue;
         match self {
-            Verdict::Active => row("Active", True, None, Pace::Settled),
-            Verdict::Inactive => row("Inactive", True, None, Pace::Settled),
-            Verdict::AlwaysActive => row("AlwaysActive", True, None, Pace::Settled),
+            Verdict::Active => row("Active", True, None, Requeue::SyncInterval),
+            Verdict::Inactive => row("Inactive", True, None, Requeue::SyncInterval),
+            Verdict::AlwaysActive => row("AlwaysActive", True, None, Requeue::SyncInterval),
 
-            Verdict::Activating => row("Activating", False, Reconciling, Pace::Transition),
-            Verdict::Deactivating => row("Deactivating", False, Reconciling, Pace::Transition),
-            Verdict::CorrectingDrift => row("CorrectingDrift", False, Reconciling, Pace::Transition).warning(),
-            Verdict::WaitingForDeployment => row("WaitingForDeployment", False, Reconciling, Pace::Transition),
-            Verdict::WaitingForDeactivation => row("WaitingForDeactivation", False, Reconciling, Pace::Transition),
-            Verdict::WaitingForTurn => row("WaitingForTurn", False, Reconciling, Pace::Transition),
-            Verdict::OutcomeUnknown => row("OutcomeUnknown", Unknown, Reconciling, Pace::Outcome).quoting().warning(),
-            Verdict::StatusUnknown => row("StatusUnknown", Unknown, Reconciling, Pace::Transition).warning(),
+            Verdict::Activating => row("Activating", False, Reconciling, Requeue::Transition),
+            Verdict::Deactivating => row("Deactivating", False, Reconciling, Requeue::Transition),
+            Verdict::CorrectingDrift => row("CorrectingDrift", False, Reconciling, Requeue::Transition).warning(),
+            Verdict::WaitingForDeployment => row("WaitingForDeployment", False, Reconciling, Requeue::Transition),
+            Verdict::WaitingForDeactivation => row("WaitingForDeactivation", False, Reconciling, Requeue::Transition),
+            Verdict::OperationInProgress => row("OperationInProgress", False, Reconciling, Requeue::Transition),
+            Verdict::OutcomeUnknown => row("OutcomeUnknown", Unknown, Reconciling, Requeue::Outcome).quoting().warning(),
+            Verdict::StatusUnknown => row("StatusUnknown", Unknown, Reconciling, Requeue::Transition).warning(),
 
-            Verdict::WouldActivate => row("WouldActivate", False, None, Pace::Settled),
-            Verdict::WouldDeactivate => row("WouldDeactivate", False, None, Pace::Settled),
+            Verdict::WouldActivate => row("WouldActivate", False, None, Requeue::SyncInterval),
+            Verdict::WouldDeactivate => row("WouldDeactivate", False, None, Requeue::SyncInterval),
 
-            Verdict::DeploymentError => row("DeploymentError", False, Reconciling, Pace::Failure).warning(),
-            Verdict::DeploymentFailed => row("DeploymentFailed", False, Stalled, Pace::Settled),
-            Verdict::NothingDeployed => row("NothingDeployed", False, Stalled, Pace::Settled),
-            Verdict::BaseModelCannotDeactivate => row("BaseModelCannotDeactivate", False, Stalled, Pace::Settled),
-            Verdict::CallHadNoEffect => row("CallHadNoEffect", False, Stalled, Pace::Settled),
-            Verdict::Conflict => row("Conflict", False, Stalled, Pace::Settled),
-            Verdict::DriftContention => row("DriftContention", False, Stalled, Pace::Settled),
-            Verdict::ProgressDeadlineExceeded => row("ProgressDeadlineExceeded", False, Stalled, Pace::Overdue),
-            Verdict::Rejected => row("Rejected", False, Reconciling, Pace::Refusal).quoting().warning(),
-            Verdict::RejectedForGood => row("Rejected", False, Stalled, Pace::Settled).quoting(),
+            Verdict::DeploymentError => row("DeploymentError", False, Reconciling, Requeue::Failure).warning(),
+            Verdict::DeploymentFailed => row("DeploymentFailed", False, Stalled, Requeue::SyncInterval),
+            Verdict::NoDeployment => row("NoDeployment", False, Stalled, Requeue::SyncInterval),
+            Verdict::BaseModelCannotDeactivate => row("BaseModelCannotDeactivate", False, Stalled, Requeue::SyncInterval),
+            Verdict::CallHadNoEffect => row("CallHadNoEffect", False, Stalled, Requeue::SyncInterval),
+            Verdict::Conflict => row("Conflict", False, Stalled, Requeue::SyncInterval),
+            Verdict::DriftContention => row("DriftContention", False, Stalled, Requeue::SyncInterval),
+            Verdict::ProgressDeadlineExceeded => row("ProgressDeadlineExceeded", False, Stalled, Requeue::Overdue),
+            Verdict::Rejected => row("Rejected", False, Reconciling, Requeue::Refusal).quoting().warning(),
+            Verdict::RejectedForGood => row("Rejected", False, Stalled, Requeue::SyncInterval).quoting(),
 
-            Verdict::CredentialsNotFound => row("CredentialsNotFound", False, Stalled, Pace::Probe).out_of_sync(),
-            Verdict::CredentialsInvalid => row("CredentialsInvalid", False, Stalled, Pace::Probe).out_of_sync(),
-            Verdict::OperatorKeyNotAllowed => row("OperatorKeyNotAllowed", False, Stalled, Pace::Probe).out_of_sync(),
-            Verdict::Unauthenticated => row("Unauthenticated", False, Stalled, Pace::Probe).out_of_sync(),
-            Verdict::Forbidden => row("Forbidden", False, Stalled, Pace::Probe).out_of_sync().quoting(),
-            Verdict::PaymentRequired => row("PaymentRequired", False, Stalled, Pace::Payment).out_of_sync().quoting(),
-            Verdict::ModelNotFound => row("ModelNotFound", False, Stalled, Pace::Settled).out_of_sync().quoting(),
-            Verdict::RateLimited => row("RateLimited", Kept, Reconciling, Pace::Told).out_of_sync(),
-            Verdict::HubFailing => row("HubUnreachable", Kept, Reconciling, Pace::Backoff).out_of_sync().quoting(),
-            Verdict::HubUnreachable => row("HubUnreachable", Unknown, Reconciling, Pace::Backoff).out_of_sync().quoting(),
-            Verdict::UnexpectedResponse => row("UnexpectedResponse", Unknown, Reconciling, Pace::Probe).out_of_sync().quoting(),
-            Verdict::AnotherModel => row("AnotherModel", Unknown, Stalled, Pace::Probe).out_of_sync().quoting(),
-            Verdict::IdentityChanged => row("IdentityChanged", False, Stalled, Pace::Settled).out_of_sync(),
-            Verdict::InvalidSpec => row("InvalidSpec", False, Stalled, Pace::Settled).out_of_sync(),
+            Verdict::CredentialsNotFound => row("CredentialsNotFound", False, Stalled, Requeue::Unauthorized).out_of_sync(),
+            Verdict::CredentialsInvalid => row("CredentialsInvalid", False, Stalled, Requeue::Unauthorized).out_of_sync(),
+            Verdict::OperatorKeyNotAllowed => row("OperatorKeyNotAllowed", False, Stalled, Requeue::Unauthorized).out_of_sync(),
+            Verdict::Unauthenticated => row("Unauthenticated", False, Stalled, Requeue::Unauthorized).out_of_sync(),
+            Verdict::Forbidden => row("Forbidden", False, Stalled, Requeue::Unauthorized).out_of_sync().quoting(),
+            Verdict::PaymentRequired => row("PaymentRequired", False, Stalled, Requeue::Payment).out_of_sync().quoting(),
+            Verdict::ModelNotFound => row("ModelNotFound", False, Stalled, Requeue::SyncInterval).out_of_sync().quoting(),
+            Verdict::RateLimited => row("RateLimited", Kept, Reconciling, Requeue::RetryAfter).out_of_sync(),
+            Verdict::HubFailing => row("HubUnreachable", Kept, Reconciling, Requeue::Backoff).out_of_sync().quoting(),
+            Verdict::HubUnreachable => row("HubUnreachable", Unknown, Reconciling, Requeue::Backoff).out_of_sync().quoting(),
+            Verdict::UnexpectedResponse => row("UnexpectedResponse", Unknown, Reconciling, Requeue::Unauthorized).out_of_sync().quoting(),
+            Verdict::ModelMismatch => row("ModelMismatch", Unknown, Stalled, Requeue::Unauthorized).out_of_sync().quoting(),
+            Verdict::IdentityChanged => row("IdentityChanged", False, Stalled, Requeue::SyncInterval).out_of_sync(),
+            Verdict::InvalidSpec => row("InvalidSpec", False, Stalled, Requeue::SyncInterval).out_of_sync(),
 
-            Verdict::LetGo => row("LetGo", False, Reconciling, Pace::Settled),
+            Verdict::Released => row("Released", False, Reconciling, Requeue::SyncInterval),
         }
     }
 }

@@ -1,66 +1,67 @@
-//! What the rest of the program knows of leadership: whether it may work, and whether a call may
+//! What the rest of the program needs of leadership: whether it may work, and whether a call may
 //! start now.
 
 use std::time::Duration;
 
 use tokio::{sync::watch, time::Instant};
 
-/// Whether this process may work. Clones tell the same.
+/// Whether this process may work. All clones give the same answers.
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// There is one replica, and nobody to share with.
+    /// There is one replica, which always may.
     Permanent,
-    /// As the Lease grants it.
+    /// There are several replicas, and the Lease grants it.
     Elected(Elected),
 }
 
-/// Authority that a Lease grants, for as long as it is renewed.
+/// Authority that a Lease grants while it is renewed.
 #[derive(Clone, Debug)]
 pub struct Elected {
     pub(super) start: Instant,
     pub(super) grants: watch::Receiver<Option<Grant>>,
 }
 
-/// What the Lease grants, in spans since `start`.
+/// What the Lease grants. Times are durations since `start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// Everything has to have ended by then.
+    /// When all work must have ended.
     pub(super) until: Duration,
-    /// No call starts before: one of the last leader's may be under way.
+    /// When the first call may start. Before, a call of the last leader may be in flight.
     pub(super) calls_from: Duration,
-    /// How often the Lease has changed hands.
+    /// The number of times that the Lease changed its holder.
     pub(super) transitions: i32,
 }
 
-/// Why no call may start.
+/// Why no call may start now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// In words.
+pub struct AuthorityError {
+    /// The reason, as a clause.
     pub why: &'static str,
-    /// How long that will be so, where it is known.
+    /// The time after which a call may start, where it is known.
     pub wait: Option<Duration>,
 }
 
 impl Authority {
-    /// Whether a call that takes no longer than this may start now.
+    /// Checks that a call that takes no longer than `call` may start now.
     ///
     /// # Errors
     ///
-    /// Why not.
-    pub fn permits(&self, call: Duration) -> Result<(), Refusal> {
+    /// Says why it may not, and until when.
+    // A call that could outlast the authority might run beside a call of the next leader.
+    pub fn permits(&self, call: Duration) -> Result<(), AuthorityError> {
         match self {
             Authority::Permanent => Ok(()),
             Authority::Elected(elected) => match *elected.grants.borrow() {
                 Some(grant) => grant.permits(elected.start.elapsed(), call),
-                None => Err(Refusal {
-                    why: "this operator is not the leader any more",
+                None => Err(AuthorityError {
+                    why: "this replica is no longer the leader",
                     wait: None,
                 }),
             },
         }
     }
 
-    /// Whether a pass may start. One that has no time to end makes no call.
+    /// Returns true when a reconcile may start. One that has too little time left makes no call.
     #[must_use]
     pub fn holds(&self) -> bool {
         match self {
@@ -70,7 +71,7 @@ impl Authority {
         }
     }
 
-    /// How often the Lease has changed hands.
+    /// The number of times that the Lease changed its holder.
     #[must_use]
     pub fn transitions(&self) -> i64 {
         match self {
@@ -88,17 +89,17 @@ impl Grant {
         now >= self.until
     }
 
-    /// A call starts only if more is left than it can take.
-    pub(super) fn permits(&self, now: Duration, call: Duration) -> Result<(), Refusal> {
+    /// A call starts only if more time is left than it can take.
+    pub(super) fn permits(&self, now: Duration, call: Duration) -> Result<(), AuthorityError> {
         if now < self.calls_from {
-            return Err(Refusal {
-                why: "this operator became leader without seeing the last one let go, and waits until no call of that one can be under way",
+            return Err(AuthorityError {
+                why: "this replica became the leader without observing that its predecessor released the Lease, and waits until no call of the predecessor can be in flight",
                 wait: Some(self.calls_from - now),
             });
         }
         if self.until.saturating_sub(now) <= call {
-            return Err(Refusal {
-                why: "this operator could not renew its Lease in time to be sure that it still leads",
+            return Err(AuthorityError {
+                why: "this replica could not renew the Lease in time to be sure that it still leads",
                 wait: None,
             });
         }

@@ -1,4 +1,4 @@
-//! What moves the machine: the clock and the API server.
+//! The driver of the leader election: it gives the state machine its clock and its API server.
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -19,69 +19,68 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{
-    Election,
     authority::Grant,
-    lease::{Error, Leases, NAME, record},
-    machine::{Draft, Machine, Step},
+    lease::{LeaseError, Leases, NAME, state},
+    machine::{LeaseUpdate, Machine, Step},
+    timing::Timing,
 };
-use crate::{metrics::Metrics, serve::Readiness};
+use crate::{metrics::Metrics, readiness::Readiness};
 
-/// Tries to let go of a Lease that changes meanwhile, as by a renewal that was still under way.
-const RELEASES: u32 = 3;
+/// The number of tries to release a Lease that changes meanwhile, as by a renewal in flight.
+const RELEASE_TRIES: u32 = 3;
 
-/// What moves the machine: the clock and the API server.
+/// Drives the state machine with the clock and the API server.
 pub(super) struct Driver {
-    me: String,
+    identity: String,
     machine: Machine,
     leases: Leases,
-    /// The Lease that the machine's last record was read from.
+    /// The Lease as it was last read or written, which the next write replaces.
     base: Option<Lease>,
-    /// Says when the Lease may have changed. The leader doesn't listen.
+    /// An item for each possible change of the Lease. The leader doesn't watch it.
     changes: BoxStream<'static, ()>,
     start: Instant,
     grants: watch::Sender<Option<Grant>>,
-    standing: Standing,
+    role: Role,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 }
 
-/// What a person wants to know of it.
+/// This process's role, for log, metrics and readiness.
 #[derive(Clone, PartialEq, Eq)]
-enum Standing {
+enum Role {
     Unknown,
-    Behind(String),
-    Leads,
+    /// Another process, with this identity, leads.
+    Standby(String),
+    Leader,
+    /// The Lease is this process's own and could not be renewed in time.
     Lapsed,
     Lost,
 }
 
 impl Driver {
     pub(super) fn new(
-        election: &Election,
+        timing: Timing,
         client: Client,
         grants: watch::Sender<Option<Grant>>,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
     ) -> Self {
-        let (me, terms) = (identity(), election.terms);
-        let namespace = (election.namespace.clone())
-            .or_else(|| set("POD_NAMESPACE"))
-            .unwrap_or_else(|| client.default_namespace().to_owned());
-        info!(
-            identity = me,
-            namespace, "stands for election by the Lease {NAME}"
-        );
-        // Two requests may go unanswered before authority ends.
-        let leases = Leases::new(client, &namespace, terms.lease, terms.renew / 4);
+        let identity = identity();
+        let namespace =
+            environment("POD_NAMESPACE").unwrap_or_else(|| client.default_namespace().to_owned());
+        info!(identity, namespace, "leader election uses the Lease {NAME}");
+        // Two requests may time out before the authority ends.
+        let timeout = timing.renew_deadline / 4;
+        let leases = Leases::new(client, &namespace, timing.lease_duration, timeout);
         Self {
-            machine: Machine::new(me.clone(), terms),
-            me,
+            machine: Machine::new(identity.clone(), timing),
+            identity,
             changes: changes(&leases),
             leases,
             base: None,
             start: Instant::now(),
             grants,
-            standing: Standing::Unknown,
+            role: Role::Unknown,
             metrics,
             readiness,
         }
@@ -99,126 +98,123 @@ impl Driver {
         self.start.elapsed()
     }
 
-    /// One step of the machine. Says why, once leadership is lost.
+    /// Performs one step of the machine. Returns the reason once leadership is lost.
     pub(super) async fn advance(&mut self) -> Option<&'static str> {
         let now = self.now();
         match self.machine.next(now) {
             Step::Read => self.read(now).await,
-            Step::Write(draft) => self.write(now, &draft).await,
+            Step::Write(update) => self.write(now, &update).await,
             Step::Wait(until) => tokio::select! {
                 () = sleep(until.saturating_sub(now)) => {}
-                Some(()) = self.changes.next() => self.machine.nudge(self.start.elapsed()),
+                Some(()) = self.changes.next() => self.machine.wake(self.start.elapsed()),
             },
             Step::Lost(why) => return Some(why),
         }
-        self.tell();
+        self.publish();
         None
     }
 
     async fn read(&mut self, sent: Duration) {
         match self.leases.read().await {
             Ok(found) => {
-                let seen = found.as_ref().map(record);
+                let found_state = found.as_ref().map(state);
                 self.base = found;
-                self.machine.read(sent, self.now(), seen);
+                self.machine.read(sent, self.now(), found_state);
             }
             Err(error) => {
-                warn!(%error, "the Lease can't be read");
-                self.machine.unanswered(sent, self.now());
+                warn!(%error, "the Lease can't be read; retrying");
+                self.machine.failed(sent, self.now());
             }
         }
     }
 
-    async fn write(&mut self, sent: Duration, draft: &Draft) {
-        let written = match self.leases.write(self.base.as_ref(), draft).await {
+    async fn write(&mut self, sent: Duration, update: &LeaseUpdate) {
+        let written = match self.leases.write(self.base.as_ref(), update).await {
             Ok(lease) => {
-                let written = record(&lease);
+                let written = state(&lease);
                 self.base = Some(lease);
                 Some(written)
             }
-            // Another was quicker, which is in the nature of an election.
+            // Another process was faster, which is normal in an election.
             Err(error) if conflicts(&error) => None,
             Err(error) => {
-                warn!(%error, "the Lease can't be written");
+                warn!(%error, "the Lease can't be written; retrying");
                 None
             }
         };
         self.machine.wrote(sent, self.now(), written);
     }
 
-    /// Lets go of the Lease if it is this process's own.
+    /// Releases the Lease if this process holds it.
     pub(super) async fn release(&mut self) {
-        for _ in 0..RELEASES {
-            match self.let_go().await {
+        for _ in 0..RELEASE_TRIES {
+            match self.try_release().await {
                 Err(error) if conflicts(&error) => {}
-                Err(error) => return warn!(%error, "the Lease was not let go"),
+                Err(error) => return warn!(%error, "the Lease was not released"),
                 Ok(()) => break,
             }
         }
         self.grants.send_replace(None);
-        self.metrics.leads(false);
+        self.metrics.set_leader(false);
     }
 
-    async fn let_go(&self) -> Result<(), Error> {
+    async fn try_release(&self) -> Result<(), LeaseError> {
         let Some(lease) = self.leases.read().await? else {
             return Ok(());
         };
-        if let Some(draft) = self.machine.release(self.now(), &record(&lease)) {
-            self.leases.write(Some(&lease), &draft).await?;
-            info!(identity = self.me, "the Lease is let go");
+        if let Some(update) = self.machine.release(self.now(), &state(&lease)) {
+            self.leases.write(Some(&lease), &update).await?;
+            info!(identity = self.identity, "released the Lease");
         }
         Ok(())
     }
 
-    /// Tells the rest of the program how things stand, and a person what has changed.
-    fn tell(&mut self) {
+    /// Publishes the authority to the rest of the program, and logs a change of the role.
+    fn publish(&mut self) {
         let grant = self.machine.grant();
         self.grants.send_replace(grant);
-        let standing = self.standing(grant);
-        if standing == self.standing {
+        let role = self.role(grant);
+        if role == self.role {
             return;
         }
-        self.announce(&standing, grant);
-        let (behind, leads) = (
-            matches!(standing, Standing::Behind(_)),
-            standing == Standing::Leads,
-        );
-        self.readiness.stands_by(behind);
-        self.metrics.leads(leads);
-        if leads {
+        self.log_role(&role, grant);
+        let (standby, leader) = (matches!(role, Role::Standby(_)), role == Role::Leader);
+        self.readiness.set_standby(standby);
+        self.metrics.set_leader(leader);
+        if leader {
             self.changes = stream::pending().boxed();
         }
-        self.standing = standing;
+        self.role = role;
     }
 
-    fn standing(&self, grant: Option<Grant>) -> Standing {
+    fn role(&self, grant: Option<Grant>) -> Role {
         let now = self.now();
         match (grant, self.machine.next(now), self.machine.leader()) {
-            (Some(grant), ..) if grant.lapsed(now) => Standing::Lapsed,
-            (Some(_), ..) => Standing::Leads,
-            (None, Step::Lost(_), _) => Standing::Lost,
-            (None, _, Some(holder)) if !holder.is_empty() => Standing::Behind(holder.to_owned()),
-            // It is about to be known.
-            (None, _, Some(_) | None) => self.standing.clone(),
+            (Some(grant), ..) if grant.lapsed(now) => Role::Lapsed,
+            (Some(_), ..) => Role::Leader,
+            (None, Step::Lost(_), _) => Role::Lost,
+            (None, _, Some(holder)) if !holder.is_empty() => Role::Standby(holder.to_owned()),
+            // The next step will tell.
+            (None, _, Some(_) | None) => self.role.clone(),
         }
     }
 
-    fn announce(&self, standing: &Standing, grant: Option<Grant>) {
-        let waits = grant.map(|grant| grant.calls_from.saturating_sub(self.now()));
-        match standing {
-            // The end of the process tells the reason.
-            Standing::Unknown | Standing::Lost => {}
-            Standing::Behind(leader) => info!(leader, "stands by"),
-            Standing::Lapsed => {
-                warn!("the Lease could not be renewed in time: no passes until it is");
+    fn log_role(&self, role: &Role, grant: Option<Grant>) {
+        let wait = grant.map(|grant| grant.calls_from.saturating_sub(self.now()));
+        match role {
+            // The reason is logged when the process ends.
+            Role::Unknown | Role::Lost => {}
+            Role::Standby(leader) => info!(leader, "standby: another replica leads"),
+            Role::Lapsed => {
+                warn!("the Lease could not be renewed in time; no reconciles until it is");
             }
-            Standing::Leads if self.standing == Standing::Lapsed => {
-                info!("leads again: nobody has taken the Lease meanwhile");
+            Role::Leader if self.role == Role::Lapsed => {
+                info!("leading again: no other replica acquired the Lease meanwhile");
             }
-            Standing::Leads => match waits.filter(|wait| !wait.is_zero()) {
-                None => info!("leads: the last leader was seen to let go"),
+            Role::Leader => match wait.filter(|wait| !wait.is_zero()) {
+                None => info!("leading: the last leader released the Lease"),
                 Some(wait) => warn!(
-                    "leads, and makes no call for {:.1} s: the last leader was not seen to let go",
+                    "leading, but making no call for {:.1} s: the last leader was not observed to release the Lease",
                     wait.as_secs_f64()
                 ),
             },
@@ -226,8 +222,8 @@ impl Driver {
     }
 }
 
-/// A watch of the Lease. What it tells is not relied upon, only that there is something to read;
-/// where it fails, the next look comes in its time.
+/// A watch of the Lease. Its items only say that the Lease should be read. Where the watch fails, the
+/// Lease is read after the retry period.
 fn changes(leases: &Leases) -> BoxStream<'static, ()> {
     let only = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
     watcher(leases.api().clone(), only)
@@ -242,19 +238,19 @@ fn changes(leases: &Leases) -> BoxStream<'static, ()> {
         .boxed()
 }
 
-/// What the write rested on has changed meanwhile.
-fn conflicts(error: &Error) -> bool {
-    matches!(error, Error::Kube(kube::Error::Api(status)) if status.code == 409)
+/// Returns true when the Lease has changed since it was read.
+fn conflicts(error: &LeaseError) -> bool {
+    matches!(error, LeaseError::Kube(kube::Error::Api(status)) if status.code == 409)
 }
 
-/// The pod's name, for people, and something that no other process has.
+/// The pod's name, for people, with a unique suffix.
 fn identity() -> String {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = set("POD_NAME").or_else(host).unwrap_or_default();
+    let name = environment("POD_NAME").or_else(host).unwrap_or_default();
     format!("{}_{}", name.trim(), Uuid::new_v4())
 }
 
-fn set(variable: &str) -> Option<String> {
+fn environment(variable: &str) -> Option<String> {
     std::env::var(variable)
         .ok()
         .filter(|value| !value.is_empty())

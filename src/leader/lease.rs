@@ -1,4 +1,4 @@
-//! The Lease at the API server. Every write replaces exactly the version that it rests on.
+//! The Lease in the API server. Every write replaces exactly the version that was read.
 
 use std::time::Duration;
 
@@ -13,26 +13,27 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::machine::{Draft, Record};
+use super::machine::{LeaseState, LeaseUpdate};
 
 /// The name of the Lease.
 pub(super) const NAME: &str = "oxen-operator";
 
-/// Who let go of the Lease in good order. Whoever empties the Lease by hand leaves it out.
+/// The annotation that names who released the Lease after its work had ended. A person who empties
+/// the Lease doesn't set it.
 const RELEASED_BY: &str = "oxen.ai/released-by";
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(transparent)]
+pub(super) enum LeaseError {
+    #[error("the request for the Lease {NAME} failed")]
     Kube(#[from] kube::Error),
-    #[error("the API server did not answer in time")]
+    #[error("the request for the Lease {NAME} timed out")]
     Timeout,
 }
 
 pub(super) struct Leases {
     api: Api<Lease>,
-    /// For one request: a lost answer or two must not cost the authority.
-    patience: Duration,
+    /// The timeout of one request. Two lost responses must not cost the authority.
+    timeout: Duration,
     seconds: i32,
 }
 
@@ -40,13 +41,13 @@ impl Leases {
     pub(super) fn new(
         client: Client,
         namespace: &str,
-        lease: Duration,
-        patience: Duration,
+        lease_duration: Duration,
+        timeout: Duration,
     ) -> Self {
-        let whole = lease.as_secs() + u64::from(lease.subsec_nanos() > 0);
+        let whole = lease_duration.as_secs() + u64::from(lease_duration.subsec_nanos() > 0);
         Self {
             api: Api::namespaced(client, namespace),
-            patience,
+            timeout,
             seconds: i32::try_from(whole).unwrap_or(i32::MAX),
         }
     }
@@ -55,14 +56,18 @@ impl Leases {
         &self.api
     }
 
-    pub(super) async fn read(&self) -> Result<Option<Lease>, Error> {
-        let read = timeout(self.patience, self.api.get_opt(NAME)).await;
-        read.map_or(Err(Error::Timeout), |answer| Ok(answer?))
+    pub(super) async fn read(&self) -> Result<Option<Lease>, LeaseError> {
+        let read = timeout(self.timeout, self.api.get_opt(NAME)).await;
+        read.map_or(Err(LeaseError::Timeout), |answer| Ok(answer?))
     }
 
-    /// Writes over `base`, which the API server refuses if it has changed meanwhile.
-    pub(super) async fn write(&self, base: Option<&Lease>, draft: &Draft) -> Result<Lease, Error> {
-        let lease = self.drawn(base, draft);
+    /// Replaces `base`. The API server refuses it if `base` has changed meanwhile.
+    pub(super) async fn write(
+        &self,
+        base: Option<&Lease>,
+        update: &LeaseUpdate,
+    ) -> Result<Lease, LeaseError> {
+        let lease = self.updated(base, update);
         let params = PostParams::default();
         let write = async {
             match base {
@@ -70,12 +75,12 @@ impl Leases {
                 None => self.api.create(&params, &lease).await,
             }
         };
-        let written = timeout(self.patience, write).await;
-        written.map_or(Err(Error::Timeout), |answer| Ok(answer?))
+        let written = timeout(self.timeout, write).await;
+        written.map_or(Err(LeaseError::Timeout), |answer| Ok(answer?))
     }
 
-    /// What others have put on the Lease stays.
-    fn drawn(&self, base: Option<&Lease>, draft: &Draft) -> Lease {
+    /// The Lease with the update applied. Everything else on it is kept.
+    fn updated(&self, base: Option<&Lease>, update: &LeaseUpdate) -> Lease {
         let mut lease = base.cloned().unwrap_or_else(|| Lease {
             metadata: ObjectMeta {
                 name: Some(NAME.into()),
@@ -85,19 +90,19 @@ impl Leases {
         });
         let annotations = lease.metadata.annotations.get_or_insert_default();
         annotations.remove(RELEASED_BY);
-        if let Some(me) = &draft.released_by {
-            annotations.insert(RELEASED_BY.into(), me.clone());
+        if let Some(identity) = &update.released_by {
+            annotations.insert(RELEASED_BY.into(), identity.clone());
         }
         let before = lease.spec.take().unwrap_or_default();
-        let holder = Some(draft.holder.clone()).filter(|holder| !holder.is_empty());
-        // Times are for people: nobody compares them with a clock.
+        let holder = Some(update.holder.clone()).filter(|holder| !holder.is_empty());
+        // The times are for people, and are not compared with a clock.
         let now = Some(MicroTime(Timestamp::now()));
-        let taken = holder.is_some() && holder != before.holder_identity;
+        let acquired = holder.is_some() && holder != before.holder_identity;
         lease.spec = Some(LeaseSpec {
             holder_identity: holder,
             lease_duration_seconds: Some(self.seconds),
-            lease_transitions: Some(draft.transitions),
-            acquire_time: if taken {
+            lease_transitions: Some(update.transitions),
+            acquire_time: if acquired {
                 now.clone()
             } else {
                 before.acquire_time
@@ -109,17 +114,17 @@ impl Leases {
     }
 }
 
-/// What leadership depends on in a Lease.
-pub(super) fn record(lease: &Lease) -> Record {
+/// The fields of a Lease that leadership depends on.
+pub(super) fn state(lease: &Lease) -> LeaseState {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = spec.lease_duration_seconds.unwrap_or_default();
     let annotations = lease.metadata.annotations.as_ref();
-    Record {
+    LeaseState {
         uid: lease.metadata.uid.clone().unwrap_or_default(),
         version: lease.metadata.resource_version.clone().unwrap_or_default(),
         holder: spec.holder_identity.unwrap_or_default(),
         transitions: spec.lease_transitions.unwrap_or_default(),
-        lasts: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
+        duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         released_by: annotations.and_then(|all| all.get(RELEASED_BY)).cloned(),
     }
 }

@@ -1,184 +1,177 @@
-//! Who leads, worked out from what was read and written, and from nothing else: no clock and no
-//! client. Times are spans since the start of this process, on its own monotonic clock; the times
-//! in the Lease are for people, and no two machines' clocks are ever compared.
+//! Who leads, as a state machine without clock and client: it follows from what was read and
+//! written alone. Times are durations since the start of this process, on its own monotonic clock.
+//! The times in the Lease are for people, and no two machines' clocks are ever compared.
 
 use std::time::Duration;
 
-use super::authority::Grant;
+use super::{authority::Grant, timing::Timing};
 
-/// How long leadership lasts, and how it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// A Lease that doesn't change for this long has no holder any more.
-    pub lease: Duration,
-    /// A renewal gives authority for this long, from when it was sent.
-    pub renew: Duration,
-    /// Between renewals of the leader, and looks of the others.
-    pub retry: Duration,
-    /// What a new leader waits beyond the whole lease where it has not seen the last one let go.
-    pub margin: Duration,
-}
-
-/// What leadership depends on in a Lease.
+/// The fields of a Lease that leadership depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct LeaseState {
     pub(super) uid: String,
-    /// The resourceVersion: it changes with every renewal, and with anything else.
+    /// The resourceVersion, which changes with every renewal and every other write.
     pub(super) version: String,
-    /// Empty where nobody holds it.
+    /// The holder's identity, or an empty string where there is no holder.
     pub(super) holder: String,
     pub(super) transitions: i32,
-    /// For how long its holder means to keep it.
-    pub(super) lasts: Duration,
-    /// Who let go of it once its work had ended; whoever takes or empties it else leaves no such mark.
+    /// How long the holder keeps the Lease after a renewal.
+    pub(super) duration: Duration,
+    /// Who released the Lease after all its work had ended. A Lease that is taken or emptied otherwise
+    /// has no such mark.
     pub(super) released_by: Option<String>,
 }
 
 /// What to write into the Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Draft {
+pub(super) struct LeaseUpdate {
     pub(super) holder: String,
     pub(super) transitions: i32,
     pub(super) released_by: Option<String>,
 }
 
-/// What to do next.
+/// The next step of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Read the Lease.
     Read,
-    /// Over exactly the record that was last read or written; where there was none, anew.
-    Write(Draft),
+    /// Replace exactly the Lease that was last read or written, or create it where there was none.
+    Write(LeaseUpdate),
+    /// Wait until this time.
     Wait(Duration),
-    /// Nothing any more: this process has led, and another may from now on.
+    /// Do nothing: this process has led, and another one may lead now.
     Lost(&'static str),
 }
 
 #[derive(Debug)]
 pub(super) struct Machine {
-    me: String,
-    terms: Terms,
+    identity: String,
+    timing: Timing,
     state: State,
-    /// A write may have worked or not, or nothing was read yet: reading comes before writing.
-    doubt: bool,
+    /// Whether the Lease has to be read before it is written: nothing was read yet, or a write may have
+    /// succeeded or not.
+    uncertain: bool,
     /// When the next request is due.
-    ask_at: Duration,
-    /// The most that any record had.
+    request_at: Duration,
+    /// The highest count of transitions in any Lease that was read.
     transitions: Option<i32>,
 }
 
 #[derive(Clone, Debug)]
 enum State {
-    Standby(Sight),
-    Leading(Record, Grant),
+    Standby(LeaseView),
+    Leading(LeaseState, Grant),
     Lost(&'static str),
 }
 
-/// The Lease as a standby sees it.
+/// The Lease as a standby has observed it.
 #[derive(Clone, Debug)]
-struct Sight {
-    record: Option<Record>,
-    /// Since when it has been seen unchanged.
+struct LeaseView {
+    state: Option<LeaseState>,
+    /// Since when the Lease has been observed unchanged.
     since: Duration,
-    /// The last holder was seen to let go, and nothing has happened to the record since.
-    clean: bool,
-    /// For how long the last holder that was seen may have meant to lead.
-    lasts: Duration,
+    /// Whether the last holder was observed to release the Lease, which has not changed since.
+    released: bool,
+    /// How long the last observed holder keeps the Lease after a renewal.
+    duration: Duration,
 }
 
 impl Machine {
-    pub(super) fn new(me: String, terms: Terms) -> Self {
+    pub(super) fn new(identity: String, timing: Timing) -> Self {
         Self {
-            me,
-            state: State::Standby(Sight {
-                record: None,
+            identity,
+            state: State::Standby(LeaseView {
+                state: None,
                 since: Duration::ZERO,
-                clean: false,
-                lasts: terms.lease,
+                released: false,
+                duration: timing.lease_duration,
             }),
-            terms,
-            doubt: true,
-            ask_at: Duration::ZERO,
+            timing,
+            uncertain: true,
+            request_at: Duration::ZERO,
             transitions: None,
         }
     }
 
     pub(super) fn next(&self, now: Duration) -> Step {
-        let due = now >= self.ask_at;
+        let due = now >= self.request_at;
         match &self.state {
             State::Lost(why) => Step::Lost(why),
-            State::Standby(_) | State::Leading(..) if !due && self.doubt => Step::Wait(self.ask_at),
-            State::Standby(_) | State::Leading(..) if self.doubt => Step::Read,
-            State::Standby(sight) if now >= free_at(sight) => Step::Write(self.claim()),
+            State::Standby(_) | State::Leading(..) if !due && self.uncertain => {
+                Step::Wait(self.request_at)
+            }
+            State::Standby(_) | State::Leading(..) if self.uncertain => Step::Read,
+            State::Standby(view) if now >= free_at(view) => Step::Write(self.acquisition()),
             State::Standby(_) if due => Step::Read,
-            State::Standby(sight) => Step::Wait(self.ask_at.min(free_at(sight))),
-            State::Leading(held, _) if due => Step::Write(Draft {
-                holder: self.me.clone(),
+            State::Standby(view) => Step::Wait(self.request_at.min(free_at(view))),
+            State::Leading(held, _) if due => Step::Write(LeaseUpdate {
+                holder: self.identity.clone(),
                 transitions: held.transitions,
                 released_by: None,
             }),
-            State::Leading(..) => Step::Wait(self.ask_at),
+            State::Leading(..) => Step::Wait(self.request_at),
         }
     }
 
-    /// The Lease was read; `None` is that there is none.
-    pub(super) fn read(&mut self, sent: Duration, now: Duration, found: Option<Record>) {
+    /// Takes the Lease that was read, or that there is none.
+    pub(super) fn read(&mut self, sent: Duration, now: Duration, found: Option<LeaseState>) {
         self.transitions = self
             .transitions
             .max(found.as_ref().map(|it| it.transitions));
-        self.doubt = false;
+        self.uncertain = false;
         match &mut self.state {
             State::Lost(_) => {}
             State::Leading(held, _) => match found {
-                Some(record) if same_reign(held, &record) => {
+                Some(record) if same_term(held, &record) => {
                     *held = record;
-                    self.ask_at = now;
+                    self.request_at = now;
                 }
                 other => self.state = State::Lost(loss(other.as_ref())),
             },
-            State::Standby(sight) => match found {
-                // An acquisition whose answer was lost. It gives no authority before a renewal's
-                // answer comes, and is not taken for a clean one.
-                Some(record) if record.holder == self.me => {
+            State::Standby(view) => match found {
+                // This is an acquisition whose response was lost. It gives no authority before a
+                // renewal succeeds, and doesn't count as one after a release.
+                Some(record) if record.holder == self.identity => {
                     let grant = Grant {
                         until: Duration::ZERO,
-                        calls_from: now + sight.lasts + self.terms.margin,
+                        calls_from: now + view.duration + self.timing.takeover_margin,
                         transitions: record.transitions,
                     };
                     self.state = State::Leading(record, grant);
-                    self.ask_at = now;
+                    self.request_at = now;
                 }
                 found => {
-                    sight.see(now, found, self.terms.lease);
-                    self.ask_at = sent + self.terms.retry;
+                    view.observe(now, found, self.timing.lease_duration);
+                    self.request_at = sent + self.timing.retry_period;
                 }
             },
         }
     }
 
-    /// A read got no answer that says anything.
-    pub(super) fn unanswered(&mut self, sent: Duration, now: Duration) {
-        self.ask_at = now.max(sent + self.terms.retry);
+    /// Takes that a read failed.
+    pub(super) fn failed(&mut self, sent: Duration, now: Duration) {
+        self.request_at = now.max(sent + self.timing.retry_period);
     }
 
-    /// The write that [`Step::Write`] asked for; `None` is that it isn't known to have worked.
-    pub(super) fn wrote(&mut self, sent: Duration, now: Duration, written: Option<Record>) {
+    /// Takes the Lease that [`Step::Write`] wrote, or that the write may have failed.
+    pub(super) fn wrote(&mut self, sent: Duration, now: Duration, written: Option<LeaseState>) {
         let Some(record) = written else {
-            self.doubt = true;
-            return self.unanswered(sent, now);
+            self.uncertain = true;
+            return self.failed(sent, now);
         };
-        self.ask_at = sent + self.terms.retry;
-        let until = sent + self.terms.renew;
+        self.request_at = sent + self.timing.retry_period;
+        let until = sent + self.timing.renew_deadline;
         match &mut self.state {
             State::Lost(_) => {}
             State::Leading(held, grant) => {
                 *held = record;
                 grant.until = until;
             }
-            State::Standby(sight) => {
-                let calls_from = if sight.clean {
+            State::Standby(view) => {
+                let calls_from = if view.released {
                     now
                 } else {
-                    now + sight.lasts + self.terms.margin
+                    now + view.duration + self.timing.takeover_margin
                 };
                 let grant = Grant {
                     until,
@@ -190,29 +183,29 @@ impl Machine {
         }
     }
 
-    /// The Lease may have changed: a standby looks at once.
-    pub(super) fn nudge(&mut self, now: Duration) {
+    /// Makes a standby read the Lease at once, because it may have changed.
+    pub(super) fn wake(&mut self, now: Duration) {
         if matches!(self.state, State::Standby(_)) {
-            self.ask_at = self.ask_at.min(now);
+            self.request_at = self.request_at.min(now);
         }
     }
 
-    /// What lets go of the record that was just read, once all work has ended. A leader that was
-    /// still waiting for its predecessor's calls to end can't vouch for them: it leaves no mark,
-    /// and the next one waits anew.
-    pub(super) fn release(&self, now: Duration, found: &Record) -> Option<Draft> {
+    /// The update that releases the Lease, after all work has finished. A leader that was still waiting
+    /// for its predecessor's calls to end can't tell whether they have: it leaves no mark, and the next
+    /// leader waits again.
+    pub(super) fn release(&self, now: Duration, found: &LeaseState) -> Option<LeaseUpdate> {
         let served = match &self.state {
-            State::Leading(held, grant) => same_reign(held, found) && now >= grant.calls_from,
+            State::Leading(held, grant) => same_term(held, found) && now >= grant.calls_from,
             State::Standby(_) | State::Lost(_) => false,
         };
-        (found.holder == self.me).then(|| Draft {
+        (found.holder == self.identity).then(|| LeaseUpdate {
             holder: String::new(),
             transitions: found.transitions,
-            released_by: served.then(|| self.me.clone()),
+            released_by: served.then(|| self.identity.clone()),
         })
     }
 
-    /// What the leader may do; nothing where this process isn't the leader.
+    /// The leader's authority, or `None` where this process is not the leader.
     pub(super) fn grant(&self) -> Option<Grant> {
         match &self.state {
             State::Leading(_, grant) => Some(*grant),
@@ -220,26 +213,26 @@ impl Machine {
         }
     }
 
-    /// Who holds the Lease, as far as a standby knows.
+    /// The holder of the Lease, as far as a standby knows.
     pub(super) fn leader(&self) -> Option<&str> {
         match &self.state {
-            State::Standby(sight) => sight.record.as_ref().map(|record| record.holder.as_str()),
+            State::Standby(view) => view.state.as_ref().map(|state| state.holder.as_str()),
             State::Leading(..) | State::Lost(_) => None,
         }
     }
 
-    fn claim(&self) -> Draft {
-        Draft {
-            holder: self.me.clone(),
+    fn acquisition(&self) -> LeaseUpdate {
+        LeaseUpdate {
+            holder: self.identity.clone(),
             transitions: self.transitions.map_or(0, |most| most.saturating_add(1)),
             released_by: None,
         }
     }
 }
 
-impl Sight {
-    fn see(&mut self, now: Duration, found: Option<Record>, own: Duration) {
-        let unchanged = match (&self.record, &found) {
+impl LeaseView {
+    fn observe(&mut self, now: Duration, found: Option<LeaseState>, own: Duration) {
+        let unchanged = match (&self.state, &found) {
             (Some(before), Some(after)) => {
                 before.uid == after.uid && before.version == after.version
             }
@@ -250,24 +243,28 @@ impl Sight {
             return;
         }
         self.since = now;
-        self.clean = self.record.as_ref().zip(found.as_ref()).is_some_and(let_go);
+        self.released = self
+            .state
+            .as_ref()
+            .zip(found.as_ref())
+            .is_some_and(was_released);
         if let Some(held) = found.as_ref().filter(|record| !record.holder.is_empty()) {
-            self.lasts = held.lasts.max(own);
+            self.duration = held.duration.max(own);
         }
-        self.record = found;
+        self.state = found;
     }
 }
 
-/// When the Lease can be taken.
-fn free_at(sight: &Sight) -> Duration {
-    match &sight.record {
-        Some(record) if !record.holder.is_empty() => sight.since + sight.lasts,
+/// When the Lease can be acquired.
+fn free_at(view: &LeaseView) -> Duration {
+    match &view.state {
+        Some(record) if !record.holder.is_empty() => view.since + view.duration,
         Some(_) | None => Duration::ZERO,
     }
 }
 
-/// The very holder of the record before has let go of it, and says so.
-fn let_go((before, after): (&Record, &Record)) -> bool {
+/// Returns true when the holder itself has released the Lease, and left its mark.
+fn was_released((before, after): (&LeaseState, &LeaseState)) -> bool {
     before.uid == after.uid
         && before.transitions == after.transitions
         && !before.holder.is_empty()
@@ -275,12 +272,12 @@ fn let_go((before, after): (&Record, &Record)) -> bool {
         && after.released_by.as_ref() == Some(&before.holder)
 }
 
-/// Nobody else can have led in between: whoever takes the Lease counts a transition.
-fn same_reign(held: &Record, found: &Record) -> bool {
+/// Returns true when nobody else can have led in between: each acquisition counts a transition.
+fn same_term(held: &LeaseState, found: &LeaseState) -> bool {
     held.uid == found.uid && held.holder == found.holder && held.transitions == found.transitions
 }
 
-fn loss(found: Option<&Record>) -> &'static str {
+fn loss(found: Option<&LeaseState>) -> &'static str {
     match found {
         None => "the Lease was deleted",
         Some(record) if record.holder.is_empty() => "the Lease was emptied by somebody else",

@@ -1,4 +1,5 @@
-//! One series an object, made from the watched objects when somebody asks: it is gone with its object.
+//! The metrics of each object. They are made from the watched objects at each scrape, so they end with
+//! their object.
 
 use std::{
     fmt,
@@ -14,21 +15,21 @@ use prometheus_client::{
 
 use crate::{
     api::OxenModel,
-    decide::{HOW_TO_LET_GO, Verdict, headline},
+    decide::{DELETION_BLOCKED, READY, STALLED, Verdict, headline, is_true},
 };
 
-type Source = Box<dyn Fn() -> Vec<Shown> + Send + Sync>;
+type Source = Box<dyn Fn() -> Vec<ObjectMetrics> + Send + Sync>;
 
-/// Where the series come from; clones are one.
+/// The sources of the objects' metrics. All clones share them.
 #[derive(Clone, Default)]
 pub struct Objects(Arc<Mutex<Vec<Source>>>);
 
-/// What an object's series show.
+/// The metrics of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
+pub struct ObjectMetrics {
     object: ByObject,
     desired: String,
-    deployment: String,
+    live: String,
     reason: String,
     since: Option<i64>,
     ready: bool,
@@ -47,53 +48,50 @@ struct Info {
     namespace: String,
     name: String,
     desired: String,
-    deployment: String,
+    live: String,
     reason: String,
 }
 
 impl Objects {
-    /// Shows these objects too, from now on.
-    pub fn show(&self, source: impl Fn() -> Vec<Shown> + Send + Sync + 'static) {
+    /// Adds a source of objects.
+    pub fn add_source(&self, source: impl Fn() -> Vec<ObjectMetrics> + Send + Sync + 'static) {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sources.push(Box::new(source));
     }
 
-    fn all(&self) -> Vec<Shown> {
+    fn all(&self) -> Vec<ObjectMetrics> {
         let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sources.iter().flat_map(|source| source()).collect()
     }
 }
 
-impl Shown {
-    /// An object that can't be decoded.
+impl ObjectMetrics {
+    /// The metrics of an object that can't be decoded.
     #[must_use]
     pub fn undecodable(metadata: &ObjectMeta) -> Self {
         Self {
             object: ByObject::of(metadata),
-            reason: Verdict::InvalidSpec.row().reason.into(),
+            reason: Verdict::InvalidSpec.presentation().reason.into(),
             stalled: true,
+            blocked: metadata.deletion_timestamp.is_some(),
             ..Self::default()
         }
     }
 }
 
-impl From<&OxenModel> for Shown {
+impl From<&OxenModel> for ObjectMetrics {
     fn from(object: &OxenModel) -> Self {
         let status = object.status.clone().unwrap_or_default();
-        let condition = |type_: &str| status.conditions.iter().find(|one| one.type_ == type_);
-        let is_true = |type_: &str| condition(type_).is_some_and(|one| one.status == "True");
-        let waits = condition("Ready").is_some_and(|ready| ready.message.ends_with(HOW_TO_LET_GO));
+        let is_true = |type_| is_true(&status.conditions, type_);
         Self {
             object: ByObject::of(&object.metadata),
             desired: status.desired.unwrap_or(object.spec.state).to_string(),
-            deployment: status
-                .deployment
-                .map_or_else(String::new, |it| it.to_string()),
+            live: status.live.map_or_else(String::new, |it| it.to_string()),
             reason: headline(&status.conditions).unwrap_or_default().into(),
             since: status.since.map(|since| since.0.as_second()),
-            ready: is_true("Ready"),
-            stalled: is_true("Stalled"),
-            blocked: waits && object.metadata.deletion_timestamp.is_some(),
+            ready: is_true(READY),
+            stalled: is_true(STALLED),
+            blocked: is_true(DELETION_BLOCKED),
         }
     }
 }
@@ -111,58 +109,58 @@ impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.all();
         let info = Family::<Info, Gauge>::default();
-        for shown in &all {
-            let Shown {
+        for object in &all {
+            let ObjectMetrics {
                 object,
                 desired,
-                deployment,
+                live,
                 reason,
                 ..
-            } = shown.clone();
+            } = object.clone();
             let labels = Info {
                 namespace: object.namespace,
                 name: object.name,
                 desired,
-                deployment,
+                live,
                 reason,
             };
             info.get_or_create(&labels).set(1);
         }
-        let help = "What is wanted of a model, what was seen of it, and the reason that it shows";
+        let help = "1 for each object, with `namespace`, `name`, `desired`, `live` and `reason`";
         info.encode(encoder.encode_descriptor(
             "oxen_model_info",
             help,
             None,
             MetricType::Gauge,
         )?)?;
-        type Value = fn(&Shown) -> Option<i64>;
+        type Value = fn(&ObjectMetrics) -> Option<i64>;
         let series: [(&str, &str, Value); 4] = [
             (
-                "oxen_model_since_seconds",
-                "When the model's deployment last changed, in seconds since 1970",
-                |shown| shown.since,
+                "oxen_model_since_timestamp_seconds",
+                "When the live status last changed, in seconds since 1970, by `namespace` and `name`",
+                |object| object.since,
             ),
             (
                 "oxen_model_ready",
-                "1 where the model is as declared",
-                |shown| Some(shown.ready.into()),
+                "1 while the model is in the desired state, by `namespace` and `name`",
+                |object| Some(object.ready.into()),
             ),
             (
                 "oxen_model_stalled",
-                "1 where a person or a change is needed",
-                |shown| Some(shown.stalled.into()),
+                "1 while a person or a change is needed, by `namespace` and `name`",
+                |object| Some(object.stalled.into()),
             ),
             (
                 "oxen_model_deletion_blocked",
-                "1 where the deletion waits for a person or the hub",
-                |shown| Some(shown.blocked.into()),
+                "1 while a deletion waits for the hub or a person, by `namespace` and `name`",
+                |object| Some(object.blocked.into()),
             ),
         ];
         for (name, help, value) in series {
             let family = Family::<ByObject, Gauge>::default();
-            for shown in &all {
-                if let Some(value) = value(shown) {
-                    family.get_or_create(&shown.object).set(value);
+            for object in &all {
+                if let Some(value) = value(object) {
+                    family.get_or_create(&object.object).set(value);
                 }
             }
             family.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;

@@ -1,4 +1,5 @@
-//! From OpenMetrics, which the library writes, to the older text format: every tool reads that one, a person's eye too.
+//! From OpenMetrics, which the library writes, to Prometheus' text format, which every tool and every
+//! person can read.
 
 /// The same metrics in Prometheus' text format.
 pub(super) fn plain(open: &str) -> String {
@@ -16,7 +17,7 @@ pub(super) fn plain(open: &str) -> String {
                 };
                 text += &format!("# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}\n");
             }
-            // The end, and units, which a name has already.
+            // The end, and units, which the name already has.
             (Some("#"), ..) => {}
             _ => {
                 text += line;
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_types_are_those_of_the_older_format() {
+    fn names_and_types_are_those_of_the_text_format() {
         let open = "# HELP calls Calls.\n# TYPE calls counter\ncalls_total{a=\"# b\"} 1\n\
                     # HELP build Version.\n# TYPE build info\nbuild_info{v=\"1\"} 1\n\
                     # HELP leader Leads.\n# TYPE leader gauge\nleader 0\n# EOF\n";

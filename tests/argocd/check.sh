@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests of gitops/argocd, in Argo CD's own layout, and fails where argocd-cm.yaml is stale.
+# Runs the tests of gitops/argocd, which have the layout of Argo CD's own tests, and checks that
+# argocd-cm.yaml is up to date.
 #
-# It needs lua5.1, and kubectl from `make tools`, which turns YAML into JSON without a cluster.
+# It needs lua5.1 and the kubectl of `make tools`, which converts YAML to JSON without a cluster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -12,25 +13,25 @@ trap 'rm -rf "$scratch"' EXIT
 echo 'return obj' >"$scratch/same.lua"
 passed=0
 
-json() {
+to_json() {
   KUBECONFIG=/dev/null "$kubectl" patch --local --filename "$1" --type merge --patch '{}' --output json
 }
 
-run() {
+run_lua() {
   lua5.1 tests/argocd/run.lua "$1"
 }
 
-# expect NAME WANTED GOT
+# expect NAME EXPECTED ACTUAL
 expect() {
   if [[ $2 != "$3" ]]; then
-    printf 'error: %s\n  wanted: %s\n  got:    %s\n' "$1" "$2" "$3" >&2
+    printf 'error: %s\n  expected: %s\n  actual:   %s\n' "$1" "$2" "$3" >&2
     exit 1
   fi
   passed=$((passed + 1))
 }
 
-# The test files are lists of small maps: the values of each, tab-separated, in the order of the file.
-# rows FIRST-KEY KEYS
+# rows FIRST-KEY KEYS: prints each map of a test file on a line, with the values of FIRST-KEY and
+# KEYS separated by tabs. FIRST-KEY is the key that begins a map.
 rows() {
   awk -v first="$1" -v keys="$2" '
     function finish() { if (row != "") print row; row = "" }
@@ -42,29 +43,29 @@ rows() {
 }
 
 diff -u gitops/argocd/argocd-cm.yaml <(gitops/argocd/generate.sh) || {
-  echo "error: gitops/argocd/argocd-cm.yaml is stale: run gitops/argocd/generate.sh >gitops/argocd/argocd-cm.yaml" >&2
+  echo "error: gitops/argocd/argocd-cm.yaml is out of date: write the output of generate.sh to it" >&2
   exit 1
 }
 
 while IFS=$'\t' read -r path status message; do
-  got=$(json "$scripts/$path" | run "$scripts/health.lua")
-  expect "health of $path" "{\"message\":\"$message\",\"status\":\"$status\"}" "$got"
+  actual=$(to_json "$scripts/$path" | run_lua "$scripts/health.lua")
+  expect "health of $path" "{\"message\":\"$message\",\"status\":\"$status\"}" "$actual"
 done < <(rows inputPath "status message" <"$scripts/health_test.yaml")
 
 while IFS=$'\t' read -r path first first_off second second_off third third_off; do
-  got=$(json "$scripts/actions/$path" | run "$scripts/actions/discovery.lua")
+  actual=$(to_json "$scripts/actions/$path" | run_lua "$scripts/actions/discovery.lua")
   for pair in "$first $first_off" "$second $second_off" "$third $third_off"; do
     read -r name off <<<"$pair"
-    [[ $got == *"\"$name\":{\"disabled\":$off}"* ]] ||
-      expect "actions on $path" "$name disabled: $off" "$got"
+    [[ $actual == *"\"$name\":{\"disabled\":$off}"* ]] ||
+      expect "actions on $path" "$name disabled: $off" "$actual"
     passed=$((passed + 1))
   done
 done < <(sed '/^actionTests/,$d' "$scripts/actions/action_test.yaml" | rows inputPath "name disabled")
 
 while IFS=$'\t' read -r action input output; do
-  got=$(json "$scripts/actions/$input" | run "$scripts/actions/$action/action.lua" |
+  actual=$(to_json "$scripts/actions/$input" | run_lua "$scripts/actions/$action/action.lua" |
     sed -E 's/("oxen.ai\/reconcile-requested-at":")[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z"/\10001-01-01T00:00:00Z"/')
-  expect "$action on $input" "$(json "$scripts/actions/$output" | run "$scratch/same.lua")" "$got"
+  expect "$action on $input" "$(to_json "$scripts/actions/$output" | run_lua "$scratch/same.lua")" "$actual"
 done < <(sed '1,/^actionTests/d' "$scripts/actions/action_test.yaml" | rows action "inputPath expectedOutputPath")
 
 echo "gitops/argocd: $passed checks passed"

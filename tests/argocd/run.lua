@@ -2,15 +2,17 @@
 --
 --   lua5.1 tests/argocd/run.lua SCRIPT <object.json
 --
--- The script finds the object in `obj`. The table that it returns is printed as JSON on one line, its keys in
--- order. A script that fails, or returns anything else, is an error: exit code 1, and the reason on stderr.
+-- The script gets the object as `obj`. The table that it returns is printed as JSON on one line,
+-- with sorted keys. If the script fails or returns anything else, the exit code is 1 and the error
+-- is printed to stderr.
 --
--- Argo CD opens the base, package and table libraries, and an os that must be required and has no more than time
--- and date. So that is all that a script has here. Strings have no methods either. A null is no value at all.
+-- A script has only what Argo CD provides: the libraries base, package and table, and an `os` that
+-- must be required and contains only time and date. Strings have no methods. Null becomes nil.
 
 local io, os, string, table, math = io, os, string, table, math
 
--- Lua has one empty table; JSON has two. Objects that came in empty must not go out as arrays.
+-- An empty table could be an object or an array. This remembers the empty objects of the input, so
+-- that they are not printed as arrays.
 local empty_objects = setmetatable({}, { __mode = "k" })
 
 local escapes = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
@@ -40,7 +42,7 @@ local function decode(text)
   end
 
   local function need(pattern)
-    return take(pattern) or error("the JSON can't be read at byte " .. at, 0)
+    return take(pattern) or error("invalid JSON at byte " .. at, 0)
   end
 
   local function hex()
@@ -59,11 +61,11 @@ local function decode(text)
     return utf8(code)
   end
 
-  -- Behind the opening quote. `take` skips white space, so the text itself is cut out by hand.
+  -- Reads a string after its opening quote. It can't use `take`, which skips leading white space.
   local function quoted()
     local parts = {}
     while true do
-      local to = string.find(text, '["\\]', at) or error("a string in the JSON has no end", 0)
+      local to = string.find(text, '["\\]', at) or error("the JSON contains an unterminated string", 0)
       table.insert(parts, string.sub(text, at, to - 1))
       at = to + 1
       if string.sub(text, to, to) == '"' then
@@ -165,7 +167,7 @@ local function library(from, names)
   return copy
 end
 
-local function surroundings(obj)
+local function environment(obj)
   local safe_os = library(os, "date time")
   local scope = library(_G, "assert error getmetatable ipairs next pairs pcall rawequal rawget rawset select setmetatable tonumber tostring type unpack")
   scope._G = scope
@@ -181,9 +183,9 @@ local function main(path)
   local script = assert(loadfile(path or error("usage: run.lua SCRIPT <object.json", 0)))
   local obj = decode(io.read("*a"))
   getmetatable("").__index = nil
-  local result = setfenv(script, surroundings(obj))()
+  local result = setfenv(script, environment(obj))()
   if type(result) ~= "table" then
-    error(path .. " returned no table", 0)
+    error(path .. " did not return a table", 0)
   end
   print(encode(result))
 end

@@ -1,4 +1,5 @@
-//! The metrics by promtool, and that alerts and dashboard ask for nothing that doesn't exist.
+//! Tests of the metrics and alerts with promtool, and of the metric names in alerts, dashboard and
+//! docs.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::{
 const ALERTS: &str = "charts/oxen-operator/files/alerts.yaml";
 const DASHBOARD: &str = "charts/oxen-operator/files/dashboard.json";
 
-/// Everything that an operator says of itself once it has done a bit of everything.
+/// The metrics of an operator that has activated, deactivated and deleted models.
 async fn metrics() -> String {
     let hub = Hub::builder()
         .model(Model::custom("bot").status("inactive"))
@@ -33,17 +34,17 @@ async fn metrics() -> String {
     world.delete("other").await;
     world.until_gone("other").await;
     let settled = |text: &str| {
-        let own = r#"name="bot",desired="active",deployment="active",reason="Active"} 1"#;
+        let own = r#"name="bot",desired="active",live="active",reason="Active"} 1"#;
         text.contains(own) && !text.contains(r#"name="other""#)
     };
-    crate::world::eventually("the metrics show the objects as they are", || async {
+    crate::world::eventually("the metrics match the objects", || async {
         let text = operator.metrics().await;
         settled(&text).then_some(text)
     })
     .await
 }
 
-/// The names in a text that are metrics of this project, without what a histogram adds.
+/// The metric names of this project in a text, without the suffixes of histograms.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
     let own = words.filter(|word| word.starts_with("oxen_"));
@@ -73,7 +74,7 @@ fn expressions(value: &Value, of: &mut String) {
 }
 
 #[tokio::test]
-async fn the_metrics_are_as_prometheus_wants_them_and_alerts_and_dashboard_ask_for_no_others() {
+async fn metrics_are_valid_and_documented_and_alerts_and_dashboard_use_no_others() {
     let text = metrics().await;
     run("promtool", &["check", "metrics"], &text).unwrap();
     let help = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
@@ -81,9 +82,9 @@ async fn the_metrics_are_as_prometheus_wants_them_and_alerts_and_dashboard_ask_f
         .map(|line| line.split(' ').next().unwrap().to_owned())
         .collect();
     assert!(known.len() > 15, "{known:?}");
-    let readme = read("README.md");
+    let page = read("docs/metrics.md");
     for name in &known {
-        assert!(readme.contains(&format!("`{name}")), "{name}");
+        assert!(page.contains(&format!("`{name}")), "{name}");
     }
     for series in [
         r#"oxen_model_info{namespace="#,
@@ -113,20 +114,8 @@ async fn the_metrics_are_as_prometheus_wants_them_and_alerts_and_dashboard_ask_f
     assert!(missing.is_empty(), "{missing:?} of\n{known:#?}");
 }
 
-#[tokio::test]
-async fn the_series_of_objects_can_be_left_out() {
-    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
-    let operator = world.operator_with(&[("OXEN_OBJECT_METRICS", "false")]);
-    let spec = json!({"model": "bot", "state": "active"});
-    world.create("bot", spec).await;
-    world.until_reason("bot", "Active").await;
-    let text = operator.metrics().await;
-    assert!(text.contains("oxen_operator_reconciles_total{"), "{text}");
-    assert!(!text.contains(r#"name="bot""#), "{text}");
-}
-
 #[test]
-fn each_alert_fires_when_it_should_and_only_then() {
+fn alerts_fire_exactly_when_they_should() {
     run("promtool", &["check", "rules", ALERTS], "").unwrap();
     run(
         "promtool",
@@ -137,7 +126,7 @@ fn each_alert_fires_when_it_should_and_only_then() {
 }
 
 #[test]
-fn each_alert_has_a_test_and_a_page_that_says_what_to_do() {
+fn each_alert_has_a_test_and_a_runbook() {
     let rules: Value = serde_yaml::from_str(&read(ALERTS)).unwrap();
     let tests = read("tests/alerts/alerts_test.yaml");
     let groups = rules["groups"].as_array().unwrap().iter();

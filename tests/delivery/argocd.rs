@@ -1,4 +1,5 @@
-//! The scripts for Argo CD, with Lua 5.1 as Argo CD opens it, and its own test files.
+//! Tests of the scripts for Argo CD, with the Lua libraries that Argo CD provides and with test files
+//! in the format of Argo CD.
 
 use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
 use serde_json::{Value, json};
@@ -7,9 +8,9 @@ use crate::tool::{path, read};
 
 const SCRIPTS: &str = "gitops/argocd/oxen.ai/OxenModel";
 
-/// What a script makes of an object.
+/// Runs a script on an object and returns its result.
 pub fn run(script: &str, object: &Value) -> Value {
-    // Neither `string` nor `math`; and of `os` just the clock, for who requires it.
+    // Argo CD provides neither `string` nor `math`, and only the clock of `os` if it is required.
     let libraries = StdLib::TABLE | StdLib::PACKAGE | StdLib::OS;
     let lua = Lua::new_with(libraries, LuaOptions::default()).unwrap();
     let closed = "package.loaded.os = {date = os.date, time = os.time}; os, io = nil, nil";
@@ -49,7 +50,7 @@ fn text(value: &Value) -> &str {
 }
 
 #[test]
-fn each_object_has_the_health_that_its_test_says() {
+fn each_object_has_the_expected_health() {
     for test in list(&yaml("health_test.yaml"), "tests") {
         let input = text(&test["inputPath"]);
         assert_eq!(health(&yaml(input)), test["healthStatus"], "{input}");
@@ -57,7 +58,7 @@ fn each_object_has_the_health_that_its_test_says() {
 }
 
 #[test]
-fn each_object_offers_the_actions_that_make_sense() {
+fn each_object_has_the_expected_actions() {
     for test in list(&yaml("actions/action_test.yaml"), "discoveryTests") {
         let input = text(&test["inputPath"]);
         let offered = run("actions/discovery.lua", &yaml(&format!("actions/{input}")));
@@ -73,7 +74,7 @@ fn each_object_offers_the_actions_that_make_sense() {
 }
 
 #[test]
-fn each_action_changes_what_its_test_says_and_nothing_else() {
+fn each_action_makes_the_expected_change_and_no_other() {
     const REQUESTED: &str = "/metadata/annotations/oxen.ai~1reconcile-requested-at";
     for test in list(&yaml("actions/action_test.yaml"), "actionTests") {
         let (action, input) = (text(&test["action"]), text(&test["inputPath"]));
@@ -94,7 +95,7 @@ fn each_action_changes_what_its_test_says_and_nothing_else() {
 }
 
 #[test]
-fn what_is_pasted_into_argo_cd_is_what_was_tested() {
+fn the_config_map_contains_the_tested_scripts() {
     let generated = std::process::Command::new(path("gitops/argocd/generate.sh"))
         .output()
         .unwrap();

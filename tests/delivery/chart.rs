@@ -1,4 +1,4 @@
-//! The chart as helm reads it: what it makes of values, and what it refuses.
+//! Tests of the chart with helm: the objects that it renders and the values that it rejects.
 
 use cluster::{Cluster, Output};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::tool::{path, read};
 
-/// Any cluster will do: nothing is installed.
+/// The cluster that all tests share, because they install nothing on it.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 
 async fn helm(verb: &[&str], values: &Value) -> Output {
@@ -23,7 +23,7 @@ async fn helm(verb: &[&str], values: &Value) -> Output {
     cluster.helm(&[verb, &own].concat()).await.unwrap()
 }
 
-/// The objects that come of the values.
+/// Renders the chart with these values.
 pub async fn rendered(values: &Value) -> Vec<Value> {
     let template = helm(
         &["template", "oxen-operator", "--namespace", "oxen-system"],
@@ -41,23 +41,30 @@ pub fn of_kind<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
     all.iter().filter(|one| one["kind"] == kind).collect()
 }
 
-/// Values as teams write them.
+/// Typical values.
 fn samples() -> Vec<(&'static str, Value)> {
     vec![
-        ("as it comes", json!({})),
+        ("the defaults", json!({})),
         ("a list of namespaces", json!({"namespaces": ["a", "b"]})),
         ("two replicas", json!({"replicas": 2})),
+        (
+            "empty durations",
+            json!({"syncInterval": "", "progressDeadline": "", "hub": {"requestTimeout": ""}}),
+        ),
         (
             "a digest",
             json!({"image": {"digest": format!("sha256:{}", "0".repeat(64))}}),
         ),
         (
-            "a key to lend",
+            "an operator key",
             json!({"operatorKey": {"existingSecret": {"name": "key"}, "namespaces": ["a"]}}),
         ),
-        ("alone", json!({"leaderElection": {"enabled": false}})),
         (
-            "everything on",
+            "no leader election",
+            json!({"leaderElection": {"enabled": false}}),
+        ),
+        (
+            "all features",
             json!({
                 "replicas": 2,
                 "observeOnly": true,
@@ -72,7 +79,7 @@ fn samples() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn what_teams_write_is_taken_without_a_complaint() {
+async fn typical_values_render_and_pass_helm_lint() {
     for (what, values) in samples() {
         let lint = helm(&["lint", "--strict"], &values).await;
         assert!(lint.status.success(), "{what}: {}", lint.stdout);
@@ -81,14 +88,16 @@ async fn what_teams_write_is_taken_without_a_complaint() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_and_a_key_as_a_value_is_not_shown() {
+async fn invalid_values_are_rejected_without_printing_api_keys() {
     for (values, says) in [
         (json!({"observOnly": true}), "observOnly"),
         (json!({"hub": {"ulr": "https://hub"}}), "ulr"),
         (json!({"replicas": "two"}), "replicas"),
         (json!({"syncInterval": "soon"}), "syncInterval"),
         (json!({"deletionPolicy": "Orphan"}), "deletionPolicy"),
-        (json!({"timing": {"lease": "30"}}), "lease"),
+        (json!({"hub": {"requestTimeout": "30"}}), "requestTimeout"),
+        (json!({"timing": {"lease": "30s"}}), "timing"),
+        (json!({"hub": {"burst": 100}}), "burst"),
         (json!({"operatorKey": {"namespaces": ["a"]}}), "operatorKey"),
         (
             json!({"replicas": 2, "leaderElection": {"enabled": false}}),
@@ -111,7 +120,7 @@ async fn what_makes_no_sense_is_refused_and_a_key_as_a_value_is_not_shown() {
 }
 
 #[tokio::test]
-async fn the_definition_is_the_one_of_the_types_and_outlives_the_release() {
+async fn the_crd_matches_the_rust_types_and_survives_an_uninstall() {
     let source: Value = serde_yaml::from_str(&read("crds/oxenmodels.yaml")).unwrap();
     assert_eq!(
         read("charts/oxen-operator/files/oxenmodels.yaml"),
@@ -120,7 +129,7 @@ async fn the_definition_is_the_one_of_the_types_and_outlives_the_release() {
     );
     let all = rendered(&json!({})).await;
     let crd = of_kind(&all, "CustomResourceDefinition")[0];
-    // As the API server reads it: a number is a number, with a point or without.
+    // Compare the decoded types, because a number may be written as 1 or as 1.0.
     let read = |crd: &Value| {
         serde_json::from_value::<CustomResourceDefinition>(crd.clone())
             .unwrap()
@@ -137,7 +146,7 @@ async fn the_definition_is_the_one_of_the_types_and_outlives_the_release() {
 }
 
 #[tokio::test]
-async fn a_pod_is_as_restricted_as_pods_can_be() {
+async fn pods_are_restricted_and_replicas_get_a_disruption_budget() {
     let all = rendered(&json!({})).await;
     let pod = &of_kind(&all, "Deployment")[0]["spec"]["template"]["spec"];
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
@@ -156,7 +165,7 @@ async fn a_pod_is_as_restricted_as_pods_can_be() {
 }
 
 #[tokio::test]
-async fn what_is_switched_on_has_what_it_needs() {
+async fn optional_objects_have_the_right_content() {
     let all = rendered(&samples().pop().unwrap().1).await;
     let rules = of_kind(&all, "PrometheusRule")[0];
     let file: Value =

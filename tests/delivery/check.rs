@@ -1,4 +1,5 @@
-//! `oxen-operator check`, which `helm test` runs: as its pod says, against the simulated hub.
+//! Tests of `oxen-operator check` against the simulated hub, with the arguments of the pod of
+//! `helm test`.
 
 use std::process::{Command, Output};
 
@@ -10,7 +11,7 @@ use crate::{
     tool::path,
 };
 
-/// The program with the arguments of the test's pod, and an environment.
+/// Runs the program with the arguments of the test pod and this environment.
 async fn check(environment: &[(&str, &str)]) -> Output {
     let pod = rendered(&serde_json::json!({})).await;
     let container = &of_kind(&pod, "Pod")[0]["spec"]["containers"][0];
@@ -38,7 +39,7 @@ fn words(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn it_says_whether_hub_and_key_are_right_and_changes_nothing() {
+async fn check_reports_a_bad_hub_or_key_and_changes_nothing() {
     let hub = Hub::builder().with_samples().start().await.unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, format!("{}\n", hub::KEY)).unwrap();
@@ -48,14 +49,14 @@ async fn it_says_whether_hub_and_key_are_right_and_changes_nothing() {
 
     let good = check(&[base, ("OXEN_API_KEY_FILE", file)]).await;
     assert!(
-        good.status.success() && words(&good).contains("takes the API key"),
+        good.status.success() && words(&good).contains("accepts the API key"),
         "{}",
         words(&good)
     );
     let good = check(&[base, ("OXEN_API_KEY", hub::KEY)]).await;
     assert!(good.status.success(), "{}", words(&good));
 
-    let (nowhere, wrong) = (path("no-such-file"), "a-key-that-is-none");
+    let (nowhere, wrong) = (path("no-such-file"), "not-a-valid-key");
     for (environment, says) in [
         (vec![base], "there is no API key"),
         (

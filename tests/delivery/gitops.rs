@@ -1,4 +1,5 @@
-//! Objects in every situation of their life, as Flux (by kstatus) and Argo CD (by its health script) read them, live.
+//! Tests of how Flux and Argo CD read live objects: Flux with kstatus, and Argo CD with the health
+//! script.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{
     world::{World, has_finalizer, message, status},
 };
 
-/// As the API server gives it to a tool.
+/// The object as the API server returns it to a GitOps tool.
 async fn live(world: &World, name: &str) -> Value {
     let got = world
         .kubectl(&["get", "oxenmodel", name, "--output", "json"])
@@ -21,7 +22,7 @@ async fn live(world: &World, name: &str) -> Value {
     serde_json::from_str(&got.ok().unwrap().stdout).unwrap()
 }
 
-/// What Flux and what Argo CD make of it.
+/// The status that Flux and Argo CD derive from the object.
 async fn read(world: &World, name: &str) -> (String, String) {
     let object = live(world, name).await;
     let line = run("kstatus", &[], &object.to_string()).unwrap();
@@ -54,7 +55,7 @@ fn suspended(model: &str, state: &str) -> Value {
 }
 
 #[tokio::test]
-async fn flux_and_argo_cd_read_each_situation_right() {
+async fn flux_and_argo_cd_derive_the_right_status() {
     let slow = |name: &str| {
         let model = Model::custom(name).status("inactive");
         model
@@ -79,7 +80,7 @@ async fn flux_and_argo_cd_read_each_situation_right() {
         ("stuck", spec("stuck", "active")),
     ] {
         world.create(name, spec).await;
-        // Nobody has seen it yet.
+        // No operator has observed the object yet.
         reads(&world, name, "InProgress", "Progressing").await;
     }
     let _operator = world.operator();
@@ -93,7 +94,7 @@ async fn flux_and_argo_cd_read_each_situation_right() {
         world.until_reason(name, reason).await;
         reads(&world, name, flux, argo).await;
     }
-    // Two of one model would be rivals; these go first.
+    // Delete these objects, because two objects for one model would conflict.
     for name in ["on", "off"] {
         world
             .patch(name, json!({"spec": {"deletionPolicy": "Retain"}}))
@@ -108,7 +109,7 @@ async fn flux_and_argo_cd_read_each_situation_right() {
     world.until_reason("adopted", "Active").await;
     reads(&world, "adopted", "Current", "Suspended").await;
 
-    // A change is in progress until it has been seen.
+    // A change is in progress until the operator has observed it.
     world.hub.inject(Fault::hang());
     world.edit("base", spec("base", "inactive")).await;
     reads(&world, "base", "InProgress", "Progressing").await;
@@ -119,7 +120,7 @@ async fn flux_and_argo_cd_read_each_situation_right() {
     reads(&world, "base", "Failed", "Degraded").await;
 
     for name in ["going", "stuck"] {
-        world.until(name, "held", has_finalizer).await;
+        world.until(name, "given a finalizer", has_finalizer).await;
     }
     world.delete("going").await;
     world.until_reason("going", "Deactivating").await;
@@ -135,15 +136,15 @@ async fn flux_and_argo_cd_read_each_situation_right() {
 }
 
 #[tokio::test]
-async fn the_actions_of_argo_cd_do_to_live_objects_what_they_say() {
+async fn the_actions_of_argo_cd_work_on_live_objects() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
     let _operator = world.operator();
     world.create("bot", spec("bot", "active")).await;
     world.until_reason("bot", "Active").await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until("bot", "given a finalizer", has_finalizer).await;
     let act = async |action: &str| {
         let mut object = live(&world, "bot").await;
-        // Who wrote what is not in a manifest, and the status is the operator's.
+        // A manifest has no managed fields, and the status belongs to the operator.
         object["metadata"]["managedFields"].take();
         object["status"].take();
         let after = argocd::run(&format!("actions/{action}/action.lua"), &object).to_string();
@@ -164,14 +165,14 @@ async fn the_actions_of_argo_cd_do_to_live_objects_what_they_say() {
     };
     let handled = |object: &OxenModel| status(object).last_handled_reconcile_at;
     world
-        .until("bot", "looked at as asked", |object| {
+        .until("bot", "reconciled as requested", |object| {
             asked(object).is_some() && asked(object) == handled(object)
         })
         .await;
 }
 
 #[tokio::test]
-async fn no_field_that_a_git_repository_has_is_ever_changed() {
+async fn the_operator_changes_no_field_of_a_manifest() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let _operator = world.operator();
     let manifest = |state: &str| {
@@ -182,7 +183,7 @@ async fn no_field_that_a_git_repository_has_is_ever_changed() {
             "spec": {"model": "bot", "state": state},
         })
     };
-    // As Flux and Argo CD apply it, and ask what an apply would change.
+    // Flux and Argo CD use server-side apply, and a dry run of it to detect drift.
     let file = |state: &str| {
         let path = world
             .cluster
@@ -229,7 +230,7 @@ async fn no_field_that_a_git_repository_has_is_ever_changed() {
             "{drift:?}"
         );
     }
-    // That it would say so is seen, too.
+    // The diff does detect a change.
     let changed = diff("inactive").await;
     assert_eq!(changed.status.code(), Some(1), "{changed:?}");
 

@@ -1,5 +1,6 @@
-//! The chart, installed by helm on an API server with RBAC on, and operators that run as its Deployment says: with its
-//! arguments and environment, and the token of its ServiceAccount. There is no kubelet, so what one does is done here.
+//! The chart, installed with helm on an API server with RBAC, and operators that run like the pods
+//! of its Deployment: with its arguments, its environment and the token of its ServiceAccount. There
+//! is no kubelet, so the tests start these operators and check their probes.
 
 use std::ffi::OsString;
 
@@ -13,32 +14,18 @@ use crate::{
     world::{Operator, World},
 };
 
-/// Where it is installed.
+/// The namespace of the release.
 pub const SYSTEM: &str = "oxen-system";
 
-/// The release, and so the name of all that the chart makes.
+/// The name of the release, and therefore of the objects that the chart creates.
 pub const RELEASE: &str = "oxen-operator";
 
-/// Durations for a test, as a person would set them.
+/// Values that make the operator fast enough for a test.
 fn quick() -> Value {
     json!({
         "syncInterval": "500ms",
-        "timing": {
-            "transitionFirst": "50ms",
-            "transitionLast": "200ms",
-            "operationPatience": "1s",
-            "backoffFirst": "100ms",
-            "backoffLast": "500ms",
-            "refusedProbe": "500ms",
-            "connectTimeout": "500ms",
-            "requestTimeout": "1s",
-            "kubeTimeout": "2s",
-            "watch": "1s",
-            "lease": "4s",
-            "leaseRenew": "3s",
-            "leaseRetry": "200ms",
-            "leaseQuarantineMargin": "200ms",
-        },
+        "hub": {"requestTimeout": "1s"},
+        "extraArgs": ["--time-scale=100"],
         "log": {"format": "text", "level": "info,oxen_operator=debug"},
     })
 }
@@ -49,7 +36,8 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// The chart with these values beside the quick ones. `values` is told the world's namespace.
+    /// Installs the chart with the quick values and those that `values` returns for the namespace of
+    /// the world.
     pub async fn new(hub: Builder, values: impl FnOnce(&str) -> Value) -> Self {
         let world = World::on(Box::new(Cluster::start().await.unwrap()), hub).await;
         let mut all = quick();
@@ -91,7 +79,7 @@ impl Installed {
         done.unwrap().ok().unwrap().stdout
     }
 
-    /// kubectl, as it went.
+    /// Runs kubectl, and returns its output even if it fails.
     pub async fn try_kubectl(&self, arguments: &[&str]) -> Output {
         self.world.cluster.kubectl(arguments).await.unwrap()
     }
@@ -103,7 +91,7 @@ impl Installed {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// A client's configuration with the rights of the chart's ServiceAccount.
+    /// A client configuration with the rights of the chart's ServiceAccount.
     pub async fn account(&self) -> kube::Config {
         let token = self
             .kubectl(&["create", "token", RELEASE, "--namespace", SYSTEM])
@@ -116,7 +104,7 @@ impl Installed {
         config
     }
 
-    /// A gate with those rights.
+    /// A gate with the rights of the chart's ServiceAccount.
     pub async fn gate(&self) -> Gate {
         self.world
             .cluster
@@ -133,7 +121,8 @@ impl Installed {
         deployment["spec"]["template"]["spec"]["containers"][0].clone()
     }
 
-    /// A pod of the Deployment, at a port of its own, through a gate.
+    /// Starts an operator like a pod of the Deployment, but on a port of its own and with a gate in
+    /// front of the API server.
     pub async fn pod(&self, name: &str, gate: &Gate) -> Operator {
         let container = self.container().await;
         let arguments: Vec<OsString> = list(&container["args"])
@@ -149,13 +138,13 @@ impl Installed {
             };
             environment.push((variable["name"].as_str().unwrap().into(), value.into()));
         }
-        // Two pods share this machine's ports, and reach the API server by a file.
+        // All operators share the ports of this machine, and none has an in-cluster configuration.
         environment.push(("OXEN_LISTEN".into(), "127.0.0.1:0".into()));
         environment.push(("KUBECONFIG".into(), gate.kubeconfig().into()));
         Operator::start(&self.world.cluster, &arguments, &environment)
     }
 
-    /// Asks what the kubelet would: both probes of the Deployment, at the pod's port.
+    /// Waits until both probes of the Deployment succeed, as the kubelet does.
     pub async fn probes(&self, pod: &Operator) {
         let (container, url) = (self.container().await, pod.url().await);
         for probe in ["livenessProbe", "readinessProbe"] {

@@ -1,4 +1,5 @@
-//! Installed, upgraded, rolled back and taken off again: no call comes of it, and nothing is left behind unsaid.
+//! Tests of install, upgrade, rollback and uninstall: none of them causes a call, and an uninstall
+//! leaves only what the docs say.
 
 use cluster::Signal;
 use hub::{Hub, Model};
@@ -9,22 +10,22 @@ use crate::{
     world::{Operator, has_finalizer},
 };
 
-/// One pod after another, as a rolling update does it: the new one stands by before the old one goes.
+/// Replaces a pod as a rolling update does: the new pod stands by before the old one is stopped.
 async fn roll(installed: &Installed, old: Operator, name: &str) -> Operator {
     let gate = installed.gate().await;
     let new = installed.pod(name, &gate).await;
-    new.says("stands by").await;
+    new.says("standby: another replica leads").await;
     let mut old = old;
     old.signal(Signal::TERM);
     assert_eq!(old.ended().await, Some(0), "{}", old.log());
-    new.says("the last leader was seen to let go").await;
-    // The gate goes with the test.
+    new.says("the last leader released the Lease").await;
+    // The new pod needs the gate until the end of the test.
     std::mem::forget(gate);
     new
 }
 
 #[tokio::test]
-async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_the_docs_say() {
+async fn upgrade_and_rollback_cause_no_call_and_uninstall_keeps_the_crd() {
     let hub = Hub::builder()
         .model(Model::custom("on").status("inactive"))
         .model(Model::custom("off").status("active"));
@@ -53,9 +54,12 @@ async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_th
     let third = roll(&installed, second, "third").await;
     installed.world.until_looked("on", 3).await;
     assert_eq!(installed.world.hub.journal().posts().len(), calls);
-    installed.world.until("on", "held", has_finalizer).await;
+    installed
+        .world
+        .until("on", "given a finalizer", has_finalizer)
+        .await;
 
-    // The wrong order: the operator goes first.
+    // Uninstall in the wrong order: the operator before the objects.
     let gone = installed
         .world
         .cluster
@@ -65,17 +69,17 @@ async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_th
     drop(third);
     assert_eq!(installed.world.hub.journal().posts().len(), calls);
     assert_eq!(installed.world.hub.live("on").unwrap(), ["active"]);
-    left_behind(&installed).await;
+    assert_only_the_crd_is_left(&installed).await;
 
     installed.world.delete("on").await;
     let waits = installed.world.get("on").await;
     assert!(waits.metadata.deletion_timestamp.is_some());
-    let_go(&installed, "on").await;
+    remove_finalizer(&installed, "on").await;
     installed.world.until_gone("on").await;
     assert_eq!(installed.world.hub.live("on").unwrap(), ["active"]);
 
-    // And the definition last, with what nothing holds.
-    let_go(&installed, "off").await;
+    // Delete the CustomResourceDefinition last, when no finalizer is left.
+    remove_finalizer(&installed, "off").await;
     installed
         .kubectl(&["delete", "crd", "oxenmodels.oxen.ai", "--timeout=60s"])
         .await;
@@ -85,8 +89,8 @@ async fn an_upgrade_and_a_rollback_cause_no_call_and_an_uninstall_leaves_what_th
     assert!(!gone.status.success());
 }
 
-/// The documented line that takes an object's finalizer off by hand.
-async fn let_go(installed: &Installed, name: &str) {
+/// Removes the finalizer by hand.
+async fn remove_finalizer(installed: &Installed, name: &str) {
     let patch = r#"{"metadata":{"finalizers":null}}"#;
     let line = [
         "patch",
@@ -100,8 +104,8 @@ async fn let_go(installed: &Installed, name: &str) {
     installed.world.kubectl(&line).await.ok().unwrap();
 }
 
-/// Of the chart's objects only the definition stays, with every OxenModel.
-async fn left_behind(installed: &Installed) {
+/// Asserts that the CustomResourceDefinition is the only object of the chart that is left.
+async fn assert_only_the_crd_is_left(installed: &Installed) {
     let kinds = installed
         .kubectl(&["api-resources", "--verbs=list", "--output", "name"])
         .await;

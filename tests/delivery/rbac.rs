@@ -1,4 +1,5 @@
-//! The operator with just the rights that the chart gives it: it is refused nothing that it needs, and uses all that it has.
+//! Tests of the operator's RBAC rules: it has every right that it needs, and it uses every right
+//! that it has.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +12,14 @@ use crate::{
     world::{DEADLINE, has_finalizer, message},
 };
 
-/// A right: verb, group, resource with its subresource.
+/// A right: verb, API group, and resource with its subresource.
 type Right = (String, String, String);
 
 fn right(verb: &str, group: &str, resource: &str) -> Right {
     (verb.into(), group.into(), resource.into())
 }
 
-/// What roles of this kind, and of these names, grant.
+/// The rights that the chart's roles of this kind grant to the operator.
 async fn granted(installed: &Installed, kind: &str) -> BTreeSet<Right> {
     let roles = installed
         .json(&[
@@ -31,7 +32,7 @@ async fn granted(installed: &Installed, kind: &str) -> BTreeSet<Right> {
         .await;
     let mut all = BTreeSet::new();
     for role in roles["items"].as_array().unwrap() {
-        // Those that people get are no concern of the operator's.
+        // The aggregated roles are for people, not for the operator.
         if role["metadata"]["labels"]
             .as_object()
             .unwrap()
@@ -62,7 +63,7 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> + Clone {
         .map(|text| text.as_str().unwrap())
 }
 
-/// What the chart's account asked for: rights that it used, and those that it was refused.
+/// The rights that the chart's ServiceAccount used, and those that it was refused.
 fn asked(installed: &Installed) -> (BTreeSet<Right>, BTreeSet<Right>) {
     let account = format!("system:serviceaccount:{SYSTEM}:{RELEASE}");
     let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
@@ -93,7 +94,7 @@ fn bot() -> hub::Builder {
     Hub::builder().model(Model::custom("bot").status("inactive"))
 }
 
-/// Turned on, off and on again, and deleted.
+/// Activates, deactivates and activates the model, and deletes the object.
 async fn life(installed: &Installed) {
     let world = &installed.world;
     world.until_reason("bot", "Active").await;
@@ -101,7 +102,7 @@ async fn life(installed: &Installed) {
         world.edit("bot", spec(state)).await;
         world.until_reason("bot", reason).await;
     }
-    world.until("bot", "held", has_finalizer).await;
+    world.until("bot", "given a finalizer", has_finalizer).await;
     world.delete("bot").await;
     world.until_gone("bot").await;
     assert_eq!(
@@ -111,22 +112,23 @@ async fn life(installed: &Installed) {
 }
 
 #[tokio::test]
-async fn every_right_is_used_and_nothing_else_is_needed() {
+async fn every_right_is_used_and_no_other_is_needed() {
     let installed = Installed::new(bot(), |_| json!({"replicas": 2})).await;
     let world = &installed.world;
     let gate = installed.gate().await;
-    // Until its watch is up, a Secret is read; and after a conflict the object is.
+    // Some rights are used only in special cases: a Secret is read while its watch has not started,
+    // and an object is read after a conflict.
     let slow = gate.hold("GET", "/api/v1/secrets?");
     gate.refuse_once("PATCH", "/status", StatusCode::CONFLICT);
     world.create("bot", spec("active")).await;
     let first = installed.pod("first", &gate).await;
-    first.says("leads").await;
+    first.says("leading").await;
     world
-        .until("bot", "seen", |object| !message(object).is_empty())
+        .until("bot", "observed", |object| !message(object).is_empty())
         .await;
     drop(slow);
     let second = installed.pod("second", &gate).await;
-    second.says("stands by").await;
+    second.says("standby: another replica leads").await;
     for pod in [&first, &second] {
         installed.probes(pod).await;
     }
@@ -134,7 +136,7 @@ async fn every_right_is_used_and_nothing_else_is_needed() {
 
     let mut granted = granted(&installed, "clusterroles").await;
     granted.extend(self::granted(&installed, "roles").await);
-    // A watch is on the list once it has ended, and a standby's ends with it.
+    // The API server logs a watch when it ends, and a standby's watches end with its process.
     drop(second);
     let unused = || -> Vec<Right> {
         let (used, _) = asked(&installed);
@@ -154,7 +156,7 @@ async fn every_right_is_used_and_nothing_else_is_needed() {
 }
 
 #[tokio::test]
-async fn with_a_list_of_namespaces_there_is_no_right_beyond_them() {
+async fn with_a_list_of_namespaces_there_are_no_rights_in_others() {
     let installed = Installed::new(bot(), |namespace| json!({"namespaces": [namespace]})).await;
     let world = &installed.world;
     let cluster_wide = granted(&installed, "clusterroles").await;
@@ -174,13 +176,14 @@ async fn with_a_list_of_namespaces_there_is_no_right_beyond_them() {
     let _pod = installed.pod("only", &gate).await;
     life(&installed).await;
     let (_, refused) = asked(&installed);
-    // Whether the definition goes it can't know, and then it doesn't.
+    // The operator can't see whether the CustomResourceDefinition is being deleted, so it assumes
+    // that it is not.
     let crd = right("get", "apiextensions.k8s.io", "customresourcedefinitions");
     assert_eq!(refused, [crd].into());
 }
 
 #[tokio::test]
-async fn no_list_of_all_secrets_and_none_of_another_name_is_allowed() {
+async fn only_secrets_with_listed_names_may_be_read() {
     let installed = Installed::new(bot(), |_| json!({})).await;
     let account = format!("--as=system:serviceaccount:{SYSTEM}:{RELEASE}");
     let may = async |arguments: &[&str]| {

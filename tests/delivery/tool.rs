@@ -1,4 +1,4 @@
-//! Programs that only these tests need, and files of the project.
+//! Access to the tools that only these tests need, and to files of the repository.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A file of the project.
+/// The path of a file in the repository.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
@@ -16,13 +16,14 @@ pub fn read(name: &str) -> String {
     fs::read_to_string(path(name)).expect(name)
 }
 
-/// Runs a program that `make test` has built, and gives what it said; both of its outputs where it failed.
+/// Runs a tool that `make test-tools` has built. Returns its standard output, or both outputs if it
+/// fails.
 pub fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String> {
-    let whose = Command::new(path("tests/tools/build.sh"))
+    let printed = Command::new(path("tests/tools/build.sh"))
         .arg(format!("--print-{tool}"))
         .output()
         .unwrap();
-    let program = String::from_utf8(whose.stdout).unwrap();
+    let program = String::from_utf8(printed.stdout).unwrap();
     let mut child = Command::new(program.trim())
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -30,7 +31,7 @@ pub fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{tool} at {program}: {error}; `make test` builds it"));
+        .unwrap_or_else(|error| panic!("{tool} at {program}: {error}; run `make test-tools`"));
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).unwrap();
     drop(stdin);

@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# Finds, or builds once, the programs of the local control plane: etcd, kube-apiserver, kubectl and helm. Beside
-# them kube-controller-manager and promtool, each of which has a go.mod of its own (controller-manager/, promtool/),
-# and kstatus/, which nobody else has: each in a folder of its own, named in the same way.
+# Finds or builds the programs of the local control plane: etcd, kube-apiserver, kubectl and helm.
+# For the tests, it also provides kube-controller-manager, promtool and kstatus. The first two have
+# a go.mod of their own (controller-manager/, promtool/), and the source of kstatus is in kstatus/.
 #
-#   build.sh               makes sure that the first four are there, and says where
-#   build.sh --for-tests   the same for all of them
-#   build.sh --print-dir   prints their folder, and nothing else; builds nothing
+#   build.sh               finds or builds the first four and prints their folder
+#   build.sh --for-tests   finds or builds all of them
+#   build.sh --print-dir   prints the folder of the first four and builds nothing
 #
-# In the same way, each of these prints a program's path:
+# Each of these prints the path of a program and builds nothing:
 #
 #   build.sh --print-controller-manager
 #   build.sh --print-promtool
 #   build.sh --print-kstatus
 #
-# KUBEBUILDER_ASSETS names a folder that has them already. Without it they are built from the Go modules that
-# go.mod pins and go.sum checks, into a user cache folder named after the hash of go.sum: a second clone, or a
-# later `make clean`, builds nothing. tests/cluster looks for them in the same places.
+# KUBEBUILDER_ASSETS names a folder that contains the programs. If it is not set, they are built
+# from the Go modules that go.mod pins and go.sum verifies. They are stored outside of the clone, in
+# a cache folder named after the hash of go.sum, so that all clones share them and `make clean` keeps
+# them. tests/cluster searches the same places.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -34,7 +35,7 @@ fail() {
   exit 1
 }
 
-# The first 16 digits are plenty for a folder's name.
+# Prints the first 16 hex digits of the hash, which are enough for the name of a folder.
 hash_of() {
   local sum
   if command -v sha256sum >/dev/null; then
@@ -57,22 +58,22 @@ require_go() {
   command -v flock >/dev/null || fail "flock is not installed: install the package util-linux"
 }
 
-spent() {
+elapsed() {
   echo "$((SECONDS / 60)) min $(printf '%02d' $((SECONDS % 60))) s"
 }
 
-# The compiler can be silent for minutes: a line every ten seconds (on a terminal, one line that changes) shows
-# that it lives, and the package that it is at.
-watch_build() {
+# Prints progress, because the compiler can be silent for minutes: the elapsed time and the current
+# package, every ten seconds or, on a terminal, in one line that is updated every second.
+show_progress() {
   local pid=$1 name=$2 log=$3 ticks=0 line
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.5
     ticks=$((ticks + 1))
     if [[ -t 1 && $((ticks % 2)) == 0 ]]; then
       line=$(tail -n 1 "$log" | cut -c 1-60)
-      printf '\r\033[K  %s  %s  %s' "$name" "$(spent)" "$line"
+      printf '\r\033[K  %s  %s  %s' "$name" "$(elapsed)" "$line"
     elif [[ ! -t 1 && $((ticks % 20)) == 0 ]]; then
-      printf '  %s  %s  %s\n' "$name" "$(spent)" "$(tail -n 1 "$log" | cut -c 1-60)"
+      printf '  %s  %s  %s\n' "$name" "$(elapsed)" "$(tail -n 1 "$log" | cut -c 1-60)"
     fi
   done
   if [[ -t 1 ]]; then
@@ -84,8 +85,8 @@ watch_build() {
 build() {
   local number=$1 total=$2 name=$3 package=$4 expected=$5 folder=$6
   local log=$folder/$name.log pid
-  echo "[$number of $total] $name: takes about $expected on two cores with an empty cache"
-  # readonly: a module that go.sum doesn't hold is an error, not a new line in go.sum.
+  echo "[$number of $total] $name: takes about $expected on two cores with an empty Go cache"
+  # With -mod=readonly, a module that is missing from go.sum is an error instead of being added.
   (
     cd "$here"
     CGO_ENABLED=0 GOWORK=off exec go build -v -mod=readonly -trimpath -ldflags "$ldflags" \
@@ -93,14 +94,14 @@ build() {
   ) >"$log" 2>&1 &
   pid=$!
   trap 'kill "$pid" 2>/dev/null || true; exit 130' INT TERM
-  watch_build "$pid" "$name" "$log"
+  show_progress "$pid" "$name" "$log"
   if ! wait "$pid"; then
     tail -n 20 "$log" >&2
-    fail "$name could not be built; the compiler's last words are above"
+    fail "$name could not be built: see the compiler output above"
   fi
   trap - INT TERM
   rm "$log"
-  echo "[$number of $total] $name: built, $(spent) in all"
+  echo "[$number of $total] $name: built, $(elapsed) in total"
 }
 
 build_all() {
@@ -124,13 +125,14 @@ build_kstatus() {
   build 1 1 kstatus ./kstatus "30 s" "$1"
 }
 
-# Without the tag it would know every cloud's way to list machines, and take far longer to build.
+# The tag omits the service discovery of all cloud providers, which would take far longer to build.
 build_promtool() {
   GOFLAGS="${GOFLAGS:-} -modfile=promtool/go.mod -tags=remove_all_sd" \
     build 1 1 promtool github.com/prometheus/prometheus/cmd/promtool "2 min" "$1"
 }
 
-# As with helm, one that the person brought is good enough where they brought the other tools, too.
+# Prints the path of a program. If KUBEBUILDER_ASSETS is set, a program in that folder or in the
+# PATH takes precedence over the one that this script builds.
 find_program() {
   local name=$1 built=$2
   if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
@@ -144,8 +146,9 @@ find_program() {
   echo "$built/$name"
 }
 
-# Built beside its place and renamed, so that nobody ever sees a half-filled folder. Only one process builds;
-# a second one waits for it. The compiler inherits the lock: what a killed run leaves behind is waited for, too.
+# Builds into a temporary folder and renames it, so that no other process sees an incomplete folder.
+# Only one process builds and the others wait for it. The compiler inherits the lock, so that they
+# also wait for a compiler that still runs after its build.sh was killed.
 build_once() {
   local target=$1 how=$2
   if [[ -d $target ]]; then
@@ -155,7 +158,7 @@ build_once() {
   mkdir -p "$cache"
   exec 9>"$target.lock"
   if ! flock -n 9; then
-    echo "another process builds into $target: waiting for it"
+    echo "another process is building $target: waiting for it"
     flock 9
   fi
   if [[ ! -d $target ]]; then
@@ -171,12 +174,12 @@ require_assets() {
   local name
   for name in etcd kube-apiserver kubectl; do
     [[ -x $KUBEBUILDER_ASSETS/$name ]] ||
-      fail "KUBEBUILDER_ASSETS is $KUBEBUILDER_ASSETS, but there is no program $name in it"
+      fail "KUBEBUILDER_ASSETS is $KUBEBUILDER_ASSETS, but that folder has no program $name"
   done
 }
 
 main() {
-  # The Go on this machine or none: a toolchain is not something to download unasked.
+  # Use only the Go toolchain of this machine, because Go would otherwise download another version.
   export GOTOOLCHAIN=local
   local hash folder built_promtool promtool built_manager manager kstatus
   hash=$(hash_of "$here/go.sum")
@@ -185,7 +188,7 @@ main() {
   manager=$(find_program kube-controller-manager "$built_manager")
   built_promtool=$cache/promtool-$(hash_of "$here/promtool/go.sum")
   promtool=$(find_program promtool "$built_promtool")
-  # Its own source counts, too: a change of it must not build the other four anew.
+  # The hash includes the source of kstatus, so that a change rebuilds kstatus and nothing else.
   kstatus=$cache/kstatus-$(hash_of "$here/go.sum" "$here/kstatus/main.go")
   case ${1:-} in
     --print-dir)
@@ -205,7 +208,7 @@ main() {
       return
       ;;
     "" | --for-tests) ;;
-    *) fail "unknown argument $1: the first lines of build.sh say which there are" ;;
+    *) fail "unknown argument $1: see the first lines of build.sh for the valid ones" ;;
   esac
   if [[ -z ${KUBEBUILDER_ASSETS:-} ]]; then
     build_once "$folder" build_all

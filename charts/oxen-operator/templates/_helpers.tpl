@@ -13,19 +13,21 @@
 {{- end }}
 {{- end }}
 
-{{/* What all pods of the release have in common: the operator's and the test's. */}}
+{{/* The labels that the operator's pods and the test pod share. */}}
 {{- define "oxen-operator.releaseLabels" -}}
 app.kubernetes.io/name: {{ include "oxen-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* The operator's pods alone. A selector can't be changed later, so nothing else belongs here. */}}
+{{/* The labels that select the operator's pods and not the test pod. Never change them, because the
+selector of a Deployment is immutable. */}}
 {{- define "oxen-operator.selectorLabels" -}}
 {{ include "oxen-operator.releaseLabels" . }}
 app.kubernetes.io/component: controller
 {{- end }}
 
-{{/* Labels of every object. The chart's own win, so that a label of the same name is never there twice. */}}
+{{/* The labels of every object. The chart's own labels take precedence over commonLabels, because a
+duplicate key would make the manifest invalid. */}}
 {{- define "oxen-operator.labels" -}}
 {{- $own := dict
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
@@ -35,7 +37,8 @@ app.kubernetes.io/component: controller
 {{- merge $own (include "oxen-operator.releaseLabels" . | fromYaml) .Values.commonLabels | toYaml }}
 {{- end }}
 
-{{/* Without the chart's version, so that a pod is replaced only when something about it changes. */}}
+{{/* The labels of the operator's pods. The chart version is not one of them, because a new chart
+version alone must not restart the pods. */}}
 {{- define "oxen-operator.podLabels" -}}
 {{- merge (include "oxen-operator.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml }}
 {{- end }}
@@ -54,29 +57,29 @@ app.kubernetes.io/component: controller
 {{- end }}
 {{- end }}
 
-{{/* The port that requests to the hub go to: the proxy's, where there is one. */}}
+{{/* The destination port of hub requests: the proxy's port if there is a proxy. */}}
 {{- define "oxen-operator.hubPort" -}}
 {{- $url := urlParse (default .Values.hub.url .Values.hub.proxy) }}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
 {{- $port | default (eq $url.scheme "https" | ternary "443" "80") }}
 {{- end }}
 
-{{/* What no schema can say: values that are fine by themselves and don't go together. */}}
+{{/* Rejects values that conflict with each other, which the schema can't detect. */}}
 {{- define "oxen-operator.validate" -}}
 {{- with .Values }}
 {{- if and (not .leaderElection.enabled) (gt (int .replicas) 1) }}
-{{- fail (printf "replicas is %d and leaderElection.enabled is false: all replicas would work at once; set leaderElection.enabled to true, or replicas to 1" (int .replicas)) }}
+{{- fail (printf "replicas is %d and leaderElection.enabled is false, so all replicas would make calls at the same time: set leaderElection.enabled to true, or replicas to 1" (int .replicas)) }}
 {{- end }}
 {{- if and .operatorKey.namespaces (not .operatorKey.existingSecret.name) }}
-{{- fail "operatorKey.namespaces lists who may use the operator's own key, and there is none: create a Secret with the key and name it in operatorKey.existingSecret.name" }}
+{{- fail "operatorKey.namespaces is set, but the operator has no API key of its own: create a Secret with the key and name it in operatorKey.existingSecret.name" }}
 {{- end }}
 {{- range without (.operatorKey.namespaces | default list) "*" }}
 {{- if and $.Values.namespaces (not (has . $.Values.namespaces)) }}
-{{- fail (printf "operatorKey.namespaces lists %s, which the operator doesn't watch: add it to namespaces, or take it out" .) }}
+{{- fail (printf "operatorKey.namespaces lists %s, which the operator does not watch: add it to namespaces, or remove it from operatorKey.namespaces" .) }}
 {{- end }}
 {{- end }}
 {{- if not (or .serviceAccount.create .serviceAccount.name) }}
-{{- fail "serviceAccount.create is false and serviceAccount.name is empty: name the ServiceAccount that the operator runs as, or set serviceAccount.create to true" }}
+{{- fail "serviceAccount.create is false and serviceAccount.name is empty: set serviceAccount.name to an existing ServiceAccount, or serviceAccount.create to true" }}
 {{- end }}
 {{- end }}
 {{- $set := list }}
@@ -85,9 +88,9 @@ app.kubernetes.io/component: controller
 {{- end }}
 {{- range .Values.extraEnv }}
 {{- if eq .name "OXEN_API_KEY" }}
-{{- fail "extraEnv: OXEN_API_KEY is not taken: create a Secret with the key, name it in operatorKey.existingSecret.name, and list who may use it in operatorKey.namespaces" }}
+{{- fail "extraEnv: OXEN_API_KEY is not allowed: create a Secret with the key, name it in operatorKey.existingSecret.name, and list the namespaces that may use it in operatorKey.namespaces" }}
 {{- else if has .name $set }}
-{{- fail (printf "extraEnv: %s is set by the chart already: use the value that stands for it (see the chart's values.yaml)" .name) }}
+{{- fail (printf "extraEnv: %s is already set by the chart: use the chart value for this setting instead (see values.yaml)" .name) }}
 {{- end }}
 {{- end }}
 {{- end }}

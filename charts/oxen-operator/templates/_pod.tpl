@@ -1,5 +1,4 @@
-{{/* What operator and test share: how the hub is reached, and with which key. */}}
-
+{{/* The environment variables of the hub connection, for the operator and the test. */}}
 {{- define "oxen-operator.hubEnv" -}}
 - name: OXEN_BASE_URL
   value: {{ .Values.hub.url | quote }}
@@ -13,26 +12,30 @@
 {{- end }}
 {{- end }}
 
-{{/* A file, since a changed Secret reaches a file in a running pod, and no environment variable. */}}
+{{/* The path of the API key file. A file is used because a running pod sees a changed Secret in a
+mounted file, but not in an environment variable. */}}
 {{- define "oxen-operator.keyEnv" -}}
 - name: OXEN_API_KEY_FILE
   value: /etc/oxen-operator/key/api-key
 {{- end }}
 
-{{/* The Secret with the operator's own key; nothing where it has none. */}}
-{{- define "oxen-operator.ownKey" -}}
+{{/* The name and key of the Secret with the operator's own API key, or nothing if no namespace may
+use that key. */}}
+{{- define "oxen-operator.operatorKeySecret" -}}
 {{- if .Values.operatorKey.namespaces }}
 {{- toYaml .Values.operatorKey.existingSecret }}
 {{- end }}
 {{- end }}
 
-{{/* Takes the root and the key's Secret (name and key), which may be empty. */}}
+{{/* The volumes of a pod. The argument is a dict with `root`, the root context, and `secret`, the name
+and key of the Secret with the API key. `secret` may be empty. */}}
 {{- define "oxen-operator.volumes" -}}
 {{- with .secret }}
 - name: key
   secret:
     secretName: {{ .name | quote }}
-    # Where it is missing, the program starts and says so; it appears in the running pod when it is created.
+    # Without the Secret, the program starts and reports that the key is missing. When the Secret is
+    # created, the file appears in the running pod.
     optional: true
     items:
       - key: {{ .key | quote }}
@@ -53,8 +56,8 @@
 {{- end }}
 {{- end }}
 
-{{/* Takes the same. */}}
-{{- define "oxen-operator.mounts" -}}
+{{/* The mounts of these volumes. The argument is the same. */}}
+{{- define "oxen-operator.volumeMounts" -}}
 {{- if .secret }}
 - name: key
   mountPath: /etc/oxen-operator/key
@@ -70,7 +73,8 @@
 {{- end }}
 {{- end }}
 
-{{/* The operator's environment. Everything is a string, and a number must not turn into 1e+06. */}}
+{{/* The operator's environment variables. Numbers go through `int`, because a large number would
+otherwise be rendered as 1e+06. */}}
 {{- define "oxen-operator.env" -}}
 - name: POD_NAME
   valueFrom:
@@ -83,55 +87,45 @@
 {{ include "oxen-operator.hubEnv" . }}
 - name: OXEN_HUB_RATE
   value: {{ .Values.hub.rate | int | quote }}
-- name: OXEN_HUB_BURST
-  value: {{ .Values.hub.burst | int | quote }}
-- name: OXEN_IN_FLIGHT
-  value: {{ .Values.hub.inFlight | int | quote }}
-- name: OXEN_CONCURRENCY
-  value: {{ .Values.concurrency | int | quote }}
+{{- with .Values.hub.requestTimeout }}
+- name: OXEN_REQUEST_TIMEOUT
+  value: {{ . | quote }}
+{{- end }}
 - name: OXEN_OBSERVE_ONLY
   value: {{ .Values.observeOnly | quote }}
 - name: OXEN_DELETION_POLICY
   value: {{ .Values.deletionPolicy | quote }}
+{{- with .Values.syncInterval }}
 - name: OXEN_SYNC_INTERVAL
-  value: {{ .Values.syncInterval | quote }}
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.progressDeadline }}
 - name: OXEN_PROGRESS_DEADLINE
-  value: {{ .Values.progressDeadline | quote }}
+  value: {{ . | quote }}
+{{- end }}
 - name: OXEN_SECRET_NAMES
   value: {{ join "," .Values.secretNames | quote }}
 {{- with .Values.namespaces }}
 - name: OXEN_NAMESPACES
   value: {{ join "," . | quote }}
 {{- end }}
-{{- if include "oxen-operator.ownKey" . }}
+{{- if include "oxen-operator.operatorKeySecret" . }}
 {{ include "oxen-operator.keyEnv" . }}
 - name: OXEN_OPERATOR_KEY_NAMESPACES
   value: {{ join "," .Values.operatorKey.namespaces | quote }}
 {{- end }}
 - name: OXEN_LEADER_ELECT
   value: {{ .Values.leaderElection.enabled | quote }}
-{{- if .Values.leaderElection.enabled }}
-- name: OXEN_LEASE_NAMESPACE
-  value: {{ .Release.Namespace | quote }}
-{{- end }}
 - name: OXEN_LISTEN
   value: {{ printf "%s:%d" .Values.listenAddress (int .Values.port) | quote }}
-- name: OXEN_OBJECT_METRICS
-  value: {{ .Values.metrics.perObject | quote }}
 - name: OXEN_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
 - name: RUST_LOG
   value: {{ .Values.log.level | quote }}
-{{- range $name, $duration := .Values.timing }}
-{{- with $duration }}
-- name: OXEN_{{ $name | snakecase | upper }}
-  value: {{ . | quote }}
-{{- end }}
-{{- end }}
 {{- end }}
 
-{{/* Where the pods may go, and from which registry. */}}
-{{- define "oxen-operator.placement" -}}
+{{/* The scheduling and image pull settings of the operator's pods and the test pod. */}}
+{{- define "oxen-operator.scheduling" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}

@@ -1,12 +1,12 @@
-{{/* What the operator does with objects, in each namespace that it watches. */}}
+{{/* The rules that the operator needs in each namespace it watches. */}}
 {{- define "oxen-operator.rules" -}}
 - apiGroups: [oxen.ai]
   resources: [oxenmodels]
-  verbs: [get, list, watch, patch] # patch: the finalizer
+  verbs: [get, list, watch, patch] # patch adds and removes the finalizer
 - apiGroups: [oxen.ai]
   resources: [oxenmodels/status]
   verbs: [patch]
-{{- /* Without names, the rule would cover every Secret. */}}
+{{- /* If resourceNames were empty, the rule would cover every Secret. */}}
 {{- with .Values.secretNames }}
 - apiGroups: [""]
   resources: [secrets]
@@ -15,10 +15,10 @@
 {{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch] # patch: an event that repeats
+  verbs: [create, patch] # patch updates the count of a repeated event
 {{- end }}
 
-{{/* Whom the Roles are bound to. */}}
+{{/* The subject of every binding: the operator's ServiceAccount. */}}
 {{- define "oxen-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "oxen-operator.serviceAccountName" . }}

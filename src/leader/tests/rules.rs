@@ -11,13 +11,13 @@ fn calls_from(machine: &Machine) -> Duration {
 fn the_lease_is_read_before_anything_is_written() {
     assert_eq!(me().next(s(0)), Step::Read);
     let mut machine = me();
-    machine.unanswered(s(0), s(5));
+    machine.failed(s(0), s(5));
     assert_eq!(
         machine.next(s(5)),
         Step::Read,
         "the answer took longer than a retry"
     );
-    machine.unanswered(s(5), s(5));
+    machine.failed(s(5), s(5));
     assert_eq!(
         machine.next(s(6)),
         Step::Wait(s(9)),
@@ -45,8 +45,8 @@ fn expiry_is_counted_from_when_this_process_has_last_seen_a_change() {
     assert_eq!(machine.next(s(123)), Step::Wait(s(124)));
     machine.read(s(130), s(130), dead());
     assert_eq!(machine.next(s(132)), Step::Wait(s(133)));
-    let draft = written(machine.next(s(133)));
-    assert_eq!((draft.holder.as_str(), draft.transitions), ("me", 3));
+    let update = written(machine.next(s(133)));
+    assert_eq!((update.holder.as_str(), update.transitions), ("me", 3));
 }
 
 /// The Lease's own times, an hour off or missing, are not even part of what is known of it.
@@ -71,7 +71,7 @@ fn clocks_an_hour_apart_change_nothing() {
             }),
             ..Lease::default()
         };
-        let machine = after_reading([(0, Some(super::super::lease::record(&lease)))]);
+        let machine = after_reading([(0, Some(super::super::lease::state(&lease)))]);
         assert_eq!(machine.next(s(29)), Step::Read);
         written(machine.next(s(30)));
     }
@@ -79,8 +79,8 @@ fn clocks_an_hour_apart_change_nothing() {
 
 #[test]
 fn a_holder_that_means_to_stay_longer_is_given_longer() {
-    let patient = Record {
-        lasts: s(300),
+    let patient = LeaseState {
+        duration: s(300),
         ..held_by("other", "7", 2)
     };
     let machine = after_reading([(0, Some(patient.clone()))]);
@@ -94,14 +94,14 @@ fn a_holder_that_means_to_stay_longer_is_given_longer() {
 #[test]
 fn only_a_release_that_was_seen_to_happen_is_clean() {
     let other = || Some(held_by("other", "7", 2));
-    let clean = [(0, other()), (4, Some(let_go_by("other", "8", 2)))];
+    let clean = [(0, other()), (4, Some(released_by_holder("other", "8", 2)))];
     assert_eq!(calls_from(&leading(clean, 4)), s(4));
 
     for (what, reads) in [
         ("there was never a Lease", vec![(4, None)]),
         (
             "it was released before",
-            vec![(4, Some(let_go_by("other", "8", 2)))],
+            vec![(4, Some(released_by_holder("other", "8", 2)))],
         ),
         ("it was deleted", vec![(0, other()), (4, None)]),
         (
@@ -110,14 +110,14 @@ fn only_a_release_that_was_seen_to_happen_is_clean() {
         ),
         (
             "another than the last holder that was seen had let go",
-            vec![(0, other()), (4, Some(let_go_by("third", "8", 3)))],
+            vec![(0, other()), (4, Some(released_by_holder("third", "8", 3)))],
         ),
         (
             "somebody did something to it after",
             vec![
                 (0, other()),
-                (3, Some(let_go_by("other", "8", 2))),
-                (4, Some(let_go_by("other", "9", 2))),
+                (3, Some(released_by_holder("other", "8", 2))),
+                (4, Some(released_by_holder("other", "9", 2))),
             ],
         ),
         (
@@ -126,9 +126,9 @@ fn only_a_release_that_was_seen_to_happen_is_clean() {
                 (0, other()),
                 (
                     4,
-                    Some(Record {
+                    Some(LeaseState {
                         uid: "lease-2".into(),
-                        ..let_go_by("other", "8", 2)
+                        ..released_by_holder("other", "8", 2)
                     }),
                 ),
             ],
@@ -145,7 +145,7 @@ fn only_a_release_that_was_seen_to_happen_is_clean() {
 
 #[test]
 fn a_release_is_clean_although_it_was_read_more_than_once() {
-    let released = || Some(let_go_by("other", "8", 2));
+    let released = || Some(released_by_holder("other", "8", 2));
     let reads = [
         (0, Some(held_by("other", "7", 2))),
         (3, released()),
@@ -164,7 +164,7 @@ fn authority_counts_from_when_the_renewal_was_sent() {
     assert_eq!(machine.next(s(3)), Step::Wait(s(5)));
     assert_eq!(
         written(machine.next(s(5))),
-        Draft {
+        LeaseUpdate {
             holder: "me".into(),
             transitions: 0,
             released_by: None
@@ -203,8 +203,8 @@ fn a_renewal_whose_answer_is_lost_gives_no_authority_and_is_looked_into() {
 fn a_leader_that_was_cut_off_goes_on_if_nobody_has_taken_the_lease() {
     let mut machine = leading([(0, None)], 0);
     machine.wrote(s(4), s(9), None);
-    machine.unanswered(s(9), s(14));
-    machine.unanswered(s(100), s(105));
+    machine.failed(s(9), s(14));
+    machine.failed(s(100), s(105));
     assert!(machine.grant().unwrap().lapsed(s(20)));
     machine.read(s(105), s(105), Some(held_by("me", "mine", 0)));
     machine.wrote(s(105), s(106), Some(held_by("me", "next", 0)));
@@ -214,7 +214,7 @@ fn a_leader_that_was_cut_off_goes_on_if_nobody_has_taken_the_lease() {
 
 #[test]
 fn an_acquisition_whose_answer_is_lost_gives_authority_with_the_first_renewal() {
-    let released = let_go_by("other", "8", 2);
+    let released = released_by_holder("other", "8", 2);
     let mut machine = after_reading([(0, Some(held_by("other", "7", 2))), (1, Some(released))]);
     machine.wrote(s(1), s(6), None);
     machine.read(s(6), s(6), Some(held_by("me", "9", 3)));
@@ -240,7 +240,7 @@ fn a_conflict_is_read_and_only_another_holder_ends_leadership() {
         ),
         (
             "it was created anew",
-            Some(Record {
+            Some(LeaseState {
                 uid: "lease-2".into(),
                 ..labelled
             }),
@@ -262,7 +262,7 @@ fn what_was_lost_stays_lost() {
     machine.read(s(4), s(4), None);
     machine.read(s(5), s(5), Some(held_by("me", "mine", 0)));
     machine.wrote(s(6), s(6), Some(held_by("me", "mine", 0)));
-    machine.nudge(s(7));
+    machine.wake(s(7));
     assert!(matches!(machine.next(s(8)), Step::Lost(_)));
     assert_eq!(machine.grant(), None);
 }
@@ -283,10 +283,10 @@ fn the_lease_counts_its_holders_even_when_it_is_deleted() {
 fn a_standby_that_is_told_of_a_change_reads_at_once_and_a_leader_does_not_listen() {
     let mut machine = after_reading([(0, Some(held_by("other", "7", 2)))]);
     assert_eq!(machine.next(s(1)), Step::Wait(s(4)));
-    machine.nudge(s(1));
+    machine.wake(s(1));
     assert_eq!(machine.next(s(1)), Step::Read);
     let mut machine = leading([(0, None)], 0);
-    machine.nudge(s(1));
+    machine.wake(s(1));
     assert_eq!(machine.next(s(1)), Step::Wait(s(4)));
 }
 

@@ -30,7 +30,7 @@ struct Mail {
     id: u64,
     arrives: Duration,
     step: Step,
-    base: Option<Record>,
+    base: Option<LeaseState>,
 }
 
 struct Process {
@@ -39,7 +39,7 @@ struct Process {
     started: Duration,
     request: Option<Request>,
     /// The record that the next write rests on.
-    base: Option<Record>,
+    base: Option<LeaseState>,
     frozen_until: Duration,
     stopping: bool,
     calling_until: Duration,
@@ -57,12 +57,12 @@ struct Seen {
 struct World {
     rng: StdRng,
     now: Duration,
-    lease: Option<Record>,
+    lease: Option<LeaseState>,
     /// For versions, names and requests.
     number: u64,
     mail: Vec<Mail>,
     /// What was read or written, by request; nothing where the write was refused.
-    served: HashMap<u64, Option<Record>>,
+    served: HashMap<u64, Option<LeaseState>>,
     processes: Vec<Process>,
     /// Who called last, and when that call ends.
     last_call: Option<(String, Duration)>,
@@ -115,7 +115,7 @@ impl World {
     fn born(&mut self) -> Process {
         let name = format!("life-{}", self.count());
         Process {
-            machine: Machine::new(name.clone(), TERMS),
+            machine: Machine::new(name.clone(), TIMING),
             name,
             started: self.now,
             request: None,
@@ -194,7 +194,7 @@ impl World {
             .collect();
         for mail in arrived {
             let done = match &mail.step {
-                Step::Write(draft) if same(&self.lease, &mail.base) => Some(self.put(draft)),
+                Step::Write(update) if same(&self.lease, &mail.base) => Some(self.put(update)),
                 Step::Write(_) => None,
                 Step::Read | Step::Wait(_) | Step::Lost(_) => self.lease.clone(),
             };
@@ -202,16 +202,16 @@ impl World {
         }
     }
 
-    fn put(&mut self, draft: &Draft) -> Record {
+    fn put(&mut self, update: &LeaseUpdate) -> LeaseState {
         let version = self.count().to_string();
         let before = self.lease.take();
-        let lease = Record {
+        let lease = LeaseState {
             uid: before.map_or_else(|| format!("lease-{version}"), |lease| lease.uid),
             version,
-            holder: draft.holder.clone(),
-            transitions: draft.transitions,
-            lasts: TERMS.lease,
-            released_by: draft.released_by.clone(),
+            holder: update.holder.clone(),
+            transitions: update.transitions,
+            duration: TIMING.lease_duration,
+            released_by: update.released_by.clone(),
         };
         self.lease = Some(lease.clone());
         lease
@@ -298,7 +298,7 @@ impl World {
                 process.name
             );
             self.seen.handovers += 1;
-            self.seen.clean += u32::from(now - *until < TERMS.lease);
+            self.seen.clean += u32::from(now - *until < TIMING.lease_duration);
         }
         self.seen.calls += 1;
         process.calling_until = now + CALL;
@@ -306,12 +306,12 @@ impl World {
     }
 
     /// No answer, or one: what was read or written, or nothing where there was none.
-    fn hear(&mut self, one: usize, request: Request, answer: Option<Option<Record>>) {
+    fn hear(&mut self, one: usize, request: Request, answer: Option<Option<LeaseState>>) {
         let process = &mut self.processes[one];
         let (sent, now) = (request.sent - process.started, self.now - process.started);
         let drained = process.stopping && self.now >= process.calling_until;
         match (request.step, answer) {
-            (Step::Write(draft), written) if draft.holder.is_empty() => {
+            (Step::Write(update), written) if update.holder.is_empty() => {
                 if written.flatten().is_some() {
                     self.processes[one] = self.born();
                 }
@@ -324,7 +324,7 @@ impl World {
                 process.machine.wrote(sent, now, written);
             }
             (Step::Read | Step::Wait(_) | Step::Lost(_), None) => {
-                process.machine.unanswered(sent, now);
+                process.machine.failed(sent, now);
             }
             (Step::Read | Step::Wait(_) | Step::Lost(_), Some(found)) => {
                 process.base.clone_from(&found);
@@ -332,7 +332,7 @@ impl World {
                     .as_ref()
                     .and_then(|it| process.machine.release(now, it));
                 match release.filter(|_| drained) {
-                    Some(draft) => self.ask(one, Step::Write(draft)),
+                    Some(update) => self.ask(one, Step::Write(update)),
                     None => process.machine.read(sent, now, found),
                 }
             }
@@ -340,7 +340,7 @@ impl World {
     }
 }
 
-fn same(one: &Option<Record>, other: &Option<Record>) -> bool {
-    let key = |it: &Option<Record>| it.as_ref().map(|it| (it.uid.clone(), it.version.clone()));
+fn same(one: &Option<LeaseState>, other: &Option<LeaseState>) -> bool {
+    let key = |it: &Option<LeaseState>| it.as_ref().map(|it| (it.uid.clone(), it.version.clone()));
     key(one) == key(other)
 }

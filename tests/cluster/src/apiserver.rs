@@ -1,4 +1,4 @@
-//! The API server: its files and flags, and how it is seen to be ready.
+//! The API server: its files, its flags and its readiness.
 
 use crate::folder::Folder;
 use crate::user::{User, write_tokens};
@@ -10,23 +10,25 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-/// What it wants to hear from itself, and the namespace that tests use first: it is made after `/readyz` says ok.
-const READY: [&str; 2] = ["/readyz", "/api/v1/namespaces/default"];
+/// The paths that a ready API server serves. The namespace `default` is one of them because the API
+/// server creates it after `/readyz` reports success.
+const READY_PATHS: [&str; 2] = ["/readyz", "/api/v1/namespaces/default"];
 
-/// Between two looks. A look is cheap, and a start takes seconds.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The time between two readiness checks. A check is cheap, and a start takes seconds.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The certificate that it makes for itself, with the authority that signed it.
+/// The path of the certificate that the API server generates, with the authority that signed it.
 pub(crate) fn certificate(folder: &Folder) -> PathBuf {
     folder.join("certs/apiserver.crt")
 }
 
-/// Where it writes a line for each request.
+/// The path of the audit log, which has one line for each request.
 pub(crate) fn request_log(folder: &Folder) -> PathBuf {
     folder.join("requests.jsonl")
 }
 
-/// Writes what the flags point to, and returns the flags but for the port's, which a taken port changes.
+/// Writes the files that the flags refer to, and returns the flags. They don't include the port,
+/// because a start on a used port is repeated with another port.
 pub(crate) fn prepare(folder: &Folder, users: &[User], extra: &[String]) -> Result<Vec<String>> {
     let key = KeyPair::generate()?;
     folder.write("service-account.key", key.serialize_pem())?;
@@ -38,7 +40,8 @@ pub(crate) fn prepare(folder: &Folder, users: &[User], extra: &[String]) -> Resu
     let flags = [
         etcd.as_str(),
         "--bind-address=127.0.0.1",
-        // Nobody goes there. Looking for the machine's own address fails on one without a network.
+        // No client connects to this address. Without the flag, the API server detects the
+        // machine's address, which fails on a machine without a network.
         "--advertise-address=192.0.2.1",
         "--endpoint-reconciler-type=none",
         "--cert-dir=certs",
@@ -48,11 +51,13 @@ pub(crate) fn prepare(folder: &Folder, users: &[User], extra: &[String]) -> Resu
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-account-key-file=service-account.pub",
         "--service-account-signing-key-file=service-account.key",
-        // It waits for a controller manager to make each namespace's account, and there is none.
+        // This plugin rejects pods until a controller manager has created the namespace's service
+        // account, and there is no controller manager.
         "--disable-admission-plugins=ServiceAccount",
         "--audit-policy-file=audit-policy.yaml",
         log.as_str(),
-        // Blocking: a request's line is there before its answer is complete. In megabytes: it is never rotated.
+        // In blocking mode, the log has the line before the response is complete. The maximum size
+        // in megabytes is so large that the log is never rotated.
         "--audit-log-mode=blocking",
         "--audit-log-maxsize=100000",
     ];
@@ -63,42 +68,43 @@ pub(crate) fn prepare(folder: &Folder, users: &[User], extra: &[String]) -> Resu
         .collect())
 }
 
-/// The whole command line. The builder's flags come last, so that they win.
+/// Returns the complete command line. The builder's flags come last because the last flag of a name
+/// takes effect.
 pub(crate) fn arguments(port: u16, flags: &[String]) -> Vec<OsString> {
     let port = format!("--secure-port={port}");
     [port].iter().chain(flags).map(OsString::from).collect()
 }
 
-/// Returns when somebody listens on the port.
-pub(crate) async fn listens(port: u16) {
+/// Waits until a process listens on the port.
+pub(crate) async fn wait_until_listening(port: u16) {
     while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Returns when it says that it is ready.
-pub(crate) async fn ready(mut config: kube::Config) -> Result<()> {
-    // Its "not yet" is an answer: a client that tries again by itself, ever more slowly, would find out late.
+/// Waits until the API server reports that it is ready.
+pub(crate) async fn wait_until_ready(mut config: kube::Config) -> Result<()> {
+    // The client's own retries back off, so they would notice the readiness late.
     config.default_retry = false;
     let client = kube::Client::try_from(config)?;
-    for path in READY {
-        while !answers(&client, path).await? {
-            sleep(PAUSE).await;
+    for path in READY_PATHS {
+        while !is_served(&client, path).await? {
+            sleep(POLL_INTERVAL).await;
         }
     }
     Ok(())
 }
 
-async fn answers(client: &kube::Client, path: &str) -> Result<bool> {
+async fn is_served(client: &kube::Client, path: &str) -> Result<bool> {
     let request = http::Request::get(path)
         .body(Vec::new())
         .map_err(kube::Error::HttpError)?;
-    // A stopped clock or a lost packet must not hold one look for as long as the whole start may take.
-    let answer = timeout(Duration::from_secs(2), client.request_text(request)).await;
-    Ok(matches!(answer, Ok(Ok(_))))
+    // One request that hangs must not use up the time limit of the whole start.
+    let response = timeout(Duration::from_secs(2), client.request_text(request)).await;
+    Ok(matches!(response, Ok(Ok(_))))
 }
 
-/// Whether a start failed because another program was quicker to take the port.
-pub(crate) fn port_was_taken(error: &Error) -> bool {
+/// Whether a start failed because another program listens on the port.
+pub(crate) fn port_is_used(error: &Error) -> bool {
     matches!(error, Error::NotReady { log, .. } if log.contains("address already in use"))
 }

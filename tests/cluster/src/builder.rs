@@ -1,4 +1,4 @@
-//! What is chosen before a cluster starts.
+//! The builder of a cluster.
 
 use crate::cluster::Cluster;
 use crate::folder::Folder;
@@ -7,31 +7,34 @@ use crate::tools::Tools;
 use crate::user::User;
 use crate::{Result, apiserver, etcd};
 
-/// How often a start is tried with another port.
-const PORTS: usize = 5;
+/// The number of ports that a start tries.
+const MAX_ATTEMPTS: usize = 5;
 
-/// What is chosen before a cluster starts. [`Cluster::builder`] makes one.
+/// A builder of a cluster; [`Cluster::builder`] creates it.
 #[derive(Debug, Default)]
-#[must_use = "nothing starts before `start`"]
+#[must_use = "call `start` to start the cluster"]
 pub struct Builder {
     flags: Vec<String>,
     users: Vec<User>,
 }
 
 impl Builder {
-    /// One more flag for the API server, such as `--v=4`. It wins over the flag of that name that is set here.
+    /// Adds a flag for the API server, such as `--v=4`. It overrides a default flag of the same
+    /// name.
     pub fn apiserver_flag(mut self, flag: impl Into<String>) -> Self {
         self.flags.push(flag.into());
         self
     }
 
-    /// One more user, in these groups. It may do what RBAC grants it: at first, nothing.
+    /// Adds a user in these groups. The user has the permissions that RBAC grants, which are none
+    /// in a new cluster.
     pub fn user(mut self, name: &str, groups: &[&str]) -> Self {
         self.users.push(User::new(name, groups));
         self
     }
 
-    /// Starts etcd and the API server, and waits until that is ready: two to three seconds on an idle machine.
+    /// Starts etcd and the API server, and waits until the API server is ready. This takes two to
+    /// three seconds on an idle machine.
     pub async fn start(self) -> Result<Cluster> {
         let tools = Tools::find()?;
         let folder = Folder::new()?;
@@ -39,14 +42,14 @@ impl Builder {
         users.extend(self.users);
         let etcd = etcd::start(&folder, &tools.etcd)?;
         let flags = apiserver::prepare(&folder, &users, &self.flags)?;
-        let mut cluster = Cluster::new(tools, folder, etcd, flags, users, Port::claim()?);
-        let mut tries = 1;
+        let mut cluster = Cluster::new(tools, folder, etcd, flags, users, Port::reserve()?);
+        let mut attempts = 1;
         loop {
             match cluster.start_apiserver().await {
                 Ok(()) => break,
-                Err(error) if apiserver::port_was_taken(&error) && tries < PORTS => {
-                    tries += 1;
-                    cluster.change_port(Port::claim()?);
+                Err(error) if apiserver::port_is_used(&error) && attempts < MAX_ATTEMPTS => {
+                    attempts += 1;
+                    cluster.change_port(Port::reserve()?);
                 }
                 Err(error) => return Err(error),
             }

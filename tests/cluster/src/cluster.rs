@@ -19,13 +19,13 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-/// Far more than a start takes, for a machine that compiles at the same time.
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// The time limit of a start. It is generous because the machine may compile at the same time.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A running control plane. Dropping it ends it and removes its folder.
+/// A running control plane. Dropping it stops its processes and removes its folder.
 #[derive(Debug)]
 pub struct Cluster {
-    // In this order they are dropped: the folder when nothing writes in it any more.
+    // The fields are dropped in this order: the processes first, because they write to the folder.
     apiserver: Mutex<Option<Process>>,
     etcd: Mutex<Process>,
     folder: Folder,
@@ -37,12 +37,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one as it comes. [`Cluster::builder`] has the choices.
+    /// Starts a control plane with the defaults of [`Cluster::builder`].
     pub async fn start() -> Result<Self> {
         Self::builder().start().await
     }
 
-    /// Flags and users, to be chosen before the start.
+    /// Creates a builder, which can add flags and users before the start.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -74,8 +74,9 @@ impl Cluster {
         self.port = port;
     }
 
-    /// Runs a program of the caller's beside the control plane, in its folder: it ends when it is dropped, and
-    /// however this process ends. `name` is its own among them; its log is `NAME.log`.
+    /// Runs another program in the control plane's folder. The program is killed when the returned
+    /// value is dropped or this process ends. The name has to be unique within the cluster; the log
+    /// is the file `NAME.log`.
     pub fn run(
         &self,
         name: &str,
@@ -86,8 +87,8 @@ impl Cluster {
         Process::start(&self.folder, name, program, arguments, environment)
     }
 
-    /// Starts the API server where it was stopped: same port, same certificate, same data. Returns when it is
-    /// ready, at once if it already runs.
+    /// Starts a stopped API server with the same port, certificate and data, and waits until it is
+    /// ready. Returns immediately if it runs already.
     pub async fn start_apiserver(&self) -> Result<()> {
         {
             let mut apiserver = lock(&self.apiserver);
@@ -107,47 +108,47 @@ impl Cluster {
             )?;
             *apiserver = Some(process);
         }
-        let came_up = async {
-            apiserver::listens(self.port.number()).await;
-            apiserver::ready(self.config().await?).await
+        let started = async {
+            apiserver::wait_until_listening(self.port.number()).await;
+            apiserver::wait_until_ready(self.config().await?).await
         };
         tokio::select! {
-            result = timeout(START_LIMIT, came_up) => match result {
+            result = timeout(START_TIMEOUT, started) => match result {
                 Ok(result) => result,
-                Err(_) => Err(self.not_ready(format!("was not ready within {} s", START_LIMIT.as_secs()))),
+                Err(_) => Err(self.not_ready(format!("was not ready within {} s", START_TIMEOUT.as_secs()))),
             },
-            error = self.something_ends() => Err(error),
+            error = self.process_exit() => Err(error),
         }
     }
 
-    /// Stops the API server as a crash would: at once, with every connection cut. The data stays.
+    /// Kills the API server, which closes every connection. The data is kept.
     pub async fn stop_apiserver(&self) -> Result<()> {
         let process = lock(&self.apiserver).take();
         let stopped = tokio::task::spawn_blocking(move || drop(process)).await;
         stopped.map_err(|error| Error::io("the API server could not be stopped")(error.into()))
     }
 
-    /// Freezes the API server: connections stay open, and nothing comes back on them.
+    /// Suspends the API server: connections stay open, but it doesn't respond.
     pub fn pause_apiserver(&self) -> Result<()> {
         self.with_apiserver(Process::pause)
     }
 
-    /// Lets a frozen API server go on.
+    /// Resumes a suspended API server.
     pub fn resume_apiserver(&self) -> Result<()> {
         self.with_apiserver(|process| process.signal(Signal::CONT))
     }
 
-    fn with_apiserver(&self, act: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
-        act(lock(&self.apiserver).as_ref().ok_or(Error::Stopped)?)
+    fn with_apiserver(&self, action: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
+        action(lock(&self.apiserver).as_ref().ok_or(Error::Stopped)?)
     }
 
-    /// Returns when etcd or the API server is gone, which only a failing start waits for.
-    async fn something_ends(&self) -> Error {
+    /// Waits until etcd or the API server exits, so that a failed start is reported early.
+    async fn process_exit(&self) -> Error {
         loop {
             sleep(Duration::from_millis(20)).await;
             let mut etcd = lock(&self.etcd);
             if let Some(status) = etcd.ended() {
-                return etcd.not_ready(format!("ended ({status})"));
+                return etcd.not_ready(format!("exited ({status})"));
             }
             match lock(&self.apiserver)
                 .as_mut()
@@ -155,26 +156,26 @@ impl Cluster {
             {
                 Some((None, _)) => {}
                 Some((Some(status), process)) => {
-                    return process.not_ready(format!("ended ({status})"));
+                    return process.not_ready(format!("exited ({status})"));
                 }
                 None => return Error::Stopped,
             }
         }
     }
 
-    fn not_ready(&self, how: String) -> Error {
+    fn not_ready(&self, problem: String) -> Error {
         lock(&self.apiserver)
             .as_ref()
-            .map_or(Error::Stopped, |process| process.not_ready(how))
+            .map_or(Error::Stopped, |process| process.not_ready(problem))
     }
 
-    /// The administrator's kubeconfig: a file in [`Cluster::folder`] that needs no other.
+    /// Returns the path of the administrator's kubeconfig. It refers to no other file.
     pub fn kubeconfig(&self) -> &Path {
         // The administrator is always the first user.
         &self.kubeconfigs[0]
     }
 
-    /// The kubeconfig of a user that the builder was told about.
+    /// Returns the path of the kubeconfig of a user that was added with [`Builder::user`].
     pub fn kubeconfig_for(&self, user: &str) -> Result<&Path> {
         let index = self.users.iter().position(|known| known.name == user);
         index
@@ -182,70 +183,75 @@ impl Cluster {
             .ok_or_else(|| Error::UnknownUser(user.to_owned()))
     }
 
-    /// A client's configuration, for a client that is not [`Cluster::client`]'s.
+    /// Returns the administrator's client configuration, for clients that differ from
+    /// [`Cluster::client`].
     pub async fn config(&self) -> Result<kube::Config> {
         self.config_for(ADMIN).await
     }
 
-    /// The same for a user that the builder was told about.
+    /// Returns the client configuration of a user that was added with [`Builder::user`].
     pub async fn config_for(&self, user: &str) -> Result<kube::Config> {
         let known = self.users.iter().find(|known| known.name == user);
         let user = known.ok_or_else(|| Error::UnknownUser(user.to_owned()))?;
         let kubeconfig = Kubeconfig::from_yaml(&self.kubeconfig_text(user)?)?;
         let mut config =
             kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        // The environment's proxy can't know the way to a port of this machine's 127.0.0.1.
+        // A proxy of the environment can't reach 127.0.0.1 of this machine.
         config.proxy_url = None;
         Ok(config)
     }
 
-    /// A new client of the administrator's. It belongs to the runtime that it is made on.
+    /// Creates a client with the administrator's rights. It belongs to the current tokio runtime.
     pub async fn client(&self) -> Result<kube::Client> {
         Ok(kube::Client::try_from(self.config().await?)?)
     }
 
-    /// A new client of a user that the builder was told about.
+    /// Creates a client with the rights of a user that was added with [`Builder::user`]. It belongs
+    /// to the current tokio runtime.
     pub async fn client_for(&self, user: &str) -> Result<kube::Client> {
         Ok(kube::Client::try_from(self.config_for(user).await?)?)
     }
 
-    /// A gate in front of the API server, with the administrator's rights. It belongs to the runtime that it is
-    /// made on.
+    /// Creates a gate in front of the API server with the administrator's rights. It belongs to the
+    /// current tokio runtime.
     pub async fn gate(&self) -> Result<Gate> {
         self.gate_with(self.config().await?).await
     }
 
-    /// The same with the rights that another configuration has.
+    /// Creates a gate in front of the API server with the rights of this configuration. It belongs
+    /// to the current tokio runtime.
     pub async fn gate_with(&self, mut config: kube::Config) -> Result<Gate> {
-        // Whether a request is made again is for whoever sent it to say.
+        // The gate must not retry, because its own client decides whether to retry.
         config.default_retry = false;
         let file = format!("gate-{}.yaml", Uuid::new_v4());
         Gate::open(kube::Client::try_from(config)?, self.folder.join(file)).await
     }
 
-    /// Where the API server is, while it runs and while it is stopped.
+    /// Returns the URL of the API server, which stays the same while it is stopped.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port.number())
     }
 
-    /// Every request that the API server has answered since the first start, oldest first.
+    /// Returns every request that the API server has responded to since the first start, oldest
+    /// first.
     ///
-    /// A request is here as soon as its caller has the answer; a watch, when it ended.
+    /// A request is included as soon as its client has the complete response. A watch is included
+    /// when it has ended.
     pub fn requests(&self) -> Result<Vec<Request>> {
         requests::read(&apiserver::request_log(&self.folder))
     }
 
-    /// Where all files are. It goes with the cluster.
+    /// Returns the folder of all files, which is removed when the cluster is dropped.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The end of the API server's log.
+    /// Returns the end of the API server's log.
     pub fn apiserver_log(&self) -> String {
         crate::process::tail(&self.folder.join("kube-apiserver.log"))
     }
 
-    /// The process ids of etcd and of the API server, as far as they run.
+    /// Returns the process ids of etcd and the API server. A process that doesn't run is omitted.
     pub fn pids(&self) -> Vec<u32> {
         let apiserver = lock(&self.apiserver).as_ref().and_then(Process::pid);
         let pids = [lock(&self.etcd).pid(), apiserver].into_iter().flatten();
@@ -253,7 +259,8 @@ impl Cluster {
             .collect()
     }
 
-    /// Once, after the first start: the certificate is there, and the port is found.
+    /// Writes the kubeconfigs. The API server has to have started, because they need its
+    /// certificate and its port.
     pub(crate) fn write_kubeconfigs(&self) -> Result<()> {
         for (user, path) in self.users.iter().zip(&self.kubeconfigs) {
             let written = fs::write(path, self.kubeconfig_text(user)?);
@@ -270,7 +277,7 @@ impl Cluster {
     }
 }
 
-/// A test that panicked while it held the lock is no reason to fail the others.
+// A poisoned lock is still usable: a test that panicked must not fail the others.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

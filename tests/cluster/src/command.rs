@@ -1,4 +1,4 @@
-//! kubectl and helm, as a person would use them.
+//! kubectl and helm.
 
 use crate::{Cluster, Error, Result};
 use std::path::Path;
@@ -6,24 +6,24 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-/// More than any command takes that comes to an end by itself.
-const LIMIT: Duration = Duration::from_secs(120);
+/// The time limit of a command. It only has to stop commands that hang.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a command said, and how it ended.
+/// The output and the exit status of a command.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// The command line, for an error's text.
+    /// The command line, for error messages.
     pub command: String,
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to standard output.
+    /// The text that the command wrote to standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// The text that the command wrote to standard error.
     pub stderr: String,
 }
 
 impl Output {
-    /// An error if the command failed.
+    /// Returns an error if the command failed.
     pub fn ok(self) -> Result<Self> {
         if self.status.success() {
             return Ok(self);
@@ -36,33 +36,37 @@ impl Output {
 }
 
 impl Cluster {
-    /// Runs kubectl as the administrator. That it fails is no error here: see [`Output::ok`].
+    /// Runs kubectl as the administrator. Returns an error only if kubectl can't be run or doesn't
+    /// finish; [`Output::ok`] checks its exit status.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<Output> {
         run(self.kubectl_command(), arguments, "").await
     }
 
-    /// The same, with this text on standard input, for `-f -`.
+    /// Runs kubectl as [`Cluster::kubectl`] does, with this text as standard input for `-f -`.
     pub async fn kubectl_stdin(&self, arguments: &[&str], input: &str) -> Result<Output> {
         run(self.kubectl_command(), arguments, input).await
     }
 
-    /// Runs helm as the administrator. That it fails is no error here: see [`Output::ok`].
+    /// Runs helm as the administrator. Returns an error only if helm can't be run or doesn't
+    /// finish; [`Output::ok`] checks its exit status.
     pub async fn helm(&self, arguments: &[&str]) -> Result<Output> {
         run(self.helm_command()?, arguments, "").await
     }
 
-    /// kubectl, for a command whose end is not to be waited for, or with an environment of its own.
+    /// Returns a kubectl command that the caller runs, for example in the background or with
+    /// further environment variables.
     pub fn kubectl_command(&self) -> Command {
         self.command(&self.tools.kubectl)
     }
 
-    /// The same for helm.
+    /// Returns a helm command that the caller runs, as [`Cluster::kubectl_command`] does for
+    /// kubectl.
     pub fn helm_command(&self) -> Result<Command> {
         Ok(self.command(&self.tools.helm()?))
     }
 
-    /// Nothing is read from the person's home or written to it. kubectl keeps what it knows of a server by its
-    /// port: what another cluster had there would be taken for ours.
+    /// Returns a command that neither reads nor writes files in the home directory. kubectl's cache
+    /// there is keyed by host and port, so an earlier cluster's entries would be used for this one.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -93,15 +97,16 @@ async fn run(mut command: Command, arguments: &[&str], input: &str) -> Result<Ou
         .spawn()
         .map_err(Error::io(format!("{program} could not be started")))?;
     let stdin = child.stdin.take();
-    let feed = async move {
+    let write_input = async move {
         if let Some(mut stdin) = stdin {
-            // A command that doesn't read its input is no fault: its exit status says how it went.
+            // The write fails if the command exits before it has read its input. The exit status
+            // shows whether that is an error.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
     };
-    let both = async { tokio::join!(feed, child.wait_with_output()).1 };
-    let output = tokio::time::timeout(LIMIT, both).await;
-    let output = output.map_err(|_| Error::CommandTimeout(line.clone(), LIMIT.as_secs()))?;
+    let both = async { tokio::join!(write_input, child.wait_with_output()).1 };
+    let output = tokio::time::timeout(TIMEOUT, both).await;
+    let output = output.map_err(|_| Error::CommandTimeout(line.clone(), TIMEOUT.as_secs()))?;
     let output = output.map_err(Error::io(format!("{line} could not be waited for")))?;
     Ok(Output {
         command: line,

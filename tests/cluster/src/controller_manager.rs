@@ -1,4 +1,5 @@
-//! kube-controller-manager with one controller: the one that empties a deleted namespace and lets it go.
+//! kube-controller-manager with only the namespace controller, which empties and removes deleted
+//! namespaces.
 
 use crate::{Cluster, Process, Result};
 use k8s_openapi::api::core::v1::Namespace;
@@ -10,29 +11,33 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-/// Far more than it takes: it begins with a namespace five seconds after that was deleted.
-const LIMIT: Duration = Duration::from_secs(120);
+/// The time limit of a start, which needs more than five seconds: the controller waits that long
+/// before it processes a deleted namespace.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Cluster {
-    /// Starts kube-controller-manager beside the control plane; it ends when it is dropped. Returns when it has
-    /// been seen to act, which takes some seconds. One at a time: it does not look for others.
+    /// Starts kube-controller-manager, which is killed when the returned value is dropped. Waits
+    /// some seconds until it has removed a namespace. Only one may run at a time, because it runs
+    /// without leader election.
     pub async fn controller_manager(&self) -> Result<Process> {
         let program = self.tools.controller_manager()?;
         let namespaces = Api::all(self.client().await?);
         let arguments = arguments(self.kubeconfig());
         let mut process = self.run("kube-controller-manager", &program, &arguments, &[])?;
-        let how = tokio::select! {
-            acted = timeout(LIMIT, acts(&namespaces)) => match acted {
+        let problem = tokio::select! {
+            result = timeout(START_TIMEOUT, wait_until_active(&namespaces)) => match result {
                 Ok(Ok(())) => return Ok(process),
-                Ok(Err(error)) => format!("was not seen to act ({error})"),
-                Err(_) => format!("did not act within {} s", LIMIT.as_secs()),
+                Ok(Err(error)) => format!("could not be tested ({error})"),
+                Err(_) => format!(
+                    "did not remove a deleted namespace within {} s",
+                    START_TIMEOUT.as_secs()
+                ),
             },
-            how = ends(&mut process) => how,
+            problem = process_exit(&mut process) => problem,
         };
-        Err(process.not_ready(how))
+        Err(process.not_ready(problem))
     }
 }
 
@@ -40,18 +45,18 @@ fn arguments(kubeconfig: &Path) -> Vec<OsString> {
     let mut kubeconfig_flag = OsString::from("--kubeconfig=");
     kubeconfig_flag.push(kubeconfig);
     let flags = [
-        // The others would make accounts and ConfigMaps that no test asked for.
+        // Other controllers would create service accounts and ConfigMaps that tests don't expect.
         "--controllers=namespace-controller",
         "--leader-elect=false",
-        // It serves nothing.
+        // Zero disables the server.
         "--secure-port=0",
     ];
     let flags = flags.into_iter().map(OsString::from);
     flags.chain([kubeconfig_flag]).collect()
 }
 
-/// Returns when a namespace that was deleted is gone.
-async fn acts(namespaces: &Api<Namespace>) -> kube::Result<()> {
+/// Creates and deletes a namespace, and waits until it is removed.
+async fn wait_until_active(namespaces: &Api<Namespace>) -> kube::Result<()> {
     let name = format!("deleted-{}", Uuid::new_v4());
     let namespace = Namespace {
         metadata: ObjectMeta {
@@ -65,17 +70,17 @@ async fn acts(namespaces: &Api<Namespace>) -> kube::Result<()> {
         .await?;
     namespaces.delete(&name, &DeleteParams::default()).await?;
     while namespaces.get_opt(&name).await?.is_some() {
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
-/// Returns when the process is gone.
-async fn ends(process: &mut Process) -> String {
+/// Waits until the process exits.
+async fn process_exit(process: &mut Process) -> String {
     loop {
         if let Some(status) = process.ended() {
-            return format!("ended ({status})");
+            return format!("exited ({status})");
         }
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

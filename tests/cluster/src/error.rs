@@ -1,82 +1,82 @@
-//! What can go wrong with a cluster.
+//! The errors of a cluster.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What can go wrong with a cluster.
+/// An error of a cluster.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A program of the control plane is not where it should be.
+    /// A program of the control plane isn't in its folder.
     #[error("{name} is not in {}: {fix}", folder.display())]
     ToolMissing {
         /// The program's name.
         name: &'static str,
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
-        /// What to do about it.
+        /// What the user should do.
         fix: &'static str,
     },
-    /// Neither `XDG_CACHE_HOME` nor `HOME` says where the tools' folder is.
+    /// The tools' folder is unknown, because neither `XDG_CACHE_HOME` nor `HOME` is set.
     #[error("the tools' folder is unknown: set HOME, XDG_CACHE_HOME or KUBEBUILDER_ASSETS")]
     NoCacheFolder,
-    /// A file or a process of the cluster.
+    /// A file or a process of the cluster could not be used.
     #[error("{what}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         what: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// The pair of keys for service accounts.
-    #[error("the service accounts' key could not be made")]
+    /// The key pair for service accounts could not be generated.
+    #[error("the service accounts' key could not be generated")]
     Key(#[from] rcgen::Error),
-    /// A program of the control plane ended, or was not ready in time.
+    /// A program of the control plane exited, or was not ready in time.
     #[error("{name} {how}; the end of its log:\n{log}")]
     NotReady {
         /// The program's name.
         name: String,
-        /// It ended, or it took too long.
+        /// The problem: the program exited, or it took too long.
         how: String,
-        /// The last lines that it wrote.
+        /// The end of the program's log.
         log: String,
     },
-    /// No port of 127.0.0.1 could be had.
+    /// No free port was found on 127.0.0.1.
     #[error("no free port was found on 127.0.0.1")]
     NoPort,
-    /// The API server was stopped, and what was asked for needs it.
+    /// The API server is stopped, and the operation needs it.
     #[error("the API server is stopped")]
     Stopped,
-    /// A user that the builder was not told about.
+    /// The builder didn't add this user.
     #[error("the cluster has no user {0}: add it with Builder::user")]
     UnknownUser(String),
-    /// The cluster's own kubeconfig was not understood.
-    #[error("the cluster's kubeconfig was not understood")]
+    /// The cluster's own kubeconfig is invalid.
+    #[error("the cluster's kubeconfig is invalid")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// A client could not be made.
-    #[error("no client could be made for the cluster")]
+    /// A client could not be created, or its request failed.
+    #[error("a Kubernetes client of the cluster failed")]
     Client(#[from] kube::Error),
-    /// A command was still running when its time was up.
-    #[error("{0} did not end within {1} s")]
+    /// A command was still running at its time limit.
+    #[error("{0} did not finish within {1} s")]
     CommandTimeout(String, u64),
-    /// A command that had to succeed did not.
+    /// A command that had to succeed failed.
     #[error("{command} failed: {stderr}")]
     Command {
         /// The command line.
         command: String,
-        /// What it said.
+        /// The text that the command wrote to standard error.
         stderr: String,
     },
-    /// A line of the API server's request log.
-    #[error("a line of the API server's request log was not understood")]
+    /// A line of the API server's request log is invalid.
+    #[error("a line of the API server's request log is invalid")]
     RequestLog(#[from] serde_json::Error),
 }
 
-/// The result of what is done with a cluster.
+/// The result of an operation on a cluster.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// For `map_err`: says what was tried, which an `io::Error` alone never does.
+    /// Returns a function for `map_err` that adds the failed operation, which an `io::Error` lacks.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

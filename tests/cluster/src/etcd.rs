@@ -1,4 +1,4 @@
-//! etcd, on a socket in the folder: no port, so nobody to meet there.
+//! etcd, which listens on a socket in the folder, so that it can't conflict over a port.
 
 use crate::Result;
 use crate::folder::Folder;
@@ -6,10 +6,11 @@ use crate::process::Process;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// As etcd and the API server both say it. Relative, for a socket's path can hold only a hundred bytes.
+/// The endpoint, in the form of both etcd's and the API server's flags. The path is relative
+/// because the path of a socket is limited to about a hundred bytes.
 pub(crate) const ENDPOINT: &str = "unix://etcd.sock";
 
-/// Starts it. The API server waits for it, so nobody else needs to.
+/// Starts etcd without waiting until it is ready, because the API server waits for it.
 pub(crate) fn start(folder: &Folder, program: &Path) -> Result<Process> {
     let arguments = [
         "--name=cluster",
@@ -17,9 +18,9 @@ pub(crate) fn start(folder: &Folder, program: &Path) -> Result<Process> {
         "--listen-client-urls=unix://etcd.sock",
         "--advertise-client-urls=unix://etcd.sock",
         "--listen-peer-urls=unix://etcd-peer.sock",
-        // The data ends with the folder: nothing has to survive a power cut.
+        // The data is temporary, so it needn't survive a power failure.
         "--unsafe-no-fsync",
-        // Alone, it elects itself; with the defaults that takes a second.
+        // With the default values, the only member takes a second to elect itself.
         "--heartbeat-interval=10",
         "--election-timeout=100",
         "--log-level=warn",

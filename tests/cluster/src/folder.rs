@@ -1,6 +1,6 @@
-//! A temporary folder that can't outlive us.
+//! A temporary folder that is removed when this process ends.
 
-use crate::process::ended_within;
+use crate::process::wait_for_exit;
 use crate::{Error, Result};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,36 +9,38 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A temporary folder. It is removed soon after the last process in it is gone, and that is soon after us.
+/// A temporary folder. `cleanup.sh` removes it when this value is dropped or this process ends, and
+/// no process runs in the folder any more.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    janitor: Child,
+    cleanup: Child,
 }
 
 impl Folder {
-    /// Makes a new, empty one.
+    /// Creates an empty folder.
     pub(crate) fn new() -> Result<Self> {
-        let mut janitor = Command::new("sh")
-            .args(["-c", include_str!("janitor.sh"), "janitor"])
+        let mut cleanup = Command::new("sh")
+            .args(["-c", include_str!("cleanup.sh"), "cleanup"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // Out of the terminal's group: Ctrl-C is for us, and the janitor must see us end first.
+            // In a process group of its own, the script doesn't get the terminal's Ctrl-C, and can
+            // still clean up when this process has ended.
             .process_group(0)
             .spawn()
             .map_err(Error::io("sh could not be started"))?;
         let mut line = String::new();
-        if let Some(stdout) = janitor.stdout.take() {
+        if let Some(stdout) = cleanup.stdout.take() {
             BufReader::new(stdout)
                 .read_line(&mut line)
-                .map_err(Error::io("no temporary folder could be made"))?;
+                .map_err(Error::io("a temporary folder could not be created"))?;
         }
         let folder = Self {
             path: PathBuf::from(line.trim_end_matches('\n')),
-            janitor,
+            cleanup,
         };
-        fs::metadata(&folder.path).map_err(Error::io("no temporary folder could be made"))?;
+        fs::metadata(&folder.path).map_err(Error::io("a temporary folder could not be created"))?;
         Ok(folder)
     }
 
@@ -50,7 +52,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Writes a file in the folder, and says its path.
+    /// Writes a file in the folder, and returns its path.
     pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.join(name);
         fs::write(&path, contents).map_err(Error::io(format!(
@@ -62,9 +64,9 @@ impl Folder {
 }
 
 impl Drop for Folder {
-    /// Waits, so that after a drop nothing is left.
+    /// Waits until the folder is removed.
     fn drop(&mut self) {
-        drop(self.janitor.stdin.take());
-        ended_within(&mut self.janitor, Duration::from_secs(20));
+        drop(self.cleanup.stdin.take());
+        wait_for_exit(&mut self.cleanup, Duration::from_secs(20));
     }
 }

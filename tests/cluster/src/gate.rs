@@ -1,4 +1,5 @@
-//! A gate in front of the API server. What passes through it can be refused, held back, or cut off without a word.
+//! A gate: a proxy in front of the API server that can refuse, hold and answer requests, and stall
+//! streams.
 
 use crate::{Error, Result};
 use axum::Router;
@@ -15,11 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// Far more than any object here.
-const LARGEST: usize = 16 << 20;
+/// The size limit of a body in bytes, which is far above the size of any object in the tests.
+const MAX_BODY: usize = 16 << 20;
 
-/// A gate in front of the API server: plain HTTP at a port of its own, with the rights of whoever opened it.
-/// Dropping it closes it, with every connection.
+/// A proxy in front of the API server. It serves plain HTTP on its own port, and sends all requests
+/// with the credentials that it was created with. Dropping it closes it and every connection.
 pub struct Gate {
     shared: Arc<Shared>,
     kubeconfig: PathBuf,
@@ -29,37 +30,40 @@ pub struct Gate {
 struct Shared {
     client: kube::Client,
     rules: Mutex<Vec<Rule>>,
-    witness: OnceLock<Witness>,
-    /// Streams that began before it last changed give nothing any more.
-    mutes: watch::Sender<u64>,
+    on_patch: OnceLock<Callback>,
+    /// The number of calls of [`Gate::mute_streams`]. A change stalls all open streams.
+    mute_count: watch::Sender<u64>,
 }
 
-/// Is shown what the API server made of a write.
-type Witness = Box<dyn Fn(&serde_json::Value) + Send + Sync>;
+/// A callback that gets an object from the API server.
+type Callback = Box<dyn Fn(&serde_json::Value) + Send + Sync>;
 
-/// Which requests: their method, and a part of `PATH?QUERY`.
+/// A rule for requests with this method whose `PATH?QUERY` contains this part.
 #[derive(Debug)]
 struct Rule {
     method: &'static str,
     part: String,
     times: Option<u32>,
-    effect: Effect,
+    action: Action,
 }
 
 #[derive(Debug)]
-enum Effect {
+enum Action {
     Answer(StatusCode, String),
+    /// The value is taken when the rule applies for the first time.
     Hold(Option<Hold>),
 }
 
 #[derive(Debug)]
 struct Hold {
-    after: bool,
+    /// Whether the response waits, and not the request.
+    holds_response: bool,
     arrived: oneshot::Sender<()>,
     release: oneshot::Receiver<()>,
 }
 
-/// A request that waits at the gate, or will. Dropping this lets it go on.
+/// A request or response that waits at the gate, or will wait there. Dropping this value releases
+/// it.
 #[derive(Debug)]
 pub struct Held {
     arrived: Option<oneshot::Receiver<()>>,
@@ -67,10 +71,10 @@ pub struct Held {
 }
 
 impl Held {
-    /// Returns when the request has come.
+    /// Waits until the request or response has arrived at the gate.
     pub async fn arrived(&mut self) {
         if let Some(arrived) = self.arrived.take() {
-            // A gate that is gone holds nothing up.
+            // The sender is dropped if the gate is closed, and then nothing will arrive.
             let _ = arrived.await;
         }
     }
@@ -84,8 +88,8 @@ impl Gate {
         let shared = Arc::new(Shared {
             client,
             rules: Mutex::default(),
-            witness: OnceLock::new(),
-            mutes: watch::Sender::new(0),
+            on_patch: OnceLock::new(),
+            mute_count: watch::Sender::new(0),
         });
         let text = json!({
             "apiVersion": "v1",
@@ -97,9 +101,9 @@ impl Gate {
         });
         let written = std::fs::write(&kubeconfig, format!("{text:#}\n"));
         written.map_err(Error::io("a kubeconfig could not be written"))?;
-        let router = Router::new().fallback(pass).with_state(shared.clone());
+        let router = Router::new().fallback(handle).with_state(shared.clone());
         let serving = tokio::spawn(async move {
-            // It ends with its task.
+            // The server runs until `drop` aborts this task.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self {
@@ -109,79 +113,85 @@ impl Gate {
         })
     }
 
-    /// A kubeconfig that leads through the gate.
+    /// Returns the path of a kubeconfig whose requests go through the gate.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// From now on such requests are refused with this code.
+    /// Refuses all requests with this method whose `PATH?QUERY` contains this part. The response
+    /// has this status code.
     pub fn refuse(&self, method: &'static str, part: &str, code: StatusCode) {
         let status = failure(code).to_string();
-        self.rule(method, part, None, Effect::Answer(code, status));
+        self.add_rule(method, part, None, Action::Answer(code, status));
     }
 
-    /// The next such request is refused with this code.
+    /// Refuses the next request with this method whose `PATH?QUERY` contains this part. The
+    /// response has this status code.
     pub fn refuse_once(&self, method: &'static str, part: &str, code: StatusCode) {
         let status = failure(code).to_string();
-        self.rule(method, part, Some(1), Effect::Answer(code, status));
+        self.add_rule(method, part, Some(1), Action::Answer(code, status));
     }
 
-    /// The next such request is answered with this, as a 200.
+    /// Answers the next request with this method whose `PATH?QUERY` contains this part. The
+    /// response is a 200 with this body, and the request doesn't reach the API server.
     pub fn answer(&self, method: &'static str, part: &str, body: impl Into<String>) {
-        let effect = Effect::Answer(StatusCode::OK, body.into());
-        self.rule(method, part, Some(1), effect);
+        let action = Action::Answer(StatusCode::OK, body.into());
+        self.add_rule(method, part, Some(1), action);
     }
 
-    /// The next such request waits before it reaches the API server.
+    /// Holds the next request with this method whose `PATH?QUERY` contains this part, before it
+    /// reaches the API server.
     pub fn hold(&self, method: &'static str, part: &str) -> Held {
-        self.hold_up(method, part, false)
+        self.add_hold(method, part, false)
     }
 
-    /// The next such request reaches the API server, and the answer waits.
+    /// Holds the response to the next request with this method whose `PATH?QUERY` contains this
+    /// part.
     pub fn hold_answer(&self, method: &'static str, part: &str) -> Held {
-        self.hold_up(method, part, true)
+        self.add_hold(method, part, true)
     }
 
-    fn hold_up(&self, method: &'static str, part: &str, after: bool) -> Held {
+    fn add_hold(&self, method: &'static str, part: &str, holds_response: bool) -> Held {
         let (arrived, has_arrived) = oneshot::channel();
         let (release, released) = oneshot::channel();
         let hold = Hold {
-            after,
+            holds_response,
             arrived,
             release: released,
         };
-        self.rule(method, part, Some(1), Effect::Hold(Some(hold)));
+        self.add_rule(method, part, Some(1), Action::Hold(Some(hold)));
         Held {
             arrived: Some(has_arrived),
             _release: release,
         }
     }
 
-    fn rule(&self, method: &'static str, part: &str, times: Option<u32>, effect: Effect) {
+    fn add_rule(&self, method: &'static str, part: &str, times: Option<u32>, action: Action) {
         let part = part.to_owned();
         lock(&self.shared.rules).push(Rule {
             method,
             part,
             times,
-            effect,
+            action,
         });
     }
 
-    /// Shows the object that comes of each patch, before whoever sent the patch has the answer. For the first that
-    /// asks.
-    pub fn show_writes(&self, witness: impl Fn(&serde_json::Value) + Send + Sync + 'static) {
-        let _ = self.shared.witness.set(Box::new(witness));
+    /// Sets a callback that gets the resulting object of each successful patch before the client
+    /// gets the response. Only the first call has an effect.
+    pub fn show_writes(&self, callback: impl Fn(&serde_json::Value) + Send + Sync + 'static) {
+        let _ = self.shared.on_patch.set(Box::new(callback));
     }
 
-    /// Whatever was refused passes again.
+    /// Removes all rules. A request that is already held stays held.
     pub fn clear(&self) {
         lock(&self.shared.rules).clear();
     }
 
-    /// What streams now stays connected and brings nothing any more, as behind a dead router. New requests pass.
+    /// Stalls all open streams: they stay connected, but deliver nothing more, as after a network
+    /// failure. New requests are not affected.
     pub fn mute_streams(&self) {
-        self.shared.mutes.send_modify(|mutes| *mutes += 1);
+        self.shared.mute_count.send_modify(|count| *count += 1);
     }
 }
 
@@ -192,97 +202,98 @@ impl Drop for Gate {
 }
 
 impl Shared {
-    /// What happens to this request instead of, or beside, its passing.
-    fn effect(&self, line: (&str, &str)) -> Option<Effect> {
+    /// Returns the action of the first rule that applies to this request, and removes the rule if
+    /// it is used up.
+    fn take_action(&self, method: &str, path: &str) -> Option<Action> {
         let mut rules = lock(&self.rules);
-        let fits = |rule: &Rule| rule.method == line.0 && line.1.contains(&rule.part);
-        let at = rules.iter().position(fits)?;
-        let rule = &mut rules[at];
-        let effect = match &mut rule.effect {
-            Effect::Answer(code, body) => Effect::Answer(*code, body.clone()),
-            Effect::Hold(hold) => Effect::Hold(hold.take()),
+        let applies = |rule: &Rule| rule.method == method && path.contains(&rule.part);
+        let index = rules.iter().position(applies)?;
+        let rule = &mut rules[index];
+        let action = match &mut rule.action {
+            Action::Answer(code, body) => Action::Answer(*code, body.clone()),
+            Action::Hold(hold) => Action::Hold(hold.take()),
         };
         if let Some(times) = &mut rule.times {
             *times -= 1;
             if *times == 0 {
-                rules.remove(at);
+                rules.remove(index);
             }
         }
-        Some(effect)
+        Some(action)
     }
 
     async fn forward(&self, request: Request) -> Response {
-        let patch = request.method() == Method::PATCH;
-        let answer = async {
-            let response = self.ask(request).await?;
-            match self.witness.get() {
-                Some(witness) if patch && response.status().is_success() => {
+        let is_patch = request.method() == Method::PATCH;
+        let response = async {
+            let response = self.send(request).await?;
+            match self.on_patch.get() {
+                Some(callback) if is_patch && response.status().is_success() => {
                     let (head, body) = response.into_parts();
-                    let body = to_bytes(body, LARGEST).await?;
-                    witness(&serde_json::from_slice(&body)?);
+                    let body = to_bytes(body, MAX_BODY).await?;
+                    callback(&serde_json::from_slice(&body)?);
                     Ok::<_, Box<dyn std::error::Error>>((head, body).into_response())
                 }
                 Some(_) | None => Ok(response),
             }
         };
-        answer
+        response
             .await
             .unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, Box<dyn std::error::Error>> {
+    async fn send(&self, request: Request) -> Result<Response, Box<dyn std::error::Error>> {
         let (mut head, body) = request.into_parts();
-        let body = to_bytes(body, LARGEST).await?;
-        strip(&mut head.headers);
+        let body = to_bytes(body, MAX_BODY).await?;
+        remove_connection_headers(&mut head.headers);
         let request = http::Request::from_parts(head, kube::client::Body::from(body.to_vec()));
         let (mut head, body) = self.client.clone().send(request).await?.into_parts();
-        strip(&mut head.headers);
-        let mut mutes = self.mutes.subscribe();
-        mutes.mark_unchanged();
-        let pieces = (Body::new(body).into_data_stream(), mutes);
-        let stream = stream::unfold(pieces, |(mut pieces, mut mutes)| async move {
+        remove_connection_headers(&mut head.headers);
+        let mut mute_count = self.mute_count.subscribe();
+        mute_count.mark_unchanged();
+        let chunks = (Body::new(body).into_data_stream(), mute_count);
+        let stream = stream::unfold(chunks, |(mut chunks, mut mute_count)| async move {
             tokio::select! {
                 biased;
-                // Neither a piece comes any more, nor the end.
-                _ = mutes.changed() => future::pending().await,
-                piece = pieces.next() => Some((piece?, (pieces, mutes))),
+                // A stalled stream delivers neither a chunk nor its end.
+                _ = mute_count.changed() => future::pending().await,
+                chunk = chunks.next() => Some((chunk?, (chunks, mute_count))),
             }
         });
         Ok(Response::from_parts(head, Body::from_stream(stream)))
     }
 }
 
-async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map(ToString::to_string);
     let path = path.unwrap_or_default();
-    match shared.effect((request.method().as_str(), &path)) {
-        None | Some(Effect::Hold(None)) => shared.forward(request).await,
-        Some(Effect::Answer(code, body)) => {
+    match shared.take_action(request.method().as_str(), &path) {
+        None | Some(Action::Hold(None)) => shared.forward(request).await,
+        Some(Action::Answer(code, body)) => {
             let json = [(header::CONTENT_TYPE, "application/json")];
             (code, json, body).into_response()
         }
-        Some(Effect::Hold(Some(hold))) if hold.after => {
+        Some(Action::Hold(Some(hold))) if hold.holds_response => {
             let response = shared.forward(request).await;
-            hold.up().await;
+            hold.wait_for_release().await;
             response
         }
-        Some(Effect::Hold(Some(hold))) => {
-            hold.up().await;
+        Some(Action::Hold(Some(hold))) => {
+            hold.wait_for_release().await;
             shared.forward(request).await
         }
     }
 }
 
 impl Hold {
-    /// Until it is let go, or nobody is there any more to do it.
-    async fn up(self) {
+    /// Waits until [`Held`] is dropped.
+    async fn wait_for_release(self) {
         let _ = self.arrived.send(());
         let _ = self.release.await;
     }
 }
 
-/// What belongs to one connection, and not to the request.
-fn strip(headers: &mut HeaderMap) {
+/// Removes the headers that apply to one connection and must not be forwarded.
+fn remove_connection_headers(headers: &mut HeaderMap) {
     for name in [
         header::HOST,
         header::CONNECTION,

@@ -9,28 +9,29 @@
 //! # }
 //! ```
 //!
-//! There is no node, nothing collects garbage, and what is stored stays as it was written: a namespace that is
-//! deleted stays `Terminating`, but where [`Cluster::controller_manager`] runs.
+//! The cluster has no nodes, no scheduler and no controllers. Nothing collects garbage, and a
+//! deleted namespace stays `Terminating` unless [`Cluster::controller_manager`] runs.
 //!
-//! A cluster is gone, processes and folder, soon after its owner: when it is dropped, and also when the process
-//! that started it panics, is interrupted or is killed. So a cluster may live in a `static`, and as it keeps
-//! nothing on the async runtime that started it, each test may bring its own.
+//! The processes and the folder of a cluster are removed when it is dropped, and also when the
+//! process that started it panics, is interrupted or is killed. A cluster can therefore be a
+//! `static`. It keeps nothing on the async runtime that started it, so tests with different
+//! runtimes can share it.
 //!
 //! # Layout
 //!
 //! | what | where |
 //! |---|---|
 //! | a cluster: start, stop, pause, users, clients | `cluster.rs` |
-//! | what is chosen before the start | `builder.rs` |
+//! | flags and users, which are set before the start | `builder.rs` |
 //! | the API server: flags, port, certificates, readiness | `apiserver.rs`, `port.rs` |
 //! | etcd | `etcd.rs` |
-//! | the controller manager, for those who want one | `controller_manager.rs` |
+//! | the controller manager, which is optional | `controller_manager.rs` |
 //! | kubectl and helm | `command.rs` |
 //! | the API server's log of requests | `requests.rs` |
-//! | a gate that refuses, holds and cuts off requests | `gate.rs` |
-//! | where the programs are found | `tools.rs` |
-//! | a child process that can't outlive us | `process.rs`, `supervise.sh` |
-//! | a folder that can't outlive us | `folder.rs`, `janitor.sh` |
+//! | a proxy that refuses, holds and answers requests, and stalls streams | `gate.rs` |
+//! | the search for the programs | `tools.rs` |
+//! | a child process that is killed when this process ends | `process.rs`, `supervise.sh` |
+//! | a folder that is removed when this process ends | `folder.rs`, `cleanup.sh` |
 
 mod apiserver;
 mod builder;

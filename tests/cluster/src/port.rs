@@ -1,38 +1,38 @@
-//! A port for the API server that stays ours while the server is stopped.
+//! A port for the API server, which stays reserved while the server is stopped.
 
 use crate::{Error, Result};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use uuid::Uuid;
 
-/// Below the range from which Linux takes the ports of outgoing connections and of servers that don't care,
-/// so that only other clusters want one of these.
+/// The first port of a range below the ephemeral ports of Linux. The kernel assigns ephemeral ports
+/// to outgoing connections and to servers without a fixed port, so they would often be in use.
 const FIRST: u16 = 12_000;
 const COUNT: u128 = 20_000;
 
-/// A TCP port of 127.0.0.1 that no other cluster takes, as long as this value lives.
+/// A TCP port of 127.0.0.1 that no other cluster uses while this value exists.
 ///
-/// A cluster owns the UDP port of the same number, and so the kernel keeps the book across processes: nothing is
-/// left over from one that was killed, and the TCP port stays ours between stop and start.
+/// The value owns the UDP port of the same number, which reserves the number across processes. The
+/// reservation lasts while the API server is stopped, and the kernel ends it when the process ends.
 #[derive(Debug)]
 pub(crate) struct Port {
     number: u16,
-    _claim: UdpSocket,
+    _reservation: UdpSocket,
 }
 
 impl Port {
-    /// Finds one that nobody listens on.
-    pub(crate) fn claim() -> Result<Self> {
+    /// Reserves a port that no process listens on.
+    pub(crate) fn reserve() -> Result<Self> {
         (0..200)
-            .find_map(|_| Self::try_claim(random()))
+            .find_map(|_| Self::try_reserve(random()))
             .ok_or(Error::NoPort)
     }
 
-    fn try_claim(number: u16) -> Option<Self> {
-        let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+    fn try_reserve(number: u16) -> Option<Self> {
+        let reservation = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
         Some(Self {
             number,
-            _claim: claim,
+            _reservation: reservation,
         })
     }
 
@@ -52,17 +52,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claimed_port_is_not_given_twice_and_comes_free_with_its_owner() {
-        let port = Port::claim().unwrap();
-        assert!(Port::try_claim(port.number()).is_none());
+    fn port_is_reserved_until_the_value_is_dropped() {
+        let port = Port::reserve().unwrap();
+        assert!(Port::try_reserve(port.number()).is_none());
         let number = port.number();
         drop(port);
-        assert!(Port::try_claim(number).is_some());
+        assert!(Port::try_reserve(number).is_some());
     }
 
     #[test]
-    fn a_port_that_a_stranger_listens_on_is_not_given() {
-        let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert!(Port::try_claim(stranger.local_addr().unwrap().port()).is_none());
+    fn port_with_a_listener_is_not_reserved() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        assert!(Port::try_reserve(listener.local_addr().unwrap().port()).is_none());
     }
 }

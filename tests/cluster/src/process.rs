@@ -1,4 +1,4 @@
-//! A child process that can't outlive us.
+//! A child process that is killed when this process ends.
 
 use crate::folder::Folder;
 use crate::{Error, Result};
@@ -11,10 +11,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much of a log an error shows.
+/// The number of bytes at the end of a log that an error shows.
 const TAIL: usize = 4096;
 
-/// A program that runs in the folder until it is dropped, or until this process is gone, however it ends.
+/// A program that runs in the cluster's folder. It is killed when this value is dropped or this
+/// process ends for any reason.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -24,7 +25,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` with the folder as its working directory; what it writes is appended to `NAME.log` there.
+    /// Starts a program with the folder as its working directory. Its output is appended to the
+    /// file `NAME.log` there.
     pub(crate) fn start(
         folder: &Folder,
         name: &str,
@@ -41,7 +43,8 @@ impl Process {
         let err = out
             .try_clone()
             .map_err(Error::io("a log could not be opened"))?;
-        // Here before the start, so that the janitor never takes a folder for empty in which something starts.
+        // The pid file is created before the start because cleanup.sh waits until the folder has no
+        // pid files.
         let pid_file = folder.write(&format!("{name}.pid"), "")?;
         let supervisor = Command::new("sh")
             .args(["-c", include_str!("supervise.sh"), "supervise"])
@@ -53,7 +56,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(out)
             .stderr(err)
-            // Out of the terminal's group: Ctrl-C is for us, and the supervisor must see us end first.
+            // In a process group of its own, the script doesn't get the terminal's Ctrl-C, and can
+            // still kill the program when this process has ended.
             .process_group(0)
             .spawn();
         let supervisor = supervisor.map_err(|source| {
@@ -71,16 +75,16 @@ impl Process {
         })
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status if the process has exited.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.supervisor.try_wait().ok().flatten()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the program.
     ///
     /// # Errors
     ///
-    /// If it has ended.
+    /// Returns an error if the program has exited.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let sent = match self.pid() {
             Some(pid) => kill_process(pid, signal).map_err(std::io::Error::from),
@@ -89,7 +93,7 @@ impl Process {
         sent.map_err(Error::io(format!("{} could not be signalled", self.name)))
     }
 
-    /// Stops it in mid-air. The signal is sent at once and takes a moment to work, which is waited for.
+    /// Suspends the program, and waits until the kernel shows it as stopped.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(Signal::STOP)?;
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -99,18 +103,18 @@ impl Process {
         Ok(())
     }
 
-    /// As the kernel says of it: the letter behind the program's name in brackets.
     fn is_paused(&self) -> bool {
+        // In /proc/PID/stat, the state letter follows the program's name in parentheses.
         let stat = |pid: Pid| fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
         let stat = self
             .pid()
             .and_then(|pid| stat(pid).ok())
             .unwrap_or_default();
         stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| rest.starts_with('T'))
+            .is_some_and(|(_, state)| state.starts_with('T'))
     }
 
-    /// The program's, not the supervisor's.
+    /// Returns the process id of the program, and not of its supervisor.
     pub fn pid(&self) -> Option<Pid> {
         Pid::from_raw(
             fs::read_to_string(&self.pid_file)
@@ -121,11 +125,11 @@ impl Process {
         )
     }
 
-    /// An error about this program, with the end of its log.
-    pub(crate) fn not_ready(&self, how: impl Into<String>) -> Error {
+    /// Returns an error about this program, with the end of its log.
+    pub(crate) fn not_ready(&self, problem: impl Into<String>) -> Error {
         Error::NotReady {
             name: self.name.clone(),
-            how: how.into(),
+            how: problem.into(),
             log: self.log_tail(),
         }
     }
@@ -134,7 +138,7 @@ impl Process {
         tail(&self.log)
     }
 
-    /// All that it has written so far.
+    /// Returns the program's whole output.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -143,19 +147,20 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        ended_within(&mut self.supervisor, Duration::from_secs(10));
+        wait_for_exit(&mut self.supervisor, Duration::from_secs(10));
     }
 }
 
-/// The last lines of a log.
+/// Returns the end of a log.
 pub(crate) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).into_owned()
 }
 
-/// Waits for a child, for it would stay as a zombie. Blocking, as a drop has no runtime; it takes milliseconds.
-pub(crate) fn ended_within(child: &mut Child, limit: Duration) {
-    let deadline = Instant::now() + limit;
+/// Waits for a child process, which would remain as a zombie otherwise. The function blocks because
+/// `drop` can't be async; the wait takes milliseconds.
+pub(crate) fn wait_for_exit(child: &mut Child, timeout: Duration) {
+    let deadline = Instant::now() + timeout;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(2));
     }

@@ -5,40 +5,40 @@ use serde::Deserialize;
 use std::fs;
 use std::path::Path;
 
-/// A request that the API server has answered. What a request doesn't have is empty.
+/// A request that the API server has responded to. A field that doesn't apply to it is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Request {
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` and so on.
+    /// The verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` and so on.
     pub verb: String,
     /// The path and the query.
     pub uri: String,
-    /// Who asked.
+    /// The name of the user who sent the request.
     pub user: String,
-    /// With which program.
+    /// The header `User-Agent`.
     pub user_agent: String,
     /// The API group, empty for the core group.
     pub group: String,
     /// The resource in the plural, such as `oxenmodels`.
     pub resource: String,
-    /// Such as `status`.
+    /// The subresource, such as `status`.
     pub subresource: String,
     /// The object's namespace.
     pub namespace: String,
     /// The object's name.
     pub name: String,
-    /// The HTTP status code of the answer.
+    /// The HTTP status code of the response.
     pub code: u16,
 }
 
 impl Request {
-    /// Whether it could change something.
+    /// Whether the request can change something.
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
 }
 
-/// The audit log has one event a line.
+/// An event of the audit log, which has one event per line.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -78,7 +78,8 @@ struct EventStatus {
     code: u16,
 }
 
-/// Reads the log. No file is no requests: the server makes it with the first one.
+/// Reads the log. A missing file means that there are no requests, because the API server creates
+/// the file for the first one.
 pub(crate) fn read(path: &Path) -> Result<Vec<Request>> {
     match fs::read_to_string(path) {
         Ok(text) => parse(&text),
@@ -90,14 +91,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Request>> {
 }
 
 fn parse(text: &str) -> Result<Vec<Request>> {
-    // A line without its end is still being written.
+    // A last line without a newline is still being written.
     let lines = text
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n'));
     let mut requests = Vec::new();
     for line in lines {
         let event: Event = serde_json::from_str(line)?;
-        // A panic in a handler has a stage of its own; the answer's follows.
+        // After a panic in a handler, the log has an event of the stage Panic, and then one of the
+        // stage ResponseComplete.
         if event.stage == "ResponseComplete" {
             requests.push(Request::from(event));
         }
@@ -130,7 +132,7 @@ mod tests {
     const DONE: &str = r#"{"stage":"ResponseComplete","verb":"patch","requestURI":"/x?y","user":{"username":"admin"},"objectRef":{"resource":"oxenmodels","namespace":"default","name":"a","apiGroup":"oxen.ai","subresource":"status"},"responseStatus":{"code":409}}"#;
 
     #[test]
-    fn a_line_that_is_still_being_written_is_left_for_the_next_look() {
+    fn incomplete_last_line_is_ignored() {
         let half = &DONE[..40];
         let read = parse(&format!("{DONE}\n{half}")).unwrap();
         assert_eq!(read.len(), 1);
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_counts_once_whatever_stages_it_had() {
+    fn request_with_several_events_is_counted_once() {
         let panicked = DONE.replace("ResponseComplete", "Panic");
         assert_eq!(parse(&format!("{panicked}\n{DONE}\n")).unwrap().len(), 1);
     }

@@ -1,12 +1,16 @@
-# Runs one program, and sees to it that it doesn't outlive us: supervise.sh PIDFILE PROGRAM ARGUMENT...
+# Runs a program, and kills it when the parent process ends.
 #
-# Standard input is a pipe whose other end only our parent holds. However the parent ends, the kernel closes that
-# end, `read` returns, and the program is killed. The pid file is there from before the start (our parent makes it)
-# until the program is gone: the janitor waits for that before it removes the folder.
+# Usage: supervise.sh PIDFILE PROGRAM ARGUMENT...
+#
+# Standard input is a pipe whose other end only the parent holds. When the parent ends for any
+# reason, the kernel closes that end, `read` returns, and the program is killed. The parent creates
+# the pid file before the start, and it exists until the program has ended: cleanup.sh waits for its
+# removal before it removes the folder.
 trap '' HUP INT QUIT PIPE
 pidfile=$1
 shift
-# A background job's standard input is /dev/null, so the pipe needs another number.
+# The shell replaces the standard input of a background job with /dev/null, so the pipe needs
+# another file descriptor.
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!

@@ -1,4 +1,4 @@
-//! Where the programs of the control plane are found: the same places as in `tests/tools/build.sh`.
+//! The search for the programs of the control plane, in the same folders as `tests/tools/build.sh`.
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -19,14 +19,16 @@ pub(crate) struct Tools {
     pub(crate) etcd: PathBuf,
     pub(crate) apiserver: PathBuf,
     pub(crate) kubectl: PathBuf,
-    /// Looked for when it is used: what doesn't use helm doesn't need it.
+    /// The folders to search for helm. They are searched on use, because most callers don't need
+    /// helm.
     helm: Vec<PathBuf>,
-    /// The same for the controller manager.
+    /// The folders to search for the controller manager. They are searched on use, because few
+    /// callers need it.
     manager: Vec<PathBuf>,
 }
 
 impl Tools {
-    /// Looks for them where this process's environment says.
+    /// Searches the folders that the environment variables of this process define.
     pub(crate) fn find() -> Result<Self> {
         Self::find_with(|name| env::var_os(name).filter(|value| !value.is_empty()))
     }
@@ -49,16 +51,16 @@ impl Tools {
 
         let mut helm: Vec<PathBuf> = assets.into_iter().collect();
         helm.extend(variable("PATH").iter().flat_map(env::split_paths));
-        // One that the person brought is good enough only where they brought the other tools, too.
+        // A controller manager of the user is only used together with the user's other tools.
         let mut manager = if fix == BUILD { vec![] } else { helm.clone() };
         manager.extend(cache.as_ref().map(|cache| {
             let hash = self::hash(MANAGER_SUMS);
             cache.join(format!("kube-controller-manager-{hash}"))
         }));
-        // A helm from the PATH comes first only where the person brought the other tools, too.
+        // A helm on the PATH takes precedence only together with the user's other tools.
         if let (Some(built), Some(cache)) = (built, cache) {
-            let place = if fix == BUILD { 0 } else { helm.len() };
-            helm.insert(place, built);
+            let index = if fix == BUILD { 0 } else { helm.len() };
+            helm.insert(index, built);
             helm.push(cache.join(format!("helm-{hash}")));
         }
         let tool = |name| {
@@ -77,12 +79,12 @@ impl Tools {
         })
     }
 
-    /// The helm to use.
+    /// Returns the path of helm.
     pub(crate) fn helm(&self) -> Result<PathBuf> {
         find_in_any(&self.helm, "helm", BUILD)
     }
 
-    /// The controller manager to use.
+    /// Returns the path of the controller manager.
     pub(crate) fn controller_manager(&self) -> Result<PathBuf> {
         find_in_any(&self.manager, "kube-controller-manager", BUILD_FOR_TESTS)
     }
@@ -101,7 +103,7 @@ fn find_in(folder: &Path, name: &str) -> Option<PathBuf> {
     Some(folder.join(name)).filter(|path| path.is_file())
 }
 
-/// The first 16 digits, as in `build.sh`.
+/// Returns the first 16 hexadecimal digits of the hash, as `build.sh` does.
 fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
@@ -117,24 +119,24 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn the_folders_are_those_that_build_sh_prints() {
-        let said = |what: &str| {
+    fn folders_are_those_that_build_sh_prints() {
+        let output_of = |flag: &str| {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/build.sh");
-            let said = Command::new("bash")
+            let output = Command::new("bash")
                 .arg(script)
-                .arg(what)
+                .arg(flag)
                 .env("XDG_CACHE_HOME", "/cache")
                 .env_remove("KUBEBUILDER_ASSETS")
                 .output()
-                .expect("bash runs");
-            String::from_utf8(said.stdout).unwrap()
+                .expect("bash can be started");
+            String::from_utf8(output.stdout).unwrap()
         };
         assert_eq!(
-            said("--print-dir").trim(),
+            output_of("--print-dir").trim(),
             format!("/cache/oxen-operator/tools-{}", hash(SUMS))
         );
         assert_eq!(
-            said("--print-controller-manager").trim(),
+            output_of("--print-controller-manager").trim(),
             format!(
                 "/cache/oxen-operator/kube-controller-manager-{}/kube-controller-manager",
                 hash(MANAGER_SUMS)
@@ -143,30 +145,30 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_manager_beside_the_persons_own_tools_is_used() {
-        let theirs = tempfile::tempdir().unwrap();
+    fn controller_manager_of_the_user_is_used() {
+        let assets = tempfile::tempdir().unwrap();
         for name in [
             "etcd",
             "kube-apiserver",
             "kubectl",
             "kube-controller-manager",
         ] {
-            std::fs::write(theirs.path().join(name), "").unwrap();
+            std::fs::write(assets.path().join(name), "").unwrap();
         }
         let variable = |name: &str| match name {
-            "KUBEBUILDER_ASSETS" => Some(theirs.path().into()),
+            "KUBEBUILDER_ASSETS" => Some(assets.path().into()),
             "XDG_CACHE_HOME" => Some("/cache".into()),
             _ => None,
         };
         let found = Tools::find_with(variable).unwrap().controller_manager();
         assert_eq!(
             found.unwrap(),
-            theirs.path().join("kube-controller-manager")
+            assets.path().join("kube-controller-manager")
         );
     }
 
     #[test]
-    fn a_missing_tool_is_named_with_what_to_do() {
+    fn missing_tool_is_reported_with_its_fix() {
         let cache = |name: &str| (name == "XDG_CACHE_HOME").then(|| OsString::from("/nowhere"));
         let error = Tools::find_with(cache).unwrap_err().to_string();
         assert!(

@@ -1,4 +1,4 @@
-//! Who may log in: tokens and kubeconfigs.
+//! The users of the cluster, with their tokens and kubeconfigs.
 
 use crate::Result;
 use crate::folder::Folder;
@@ -8,10 +8,10 @@ use serde_json::json;
 use std::path::PathBuf;
 use uuid::Uuid;
 
-/// The user that may do everything.
+/// The name of the administrator, who has all permissions.
 pub(crate) const ADMIN: &str = "admin";
 
-/// A user with a token of its own.
+/// A user with a token.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) name: String,
@@ -33,7 +33,7 @@ impl User {
         Self::new(ADMIN, &["system:masters"])
     }
 
-    /// The line of the token file.
+    /// Returns the user's line in the token file.
     fn line(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         format!(
@@ -45,7 +45,8 @@ impl User {
         )
     }
 
-    /// The kubeconfig's text, with all in it that a client needs. JSON is YAML, and needs no care about quotes.
+    /// Returns the content of a kubeconfig that refers to no other file. It is JSON, which is valid
+    /// YAML and simplifies quoting.
     pub(crate) fn kubeconfig(&self, url: &str, authority: &[u8]) -> String {
         let authority = STANDARD.encode(authority);
         let config = json!({
@@ -60,7 +61,7 @@ impl User {
     }
 }
 
-/// Writes the file that the API server reads at its start.
+/// Writes the token file, which the API server reads when it starts.
 pub(crate) fn write_tokens(folder: &Folder, users: &[User]) -> Result<PathBuf> {
     folder.write(
         "tokens.csv",

@@ -1,4 +1,4 @@
-//! A cluster does what a real one does, and what tests need besides.
+//! A running control plane: commands, clients, users, the request log, stop, pause and restart.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cluster::{Cluster, Error};
@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
-/// One for all tests that leave it as it is: each has its own runtime, so this also tests that none is held on to.
+/// The cluster of the tests that don't stop it. Each test has its own runtime, so this also tests
+/// that a cluster doesn't depend on the runtime that started it.
 async fn shared() -> &'static Cluster {
     static SHARED: OnceCell<Cluster> = OnceCell::const_new();
     SHARED
@@ -23,10 +24,10 @@ async fn shared() -> &'static Cluster {
         .await
 }
 
-/// One for the tests that stop it, one after the other.
-async fn disturbed() -> &'static Mutex<Cluster> {
-    static DISTURBED: OnceCell<Mutex<Cluster>> = OnceCell::const_new();
-    DISTURBED
+/// The cluster of the tests that stop or pause it. The lock makes them run one after the other.
+async fn exclusive() -> &'static Mutex<Cluster> {
+    static EXCLUSIVE: OnceCell<Mutex<Cluster>> = OnceCell::const_new();
+    EXCLUSIVE
         .get_or_init(|| async { Mutex::new(Cluster::start().await.unwrap()) })
         .await
 }
@@ -39,7 +40,7 @@ fn named(name: &str) -> ObjectMeta {
 }
 
 #[tokio::test]
-async fn it_answers_kubectl_helm_and_a_client() {
+async fn kubectl_helm_and_clients_can_connect() {
     let cluster = shared().await;
     let out = cluster
         .kubectl(&["get", "--raw", "/readyz"])
@@ -60,7 +61,7 @@ async fn it_answers_kubectl_helm_and_a_client() {
 }
 
 #[tokio::test]
-async fn a_manifest_on_standard_input_is_applied_and_a_command_that_fails_says_why() {
+async fn kubectl_applies_standard_input_and_reports_failures() {
     let cluster = shared().await;
     let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: from-stdin}, data: {a: b}}";
     let out = cluster
@@ -84,7 +85,7 @@ async fn a_manifest_on_standard_input_is_applied_and_a_command_that_fails_says_w
 }
 
 #[tokio::test]
-async fn a_further_user_may_do_what_rbac_grants_and_nothing_else() {
+async fn user_has_only_the_permissions_that_rbac_grants() {
     let cluster = shared().await;
     let alice = cluster.client_for("alice").await.unwrap();
     let namespaces: Api<Namespace> = Api::all(alice);
@@ -102,21 +103,21 @@ async fn a_further_user_may_do_what_rbac_grants_and_nothing_else() {
         [
             "create",
             "clusterrole",
-            "look",
+            "namespace-lister",
             "--verb=list",
             "--resource=namespaces",
         ],
         [
             "create",
             "clusterrolebinding",
-            "look",
-            "--clusterrole=look",
+            "namespace-lister",
+            "--clusterrole=namespace-lister",
             "--group=readers",
         ],
     ] {
         cluster.kubectl(&command).await.unwrap().ok().unwrap();
     }
-    // The server's own view of its roles follows within a moment.
+    // The authorizer reads roles from a cache, so a new role takes effect with a delay.
     let granted = async { while namespaces.list(&Default::default()).await.is_err() {} };
     timeout(Duration::from_secs(10), granted).await.unwrap();
     let error = cluster.kubeconfig_for("bob").unwrap_err();
@@ -124,14 +125,14 @@ async fn a_further_user_may_do_what_rbac_grants_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn every_request_is_in_the_log_once_its_answer_is_here() {
+async fn request_is_logged_before_its_response_is_complete() {
     let cluster = shared().await;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client().await.unwrap(), "default");
-    let wanted = |name: &str| {
+    let requests_for = |name: &str| {
         let requests = cluster.requests().unwrap();
-        let of =
+        let matches =
             |request: &cluster::Request| request.resource == "configmaps" && request.name == name;
-        requests.into_iter().filter(of).collect::<Vec<_>>()
+        requests.into_iter().filter(matches).collect::<Vec<_>>()
     };
     for number in 1..=20 {
         let name = format!("counted-{number}");
@@ -141,25 +142,29 @@ async fn every_request_is_in_the_log_once_its_answer_is_here() {
         };
         maps.create(&PostParams::default(), &map).await.unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap_err();
-        let seen: Vec<_> = wanted(&name)
+        let logged: Vec<_> = requests_for(&name)
             .into_iter()
-            .map(|seen| (seen.verb, seen.code, seen.user))
+            .map(|request| (request.verb, request.code, request.user))
             .collect();
         let admin = || "admin".to_owned();
         assert_eq!(
-            seen,
+            logged,
             [
                 ("create".to_owned(), 201, admin()),
                 ("create".to_owned(), 409, admin())
             ]
         );
     }
-    assert!(wanted("counted-1").iter().all(cluster::Request::is_write));
+    assert!(
+        requests_for("counted-1")
+            .iter()
+            .all(cluster::Request::is_write)
+    );
 }
 
 #[tokio::test]
-async fn stopped_and_started_again_it_has_the_same_address_and_the_same_data() {
-    let cluster = disturbed().await.lock().await;
+async fn restarted_api_server_keeps_its_address_and_data() {
+    let cluster = exclusive().await.lock().await;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client().await.unwrap(), "default");
     let map = ConfigMap {
         metadata: named("kept"),
@@ -186,17 +191,17 @@ async fn stopped_and_started_again_it_has_the_same_address_and_the_same_data() {
         .unwrap();
     let pids = cluster.pids();
     cluster.start_apiserver().await.unwrap();
-    assert_eq!(cluster.pids(), pids, "a start of what runs is none");
+    assert_eq!(cluster.pids(), pids, "a running API server was restarted");
 }
 
 #[tokio::test]
-async fn paused_it_holds_its_connections_and_says_nothing_until_it_is_resumed() {
-    let cluster = disturbed().await.lock().await;
+async fn paused_api_server_does_not_respond_until_resumed() {
+    let cluster = exclusive().await.lock().await;
     let client = cluster.client().await.unwrap();
     client.apiserver_version().await.unwrap();
     cluster.pause_apiserver().unwrap();
-    let silence = timeout(Duration::from_millis(500), client.apiserver_version()).await;
-    assert!(silence.is_err(), "{silence:?}");
+    let response = timeout(Duration::from_millis(500), client.apiserver_version()).await;
+    assert!(response.is_err(), "{response:?}");
     cluster.resume_apiserver().unwrap();
     timeout(Duration::from_secs(30), client.apiserver_version())
         .await
@@ -205,7 +210,7 @@ async fn paused_it_holds_its_connections_and_says_nothing_until_it_is_resumed() 
 }
 
 #[tokio::test]
-async fn with_a_controller_manager_a_deleted_namespace_goes_with_all_that_is_in_it() {
+async fn controller_manager_removes_a_deleted_namespace() {
     let cluster = shared().await;
     let _manager = cluster.controller_manager().await.unwrap();
     for command in [
@@ -215,40 +220,40 @@ async fn with_a_controller_manager_a_deleted_namespace_goes_with_all_that_is_in_
     ] {
         cluster.kubectl(&command).await.unwrap().ok().unwrap();
     }
-    let seen = ["get", "configmap", "inside", "--namespace=short"];
-    let seen = cluster.kubectl(&seen).await.unwrap();
-    assert!(seen.stderr.contains("NotFound"), "{seen:?}");
+    let command = ["get", "configmap", "inside", "--namespace=short"];
+    let output = cluster.kubectl(&command).await.unwrap();
+    assert!(output.stderr.contains("NotFound"), "{output:?}");
 }
 
 #[tokio::test]
-async fn two_that_start_together_do_not_meet_and_do_not_trust_each_other() {
+async fn concurrent_clusters_are_independent() {
     let (one, two) = tokio::join!(Cluster::start(), Cluster::start());
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_ne!((one.url(), one.folder()), (two.url(), two.folder()));
 
-    one.kubectl(&["create", "configmap", "mine"])
+    one.kubectl(&["create", "configmap", "of-one"])
         .await
         .unwrap()
         .ok()
         .unwrap();
-    let seen = two.kubectl(&["get", "configmap", "mine"]).await.unwrap();
-    assert!(seen.stderr.contains("NotFound"), "{seen:?}");
+    let output = two.kubectl(&["get", "configmap", "of-one"]).await.unwrap();
+    assert!(output.stderr.contains("NotFound"), "{output:?}");
 
-    let mut stranger = one.config().await.unwrap();
-    stranger.cluster_url = two.url().parse().unwrap();
-    let stranger = kube::Client::try_from(stranger).unwrap();
-    let error = format!("{:?}", stranger.apiserver_version().await.unwrap_err());
+    let mut config = one.config().await.unwrap();
+    config.cluster_url = two.url().parse().unwrap();
+    let client = kube::Client::try_from(config).unwrap();
+    let error = format!("{:?}", client.apiserver_version().await.unwrap_err());
     assert!(error.contains("InvalidCertificate"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_come_up_is_an_error_with_its_last_words() {
+async fn failed_start_is_reported_with_the_end_of_the_log() {
     let error = Cluster::builder()
         .apiserver_flag("--no-such-flag")
         .start()
         .await
         .unwrap_err();
     let error = error.to_string();
-    assert!(error.starts_with("kube-apiserver ended"), "{error}");
+    assert!(error.starts_with("kube-apiserver exited"), "{error}");
     assert!(error.contains("unknown flag: --no-such-flag"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The demo that stays: `up` starts `serve` in the background, `down` ends it.
+//! The demo in the background: `up` starts a process that runs `serve`, and `down` stops it.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,45 +9,47 @@ use rustix::process::{Pid, Signal, kill_process, setsid};
 use tokio::time::sleep;
 
 use crate::Result;
+use crate::console::Console;
+use crate::environment::{Environment, NAMESPACE, Paths, shell_quoted};
 use crate::folder::Folder;
-use crate::stage::{NAMESPACE, Props, Stage, quoted};
-use crate::voice::Voice;
 
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// More than a start takes on a busy machine.
-const UP_LIMIT: Duration = Duration::from_secs(180);
+/// The time limit of a start. It is generous because the machine may be busy.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// More than a demo takes to stop what it started.
-const DOWN_LIMIT: Duration = Duration::from_secs(45);
+/// The time limit of a stop, for each signal. A demo stops everything that it started well within
+/// this time.
+const STOP_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// Starts a demo and returns when it is ready.
-pub(crate) async fn up(props: &Props, folder: &Folder, voice: Voice) -> Result<()> {
-    // Let go at once: it is the new process that has to hold it.
-    let runs = folder.lock()?.is_none();
-    if !runs {
-        start(props, folder).await?;
+/// Starts a demo in the background, and returns when it is ready.
+pub(crate) async fn up(paths: &Paths, folder: &Folder, console: Console) -> Result<()> {
+    // The lock is released immediately, because the new process has to take it.
+    let is_running = folder.lock()?.is_none();
+    if !is_running {
+        start(paths, folder).await?;
     }
-    voice.line(if runs {
-        "\nThe demo already runs."
+    console.print(if is_running {
+        "\nThe demo is already running."
     } else {
-        "\nThe demo runs."
+        "\nThe demo is running."
     });
     let help = fs::read_to_string(folder.join("ready"));
-    voice.line(&help.map_err(|_| "it is still starting, or stopping: try again in a moment")?);
+    console
+        .print(&help.map_err(|_| "the demo is still starting or stopping: try again in a moment")?);
     Ok(())
 }
 
-async fn start(props: &Props, folder: &Folder) -> Result<()> {
+async fn start(paths: &Paths, folder: &Folder) -> Result<()> {
     folder.clear();
     let log = File::create(folder.join("demo.log"))?;
-    let said = File::open(folder.join("demo.log"))?;
+    let output = File::open(folder.join("demo.log"))?;
     let child = Command::new(std::env::current_exe()?)
         .arg("serve")
         .arg("--operator")
-        .arg(&props.operator)
+        .arg(&paths.operator)
         .arg("--examples")
-        .arg(&props.examples)
+        .arg(&paths.examples)
         .arg("--folder")
         .arg(folder.join(""))
         .stdin(Stdio::null())
@@ -56,49 +58,50 @@ async fn start(props: &Props, folder: &Folder) -> Result<()> {
         .spawn()?;
     let mut starting = Starting {
         child: Some(child),
-        said,
+        output,
     };
-    let deadline = Instant::now() + UP_LIMIT;
+    let deadline = Instant::now() + START_TIMEOUT;
     while !folder.join("ready").exists() {
-        starting.repeat();
-        if starting.ended() {
+        starting.forward_output();
+        if starting.exited() {
             return Err("the demo could not be started".into());
         }
         if Instant::now() > deadline {
-            return Err(format!("the demo was not ready within {} s", UP_LIMIT.as_secs()).into());
+            let seconds = START_TIMEOUT.as_secs();
+            return Err(format!("the demo was not ready within {seconds} s").into());
         }
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
-    starting.repeat();
-    // From now on it is on its own.
+    starting.forward_output();
+    // Without the child, `drop` doesn't stop the demo.
     starting.child = None;
     Ok(())
 }
 
-/// A demo that isn't ready yet, and is stopped when nobody waits for it any more.
+/// A demo that isn't ready yet. Dropping it stops the demo.
 struct Starting {
     child: Option<Child>,
-    said: File,
+    output: File,
 }
 
 impl Starting {
-    /// Passes on what it has said since.
-    fn repeat(&mut self) {
-        let mut words = Vec::new();
-        if self.said.read_to_end(&mut words).is_ok() {
-            let _ = std::io::stdout().write_all(&words);
+    /// Prints the output of the demo that is new since the last call.
+    fn forward_output(&mut self) {
+        let mut text = Vec::new();
+        if self.output.read_to_end(&mut text).is_ok() {
+            let _ = std::io::stdout().write_all(&text);
         }
     }
 
-    fn ended(&mut self) -> bool {
-        let ended = self
+    fn exited(&mut self) -> bool {
+        let exited = self
             .child
             .as_mut()
             .is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
-        if ended {
-            self.repeat();
+        if exited {
+            self.forward_output();
         }
-        ended
+        exited
     }
 }
 
@@ -111,40 +114,43 @@ impl Drop for Starting {
     }
 }
 
-/// The demo itself, until it is told to stop.
-pub(crate) async fn serve(props: &Props, folder: &Folder, voice: Voice) -> Result<()> {
-    // Away from the terminal, so that neither its Ctrl-C nor its end is ours. It fails where that is so already.
+/// Runs the demo until its process gets a signal.
+pub(crate) async fn serve(paths: &Paths, folder: &Folder, console: Console) -> Result<()> {
+    // A new session detaches the demo from the terminal, so that it gets neither the terminal's
+    // Ctrl-C nor its hangup. An error means that the process already leads a process group, as when
+    // a shell started it directly.
     let _ = setsid();
     let Some(_lock) = folder.lock()? else {
-        return Err("another demo runs in this folder".into());
+        return Err("another demo is running in this folder: run `make demo-down`".into());
     };
     folder.write("pid", &std::process::id().to_string())?;
-    let _cleared = Cleared(folder);
-    let mut stage = Stage::set(props, Some(folder.join("operator.log")), voice).await?;
-    stage.apply(&props.examples).await?;
-    fs::copy(stage.cluster.kubeconfig(), folder.join("kubeconfig"))?;
-    let lines = Lines::new(&stage, folder);
-    folder.write("env", &lines.env())?;
-    folder.write("ready", &lines.help())?;
+    let _clear_on_drop = ClearOnDrop(folder);
+    let log = folder.join("operator.log");
+    let mut environment = Environment::start(paths, Some(log), console).await?;
+    environment.apply(&paths.examples).await?;
+    fs::copy(environment.cluster.kubeconfig(), folder.join("kubeconfig"))?;
+    let instructions = Instructions::new(&environment, folder);
+    folder.write("env", &instructions.env())?;
+    folder.write("ready", &instructions.help())?;
     loop {
-        if let Some(status) = stage.operator.ended() {
-            return Err(format!("the operator ended ({status})").into());
+        if let Some(status) = environment.operator.exited() {
+            return Err(format!("the operator exited ({status})").into());
         }
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Takes the files away with the demo.
-struct Cleared<'a>(&'a Folder);
+/// Removes the files of the demo when it is dropped.
+struct ClearOnDrop<'a>(&'a Folder);
 
-impl Drop for Cleared<'_> {
+impl Drop for ClearOnDrop<'_> {
     fn drop(&mut self) {
         self.0.clear();
     }
 }
 
-/// What a person needs in order to use a demo that runs.
-struct Lines {
+/// The instructions for the use of a running demo.
+struct Instructions {
     exports: String,
     cache: String,
     source: String,
@@ -153,12 +159,12 @@ struct Lines {
     log: String,
 }
 
-impl Lines {
-    fn new(stage: &Stage, folder: &Folder) -> Self {
-        let path = |name: &str| quoted(&[&folder.join(name).to_string_lossy()]);
-        let kubectl = stage.cluster.kubectl_command();
+impl Instructions {
+    fn new(environment: &Environment, folder: &Folder) -> Self {
+        let path = |name: &str| shell_quoted(&[&folder.join(name).to_string_lossy()]);
+        let kubectl = environment.cluster.kubectl_command();
         let tools = std::path::Path::new(kubectl.get_program()).parent();
-        let tools = tools.map(|tools| quoted(&[&tools.to_string_lossy()]));
+        let tools = tools.map(|tools| shell_quoted(&[&tools.to_string_lossy()]));
         Self {
             exports: format!(
                 "export KUBECONFIG={}\nexport PATH={}:\"$PATH\"\n",
@@ -167,13 +173,13 @@ impl Lines {
             ),
             cache: format!("export KUBECACHEDIR={}\n", path("cache")),
             source: path("env"),
-            hub: stage.hub.url(),
-            operator: stage.operator.url.clone(),
+            hub: environment.hub.url(),
+            operator: environment.operator.url.clone(),
             log: path("operator.log"),
         }
     }
 
-    /// A file to be read by a shell.
+    /// Returns the content of a file for a shell to source.
     fn env(&self) -> String {
         format!(
             "{}{}export HUB={}\nexport OPERATOR={}\n",
@@ -191,7 +197,7 @@ impl Lines {
             ..
         } = self;
         format!(
-            "`make demo-down` stops it. In a terminal of your own:\n\n\
+            "`make demo-down` stops it. To use it, run in your own terminal:\n\n\
              {exports}\n\
              (`. {source}` does the same, and sets $HUB and $OPERATOR to the URLs below.)\n\n\
              Try:\n\
@@ -199,33 +205,33 @@ impl Lines {
              \x20 kubectl patch oxm support-bot --type merge -p '{{\"spec\":{{\"state\":\"inactive\"}}}}'\n\
              \x20 kubectl wait oxm/support-bot --for=condition=Ready --timeout=60s\n\
              \x20 kubectl describe oxm typo\n\n\
-             The samples are in the namespace {NAMESPACE}, which this kubeconfig has as its default.\n\
-             The simulated hub: {hub}, key {}; what it was asked: curl {hub}/_hub/journal\n\
-             The operator: {operator}/metrics, and its log in {log}",
+             The samples are in the namespace {NAMESPACE}, which is the default of this kubeconfig.\n\
+             The simulated hub is at {hub}, with the key {}. To list its requests: curl {hub}/_hub/journal\n\
+             The operator's metrics are at {operator}/metrics, and its log is {log}",
             hub::KEY
         )
     }
 }
 
-/// Stops the demo that runs, and returns when nothing of it is left.
-pub(crate) async fn down(folder: &Folder, voice: Voice) -> Result<()> {
+/// Stops the running demo, and returns when it has stopped everything that it started.
+pub(crate) async fn down(folder: &Folder, console: Console) -> Result<()> {
     if folder.lock()?.is_some() {
         folder.clear();
-        voice.line("No demo runs; there is nothing to stop.");
+        console.print("No demo is running.");
         return Ok(());
     }
     for signal in [Signal::TERM, Signal::KILL] {
         if let Some(pid) = folder.pid() {
             let _ = kill_process(pid, signal);
         }
-        let deadline = Instant::now() + DOWN_LIMIT;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
             if folder.lock()?.is_some() {
                 folder.clear();
-                voice.line("The demo is stopped, and nothing of it is left running.");
+                console.print("The demo and everything that it started are stopped.");
                 return Ok(());
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
     Err("the demo could not be stopped".into())

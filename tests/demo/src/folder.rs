@@ -1,4 +1,4 @@
-//! The folder of a demo that stays: who runs it, and how to reach it.
+//! The folder of a demo in the background: its lock, its process id, and the files for its users.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use rustix::process::Pid;
 
 use crate::Result;
 
-/// What a running demo leaves for others, and takes away when it ends.
+/// The files that exist only while a demo runs.
 const FILES: [&str; 4] = ["pid", "kubeconfig", "env", "ready"];
 
-/// The folder. Whoever holds its lock is the running demo, and the kernel lets the lock go with the process.
+/// The folder of a demo in the background. The running demo holds the folder's lock, which the
+/// kernel releases when the process ends.
 pub(crate) struct Folder {
     path: PathBuf,
 }
@@ -26,7 +27,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// The lock, or none where another demo runs.
+    /// Takes the lock, or returns `None` if another demo runs.
     pub(crate) fn lock(&self) -> Result<Option<File>> {
         let file = File::options()
             .create(true)
@@ -39,13 +40,13 @@ impl Folder {
         }
     }
 
-    /// The process that holds the lock, once it has said so.
+    /// Returns the process id of the running demo, if the demo has written it yet.
     pub(crate) fn pid(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.join("pid")).ok()?;
         Pid::from_raw(text.trim().parse().ok()?)
     }
 
-    /// Written beside its place and renamed, so that nobody reads half of it.
+    /// Writes a file atomically, so that no reader gets a part of it.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
         let partial = self.join(&format!("{name}.partial"));
         fs::write(&partial, text)?;
@@ -53,7 +54,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes away what only holds while a demo runs. The logs stay.
+    /// Removes the files that exist only while a demo runs. The logs are kept.
     pub(crate) fn clear(&self) {
         for name in FILES {
             let _ = fs::remove_file(self.join(name));
@@ -68,13 +69,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_holds_the_lock_and_it_goes_with_its_holder() {
+    fn lock_is_exclusive_until_dropped() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path()).unwrap();
-        let held = folder.lock().unwrap();
-        assert!(held.is_some());
+        let lock = folder.lock().unwrap();
+        assert!(lock.is_some());
         assert!(folder.lock().unwrap().is_none());
-        drop(held);
+        drop(lock);
         assert!(folder.lock().unwrap().is_some());
     }
 }

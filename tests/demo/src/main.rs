@@ -1,24 +1,26 @@
-//! Shows the operator at work on a local control plane: `make demo`, `make demo-up` and `make demo-down`.
+//! Demonstrates the operator on a local control plane: `make demo`, `make demo-up` and
+//! `make demo-down`.
 //!
 //! # Layout
 //!
 //! | what | where |
 //! |---|---|
-//! | the show: two acts and an end | `show.rs` |
-//! | what it plays on: control plane, hub, operator, CRD, namespace, key | `stage.rs` |
-//! | the operator's process, which can't outlive us | `operator.rs`, `supervise.sh` |
-//! | the manifests of `examples/`, and what each must reach | `sample.rs` |
-//! | the tables, and waiting for what they show | `board.rs` |
-//! | the demo that stays: up, serve, down | `background.rs`, `folder.rs` |
+//! | the walkthrough of `make demo` | `walkthrough.rs` |
+//! | the environment: control plane, hub, operator, CRD, namespace, API key | `environment.rs` |
+//! | the operator's process, which is stopped when the demo ends | `operator.rs`, `supervise.sh` |
+//! | the manifests in `examples/`, and the reason that each has to reach | `sample.rs` |
+//! | the table of OxenModels, and waiting for a state | `table.rs` |
+//! | the demo in the background: up, serve, down | `background.rs`, `folder.rs` |
+//! | the output | `console.rs` |
 
 mod background;
-mod board;
+mod console;
+mod environment;
 mod folder;
 mod operator;
 mod sample;
-mod show;
-mod stage;
-mod voice;
+mod table;
+mod walkthrough;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -30,20 +32,21 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
+use crate::console::Console;
+use crate::environment::Paths;
 use crate::folder::Folder;
-use crate::stage::Props;
-use crate::voice::Voice;
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// What a shell says of a program that Ctrl-C ended.
+/// The exit code that shells use for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// How long after something else's failure a Ctrl-C may come that caused it.
-const ECHO: Duration = Duration::from_millis(200);
+/// How long after a failure the demo waits for a signal. Ctrl-C also ends a running kubectl, and
+/// the demo can notice that failure before its own signal.
+const SIGNAL_DELAY: Duration = Duration::from_millis(200);
 
-/// Shows the operator at work on a local control plane.
+/// Demonstrates the operator on a local control plane.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -58,20 +61,20 @@ struct Args {
     #[arg(long, global = true, default_value = "examples")]
     examples: PathBuf,
 
-    /// Where a demo that stays keeps its files
+    /// The folder for the files of a demo in the background
     #[arg(long, global = true, default_value = ".demo")]
     folder: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the samples at work, and stop all that was started
+    /// Demonstrate the samples, and then stop everything
     Run,
-    /// Start everything and leave it running
+    /// Start everything and keep it running in the background
     Up,
     /// Stop what `up` started
     Down,
-    /// What `up` runs in the background
+    /// Run the process that `up` starts in the background
     #[command(hide = true)]
     Serve,
 }
@@ -79,50 +82,50 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let voice = Voice::new();
-    let mut stopping = pin!(asked_to_stop());
-    let done = tokio::select! {
+    let console = Console::new();
+    let mut shutdown = pin!(shutdown_signal());
+    let result = tokio::select! {
         biased;
-        stopped = &mut stopping => {
-            // What was performed is dropped by now, and with it all that it started.
-            let interrupted = stopped.is_ok();
-            return end(voice, stopped.map_err(Failure::from), interrupted);
+        signal = &mut shutdown => {
+            // The other future is dropped at this point, and with it everything that it started.
+            let interrupted = signal.is_ok();
+            return exit_code(console, signal.map_err(Failure::from), interrupted);
         }
-        done = perform(args, voice) => done,
+        result = run_command(args, console) => result,
     };
-    // Ctrl-C also reaches the kubectl that may run just then, whose failure is no news.
-    let interrupted = done.is_err() && timeout(ECHO, stopping).await.is_ok();
-    end(voice, done, interrupted)
+    let interrupted = result.is_err() && timeout(SIGNAL_DELAY, shutdown).await.is_ok();
+    exit_code(console, result, interrupted)
 }
 
-fn end(voice: Voice, done: Result<()>, interrupted: bool) -> ExitCode {
+/// Prints how the demo ended, and returns its exit code.
+fn exit_code(console: Console, result: Result<()>, interrupted: bool) -> ExitCode {
     if interrupted {
-        voice.line("\nInterrupted; everything that was started is stopped.");
+        console.print("\nInterrupted. Everything that the demo started is stopped.");
         return ExitCode::from(INTERRUPTED);
     }
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            voice.line(&format!("\ndemo: {}", chain(failure.as_ref())));
+            console.print(&format!("\ndemo: {}", with_causes(failure.as_ref())));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn perform(args: Args, voice: Voice) -> Result<()> {
-    let props = Props {
+async fn run_command(args: Args, console: Console) -> Result<()> {
+    let paths = Paths {
         operator: args.operator,
         examples: args.examples,
     };
     match args.command {
-        Command::Run => show::run(&props, voice).await,
-        Command::Up => background::up(&props, &Folder::new(&args.folder)?, voice).await,
-        Command::Serve => background::serve(&props, &Folder::new(&args.folder)?, voice).await,
-        Command::Down => background::down(&Folder::new(&args.folder)?, voice).await,
+        Command::Run => walkthrough::run(&paths, console).await,
+        Command::Up => background::up(&paths, &Folder::new(&args.folder)?, console).await,
+        Command::Serve => background::serve(&paths, &Folder::new(&args.folder)?, console).await,
+        Command::Down => background::down(&Folder::new(&args.folder)?, console).await,
     }
 }
 
-async fn asked_to_stop() -> std::io::Result<()> {
+async fn shutdown_signal() -> std::io::Result<()> {
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
@@ -134,13 +137,13 @@ async fn asked_to_stop() -> std::io::Result<()> {
     Ok(())
 }
 
-/// An error with all its causes, each said once.
-fn chain(failure: &dyn Error) -> String {
-    let mut words = failure.to_string();
+/// Formats an error with all its causes.
+fn with_causes(failure: &dyn Error) -> String {
+    let mut text = failure.to_string();
     let mut cause = failure.source();
     while let Some(source) = cause {
-        words = format!("{words}: {source}");
+        text = format!("{text}: {source}");
         cause = source.source();
     }
-    words
+    text
 }

@@ -1,4 +1,4 @@
-//! The operator's process, which can't outlive us.
+//! The operator's process, which is stopped when the demo ends.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,23 +12,21 @@ use tokio::time::{sleep, timeout};
 
 use crate::Result;
 
-/// A free port, and a pace at which a person can watch: the shipped operator looks less often.
-const FLAGS: [&str; 11] = [
+/// The flags of the demo's operator.
+const FLAGS: [&str; 5] = [
+    // There is no other replica, and a new leader would wait before its first call.
     "--leader-elect=false",
+    // A fixed port could be in use.
     "--listen=127.0.0.1:0",
     "--log-format=text",
+    // People watch the demo, so the operator polls and retries more often than usual.
     "--sync-interval=5s",
-    "--transition-first=500ms",
-    "--transition-last=1s",
-    "--backoff-first=500ms",
-    "--backoff-last=5s",
-    "--refused-probe=5s",
-    "--payment-probe=5s",
-    "--drain=3s",
+    "--time-scale=20",
 ];
 
-/// The settings of the person's own shell, which are not the demo's.
-const NOT_OURS: [&str; 7] = [
+/// Environment variables that would change the operator's connections. The demo removes them, and
+/// all variables that start with `OXEN_`.
+const REMOVED_VARIABLES: [&str; 7] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
@@ -38,17 +36,17 @@ const NOT_OURS: [&str; 7] = [
     "KUBECONFIG",
 ];
 
-/// More than a start takes on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// The time limit of a start. It is generous because the machine may be busy.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// More than `supervise.sh` gives the operator to end.
-const END_LIMIT: Duration = Duration::from_secs(10);
+/// The time limit of a stop. It is longer than the time after which `supervise.sh` sends SIGKILL.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The running operator. Dropping it stops it as a cluster would, and waits for its end.
+/// A running operator. Dropping it sends SIGTERM, as a kubelet does, and waits until it has exited.
 pub(crate) struct Operator {
     supervisor: Child,
     log: PathBuf,
-    /// Where probes and metrics are served.
+    /// The base URL of the probes and metrics.
     pub(crate) url: String,
 }
 
@@ -64,31 +62,34 @@ impl Operator {
             log,
             url: String::new(),
         };
-        let url = timeout(START_LIMIT, operator.says_where()).await;
-        operator.url = url.map_err(|_| "the operator didn't say where it listens")??;
+        let url = timeout(START_TIMEOUT, operator.wait_for_url()).await;
+        operator.url = url.map_err(|_| {
+            let seconds = START_TIMEOUT.as_secs();
+            format!("the operator's log has no address after {seconds} s")
+        })??;
         Ok(operator)
     }
 
-    /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    /// Returns the exit status if the operator has exited.
+    pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
         self.supervisor.try_wait().ok().flatten()
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of the log.
     pub(crate) fn log_tail(&self, lines: usize) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
-    async fn says_where(&mut self) -> Result<String> {
+    async fn wait_for_url(&mut self) -> Result<String> {
         loop {
             let text = fs::read_to_string(&self.log).unwrap_or_default();
-            if let Some(address) = listens_at(&text) {
+            if let Some(address) = listen_address(&text) {
                 return Ok(format!("http://{address}"));
             }
-            if let Some(status) = self.ended() {
-                return Err(format!("the operator ended ({status}): {}", text.trim_end()).into());
+            if let Some(status) = self.exited() {
+                return Err(format!("the operator exited ({status}): {}", text.trim_end()).into());
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -98,7 +99,7 @@ impl Operator {
 impl Drop for Operator {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        let deadline = Instant::now() + END_LIMIT;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while matches!(self.supervisor.try_wait(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
@@ -108,7 +109,7 @@ impl Drop for Operator {
 fn spawn(program: &Path, kubeconfig: &Path, hub: &str, log: &Path) -> Result<Child> {
     if !program.is_file() {
         return Err(format!(
-            "there is no program {}; run `make demo`, which builds it",
+            "the program {} doesn't exist: run `make demo`, which builds it",
             program.display()
         )
         .into());
@@ -121,31 +122,32 @@ fn spawn(program: &Path, kubeconfig: &Path, hub: &str, log: &Path) -> Result<Chi
         .arg(program.canonicalize()?)
         .arg("run")
         .args(FLAGS);
-    let is_setting = |name: &OsStr| {
-        NOT_OURS.iter().any(|not| name == *not) || name.to_string_lossy().starts_with("OXEN_")
+    let is_removed = |name: &OsStr| {
+        REMOVED_VARIABLES.iter().any(|removed| name == *removed)
+            || name.to_string_lossy().starts_with("OXEN_")
     };
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(name)) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_removed(name)) {
         command.env_remove(name);
     }
     command
         .env("KUBECONFIG", kubeconfig)
         .env("OXEN_BASE_URL", hub)
-        // The only one, so that it need not make sure that there is no other before its first call.
-        .env("OXEN_LEADER_ELECT", "false")
         .env("RUST_LOG", "info")
         .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(out)
         .stderr(err)
-        // Out of the terminal's group: Ctrl-C is for us, and the supervisor must see us end first.
+        // In a process group of its own, the script doesn't get the terminal's Ctrl-C, and can
+        // still stop the operator when the demo has ended.
         .process_group(0);
     Ok(command.spawn()?)
 }
 
-/// The address in the log's first line, which ends with `listen=127.0.0.1:1234 observe_only=false`.
-fn listens_at(log: &str) -> Option<&str> {
-    let (_, after) = log.split_once("listen=")?;
-    let (address, _) = after.split_once(char::is_whitespace)?;
+/// Returns the address in the log, if its line is complete. The line ends with
+/// `listen=127.0.0.1:1234 observe_only=false`.
+fn listen_address(log: &str) -> Option<&str> {
+    let (_, rest) = log.split_once("listen=")?;
+    let (address, _) = rest.split_once(char::is_whitespace)?;
     Some(address)
 }
 
@@ -154,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_taken_only_when_its_line_is_whole() {
+    fn address_is_read_only_from_a_complete_line() {
         assert_eq!(
-            listens_at("INFO x: starts hub=http://h/ listen=127.0.0.1:12"),
+            listen_address("INFO x: starts hub=http://h/ listen=127.0.0.1:12"),
             None
         );
         assert_eq!(
-            listens_at("INFO x: starts listen=127.0.0.1:1234 observe_only=false\n"),
+            listen_address("INFO x: starts listen=127.0.0.1:1234 observe_only=false\n"),
             Some("127.0.0.1:1234")
         );
     }

@@ -1,4 +1,4 @@
-//! The manifests of `examples/`, and what each must reach.
+//! The manifests in `examples/`, and the reason that each has to reach.
 
 use std::fs;
 use std::path::Path;
@@ -6,28 +6,28 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::Result;
-use crate::board::Object;
+use crate::table::Object;
 
-/// The reason that `Ready` must come to.
-const REACHES: &str = "demo.oxen.ai/reaches";
+/// The annotation with the reason that the condition `Ready` has to reach.
+const REASON_ANNOTATION: &str = "demo.oxen.ai/reaches";
 
-/// Words that its message must hold.
-const SAYS: &str = "demo.oxen.ai/says";
+/// The annotation with text that the message of the condition `Ready` has to contain.
+const MESSAGE_ANNOTATION: &str = "demo.oxen.ai/says";
 
-/// One manifest.
+/// A manifest, and what its object has to reach.
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) file: String,
     pub(crate) name: String,
-    pub(crate) reaches: String,
-    says: Option<String>,
+    pub(crate) reason: String,
+    message: Option<String>,
 }
 
 impl Sample {
-    /// Every manifest of the folder, by file name.
-    pub(crate) fn all(folder: &Path) -> Result<Vec<Self>> {
+    /// Reads every manifest in the folder, in the order of their file names.
+    pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>> {
         let entries = fs::read_dir(folder)
-            .map_err(|error| format!("the samples in {}: {error}", folder.display()))?;
+            .map_err(|error| format!("can't read the samples in {}: {error}", folder.display()))?;
         let mut files: Vec<_> = entries
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<std::result::Result<_, _>>()?;
@@ -37,7 +37,7 @@ impl Sample {
         });
         files.sort();
         if files.is_empty() {
-            return Err(format!("{} holds no sample", folder.display()).into());
+            return Err(format!("{} contains no samples", folder.display()).into());
         }
         files.iter().map(|file| Self::read(file)).collect()
     }
@@ -51,28 +51,35 @@ impl Sample {
     fn parse(file: &str, text: &str) -> Result<Self> {
         let manifest: Value = serde_yaml::from_str(text)?;
         let metadata = &manifest["metadata"];
-        let word = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let string = |value: &Value| value.as_str().map(ToOwned::to_owned);
         Ok(Self {
             file: file.to_owned(),
-            name: word(&metadata["name"]).ok_or("it has no name")?,
-            reaches: word(&metadata["annotations"][REACHES])
-                .ok_or_else(|| format!("the annotation {REACHES} is missing"))?,
-            says: word(&metadata["annotations"][SAYS]),
+            name: string(&metadata["name"]).ok_or("the name is missing")?,
+            reason: string(&metadata["annotations"][REASON_ANNOTATION])
+                .ok_or_else(|| format!("the annotation {REASON_ANNOTATION} is missing"))?,
+            message: string(&metadata["annotations"][MESSAGE_ANNOTATION]),
         })
     }
 
-    /// What is missing until the object is where its file says that it must come to.
-    pub(crate) fn missing(&self, objects: &[Object]) -> Option<String> {
+    /// Describes the expectation that the sample's object doesn't meet, or returns `None` if it
+    /// meets it.
+    pub(crate) fn unmet(&self, objects: &[Object]) -> Option<String> {
         let reached = objects.iter().any(|object| {
-            let says = self.says.as_ref();
+            let message = self.message.as_ref();
             object.name == self.name
-                && object.is(&self.reaches)
-                && says.is_none_or(|words| object.message.contains(words))
+                && object.has_reason(&self.reason)
+                && message.is_none_or(|text| object.message.contains(text))
         });
-        let says = self.says.iter().map(|words| format!(" and say {words:?}"));
+        let message = self
+            .message
+            .iter()
+            .map(|text| format!(" with a message that contains {text:?}"));
         (!reached).then(|| {
-            let says: String = says.collect();
-            format!("{} should reach {}{says}", self.name, self.reaches)
+            let message: String = message.collect();
+            format!(
+                "{} has not reached the reason {}{message}",
+                self.name, self.reason
+            )
         })
     }
 }
@@ -83,15 +90,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_manifest_that_is_shipped_says_what_it_reaches() {
+    fn every_sample_has_an_expected_reason() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let samples = Sample::all(&folder).unwrap();
+        let samples = Sample::read_all(&folder).unwrap();
         assert!(samples.len() >= 6, "{samples:?}");
     }
 
     #[test]
-    fn one_that_does_not_say_it_is_named_with_what_is_missing() {
+    fn missing_annotation_is_reported() {
         let problem = Sample::parse("a.yaml", "metadata: {name: a}").unwrap_err();
-        assert!(problem.to_string().contains(REACHES), "{problem}");
+        assert!(problem.to_string().contains(REASON_ANNOTATION), "{problem}");
     }
 }

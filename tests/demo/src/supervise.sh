@@ -1,9 +1,13 @@
-# Runs the operator, and sees to it that it doesn't outlive the demo: supervise.sh PROGRAM ARGUMENT...
+# Runs the operator, and stops it when the demo ends.
 #
-# Standard input is a pipe whose other end only the demo holds. However the demo ends, the kernel closes that end,
-# `read` returns, and the operator is asked to stop as a cluster would ask it; if it doesn't, it is killed.
+# Usage: supervise.sh PROGRAM ARGUMENT...
+#
+# Standard input is a pipe whose other end only the demo holds. When the demo ends for any reason,
+# the kernel closes that end, and `read` returns. The operator then gets SIGTERM, as it would from a
+# kubelet, and SIGKILL if it still runs after 5 s.
 trap '' HUP INT QUIT PIPE
-# A background job's standard input is /dev/null, so the pipe needs another number.
+# The shell replaces the standard input of a background job with /dev/null, so the pipe needs
+# another file descriptor.
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!

@@ -1,4 +1,4 @@
-//! What a fault answers.
+//! The response that a fault sends.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,47 +14,49 @@ use serde_json::{Value, json};
 
 use crate::json::merge;
 use crate::server::Cut;
-use crate::world::Truth;
+use crate::state::NormalResponse;
 
-/// What a fault answers in the true answer's place.
+/// The response that a fault sends in place of the normal one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// A status code, headers and a body: a string as it is, null for none, any other value as JSON.
+    /// A response with a status code, headers and a body.
     Status {
-        /// The HTTP status.
+        /// The HTTP status code.
         code: u16,
-        /// The content type is `application/json` unless they say otherwise.
+        /// The headers. Without a content type, the response has `application/json`.
         #[serde(default)]
         headers: BTreeMap<String, String>,
-        /// The body.
+        /// The body: a string is sent as plain text, null as an empty body, and any other value
+        /// as JSON.
         #[serde(default)]
         body: Value,
     },
-    /// 200, and a model object of about so many bytes, streamed.
+    /// A 200 with a model object of about this size, streamed.
     Huge {
-        /// How many.
+        /// The size of the body in bytes.
         bytes: usize,
     },
-    /// The connection is closed with no byte of an answer.
+    /// The hub closes the connection before it sends a byte of a response.
     Cut,
-    /// The connection is closed in the middle of a body.
+    /// The hub closes the connection in the middle of a body.
     CutInBody,
-    /// No answer, for as long as the client waits.
+    /// The hub sends no response, and keeps the connection open.
     Hang,
-    /// The true answer, but every deployment in it shows this status.
+    /// The normal response, in which every deployment shows this status instead.
     Shows(String),
-    /// The true answer, changed by a JSON merge patch.
+    /// The normal response, changed by a JSON merge patch.
     Patch(Value),
 }
 
 impl Answer {
-    /// Whether it is made from the true answer, so that the effect must come first.
-    pub(crate) fn needs_truth(&self) -> bool {
+    /// Whether this answer is built from the normal response, so that the request has to be
+    /// processed first.
+    pub(crate) fn needs_normal_response(&self) -> bool {
         matches!(self, Self::Shows(_) | Self::Patch(_))
     }
 
-    pub(crate) async fn respond(self, truth: Option<Truth>) -> Response {
+    pub(crate) async fn respond(self, normal: Option<NormalResponse>) -> Response {
         match self {
             Self::Status {
                 code,
@@ -65,8 +67,8 @@ impl Answer {
             Self::Cut => cut(),
             Self::CutInBody => cut_in_body(),
             Self::Hang => std::future::pending().await,
-            Self::Shows(status) => changed(truth, |body| show(body, &status)),
-            Self::Patch(patch) => changed(truth, |body| merge(body, &patch)),
+            Self::Shows(status) => modified(normal, |body| show_status(body, &status)),
+            Self::Patch(patch) => modified(normal, |body| merge(body, &patch)),
         }
     }
 }
@@ -78,7 +80,7 @@ impl fmt::Display for Answer {
             Self::Huge { bytes } => write!(f, "a body of {bytes} bytes"),
             Self::Cut => write!(f, "connection cut"),
             Self::CutInBody => write!(f, "connection cut in the body"),
-            Self::Hang => write!(f, "no answer"),
+            Self::Hang => write!(f, "no response"),
             Self::Shows(status) => write!(f, "shows {status:?}"),
             Self::Patch(patch) => write!(f, "patched with {patch}"),
         }
@@ -110,7 +112,8 @@ fn status(code: u16, headers: BTreeMap<String, String>, body: &Value) -> Respons
     response
 }
 
-/// In chunks and with no length given, so that only a client that counts what it reads is safe.
+/// Streams the body in chunks and without a Content-Length, so that a client has to count the bytes
+/// that it reads in order to limit them.
 fn huge(bytes: usize) -> Response {
     const CHUNK: usize = 64 * 1024;
     let head =
@@ -134,7 +137,8 @@ fn cut() -> Response {
 fn cut_in_body() -> Response {
     let head = stream::once(async { Ok(Bytes::from(r#"{"id":"my-bot","object":"#)) });
     let cut = stream::once(async {
-        // Hyper sends what it has while it waits; without this it would cut before the first byte.
+        // Hyper flushes the first part only while it waits for the next one. Without this pause, it
+        // would close the connection before it sends a byte.
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     });
@@ -143,19 +147,21 @@ fn cut_in_body() -> Response {
     response
 }
 
-fn changed(truth: Option<Truth>, change: impl FnOnce(&mut Value)) -> Response {
-    let (status, mut body) = match truth {
-        Some(truth) => (truth.status, truth.body),
+fn modified(normal: Option<NormalResponse>, change: impl FnOnce(&mut Value)) -> Response {
+    let (status, mut body) = match normal {
+        Some(normal) => (normal.status, normal.body),
         None => (StatusCode::OK, json!({})),
     };
     change(&mut body);
     json_response(status, &body)
 }
 
-/// In a model object, or in each of a list.
-fn show(body: &mut Value, status: &str) {
+/// Sets the status of every deployment, in a model object or in each model of a list.
+fn show_status(body: &mut Value, status: &str) {
     if let Some(models) = body.get_mut("data").and_then(Value::as_array_mut) {
-        models.iter_mut().for_each(|model| show(model, status));
+        models
+            .iter_mut()
+            .for_each(|model| show_status(model, status));
     }
     if let Some(deployments) = body.get_mut("deployments").and_then(Value::as_array_mut) {
         deployments

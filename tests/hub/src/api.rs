@@ -1,4 +1,4 @@
-//! A request's way: into the journal, through the faults, to its effect and its answer.
+//! The handling of a request: the journal entry, the faults, the effect and the response.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,40 +20,44 @@ use crate::server::Cut;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(crate) async fn handle(State(hub): State<Hub>, request: Request) -> Response {
-    let entry = read(&hub, &request);
-    let mut open = Open::new(hub, entry);
-    let injected = open.hub.world().strike(&open.entry, Instant::now());
-    open.change(|entry| entry.faults = injected.names);
-    wait(injected.before).await;
-    let takes_place = injected
+    let entry = new_entry(&hub, &request);
+    let mut pending = PendingRequest::new(hub, entry);
+    let injected = pending
+        .hub
+        .state()
+        .apply_faults(&pending.entry, Instant::now());
+    pending.update(|entry| entry.faults = injected.names);
+    delay(injected.before).await;
+    let is_processed = injected
         .answer
         .as_ref()
         .is_none_or(|(effect, answer)| match effect {
-            Effect::Before => answer.needs_truth(),
+            Effect::Before => answer.needs_normal_response(),
             Effect::After => true,
         });
-    let truth = takes_place.then(|| open.hub.world().answer(&open.entry, Instant::now()));
-    if truth.as_ref().is_some_and(|truth| truth.effect) {
-        open.change(|entry| entry.effect = true);
+    let normal = is_processed.then(|| pending.hub.state().process(&pending.entry, Instant::now()));
+    if normal.as_ref().is_some_and(|normal| normal.effect) {
+        pending.update(|entry| entry.effect = true);
     }
-    wait(injected.after).await;
-    let response = match (injected.answer, truth) {
-        (Some((_, answer)), truth) => answer.respond(truth).await,
-        (None, Some(truth)) => json_response(truth.status, &truth.body),
+    delay(injected.after).await;
+    let response = match (injected.answer, normal) {
+        (Some((_, answer)), normal) => answer.respond(normal).await,
+        (None, Some(normal)) => json_response(normal.status, &normal.body),
         (None, None) => Response::default(),
     };
-    open.close(&response);
+    pending.finish(&response);
     response
 }
 
-/// Without a timer where there is nothing to wait for, so that a paused clock stays where it is.
-async fn wait(latency: Duration) {
+/// Sleeps for the latency. A latency of zero starts no timer, because a timer would advance a
+/// paused clock.
+async fn delay(latency: Duration) {
     if !latency.is_zero() {
         sleep(latency).await;
     }
 }
 
-fn read(hub: &Hub, request: &Request) -> Entry {
+fn new_entry(hub: &Hub, request: &Request) -> Entry {
     let path = request.uri().path();
     let (endpoint, model) = route(request.method(), path);
     let header = |name: HeaderName| {
@@ -75,7 +79,7 @@ fn read(hub: &Hub, request: &Request) -> Entry {
             |_| BTreeMap::new(),
             |Query(pairs)| pairs.into_iter().collect(),
         ),
-        account: key.and_then(|key| hub.world().keys.get(key).cloned()),
+        account: key.and_then(|key| hub.state().keys.get(key).cloned()),
         key: key.map(fingerprint),
         user_agent: header(USER_AGENT).map(str::to_owned),
         request_id: header(REQUEST_ID).map(str::to_owned),
@@ -85,7 +89,7 @@ fn read(hub: &Hub, request: &Request) -> Entry {
     }
 }
 
-/// The id is one segment of the path as it came, and is decoded only then: so a name may hold a slash.
+/// Splits the path before it decodes the id, because a name may contain a slash.
 fn route(method: &Method, path: &str) -> (Endpoint, Option<String>) {
     let Some(rest) = path.strip_prefix("/api/ai/models") else {
         return (Endpoint::Other, None);
@@ -111,38 +115,39 @@ fn fingerprint(key: &str) -> String {
     format!("{:08x}", hasher.finish() & 0xffff_ffff)
 }
 
-/// A request in the journal that must come to an end there, even when its client gives up and this is dropped.
-struct Open {
+/// A request whose journal entry gets an outcome even if this value is dropped because the client
+/// closed the connection.
+struct PendingRequest {
     hub: Hub,
     entry: Entry,
 }
 
-impl Open {
+impl PendingRequest {
     fn new(hub: Hub, entry: Entry) -> Self {
         let entry = hub.journal_entry(entry);
         Self { hub, entry }
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Entry)) {
+    fn update(&mut self, change: impl FnOnce(&mut Entry)) {
         change(&mut self.entry);
         self.hub.journal_update(&self.entry);
     }
 
-    fn close(&mut self, response: &Response) {
+    fn finish(&mut self, response: &Response) {
         let cut = response.extensions().get::<Cut>().is_some();
         let outcome = if cut {
             Outcome::Cut
         } else {
             Outcome::Answered(response.status().as_u16())
         };
-        self.change(|entry| entry.outcome = outcome);
+        self.update(|entry| entry.outcome = outcome);
     }
 }
 
-impl Drop for Open {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         if !self.entry.is_over() {
-            self.change(|entry| entry.outcome = Outcome::Abandoned);
+            self.update(|entry| entry.outcome = Outcome::Abandoned);
         }
     }
 }

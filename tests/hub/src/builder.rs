@@ -1,24 +1,24 @@
-//! What a hub starts with.
+//! The builder of a hub.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::handle::{Hub, Listeners};
+use crate::handle::{Callbacks, Hub};
 use crate::journal::Entry;
 use crate::limit::Limit;
 use crate::model::{Delays, Model};
-use crate::world::World;
+use crate::state::HubState;
 
-/// What a hub starts with.
+/// A builder of a hub; [`Hub::builder`] creates it.
 pub struct Builder {
     address: SocketAddr,
     keys: BTreeMap<String, String>,
     models: Vec<Model>,
     delays: Delays,
     limit: Option<Limit>,
-    listeners: Listeners,
+    callbacks: Callbacks,
 }
 
 impl Builder {
@@ -33,90 +33,90 @@ impl Builder {
                 deactivate: delay,
             },
             limit: None,
-            listeners: Listeners::default(),
+            callbacks: Callbacks::default(),
         }
     }
 
-    /// The address to listen at, where not a free port of 127.0.0.1.
+    /// Sets the address to listen on. The default is a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// A key of an account. The first one takes the place of the default key.
+    /// Adds a key of an account. A hub that is given any key doesn't have the default key.
     #[must_use]
     pub fn key(mut self, account: &str, key: &str) -> Self {
         self.keys.insert(key.into(), account.into());
         self
     }
 
-    /// A model.
+    /// Adds a model. It replaces an earlier model with the same owner and name.
     #[must_use]
     pub fn model(mut self, model: Model) -> Self {
         self.models.push(model);
         self
     }
 
-    /// The believable set of [`crate::samples`], its custom models owned by the default account.
+    /// Adds the models of [`crate::samples`]. The default account owns the custom models.
     #[must_use]
     pub fn with_samples(self) -> Self {
         self.with_samples_of(crate::ACCOUNT)
     }
 
-    /// The believable set of [`crate::samples`], its custom models owned by this account.
+    /// Adds the models of [`crate::samples`]. This account owns the custom models.
     #[must_use]
     pub fn with_samples_of(mut self, account: &str) -> Self {
         self.models.extend(crate::samples(account));
         self
     }
 
-    /// How long `deploying` takes: 100 ms, unless said otherwise here or by the model.
+    /// Sets how long `deploying` lasts. The default is 100 ms; a model can have its own delay.
     #[must_use]
     pub fn activate_delay(mut self, delay: Duration) -> Self {
         self.delays.activate = delay;
         self
     }
 
-    /// How long `deactivating` takes: 100 ms, unless said otherwise here or by the model.
+    /// Sets how long `deactivating` lasts. The default is 100 ms; a model can have its own delay.
     #[must_use]
     pub fn deactivate_delay(mut self, delay: Duration) -> Self {
         self.delays.deactivate = delay;
         self
     }
 
-    /// Lets so many requests of a key pass in any one second, and answers 429 to the others, with a
-    /// `Retry-After` of one second.
+    /// Limits each key to this many requests in any period of one second. The hub refuses further
+    /// requests with a 429 and a `Retry-After` of one second.
     #[must_use]
     pub fn limit(mut self, per_second: usize) -> Self {
         self.limit = Some(Limit::new(per_second));
         self
     }
 
-    /// Is called with each request as it comes, before anything is done about it.
+    /// Sets a callback that gets each request when it arrives, before the hub processes it.
     #[must_use]
-    pub fn on_arrival(mut self, listener: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
-        self.listeners.arrival = Some(Box::new(listener));
+    pub fn on_arrival(mut self, callback: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
+        self.callbacks.arrival = Some(Box::new(callback));
         self
     }
 
-    /// Is called with each request that is over.
+    /// Sets a callback that gets each request when it has an outcome.
     #[must_use]
-    pub fn on_request(mut self, listener: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
-        self.listeners.end = Some(Box::new(listener));
+    pub fn on_request(mut self, callback: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
+        self.callbacks.outcome = Some(Box::new(callback));
         self
     }
 
-    /// Starts it, on the runtime that this is called in.
+    /// Starts the hub on the current tokio runtime.
     ///
     /// # Errors
-    /// The address can't be listened at.
-    // Async, although nothing waits, because it must be called within a runtime.
+    /// Returns an error if the hub can't listen on the address.
+    // This function awaits nothing. It is async so that it can only run within a runtime.
     pub async fn start(mut self) -> io::Result<Hub> {
         if self.keys.is_empty() {
             self.keys.insert(crate::KEY.into(), crate::ACCOUNT.into());
         }
-        let mut world = World {
+        let mut state = HubState {
             keys: self.keys,
             models: Vec::new(),
             delays: self.delays,
@@ -124,7 +124,9 @@ impl Builder {
             faults: Vec::new(),
             last_fault: 0,
         };
-        self.models.into_iter().for_each(|model| world.put(model));
-        Hub::serve(self.address, world, self.listeners)
+        self.models
+            .into_iter()
+            .for_each(|model| state.insert(model));
+        Hub::serve(self.address, state, self.callbacks)
     }
 }

@@ -1,4 +1,4 @@
-//! `/_hub/...`, for people, and for tests whose simulator is another process: the crate's docs list the routes.
+//! The control routes at `/_hub/...`, which the crate documentation lists.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -61,7 +61,7 @@ async fn clear_faults(State(hub): State<Hub>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// A custom model; only the name is required.
+/// The request body that describes a custom model.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewModel {

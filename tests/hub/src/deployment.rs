@@ -1,25 +1,25 @@
-//! A deployment at the provider: the status now, and the statuses that are to come.
+//! A deployment at the provider: its status now, and its scheduled statuses.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Which of the two calls.
+/// The operation that a POST requests.
 #[derive(Clone, Copy)]
-pub(crate) enum Direction {
+pub(crate) enum Operation {
     Activate,
     Deactivate,
 }
 
-impl Direction {
-    fn transition(self) -> &'static str {
+impl Operation {
+    fn transitional_status(self) -> &'static str {
         match self {
             Self::Activate => "deploying",
             Self::Deactivate => "deactivating",
         }
     }
 
-    fn end(self) -> &'static str {
+    fn final_status(self) -> &'static str {
         match self {
             Self::Activate => "active",
             Self::Deactivate => "inactive",
@@ -27,70 +27,79 @@ impl Direction {
     }
 }
 
-/// How a call plays out.
-pub(crate) struct Course {
-    pub(crate) direction: Direction,
-    /// How long the provider shows nothing of it.
-    pub(crate) late: Duration,
-    /// How long the transition takes.
-    pub(crate) delay: Duration,
-    /// Ends in `error`.
+/// The transition that an operation starts.
+pub(crate) struct Transition {
+    pub(crate) operation: Operation,
+    /// How long the provider still shows the old status.
+    pub(crate) effect_delay: Duration,
+    /// How long the provider shows the transitional status.
+    pub(crate) duration: Duration,
+    /// Whether the transition ends in `error`.
     pub(crate) fails: bool,
 }
 
 #[derive(Clone)]
 pub(crate) struct Deployment {
     status: String,
-    coming: Vec<(Instant, String)>,
+    /// Each status with the time from which it holds, in the order of time.
+    scheduled: Vec<(Instant, String)>,
 }
 
 impl Deployment {
     pub(crate) fn new(status: impl Into<String>) -> Self {
         Self {
             status: status.into(),
-            coming: Vec::new(),
+            scheduled: Vec::new(),
         }
     }
 
-    /// What the provider says at this time.
+    /// The status at the provider at this time.
     pub(crate) fn status(&self, now: Instant) -> &str {
-        let past = self.coming.iter().rev().find(|(at, _)| *at <= now);
+        let past = self.scheduled.iter().rev().find(|(at, _)| *at <= now);
         past.map_or(&self.status, |(_, status)| status)
     }
 
-    /// Something from outside will set the status. A call before then takes its place.
-    pub(crate) fn drift(&mut self, status: String, at: Instant) {
-        self.coming.push((at, status));
-        self.coming.sort_by_key(|(at, _)| *at);
+    /// Schedules a change of the status that no POST requested. A transition that starts before
+    /// that time cancels the change.
+    pub(crate) fn schedule_drift(&mut self, status: String, at: Instant) {
+        self.scheduled.push((at, status));
+        self.scheduled.sort_by_key(|(at, _)| *at);
     }
 
-    /// Whether the deployment already is, or is about to be, where the call would take it.
-    pub(crate) fn heads_for(&self, direction: Direction, now: Instant) -> bool {
-        let heading = self.heading(now);
-        heading == direction.transition() || heading == direction.end()
+    /// Whether the deployment already has the operation's final status, or is changing to it.
+    pub(crate) fn already_follows(&self, operation: Operation, now: Instant) -> bool {
+        let status = self.reported_status(now);
+        status == operation.transitional_status() || status == operation.final_status()
     }
 
-    /// The transition that a late call will bring, or else the status.
-    pub(crate) fn heading(&self, now: Instant) -> &str {
-        let late = self.coming.iter().find(|(at, status)| {
+    /// The status that the response to a POST reports: the transitional status of a transition
+    /// whose effect is delayed, and the current status where there is none.
+    pub(crate) fn reported_status(&self, now: Instant) -> &str {
+        let delayed = self.scheduled.iter().find(|(at, status)| {
             *at > now && matches!(status.as_str(), "deploying" | "deactivating")
         });
-        late.map_or_else(|| self.status(now), |(_, status)| status)
+        delayed.map_or_else(|| self.status(now), |(_, status)| status)
     }
 
-    /// Takes a call. The answer is the status to show for it.
-    pub(crate) fn take(&mut self, course: &Course, now: Instant) -> &'static str {
-        let begins = now + course.late;
-        let end = if course.fails {
+    /// Starts a transition, and returns the status that the response to the POST reports.
+    pub(crate) fn start(&mut self, transition: &Transition, now: Instant) -> &'static str {
+        let Transition {
+            operation,
+            effect_delay,
+            duration,
+            fails,
+        } = *transition;
+        let begins = now + effect_delay;
+        let end = if fails {
             "error"
         } else {
-            course.direction.end()
+            operation.final_status()
         };
         self.status = self.status(now).to_owned();
-        self.coming = vec![
-            (begins, course.direction.transition().to_owned()),
-            (begins + course.delay, end.to_owned()),
+        self.scheduled = vec![
+            (begins, operation.transitional_status().to_owned()),
+            (begins + duration, end.to_owned()),
         ];
-        course.direction.transition()
+        operation.transitional_status()
     }
 }

@@ -1,4 +1,4 @@
-//! Faults on demand: which requests they strike, how often, and before or after the effect.
+//! Faults on demand: the requests that they apply to, how often, and before or after the effect.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,31 +10,34 @@ use crate::answer::Answer;
 use crate::journal::{Endpoint, Entry};
 use crate::model::Model;
 
-/// Whether a fault comes before the hub has done what it was asked, so that it never does, or after.
+/// Whether a fault applies before or after the hub has processed the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Nothing is done.
+    /// The fault applies first. If it has an answer, the request has no effect. The exceptions are
+    /// [`Answer::Shows`] and [`Answer::Patch`], which are based on the normal response.
     #[default]
     Before,
-    /// It is done, and then the fault strikes.
+    /// The request takes effect, and then the fault applies.
     After,
 }
 
 /// A fault, built in a chain: `Fault::status(503).on(Endpoint::Activate).times(2)`.
 ///
-/// It strikes before the effect, every request, until cleared, unless said otherwise. The first fault that
-/// matches gives the answer; one behind it that would answer too keeps its turns. A fault of latency alone
-/// always strikes, and latencies add up.
+/// By default a fault applies to every request, before the effect, until it is cleared. If several
+/// faults with an answer match a request, only the first of them applies, and the request doesn't
+/// count for the `skip` and `times` of the others. A fault that only adds latency always applies;
+/// the latencies add up.
 ///
-/// In JSON, for `POST /_hub/faults`:
+/// The JSON of a fault, for `POST /_hub/faults`, is:
 ///
 /// ```json
 /// {"model": "my-bot", "endpoint": "activate", "times": 2, "effect": "after", "latency": "2s",
-///  "answer": {"status": {"code": 503, "headers": {"retry-after": "5"}, "body": {"error": "busy"}}}}
+///  "answer": {"status": {"code": 503, "headers": {"retry-after": "5"},
+///                        "body": {"error": "busy"}}}}
 /// ```
 ///
-/// where every field may be left out, and the other answers are `"cut"`, `"cut_in_body"`, `"hang"`,
+/// Every field is optional. The other answers are `"cut"`, `"cut_in_body"`, `"hang"`,
 /// `{"huge": {"bytes": 5000000}}`, `{"shows": "paused"}` and `{"patch": {"owned_by": "other"}}`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -51,7 +54,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault with this answer.
+    /// Creates a fault with this answer.
     #[must_use]
     pub fn new(answer: Answer) -> Self {
         Self {
@@ -60,7 +63,7 @@ impl Fault {
         }
     }
 
-    /// Another body for an answer with a status code.
+    /// Sets the body, if the answer is a status code.
     #[must_use]
     pub fn body(mut self, new: Value) -> Self {
         if let Some(Answer::Status { body, .. }) = &mut self.answer {
@@ -69,7 +72,7 @@ impl Fault {
         self
     }
 
-    /// A header for an answer with a status code.
+    /// Adds a header, if the answer is a status code.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Some(Answer::Status { headers, .. }) = &mut self.answer {
@@ -78,62 +81,62 @@ impl Fault {
         self
     }
 
-    /// `Retry-After` in seconds.
+    /// Adds a `Retry-After` header in seconds.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         self.header("retry-after", &wait.as_secs().to_string())
     }
 
-    /// `Retry-After` as an HTTP date, which has whole seconds only.
+    /// Adds a `Retry-After` header as an HTTP date, which has a resolution of one second.
     #[must_use]
     pub fn retry_after_date(self, at: SystemTime) -> Self {
         self.header("retry-after", &httpdate::fmt_http_date(at))
     }
 
-    /// Only requests for this model: its name or UUID, whichever of them the path has; or any text, for a
-    /// model that is not there.
+    /// Restricts the fault to requests for this model. The name and the UUID of an existing model
+    /// match requests with either of them; any other text matches requests with the same text.
     #[must_use]
     pub fn on_model(mut self, model: &str) -> Self {
         self.model = Some(model.into());
         self
     }
 
-    /// Only requests to this endpoint.
+    /// Restricts the fault to requests to this endpoint.
     #[must_use]
     pub fn on(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
     }
 
-    /// Only requests with this account's keys.
+    /// Restricts the fault to requests with the keys of this account.
     #[must_use]
     pub fn on_account(mut self, account: &str) -> Self {
         self.account = Some(account.into());
         self
     }
 
-    /// Only so many requests.
+    /// Limits the fault to this number of requests.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Lets so many requests pass first.
+    /// Exempts this number of matching requests before the fault applies for the first time.
     #[must_use]
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
     }
 
-    /// The fault strikes once the hub has done what it was asked.
+    /// Sets [`Effect::After`]: the fault applies after the request has taken effect.
     #[must_use]
     pub fn after_effect(mut self) -> Self {
         self.effect = Effect::After;
         self
     }
 
-    /// This late, too: before the effect, or after it.
+    /// Adds latency: before the effect, or after it with [`Self::after_effect`].
     #[must_use]
     pub fn delayed(mut self, latency: Duration) -> Self {
         self.latency = latency;
@@ -142,7 +145,7 @@ impl Fault {
 
     pub(crate) fn matches(&self, entry: &Entry, target: Option<&Model>) -> bool {
         let model = |id: &String| {
-            entry.model.as_ref() == Some(id) || target.is_some_and(|model| model.called(id))
+            entry.model.as_ref() == Some(id) || target.is_some_and(|model| model.has_id(id))
         };
         self.model.as_ref().is_none_or(model)
             && self
@@ -154,8 +157,9 @@ impl Fault {
                 .is_none_or(|account| entry.account.as_ref() == Some(account))
     }
 
-    /// Adds what this fault does, unless it lets the request pass or another one answers already.
-    pub(crate) fn strike(&mut self, injected: &mut Injected) {
+    /// Adds this fault to those that apply to a request, unless the request is exempt or another
+    /// fault already provides the answer.
+    pub(crate) fn apply(&mut self, injected: &mut Injected) {
         if self.answer.is_some() && injected.answer.is_some() {
             return;
         }
@@ -174,7 +178,7 @@ impl Fault {
         }
     }
 
-    pub(crate) fn is_spent(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.times == Some(0)
     }
 }
@@ -194,7 +198,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What the faults together do to one request.
+/// The combination of all faults that apply to one request.
 #[derive(Default)]
 pub(crate) struct Injected {
     pub(crate) before: Duration,
@@ -203,7 +207,7 @@ pub(crate) struct Injected {
     pub(crate) names: Vec<String>,
 }
 
-/// Durations as people write them.
+/// Durations in a form such as `2s`.
 mod duration {
     use super::{Deserialize, Duration};
 

@@ -1,4 +1,4 @@
-//! The handle that tests hold.
+//! The handle that tests hold: keys, models, faults, journal, stop and restart.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,35 +14,38 @@ use crate::fault::Fault;
 use crate::journal::{Entry, Journal, TimedOut};
 use crate::model::Model;
 use crate::server::Server;
-use crate::world::{NoSuchModel, World};
+use crate::state::{HubState, NoSuchModel};
 use crate::{api, control};
 
-type Listener = Box<dyn Fn(&Entry) + Send + Sync>;
+type Callback = Box<dyn Fn(&Entry) + Send + Sync>;
 
-/// Who is told of each request.
+/// The callbacks that the hub calls for each request.
 #[derive(Default)]
-pub(crate) struct Listeners {
-    pub(crate) arrival: Option<Listener>,
-    pub(crate) end: Option<Listener>,
+pub(crate) struct Callbacks {
+    pub(crate) arrival: Option<Callback>,
+    pub(crate) outcome: Option<Callback>,
 }
 
-/// A running simulator. Clones are handles on the same one; it stops when the last is dropped.
+/// A running simulator. Clones are handles to the same simulator, which stops when the last handle
+/// is dropped.
 #[derive(Clone)]
 pub struct Hub {
     shared: Arc<Shared>,
-    /// The server's own handle has none, or it would keep itself alive.
+    /// The server is missing in the handle that the server itself holds, because a cycle would keep
+    /// the server alive.
     server: Option<Arc<Server>>,
 }
 
 struct Shared {
-    world: Mutex<World>,
+    state: Mutex<HubState>,
     journal: watch::Sender<Journal>,
     started: Instant,
-    listeners: Listeners,
+    callbacks: Callbacks,
 }
 
 impl Hub {
-    /// A hub with no models, at a free port of 127.0.0.1, with the default account and key.
+    /// Creates a builder. By default the hub has no models, listens on a free port of 127.0.0.1,
+    /// and has the default account and key.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
@@ -50,14 +53,14 @@ impl Hub {
 
     pub(crate) fn serve(
         address: SocketAddr,
-        world: World,
-        listeners: Listeners,
+        state: HubState,
+        callbacks: Callbacks,
     ) -> io::Result<Self> {
         let shared = Shared {
-            world: Mutex::new(world),
+            state: Mutex::new(state),
             journal: watch::Sender::new(Journal::default()),
             started: Instant::now(),
-            listeners,
+            callbacks,
         };
         let hub = Self {
             shared: Arc::new(shared),
@@ -70,15 +73,15 @@ impl Hub {
         })
     }
 
-    /// [`Self::builder`], started as it is.
+    /// Starts a hub with the defaults of [`Self::builder`].
     ///
     /// # Errors
-    /// No port can be listened at.
+    /// Returns an error if the hub can't listen on a port.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// The base URL, with no trailing slash.
+    /// Returns the base URL, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.server
@@ -86,10 +89,11 @@ impl Hub {
             .map_or_else(String::new, |server| format!("http://{}", server.address))
     }
 
-    /// Closes the port and every connection. What the hub knows stays, and its clock goes on; the port is kept.
+    /// Closes the listener and every connection. The hub keeps its state and its port, and its
+    /// clock runs on.
     ///
     /// # Errors
-    /// The port was lost.
+    /// Returns an error if the server's task panicked.
     pub async fn stop(&self) -> io::Result<()> {
         match &self.server {
             Some(server) => server.stop().await,
@@ -97,10 +101,10 @@ impl Hub {
         }
     }
 
-    /// Listens again, at the same address, after [`Self::stop`].
+    /// Listens on the same address again, after [`Self::stop`].
     ///
     /// # Errors
-    /// The port was lost.
+    /// Returns an error if the hub can't listen on its port.
     pub async fn restart(&self) -> io::Result<()> {
         match &self.server {
             Some(server) => server.restart(self.router()).await,
@@ -108,103 +112,105 @@ impl Hub {
         }
     }
 
-    /// Adds a key to an account, which need not have been heard of.
+    /// Adds a key to an account. The account may be new.
     pub fn add_key(&self, account: &str, key: &str) {
-        self.world().keys.insert(key.into(), account.into());
+        self.state().keys.insert(key.into(), account.into());
     }
 
-    /// From now on the key is not valid.
+    /// Makes a key invalid.
     pub fn revoke_key(&self, key: &str) {
-        self.world().keys.remove(key);
+        self.state().keys.remove(key);
     }
 
-    /// Adds a model, in the place of its owner's model of the same name.
+    /// Adds a model. It replaces an earlier model with the same owner and name.
     pub fn add_model(&self, model: Model) {
-        self.world().put(model);
+        self.state().insert(model);
     }
 
-    /// Removes a model: it is not found from now on.
+    /// Removes every model with this name or UUID. The hub then responds that it is not found.
     ///
     /// # Errors
-    /// There is none of that name or UUID.
+    /// Returns an error if no model has this name or UUID.
     pub fn remove_model(&self, id: &str) -> Result<(), NoSuchModel> {
-        let mut world = self.world();
-        world.model(id)?;
-        world.models.retain(|model| !model.called(id));
+        let mut state = self.state();
+        state.model(id)?;
+        state.models.retain(|model| !model.has_id(id));
         Ok(())
     }
 
     /// Changes a model: `hub.change("my-bot", |model| model.never_deploys())`.
     ///
     /// # Errors
-    /// There is none of that name or UUID.
+    /// Returns an error if no model has this name or UUID.
     pub fn change(&self, id: &str, change: impl FnOnce(Model) -> Model) -> Result<(), NoSuchModel> {
-        let mut world = self.world();
-        let model = world.model(id)?;
+        let mut state = self.state();
+        let model = state.model(id)?;
         *model = change(model.clone());
         Ok(())
     }
 
-    /// Sets the status at the provider, of all its deployments, as somebody else would: the cache knows nothing of it.
+    /// Sets the status of all deployments of a model at the provider, as another client would. The
+    /// cached status stays the same.
     ///
     /// # Errors
-    /// There is none of that name or UUID.
+    /// Returns an error if no model has this name or UUID.
     pub fn set_status(&self, id: &str, status: &str) -> Result<(), NoSuchModel> {
-        self.world().model(id)?.drift_now(status);
+        self.state().model(id)?.set_status_at_provider(status);
         Ok(())
     }
 
-    /// The statuses at the provider, with no request made.
+    /// Returns the statuses at the provider, without a request.
     ///
     /// # Errors
-    /// There is none of that name or UUID.
+    /// Returns an error if no model has this name or UUID.
     pub fn live(&self, id: &str) -> Result<Vec<String>, NoSuchModel> {
-        Ok(self.world().model(id)?.live(Instant::now()))
+        Ok(self.state().model(id)?.live(Instant::now()))
     }
 
-    /// The UUID to which a model answers too.
+    /// Returns the UUID of a model, which works in place of its name.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// Returns an error if no model has this name or UUID.
     pub fn uuid(&self, id: &str) -> Result<String, NoSuchModel> {
-        Ok(self.world().model(id)?.uuid())
+        Ok(self.state().model(id)?.uuid())
     }
 
-    /// Adds a fault, behind those that are there. The answer is for [`Self::clear_fault`].
+    /// Adds a fault after the existing ones. Returns its id for [`Self::clear_fault`].
     pub fn inject(&self, fault: Fault) -> u64 {
-        let mut world = self.world();
-        world.last_fault += 1;
-        let id = world.last_fault;
-        world.faults.push((id, fault));
+        let mut state = self.state();
+        state.last_fault += 1;
+        let id = state.last_fault;
+        state.faults.push((id, fault));
         id
     }
 
-    /// Ends a fault.
+    /// Removes a fault.
     pub fn clear_fault(&self, id: u64) {
-        self.world().faults.retain(|(other, _)| *other != id);
+        self.state().faults.retain(|(other, _)| *other != id);
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
-        self.world().faults.clear();
+        self.state().faults.clear();
     }
 
-    /// A copy of the journal.
+    /// Returns a copy of the journal.
     #[must_use]
     pub fn journal(&self) -> Journal {
         self.shared.journal.borrow().clone()
     }
 
-    /// Forgets the journal's entries. Requests that are being answered don't come back.
+    /// Removes all entries from the journal, including those of pending requests.
     pub fn clear_journal(&self) {
         self.shared.journal.send_modify(Journal::clear);
     }
 
-    /// Waits until the journal is as the predicate wants it, and answers with it. The predicate is asked again
-    /// whenever the journal changes: when a request comes, takes effect and is over.
+    /// Waits until the predicate is true for the journal, and returns that journal. The predicate
+    /// is evaluated whenever the journal changes: when a request arrives, takes effect or has an
+    /// outcome.
     ///
     /// # Errors
-    /// It didn't come to be so in time.
+    /// Returns an error if the predicate is still false at the deadline.
     pub async fn wait_for(
         &self,
         deadline: Duration,
@@ -213,7 +219,7 @@ impl Hub {
         let mut journal = self.shared.journal.subscribe();
         match timeout(deadline, journal.wait_for(|journal| predicate(journal))).await {
             Ok(Ok(journal)) => Ok(journal.clone()),
-            // The sender lives in this very handle, so only time can end it.
+            // The channel stays open because this handle owns the sender, so this is the timeout.
             Ok(Err(_)) | Err(_) => Err(TimedOut {
                 deadline,
                 journal: self.journal(),
@@ -221,21 +227,21 @@ impl Hub {
         }
     }
 
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, HubState> {
         self.shared
-            .world
+            .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the entry its number and time.
+    /// Adds an entry to the journal, and sets its sequence number and time.
     pub(crate) fn journal_entry(&self, mut entry: Entry) -> Entry {
         entry.at = self.shared.started.elapsed();
         self.shared
             .journal
-            .send_modify(|journal| entry.seq = journal.open(&entry));
-        if let Some(listener) = &self.shared.listeners.arrival {
-            listener(&entry);
+            .send_modify(|journal| entry.seq = journal.add(&entry));
+        if let Some(callback) = &self.shared.callbacks.arrival {
+            callback(&entry);
         }
         entry
     }
@@ -244,25 +250,25 @@ impl Hub {
         self.shared
             .journal
             .send_modify(|journal| journal.update(entry));
-        if let Some(listener) = self
+        if let Some(callback) = self
             .shared
-            .listeners
-            .end
+            .callbacks
+            .outcome
             .as_ref()
             .filter(|_| entry.is_over())
         {
-            listener(entry);
+            callback(entry);
         }
     }
 
     fn router(&self) -> Router {
-        let own = Self {
+        let handle = Self {
             server: None,
             ..self.clone()
         };
         Router::new()
             .nest("/_hub", control::routes())
             .fallback(api::handle)
-            .with_state(own)
+            .with_state(handle)
     }
 }

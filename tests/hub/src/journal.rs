@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
-/// The endpoints of the reference.
+/// The endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
@@ -21,66 +21,66 @@ pub enum Endpoint {
     Activate,
     /// `POST /api/ai/models/:id/deactivate`
     Deactivate,
-    /// Anything else.
+    /// Any other path or method.
     Other,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It has not yet been answered.
+    /// The request has no outcome yet.
     Pending,
-    /// It was answered with this HTTP status.
+    /// The hub sent a response with this HTTP status code.
     Answered(u16),
-    /// The connection was cut.
+    /// The hub closed the connection without a response.
     Cut,
-    /// The client gave up, or the hub was stopped.
+    /// The client closed the connection, or the hub was stopped, before there was a response.
     Abandoned,
 }
 
-/// One request.
+/// The journal's entry for one request.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Counts from 1, and goes on counting when the journal is cleared.
+    /// The sequence number. It starts at 1, and clearing the journal doesn't reset it.
     pub seq: u64,
-    /// When it came, from the hub's start, in seconds.
+    /// The time of arrival, in seconds since the hub's start.
     #[serde(serialize_with = "seconds")]
     pub at: Duration,
     /// The HTTP method.
     pub method: String,
-    /// The path as it came.
+    /// The path, still percent-encoded.
     pub path: String,
-    /// The model's id in the path, decoded.
+    /// The model's id in the path, percent-decoded.
     pub model: Option<String>,
-    /// Which endpoint it is.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// The query, decoded.
+    /// The query parameters, decoded.
     pub query: BTreeMap<String, String>,
-    /// The account that the key belongs to; none where the key is missing or not valid.
+    /// The account that the key belongs to, or none if the key is missing or invalid.
     pub account: Option<String>,
-    /// A fingerprint of the key, never the key; none where no key came.
+    /// A fingerprint of the key, but never the key itself, or none if the key is missing.
     pub key: Option<String>,
-    /// The client's own name.
+    /// The header `User-Agent`.
     pub user_agent: Option<String>,
-    /// The client's name for the request, in `X-Request-Id`.
+    /// The header `X-Request-Id`.
     pub request_id: Option<String>,
-    /// The faults that struck it.
+    /// The faults that applied to the request.
     pub faults: Vec<String>,
-    /// Whether it changed a deployment's course.
+    /// Whether the request started a transition of a deployment.
     pub effect: bool,
-    /// How it ended.
+    /// The outcome of the request.
     pub outcome: Outcome,
 }
 
 impl Entry {
-    /// Whether it is a POST.
+    /// Whether the request is a POST.
     #[must_use]
     pub fn is_post(&self) -> bool {
         self.method == Method::POST.as_str()
     }
 
-    /// Whether it asks for the live status.
+    /// Whether the request asks for the live status.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.query
@@ -88,7 +88,7 @@ impl Entry {
             .is_some_and(|status| status == "live")
     }
 
-    /// Whether its answer has gone out, or it has ended without one.
+    /// Whether the request has an outcome.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.outcome != Outcome::Pending
@@ -119,13 +119,13 @@ impl fmt::Display for Entry {
             write!(f, ", took effect")?;
         }
         if !self.faults.is_empty() {
-            write!(f, ", by fault: {}", self.faults.join("; "))?;
+            write!(f, ", faults: {}", self.faults.join("; "))?;
         }
         Ok(())
     }
 }
 
-/// What came since the start, or since the journal was cleared, in order of arrival.
+/// The requests since the hub's start, or since the journal was cleared, in order of arrival.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Journal {
     /// The requests.
@@ -135,7 +135,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Every POST.
+    /// Returns every POST.
     #[must_use]
     pub fn posts(&self) -> Vec<&Entry> {
         self.entries
@@ -144,7 +144,8 @@ impl Journal {
             .collect()
     }
 
-    /// Every POST whose path names this model, by just this text.
+    /// Returns every POST whose path has exactly this id. A model's name and its UUID are different
+    /// ids.
     #[must_use]
     pub fn posts_for(&self, model: &str) -> Vec<&Entry> {
         self.posts()
@@ -153,15 +154,15 @@ impl Journal {
             .collect()
     }
 
-    /// How many requests to this endpoint named this model.
+    /// Counts the requests to this endpoint whose path has exactly this id.
     #[must_use]
     pub fn count(&self, endpoint: Endpoint, model: &str) -> usize {
-        let named =
+        let matches =
             |entry: &&Entry| entry.endpoint == endpoint && entry.model.as_deref() == Some(model);
-        self.entries.iter().filter(named).count()
+        self.entries.iter().filter(matches).count()
     }
 
-    /// How many requests came to this endpoint.
+    /// Counts the requests to this endpoint.
     #[must_use]
     pub fn count_all(&self, endpoint: Endpoint) -> usize {
         self.entries
@@ -170,8 +171,8 @@ impl Journal {
             .count()
     }
 
-    /// Adds an entry, and answers with the number it was given.
-    pub(crate) fn open(&mut self, entry: &Entry) -> u64 {
+    /// Adds an entry, and returns its sequence number.
+    pub(crate) fn add(&mut self, entry: &Entry) -> u64 {
         self.last += 1;
         self.entries.push(Entry {
             seq: self.last,
@@ -180,7 +181,7 @@ impl Journal {
         self.last
     }
 
-    /// An entry that was cleared in the meantime stays so.
+    /// Replaces the entry with the same sequence number, unless it was cleared.
     pub(crate) fn update(&mut self, entry: &Entry) {
         if let Some(old) = self.entries.iter_mut().rfind(|old| old.seq == entry.seq) {
             old.clone_from(entry);
@@ -192,25 +193,25 @@ impl Journal {
     }
 }
 
-/// The journal did not come to say what a test waited for.
+/// The error of a test that waited too long for a state of the journal.
 #[derive(Clone, thiserror::Error)]
-#[error("the hub's journal did not come to say it within {}; it holds {} requests{}", 
+#[error("the hub's journal didn't reach the expected state within {}; it has {} requests{}",
     humantime::format_duration(*.deadline), .journal.entries.len(), tail(.journal))]
 pub struct TimedOut {
-    /// How long it waited.
+    /// The time that the test waited.
     pub deadline: Duration,
-    /// The journal at the end.
+    /// The journal at the deadline.
     pub journal: Journal,
 }
 
-/// As it displays, because that is what a test that unwraps it prints.
+// A test that unwraps the error prints the debug form, which has to be readable.
 impl fmt::Debug for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// The last lines, each on a line of its own.
+/// The last entries, one per line.
 fn tail(journal: &Journal) -> String {
     let from = journal.entries.len().saturating_sub(20);
     journal.entries[from..]

@@ -1,8 +1,8 @@
-//! JSON: what a model holds at first, and the merge patch.
+//! The default fields of a model object, and the JSON merge patch.
 
 use serde_json::{Value, json};
 
-/// JSON merge patch, RFC 7396.
+/// Applies a JSON merge patch (RFC 7396).
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -23,7 +23,7 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// What a custom model is unless a test says otherwise: every field of the reference, and every price.
+/// The default fields of a custom model. They include every field of the reference and every price.
 pub(crate) fn custom_fields() -> Value {
     json!({
         "object": "model",
@@ -55,7 +55,7 @@ pub(crate) fn custom_fields() -> Value {
     })
 }
 
-/// What a base model is unless a test says otherwise, with prices as in the reference's example.
+/// The default fields of a base model. The prices are those of the reference's example.
 pub(crate) fn base_fields() -> Value {
     json!({
         "object": "model",

@@ -1,5 +1,6 @@
-//! A simulator of the Oxen hub's models API: list, search, retrieve, activate and deactivate, as the hub's
-//! reference describes them. It runs inside a test, and as a program for a person without an Oxen account.
+//! A simulator of the Oxen hub's models API: list, search, retrieve, activate and deactivate, as
+//! the hub's API reference describes them. It runs inside a test, and as a program for people
+//! without an Oxen account.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -8,7 +9,7 @@
 //!
 //! let hub = Hub::builder().model(Model::custom("my-bot").status("inactive")).start().await?;
 //! hub.inject(Fault::status(503).on(Endpoint::Activate).times(1).after_effect());
-//! // ... let the code under test talk to hub.url() with the key hub::KEY ...
+//! // ... let the code under test send requests to hub.url() with the key hub::KEY ...
 //! assert_eq!(hub.journal().posts_for("my-bot").len(), 0);
 //! # Ok(())
 //! # }
@@ -19,60 +20,67 @@
 //! | what | where |
 //! |---|---|
 //! | the handle that tests hold: keys, models, faults, journal, stop and restart | `handle.rs` |
-//! | what a hub starts with | `builder.rs` |
-//! | a model: its owner and UUID, and how it behaves | `model.rs` |
-//! | a deployment at the provider, and how its status moves with time | `deployment.rs` |
-//! | the endpoints, and the errors to the letter | `world.rs` |
-//! | a model's JSON at first, and the merge patch | `json.rs` |
-//! | a request's way: journal, fault, effect, answer | `api.rs` |
-//! | faults, and when they strike | `fault.rs` |
-//! | the faults that tests ask for by name | `presets.rs` |
-//! | what a fault answers | `answer.rs` |
-//! | so many requests a second and no more | `limit.rs` |
+//! | the builder of a hub | `builder.rs` |
+//! | a model: its owner, its UUID and its behaviour | `model.rs` |
+//! | a deployment at the provider, and its status over time | `deployment.rs` |
+//! | the hub's state, the endpoints and their errors | `state.rs` |
+//! | the default fields of a model object, and the merge patch | `json.rs` |
+//! | the handling of a request: journal, faults, effect, response | `api.rs` |
+//! | faults, and the requests that they apply to | `fault.rs` |
+//! | constructors for common faults | `presets.rs` |
+//! | the response that a fault sends | `answer.rs` |
+//! | the rate limit | `limit.rs` |
 //! | the journal of every request | `journal.rs` |
 //! | `/_hub/...`: the journal, statuses, faults and models over HTTP | `control.rs` |
-//! | the socket, and cutting connections | `server.rs` |
-//! | a small believable set of models | `samples.rs` |
+//! | the server, which can close a connection without a response | `server.rs` |
+//! | a small, realistic set of models | `samples.rs` |
 //! | the program | `main.rs` |
 //!
 //! # Control over HTTP
 //!
-//! For people, and for tests whose simulator is another process. No key is asked for, and nothing of it is journaled.
+//! The control routes are for people, and for tests whose simulator is another process. They need
+//! no key, and the journal doesn't record them.
 //!
 //! | route | what it does |
 //! |---|---|
-//! | `GET /_hub/journal` | every request: `{"entries": [...]}`, see [`Entry`] |
-//! | `DELETE /_hub/journal` | forgets them |
-//! | `PUT /_hub/models/{id}/status` | `{"status": "inactive"}`: sets it at the provider, behind the cache's back |
+//! | `GET /_hub/journal` | returns every request: `{"entries": [...]}`, see [`Entry`] |
+//! | `DELETE /_hub/journal` | clears the journal |
+//! | `PUT /_hub/models/{id}/status` | `{"status": "inactive"}`: sets the status at the provider, but not in the cache |
 //! | `POST /_hub/models` | adds a custom model, see below |
 //! | `POST /_hub/faults` | adds a fault: see [`Fault`] for its JSON |
-//! | `DELETE /_hub/faults` | ends all faults |
+//! | `DELETE /_hub/faults` | removes all faults |
 //!
-//! A model is `{"name": "my-bot"}`, and where wanted `owner` (else `acme`), `deployments` (their statuses, else one
-//! inactive), `activate_delay` and `deactivate_delay` (`"10s"`), and `fields` of the model object.
+//! A model is `{"name": "my-bot"}` with these optional fields: `owner` (default `acme`),
+//! `deployments` (a list of statuses; default: one inactive deployment), `activate_delay` and
+//! `deactivate_delay` (such as `"10s"`), and `fields` of the model object.
 //!
 //! # Time
 //!
-//! A status is worked out from the clock when somebody looks; nothing runs in the background. The clock is
-//! tokio's: a test can jump with `tokio::time::pause()`, `advance(...)` and then `resume()`. A clock that stays
-//! paused runs ahead by itself while all tasks wait for the network, so that time-outs fire early.
+//! The simulator computes a status from the clock when it is read; nothing runs in the background.
+//! The clock is tokio's, so a test can jump with `tokio::time::pause()`, `advance(...)` and then
+//! `resume()`. A clock that stays paused advances by itself while all tasks wait for the network,
+//! so timeouts fire early.
 //!
-//! # Where the reference is silent
+//! # Choices of the simulator
 //!
-//! These are the simulator's choices, and no promise of the hub's:
+//! The reference doesn't define these points, and the real hub may differ:
 //!
-//! - Errors are JSON, `{"error": "..."}`.
-//! - A custom model is seen by its owner's keys alone; for others it is not found. It also answers to a UUID.
-//! - `developer_name` ignores case, as the reference's own example needs. So does `search`, which looks for a
-//!   part of `id` or `display_name`. An empty filter is no filter; an empty or missing `search` is a 400.
-//! - `request_schema` is null but for retrieve. A deployment is `{"status": "..."}`.
-//! - A POST acts on all deployments of a model. Where it changes nothing (already active, or on the way) it
-//!   is a 200 all the same.
-//! - The answer to a POST shows the new transition, and refreshes the cached status.
-//! - Activating while deactivating, and the other way round, is accepted: the last call wins.
-//! - A POST to a base model, or to a custom model with nothing deployed, is a 422 with words.
-//! - A hub with a limit counts each key's requests of the last second, refused ones not: a client that goes on
-//!   all the same gets its share. It says `Retry-After: 1`. Faults don't strike what it refuses.
+//! - An error is JSON, `{"error": "..."}`.
+//! - Only the keys of its owner can see a custom model; for other keys it is not found. A custom
+//!   model also has a UUID, which works in place of its name.
+//! - `developer_name` ignores case, as the reference's example requires. So does `search`, which
+//!   matches a part of `id` or of `display_name`. An empty filter has no effect; an empty or
+//!   missing `search` is a 400.
+//! - Only retrieve returns `request_schema`; elsewhere it is null. A deployment is
+//!   `{"status": "..."}`.
+//! - A POST acts on all deployments of a model. A POST that changes nothing, because every
+//!   deployment already has the requested status or is changing to it, is a 200 too.
+//! - The response to a POST shows the new transition, and refreshes the cached status.
+//! - An activation during a deactivation is accepted, and so is the reverse: the last POST wins.
+//! - A POST to a base model, or to a custom model without deployments, is a 422 with a message.
+//! - A rate limit counts the requests that each key sent in the last second. It doesn't count the
+//!   requests that it refuses, so a client that doesn't slow down still gets its share. A refusal
+//!   has `Retry-After: 1`, and no fault applies to it.
 //! - Any other path or method is a 404, `{"error": "Not found"}`; so is a trailing slash.
 
 mod answer;
@@ -89,7 +97,7 @@ mod model;
 mod presets;
 mod samples;
 mod server;
-mod world;
+mod state;
 
 pub use answer::Answer;
 pub use builder::Builder;
@@ -98,10 +106,10 @@ pub use handle::Hub;
 pub use journal::{Endpoint, Entry, Journal, Outcome, TimedOut};
 pub use model::Model;
 pub use samples::samples;
-pub use world::NoSuchModel;
+pub use state::NoSuchModel;
 
-/// The account that exists unless a test says otherwise.
+/// The account that a hub has by default.
 pub const ACCOUNT: &str = "acme";
 
-/// The key of [`ACCOUNT`].
+/// The key of [`ACCOUNT`] on a hub that was given no other key.
 pub const KEY: &str = "not-a-real-key";

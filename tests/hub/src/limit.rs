@@ -1,4 +1,4 @@
-//! So many requests a second and no more.
+//! The rate limit: a number of requests per second for each key.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -10,37 +10,38 @@ use crate::journal::Entry;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// A sliding window for each key: exact, so that no burst slips through between two of them.
+/// A rate limit with a sliding window for each key. Fixed windows would accept a burst of twice the
+/// limit around the end of a window.
 pub(crate) struct Limit {
     per_second: usize,
-    passed: HashMap<String, VecDeque<Instant>>,
+    accepted: HashMap<String, VecDeque<Instant>>,
 }
 
 impl Limit {
     pub(crate) fn new(per_second: usize) -> Self {
         Self {
             per_second,
-            passed: HashMap::new(),
+            accepted: HashMap::new(),
         }
     }
 
-    /// The 429 for a request that is one too many; others are counted.
-    pub(crate) fn strike(&mut self, entry: &Entry, now: Instant) -> Option<Injected> {
-        let passed = self.passed.entry(entry.key.clone()?).or_default();
-        while passed
+    /// Returns a 429 for a request over the limit, and counts any other request.
+    pub(crate) fn check(&mut self, entry: &Entry, now: Instant) -> Option<Injected> {
+        let accepted = self.accepted.entry(entry.key.clone()?).or_default();
+        while accepted
             .front()
             .is_some_and(|then| now.duration_since(*then) >= WINDOW)
         {
-            passed.pop_front();
+            accepted.pop_front();
         }
-        if passed.len() < self.per_second {
-            passed.push_back(now);
+        if accepted.len() < self.per_second {
+            accepted.push_back(now);
             return None;
         }
         let mut injected = Injected::default();
         Fault::error(429, "too many requests")
             .retry_after(WINDOW)
-            .strike(&mut injected);
+            .apply(&mut injected);
         Some(injected)
     }
 }

@@ -1,4 +1,4 @@
-//! The simulator as a program, for a person without an Oxen account. `hub --help` says how.
+//! The simulator as a program, for people without an Oxen account. `hub --help` explains its use.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::net::SocketAddr;
@@ -9,53 +9,53 @@ use clap::Parser;
 use hub::Hub;
 use tokio::signal::unix::{SignalKind, signal};
 
-const CONTROL: &str = r#"Beside the hub's own API, for you:
-  GET    /_hub/journal              every request that came
-  DELETE /_hub/journal              forget them
-  PUT    /_hub/models/{id}/status   {"status": "inactive"}: somebody else changes it at the provider
-  POST   /_hub/models               {"name": "my-bot"}: add a model; also "owner": "acme", "deployments": ["inactive"],
+const CONTROL: &str = r#"Control routes, in addition to the hub's own API:
+  GET    /_hub/journal              returns every request that the hub received
+  DELETE /_hub/journal              clears the journal
+  PUT    /_hub/models/{id}/status   {"status": "inactive"}: changes the status at the provider, as drift does
+  POST   /_hub/models               {"name": "my-bot"}: adds a model; also "owner": "acme", "deployments": ["inactive"],
                                     "activate_delay": "10s", "deactivate_delay": "5s", "fields": {...}
   POST   /_hub/faults               {"endpoint": "activate", "times": 2, "answer": {"status": {"code": 503}}}; also
                                     "model", "account", "skip": 1, "effect": "after", "latency": "2s"; other answers:
                                     "cut", "cut_in_body", "hang", {"huge": {"bytes": 5000000}}, {"shows": "paused"},
                                     {"patch": {"owned_by": "other"}}
-  DELETE /_hub/faults               end all faults
-(JSON bodies want the header content-type: application/json.)"#;
+  DELETE /_hub/faults               removes all faults
+A request with a JSON body needs the header content-type: application/json."#;
 
-/// A simulator of the Oxen hub's models API: try everything without an account.
+/// A simulator of the Oxen hub's models API, for use without an account.
 #[derive(Parser)]
 #[command(version, after_help = CONTROL)]
 struct Args {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 selects a free port
     #[arg(long, env = "HUB_LISTEN", default_value = "127.0.0.1:7676")]
     listen: SocketAddr,
 
-    /// A key, as account=key; can be given again. The first account owns the sample models
+    /// An API key, as account=key; can be repeated. The first account owns the sample models
     #[arg(
         long = "key",
         env = "HUB_KEYS",
         hide_env_values = true,
         value_name = "ACCOUNT=KEY"
     )]
-    #[arg(value_delimiter = ',', value_parser = account_key, default_value = "acme=not-a-real-key")]
+    #[arg(value_delimiter = ',', value_parser = parse_key, default_value = "acme=not-a-real-key")]
     keys: Vec<(String, String)>,
 
-    /// How long deploying takes
+    /// How long a model is in the status deploying
     #[arg(long, env = "HUB_ACTIVATE_DELAY", value_name = "TIME")]
     #[arg(value_parser = humantime::parse_duration, default_value = "10s")]
     activate_delay: Duration,
 
-    /// How long deactivating takes
+    /// How long a model is in the status deactivating
     #[arg(long, env = "HUB_DEACTIVATE_DELAY", value_name = "TIME")]
     #[arg(value_parser = humantime::parse_duration, default_value = "5s")]
     deactivate_delay: Duration,
 
-    /// Print a line for each request
+    /// Print one line for each request
     #[arg(long, env = "HUB_LOG")]
     log: bool,
 }
 
-fn account_key(text: &str) -> Result<(String, String), String> {
+fn parse_key(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((account, key)) if !account.is_empty() && !key.is_empty() => {
             Ok((account.into(), key.into()))
@@ -95,7 +95,7 @@ async fn run(args: &Args) -> std::io::Result<()> {
         signal(SignalKind::terminate())?,
     );
     let hub = builder.start().await?;
-    greet(&hub.url(), &args.keys);
+    print_usage(&hub.url(), &args.keys);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -103,7 +103,7 @@ async fn run(args: &Args) -> std::io::Result<()> {
     hub.stop().await
 }
 
-fn greet(url: &str, keys: &[(String, String)]) {
+fn print_usage(url: &str, keys: &[(String, String)]) {
     println!("A simulated Oxen hub listens at {url}");
     for (account, key) in keys {
         println!("  account {account}, key {key}");
@@ -119,6 +119,6 @@ fn greet(url: &str, keys: &[(String, String)]) {
     );
     println!("  curl {url}/_hub/journal");
     println!(
-        "\nPoint the operator at it with OXEN_BASE_URL={url}. `--help` says what else it can do; Ctrl-C ends it."
+        "\nSet OXEN_BASE_URL={url} to run the operator against it. `--help` lists the other options; Ctrl-C stops it."
     );
 }

@@ -1,4 +1,4 @@
-//! A model: what the hub says about it, and how its deployments behave.
+//! A model: its object, its owner, and the behaviour of its deployments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::deployment::{Course, Deployment, Direction};
+use crate::deployment::{Deployment, Operation, Transition};
 use crate::json::{base_fields, custom_fields, merge};
 
 type Rewrite = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
-/// The delays of a hub, for models without their own.
+/// The delays of a hub, which apply to models without their own.
 #[derive(Clone, Copy)]
 pub(crate) struct Delays {
     pub(crate) activate: Duration,
@@ -29,19 +29,19 @@ pub struct Model {
     cached: Vec<String>,
     activate_delay: Option<Duration>,
     deactivate_delay: Option<Duration>,
-    late: Duration,
+    effect_delay: Duration,
     failures: u32,
     rewrites: Vec<Rewrite>,
 }
 
 impl Model {
-    /// A custom model of the default account, with one inactive deployment.
+    /// Creates a custom model of the default account, with one inactive deployment.
     #[must_use]
     pub fn custom(name: impl Into<String>) -> Self {
         Self::new(name.into(), crate::ACCOUNT.into(), custom_fields()).status("inactive")
     }
 
-    /// A base model: everybody's, always active, with no deployments.
+    /// Creates a base model. Every account can see it, and it has no deployments.
     #[must_use]
     pub fn base(name: impl Into<String>) -> Self {
         Self::new(name.into(), "oxen".into(), base_fields())
@@ -56,7 +56,7 @@ impl Model {
             cached: Vec::new(),
             activate_delay: None,
             deactivate_delay: None,
-            late: Duration::ZERO,
+            effect_delay: Duration::ZERO,
             failures: 0,
             rewrites: Vec::new(),
         };
@@ -66,20 +66,20 @@ impl Model {
         model.fields(fields)
     }
 
-    /// The account that owns it, and whose keys alone see it.
+    /// Sets the account that owns the model. Only its keys can see a custom model.
     #[must_use]
     pub fn owner(mut self, account: impl Into<String>) -> Self {
         self.owner = account.into();
         self
     }
 
-    /// One deployment with this status; any word will do.
+    /// Gives the model one deployment with this status, which can be any text.
     #[must_use]
     pub fn status(self, status: impl Into<String>) -> Self {
         self.deployments([status.into()])
     }
 
-    /// Deployments with these statuses.
+    /// Gives the model deployments with these statuses.
     #[must_use]
     pub fn deployments<S: Into<String>>(mut self, statuses: impl IntoIterator<Item = S>) -> Self {
         self.cached = statuses.into_iter().map(Into::into).collect();
@@ -87,57 +87,59 @@ impl Model {
         self
     }
 
-    /// No deployment at all: `"deployments": []`.
+    /// Removes all deployments: `"deployments": []`.
     #[must_use]
     pub fn nothing_deployed(self) -> Self {
         self.deployments(Vec::<String>::new())
     }
 
-    /// How long `deploying` takes, where it is not as the hub's.
+    /// Sets how long `deploying` lasts, in place of the hub's delay.
     #[must_use]
     pub fn activate_delay(mut self, delay: Duration) -> Self {
         self.activate_delay = Some(delay);
         self
     }
 
-    /// How long `deactivating` takes, where it is not as the hub's.
+    /// Sets how long `deactivating` lasts, in place of the hub's delay.
     #[must_use]
     pub fn deactivate_delay(mut self, delay: Duration) -> Self {
         self.deactivate_delay = Some(delay);
         self
     }
 
-    /// A POST is accepted and answered as ever, but live retrieves show the old status for this long.
+    /// Delays the effect of a POST at the provider. The response to the POST is the usual one, but
+    /// live retrieves show the old status for this long.
     #[must_use]
-    pub fn late_effect(mut self, late: Duration) -> Self {
-        self.late = late;
+    pub fn late_effect(mut self, delay: Duration) -> Self {
+        self.effect_delay = delay;
         self
     }
 
-    /// The next so many activations end in `error`.
+    /// Makes this number of activations end in `error`.
     #[must_use]
     pub fn fails_to_deploy(mut self, times: u32) -> Self {
         self.failures = times;
         self
     }
 
-    /// Every activation ends in `error`.
+    /// Makes every activation end in `error`.
     #[must_use]
     pub fn never_deploys(self) -> Self {
         self.fails_to_deploy(u32::MAX)
     }
 
-    /// All deployments drift to a status, so long from now, unless a POST comes first. The cache knows nothing of it.
+    /// Makes all deployments drift to a status after this time. A POST that starts a transition
+    /// before then cancels the drift. The cached status stays the same.
     #[must_use]
     pub fn drifts_to(mut self, status: &str, after: Duration) -> Self {
         let at = Instant::now() + after;
         self.deployments
             .iter_mut()
-            .for_each(|d| d.drift(status.to_owned(), at));
+            .for_each(|d| d.schedule_drift(status.to_owned(), at));
         self
     }
 
-    /// Sets fields of the object (an object of fields), each replaced whole: `json!({"pricing": {...}})`.
+    /// Replaces fields of the model object: `json!({"pricing": {...}})`.
     #[must_use]
     pub fn fields(mut self, fields: Value) -> Self {
         if let Value::Object(fields) = fields {
@@ -146,30 +148,32 @@ impl Model {
         self
     }
 
-    /// Changes the finished object just before it is sent: remove a field, set it to null, answer as another model.
+    /// Changes every response about this model just before the hub sends it. It can for example
+    /// remove a field, set it to null, or show another model's id.
     #[must_use]
     pub fn rewrite(mut self, rewrite: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         self.rewrites.push(Arc::new(rewrite));
         self
     }
 
-    /// As [`Self::rewrite`], by a JSON merge patch, in which null removes.
+    /// Changes the responses as [`Self::rewrite`] does, by a JSON merge patch, in which null
+    /// removes a field.
     #[must_use]
     pub fn patch(self, patch: Value) -> Self {
         self.rewrite(move |object| merge(object, &patch))
     }
 
-    /// The object as it was before any [`Self::rewrite`] or [`Self::patch`].
+    /// Undoes every [`Self::rewrite`] and [`Self::patch`].
     #[must_use]
     pub fn as_written(mut self) -> Self {
         self.rewrites.clear();
         self
     }
 
-    /// The UUID to which a custom model answers too, made from owner and name.
+    /// The UUID that works in place of a custom model's name. It is derived from owner and name.
     pub(crate) fn uuid(&self) -> String {
-        let made_from = format!("{}/{}", self.owner, self.name);
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, made_from.as_bytes()).to_string()
+        let source = format!("{}/{}", self.owner, self.name);
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, source.as_bytes()).to_string()
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -192,7 +196,7 @@ impl Model {
         self.is_base() || self.owner == account
     }
 
-    pub(crate) fn called(&self, id: &str) -> bool {
+    pub(crate) fn has_id(&self, id: &str) -> bool {
         self.name == id || (!self.is_base() && self.uuid() == id)
     }
 
@@ -211,44 +215,45 @@ impl Model {
         self.cached = self.live(now);
     }
 
-    /// The status changes at the provider; the cache knows nothing of it.
-    pub(crate) fn drift_now(&mut self, status: &str) {
+    /// Sets the status of all deployments at the provider. The cached status stays the same.
+    pub(crate) fn set_status_at_provider(&mut self, status: &str) {
         self.deployments
             .iter_mut()
             .for_each(|d| *d = Deployment::new(status));
     }
 
-    /// Takes an activate or a deactivate, and says whether it changed anything.
-    pub(crate) fn take(&mut self, direction: Direction, delays: Delays, now: Instant) -> bool {
-        let (delay, failing) = match direction {
-            Direction::Activate => (
+    /// Starts the operation on each deployment that doesn't follow it yet. Returns whether there
+    /// was such a deployment.
+    pub(crate) fn start(&mut self, operation: Operation, delays: Delays, now: Instant) -> bool {
+        let (duration, fails) = match operation {
+            Operation::Activate => (
                 self.activate_delay.unwrap_or(delays.activate),
                 self.failures > 0,
             ),
-            Direction::Deactivate => (self.deactivate_delay.unwrap_or(delays.deactivate), false),
+            Operation::Deactivate => (self.deactivate_delay.unwrap_or(delays.deactivate), false),
         };
-        let course = Course {
-            direction,
-            late: self.late,
-            delay,
-            fails: failing,
+        let transition = Transition {
+            operation,
+            effect_delay: self.effect_delay,
+            duration,
+            fails,
         };
         let mut changed = false;
-        let shown = self.deployments.iter_mut().map(|deployment| {
-            if deployment.heads_for(direction, now) {
-                return deployment.heading(now).to_owned();
+        let reported = self.deployments.iter_mut().map(|deployment| {
+            if deployment.already_follows(operation, now) {
+                return deployment.reported_status(now).to_owned();
             }
             changed = true;
-            deployment.take(&course, now).to_owned()
+            deployment.start(&transition, now).to_owned()
         });
-        self.cached = shown.collect();
-        if changed && failing && self.failures != u32::MAX {
+        self.cached = reported.collect();
+        if changed && fails && self.failures != u32::MAX {
             self.failures -= 1;
         }
         changed
     }
 
-    /// The object, with the cached statuses; only retrieve shows the schema.
+    /// The model object, with the cached statuses.
     pub(crate) fn object(&self, with_schema: bool) -> Value {
         let mut fields = self.fields.clone();
         let deployments = self.cached.iter().map(|status| json!({ "status": status }));

@@ -1,4 +1,4 @@
-//! The faults that tests ask for by name.
+//! Constructors for common faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,28 +10,30 @@ use crate::answer::Answer;
 use crate::fault::Fault;
 
 impl Fault {
-    /// The true answer, late.
+    /// Delays the normal response.
     #[must_use]
     pub fn latency(latency: Duration) -> Self {
         Self::default().delayed(latency)
     }
 
-    /// A status code, with `{"error": "<its own words>"}`.
+    /// Responds with this status code. The body is `{"error": "..."}` with the code's reason
+    /// phrase.
     #[must_use]
     pub fn status(code: u16) -> Self {
-        let words = StatusCode::from_u16(code)
+        let reason = StatusCode::from_u16(code)
             .ok()
             .and_then(|status| status.canonical_reason());
-        Self::error(code, words.unwrap_or("error"))
+        Self::error(code, reason.unwrap_or("error"))
     }
 
-    /// `{"error": "..."}`
+    /// Responds with this status code and the body `{"error": "..."}`.
     #[must_use]
-    pub fn error(code: u16, words: &str) -> Self {
-        Self::answering(code, json!({ "error": words }))
+    pub fn error(code: u16, message: &str) -> Self {
+        Self::answering(code, json!({ "error": message }))
     }
 
-    /// `{"error": {"type": "...", "title": "..."}, "status": "error"}`
+    /// Responds with this status code and the body
+    /// `{"error": {"type": "...", "title": "..."}, "status": "error"}`.
     #[must_use]
     pub fn typed_error(code: u16, kind: &str, title: &str) -> Self {
         Self::answering(
@@ -40,31 +42,34 @@ impl Fault {
         )
     }
 
-    /// `{"status": "error", "status_message": "..."}`
+    /// Responds with this status code and the body `{"status": "error", "status_message": "..."}`.
     #[must_use]
-    pub fn status_message(code: u16, words: &str) -> Self {
-        Self::answering(code, json!({ "status": "error", "status_message": words }))
+    pub fn status_message(code: u16, message: &str) -> Self {
+        Self::answering(
+            code,
+            json!({ "status": "error", "status_message": message }),
+        )
     }
 
-    /// The page of a proxy in front of the hub.
+    /// Responds with this status code and an HTML page, as a proxy in front of the hub does.
     #[must_use]
     pub fn html(code: u16) -> Self {
-        let words = StatusCode::from_u16(code)
+        let title = StatusCode::from_u16(code)
             .map_or_else(|_| code.to_string(), |status| status.to_string());
         let page = format!(
-            "<html>\r\n<head><title>{words}</title></head>\r\n<body>\r\n<center><h1>{words}</h1></center>\r\n\
+            "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
              <hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
         );
         Self::answering(code, page.into()).header("content-type", "text/html")
     }
 
-    /// A redirect, 302.
+    /// Responds with a redirect (302).
     #[must_use]
     pub fn redirect(to: &str) -> Self {
         Self::answering(302, Value::Null).header("location", to)
     }
 
-    /// 200, and JSON that stops in the middle.
+    /// Responds with a 200 whose JSON is truncated.
     #[must_use]
     pub fn truncated() -> Self {
         Self::answering(
@@ -73,61 +78,62 @@ impl Fault {
         )
     }
 
-    /// 200, and no JSON at all.
+    /// Responds with a 200 whose body isn't JSON.
     #[must_use]
     pub fn not_json() -> Self {
         Self::answering(200, "upstream says hello".into())
     }
 
-    /// 200, and JSON that is no model.
+    /// Responds with a 200 whose JSON isn't a model.
     #[must_use]
     pub fn wrong_shape() -> Self {
         Self::answering(200, json!(["neither", "a", "model"]))
     }
 
-    /// 200, and nothing.
+    /// Responds with a 200 whose body is empty.
     #[must_use]
     pub fn empty() -> Self {
         Self::answering(200, Value::Null)
     }
 
-    /// 200, and a model object of about so many bytes, streamed.
+    /// Responds with a 200 and a model object of about this size, streamed.
     #[must_use]
     pub fn huge(bytes: usize) -> Self {
         Self::new(Answer::Huge { bytes })
     }
 
-    /// The connection is closed with no byte of an answer.
+    /// Closes the connection before a byte of a response is sent.
     #[must_use]
     pub fn cut() -> Self {
         Self::new(Answer::Cut)
     }
 
-    /// The connection is closed in the middle of a body.
+    /// Closes the connection in the middle of a body.
     #[must_use]
     pub fn cut_in_body() -> Self {
         Self::new(Answer::CutInBody)
     }
 
-    /// No answer, for as long as the client waits.
+    /// Sends no response, and keeps the connection open.
     #[must_use]
     pub fn hang() -> Self {
         Self::new(Answer::Hang)
     }
 
-    /// The true answer, but every deployment in it shows this status.
+    /// Sends the normal response, in which every deployment shows this status instead.
     #[must_use]
     pub fn shows(status: &str) -> Self {
         Self::new(Answer::Shows(status.into()))
     }
 
-    /// The true answer, changed by a JSON merge patch, in which null removes.
+    /// Sends the normal response, changed by a JSON merge patch, in which null removes a field.
     #[must_use]
     pub fn patch(patch: Value) -> Self {
         Self::new(Answer::Patch(patch))
     }
 
-    /// A status code and a body: a string as it is, null for none, any other value as JSON.
+    /// Responds with this status code and body. A string is sent as plain text, null as an empty
+    /// body, and any other value as JSON.
     #[must_use]
     pub fn answering(code: u16, body: Value) -> Self {
         Self::new(Answer::Status {

@@ -1,11 +1,11 @@
-//! A small believable set of models.
+//! A small, realistic set of models.
 
 use serde_json::json;
 
 use crate::model::Model;
 
-/// Custom models of this account (`support-bot-v2` and `ticket-summarizer` inactive, `flux-product-shots`
-/// active), and base models, among them those of the reference.
+/// Returns custom models of this account (`support-bot-v2` and `ticket-summarizer` are inactive,
+/// `flux-product-shots` is active), and base models, which include those of the reference.
 #[must_use]
 pub fn samples(account: &str) -> Vec<Model> {
     let mut models = vec![claude(), flux(), kling(), qwen()];

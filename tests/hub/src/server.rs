@@ -1,4 +1,5 @@
-//! The socket. Served by hand, because a connection must be cut on demand with no byte of an answer.
+//! The HTTP server. It drives hyper directly, because `axum::serve` can't close a connection
+//! without a response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,21 +18,21 @@ use tower::ServiceExt;
 
 const BACKLOG: u32 = 1024;
 
-/// On a response: it is not sent, and the connection is closed.
+/// A response extension: the server closes the connection and doesn't send the response.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the connection is cut on demand")]
+#[error("a fault closes the connection")]
 pub(crate) struct Cut;
 
-/// Serves until it is stopped or dropped.
+/// A server that runs until it is stopped or dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     state: Mutex<State>,
-    /// It never listens; it keeps the port from being given to somebody else while nothing else does.
-    _held: TcpSocket,
+    /// A socket that never listens. It reserves the port while the server is stopped.
+    _reservation: TcpSocket,
 }
 
 enum State {
-    /// Dropping the sender ends the task.
+    /// The server's task, which ends when the sender is dropped.
     Running(oneshot::Sender<()>, JoinHandle<()>),
     Stopped,
 }
@@ -39,16 +40,16 @@ enum State {
 impl Server {
     pub(crate) fn start(address: SocketAddr, router: Router) -> io::Result<Self> {
         if address.port() != 0 {
-            // Somebody else's port is not to be shared.
+            // Without SO_REUSEPORT, this fails if another process uses the port.
             bind(address, false)?;
         }
-        let held = bind(address, true)?;
-        let address = held.local_addr()?;
+        let reservation = bind(address, true)?;
+        let address = reservation.local_addr()?;
         let listener = bind(address, true)?.listen(BACKLOG)?;
         Ok(Self {
             address,
             state: Mutex::new(run(listener, router)),
-            _held: held,
+            _reservation: reservation,
         })
     }
 
@@ -97,7 +98,8 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: oneshot::Rece
     loop {
         tokio::select! {
             _ = &mut stopped => break,
-            // A failed accept is the client's (it went away) or for want of file handles; the next one may do better.
+            // An accept fails if the client is gone or the process has no free file descriptor.
+            // Later accepts can still succeed.
             Ok((stream, _)) = listener.accept() => {
                 connections.spawn(connection(stream, router.clone()));
             }
@@ -120,7 +122,8 @@ async fn connection(stream: TcpStream, router: Router) {
             }
         }
     });
-    // What ends a connection early is a fault on demand, or the client going away: neither is ours to report.
+    // The connection fails if a fault closes it or the client is gone, and neither is a problem of
+    // the server.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

@@ -1,4 +1,4 @@
-//! The endpoints of the reference, and its errors to the letter.
+//! The endpoints and the exact errors of the hub's API reference.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +19,7 @@ async fn samples() -> Hub {
 }
 
 #[tokio::test]
-async fn a_list_is_base_models_and_the_accounts_own() {
+async fn list_has_base_models_and_own_custom_models() {
     let hub = samples().await;
     hub.add_model(Model::custom("secret-bot").owner("rival"));
     let (status, list) = get(&hub, "/api/ai/models").await;
@@ -37,7 +37,7 @@ async fn a_list_is_base_models_and_the_accounts_own() {
 }
 
 #[tokio::test]
-async fn the_base_model_of_the_reference_looks_as_it_does_there() {
+async fn base_model_equals_the_example_in_the_reference() {
     let hub = samples().await;
     let (_, list) = get(&hub, "/api/ai/models?developer_name=anthropic").await;
     let expected = json!({
@@ -64,7 +64,7 @@ async fn the_base_model_of_the_reference_looks_as_it_does_there() {
 }
 
 #[tokio::test]
-async fn a_list_is_filtered_by_developer_and_by_action() {
+async fn list_is_filtered_by_developer_and_action() {
     let hub = samples().await;
     for (query, expected) in [
         ("developer_name=Qwen", vec!["qwen-3-8b"]),
@@ -86,26 +86,26 @@ async fn a_list_is_filtered_by_developer_and_by_action() {
 }
 
 #[tokio::test]
-async fn a_search_finds_parts_of_names_in_any_case() {
+async fn search_matches_parts_of_names_and_ignores_case() {
     let hub = samples().await;
-    for (words, expected) in [
+    for (text, expected) in [
         ("KLING", vec!["kling-video-o3-pro-reference-to-video"]),
         ("flux", vec!["flux-2-dev", "flux-product-shots"]),
         ("Bot%20v2", vec!["support-bot-v2"]),
         ("nothing+like+it", vec![]),
     ] {
         assert_eq!(
-            ids(&get(&hub, &format!("/api/ai/models/search?search={words}"))
+            ids(&get(&hub, &format!("/api/ai/models/search?search={text}"))
                 .await
                 .1),
             expected,
-            "{words}"
+            "{text}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_search_for_nothing_is_a_bad_request() {
+async fn search_without_text_is_a_bad_request() {
     let hub = samples().await;
     for path in ["/api/ai/models/search", "/api/ai/models/search?search="] {
         let expected = json!({ "error": "Missing required parameter: search" });
@@ -114,7 +114,7 @@ async fn a_search_for_nothing_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn a_retrieved_model_has_every_field_and_its_request_schema() {
+async fn retrieve_returns_every_field_and_the_request_schema() {
     let hub = samples().await;
     let (status, model) = get(&hub, &retrieve("support-bot-v2")).await;
     assert_eq!(status, StatusCode::OK);
@@ -154,7 +154,7 @@ async fn a_retrieved_model_has_every_field_and_its_request_schema() {
 }
 
 #[tokio::test]
-async fn a_custom_model_answers_to_its_uuid_too() {
+async fn custom_model_is_found_by_uuid() {
     let hub = samples().await;
     let uuid = hub.uuid("support-bot-v2").unwrap();
     assert_eq!(get(&hub, &retrieve(&uuid)).await.1["id"], "support-bot-v2");
@@ -162,7 +162,7 @@ async fn a_custom_model_answers_to_its_uuid_too() {
 }
 
 #[tokio::test]
-async fn a_name_is_one_segment_of_the_path_percent_decoded() {
+async fn model_name_is_one_percent_decoded_path_segment() {
     let hub = samples().await;
     for (name, path) in [
         ("team/bot", "team%2Fbot"),
@@ -176,7 +176,7 @@ async fn a_name_is_one_segment_of_the_path_percent_decoded() {
 }
 
 #[tokio::test]
-async fn an_unknown_model_is_not_found_in_the_references_words() {
+async fn unknown_model_gets_the_not_found_error_of_the_reference() {
     let hub = samples().await;
     let expected = (
         StatusCode::NOT_FOUND,
@@ -190,7 +190,7 @@ async fn an_unknown_model_is_not_found_in_the_references_words() {
 }
 
 #[tokio::test]
-async fn a_missing_or_unknown_or_revoked_key_is_unauthenticated() {
+async fn missing_unknown_or_revoked_key_is_unauthenticated() {
     let hub = samples().await;
     let expected = (
         StatusCode::UNAUTHORIZED,
@@ -212,7 +212,7 @@ async fn a_missing_or_unknown_or_revoked_key_is_unauthenticated() {
 }
 
 #[tokio::test]
-async fn two_accounts_see_their_own_model_of_one_name() {
+async fn accounts_with_same_model_name_see_their_own_model() {
     let hub = samples().await;
     hub.add_key("rival", "rivals-key");
     hub.add_model(
@@ -220,12 +220,12 @@ async fn two_accounts_see_their_own_model_of_one_name() {
             .owner("rival")
             .status("active"),
     );
-    let theirs = send_as(&hub, "rivals-key", Method::GET, &retrieve("support-bot-v2"))
+    let of_rival = send_as(&hub, "rivals-key", Method::GET, &retrieve("support-bot-v2"))
         .await
         .unwrap();
-    let theirs = read(theirs).await.1;
+    let of_rival = read(of_rival).await.1;
     assert_eq!(
-        (&theirs["owned_by"], statuses(&theirs)),
+        (&of_rival["owned_by"], statuses(&of_rival)),
         (&json!("rival"), vec!["active"])
     );
     assert_eq!(
@@ -244,7 +244,7 @@ async fn two_accounts_see_their_own_model_of_one_name() {
 }
 
 #[tokio::test]
-async fn a_base_model_and_one_with_nothing_deployed_refuse_with_words() {
+async fn post_to_base_or_undeployed_model_is_unprocessable() {
     let hub = samples().await;
     hub.add_model(Model::custom("bare").nothing_deployed());
     let base = json!({ "error": "Base models are always active: flux-2-dev" });
@@ -261,7 +261,7 @@ async fn a_base_model_and_one_with_nothing_deployed_refuse_with_words() {
 }
 
 #[tokio::test]
-async fn any_other_path_or_method_is_not_found() {
+async fn other_paths_and_methods_are_not_found() {
     let hub = samples().await;
     for path in [
         "/",
@@ -284,34 +284,34 @@ async fn any_other_path_or_method_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_json_of_a_model_can_be_bent() {
+async fn model_json_can_be_patched_and_rewritten() {
     let hub = samples().await;
     hub.add_model(
-        Model::custom("bent")
+        Model::custom("patched")
             .patch(json!({ "deployments": null, "brand_new": 1, "owned_by": "other" })),
     );
-    let (_, bent) = get(&hub, &retrieve("bent")).await;
-    assert_eq!(bent.get("deployments"), None);
+    let (_, patched) = get(&hub, &retrieve("patched")).await;
+    assert_eq!(patched.get("deployments"), None);
     assert_eq!(
-        (&bent["brand_new"], &bent["owned_by"]),
+        (&patched["brand_new"], &patched["owned_by"]),
         (&json!(1), &json!("other"))
     );
     let null = |object: &mut Value| object["deployments"] = Value::Null;
-    hub.change("bent", |model| model.as_written().rewrite(null))
+    hub.change("patched", |model| model.as_written().rewrite(null))
         .unwrap();
     assert_eq!(
-        get(&hub, &retrieve("bent")).await.1.get("deployments"),
+        get(&hub, &retrieve("patched")).await.1.get("deployments"),
         Some(&Value::Null)
     );
-    hub.change("bent", |model| model.as_written()).unwrap();
+    hub.change("patched", |model| model.as_written()).unwrap();
     assert_eq!(
-        statuses(&get(&hub, &retrieve("bent")).await.1),
+        statuses(&get(&hub, &retrieve("patched")).await.1),
         ["inactive"]
     );
 }
 
 #[tokio::test]
-async fn a_removed_model_is_not_found() {
+async fn removed_model_is_not_found() {
     let hub = samples().await;
     hub.remove_model("support-bot-v2").unwrap();
     assert_eq!(

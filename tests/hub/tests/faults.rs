@@ -1,4 +1,4 @@
-//! Faults on demand: each kind, whom they strike and how often, before the effect and after it.
+//! Faults on demand: every kind, the requests that they apply to, and their order with the effect.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +16,7 @@ use hub::{Endpoint, Fault, Hub, KEY, Model, Outcome};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-async fn bots() -> Hub {
+async fn hub_with_bots() -> Hub {
     let long = Duration::from_secs(600);
     let models = Hub::builder()
         .model(Model::custom("bot"))
@@ -24,19 +24,19 @@ async fn bots() -> Hub {
     models.activate_delay(long).start().await.unwrap()
 }
 
-async fn with(fault: Fault) -> Hub {
-    let hub = bots().await;
+async fn hub_with(fault: Fault) -> Hub {
+    let hub = hub_with_bots().await;
     hub.inject(fault);
     hub
 }
 
 #[tokio::test]
-async fn a_status_code_comes_before_the_effect_or_after_it() {
+async fn status_code_fault_applies_before_or_after_the_effect() {
     for (fault, status, effect) in [
         (Fault::status(500), "inactive", false),
         (Fault::status(500).after_effect(), "deploying", true),
     ] {
-        let hub = with(fault).await;
+        let hub = hub_with(fault).await;
         let expected = json!({ "error": "Internal Server Error" });
         assert_eq!(
             post(&hub, &activate("bot")).await,
@@ -48,31 +48,31 @@ async fn a_status_code_comes_before_the_effect_or_after_it() {
 }
 
 #[tokio::test]
-async fn a_fault_strikes_one_model_by_name_or_uuid_or_one_endpoint_or_one_account() {
-    let hub = bots().await;
+async fn fault_can_be_restricted_to_model_endpoint_or_account() {
+    let hub = hub_with_bots().await;
     let uuid = hub.uuid("bot").unwrap();
     let teapot = StatusCode::IM_A_TEAPOT;
-    let strikes = async |fault: Fault, path: &str| {
+    let applies = async |fault: Fault, path: &str| {
         hub.clear_faults();
         hub.inject(fault);
         get(&hub, path).await.0 == teapot
     };
-    assert!(strikes(Fault::status(418), "/elsewhere").await);
-    assert!(strikes(Fault::status(418).on_model("bot"), &retrieve("bot")).await);
-    assert!(strikes(Fault::status(418).on_model("bot"), &retrieve(&uuid)).await);
-    assert!(strikes(Fault::status(418).on_model(&uuid), &retrieve("bot")).await);
-    assert!(strikes(Fault::status(418).on_model("typo"), &retrieve("typo")).await);
-    assert!(!strikes(Fault::status(418).on_model("bot"), &retrieve("other")).await);
-    assert!(!strikes(Fault::status(418).on_model("bot"), "/api/ai/models").await);
-    assert!(strikes(Fault::status(418).on(Endpoint::List), "/api/ai/models").await);
-    assert!(!strikes(Fault::status(418).on(Endpoint::List), &retrieve("bot")).await);
-    assert!(strikes(Fault::status(418).on_account("acme"), &retrieve("bot")).await);
-    assert!(!strikes(Fault::status(418).on_account("rival"), &retrieve("bot")).await);
+    assert!(applies(Fault::status(418), "/elsewhere").await);
+    assert!(applies(Fault::status(418).on_model("bot"), &retrieve("bot")).await);
+    assert!(applies(Fault::status(418).on_model("bot"), &retrieve(&uuid)).await);
+    assert!(applies(Fault::status(418).on_model(&uuid), &retrieve("bot")).await);
+    assert!(applies(Fault::status(418).on_model("typo"), &retrieve("typo")).await);
+    assert!(!applies(Fault::status(418).on_model("bot"), &retrieve("other")).await);
+    assert!(!applies(Fault::status(418).on_model("bot"), "/api/ai/models").await);
+    assert!(applies(Fault::status(418).on(Endpoint::List), "/api/ai/models").await);
+    assert!(!applies(Fault::status(418).on(Endpoint::List), &retrieve("bot")).await);
+    assert!(applies(Fault::status(418).on_account("acme"), &retrieve("bot")).await);
+    assert!(!applies(Fault::status(418).on_account("rival"), &retrieve("bot")).await);
 }
 
 #[tokio::test]
-async fn a_fault_lasts_so_many_requests_and_can_let_some_pass_first() {
-    let hub = with(Fault::status(503).times(2).skip(1)).await;
+async fn fault_skips_and_counts_requests() {
+    let hub = hub_with(Fault::status(503).times(2).skip(1)).await;
     let mut seen = Vec::new();
     for _ in 0..4 {
         seen.push(get(&hub, &retrieve("bot")).await.0.as_u16());
@@ -81,8 +81,8 @@ async fn a_fault_lasts_so_many_requests_and_can_let_some_pass_first() {
 }
 
 #[tokio::test]
-async fn the_first_fault_answers_and_the_next_one_keeps_its_turns() {
-    let hub = with(Fault::status(500).times(1)).await;
+async fn first_fault_answers_and_later_ones_are_unaffected() {
+    let hub = hub_with(Fault::status(500).times(1)).await;
     let second = hub.inject(Fault::status(502));
     let mut seen = vec![
         get(&hub, &retrieve("bot")).await.0.as_u16(),
@@ -94,8 +94,8 @@ async fn the_first_fault_answers_and_the_next_one_keeps_its_turns() {
 }
 
 #[tokio::test]
-async fn latency_delays_the_true_answer_and_adds_up() {
-    let hub = with(Fault::latency(ms(60))).await;
+async fn latencies_delay_the_normal_response_and_add_up() {
+    let hub = hub_with(Fault::latency(ms(60))).await;
     hub.inject(Fault::latency(ms(60)).after_effect());
     let start = Instant::now();
     assert_eq!(get(&hub, &retrieve("bot")).await.0, StatusCode::OK);
@@ -103,7 +103,7 @@ async fn latency_delays_the_true_answer_and_adds_up() {
 }
 
 #[tokio::test]
-async fn retry_after_is_seconds_or_a_date_or_anything() {
+async fn retry_after_can_be_seconds_a_date_or_any_text() {
     let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for (fault, expected) in [
         (Fault::status(429).retry_after(Duration::from_secs(7)), "7"),
@@ -113,7 +113,7 @@ async fn retry_after_is_seconds_or_a_date_or_anything() {
         ),
         (Fault::status(429).header("Retry-After", "soon"), "soon"),
     ] {
-        let hub = with(fault).await;
+        let hub = hub_with(fault).await;
         let response = send_as(&hub, KEY, Method::GET, &retrieve("bot"))
             .await
             .unwrap();
@@ -122,7 +122,7 @@ async fn retry_after_is_seconds_or_a_date_or_anything() {
 }
 
 #[tokio::test]
-async fn error_bodies_come_in_each_shape_seen_in_the_wild() {
+async fn every_known_form_of_error_body_can_be_sent() {
     let typed =
         json!({ "error": { "type": "overloaded", "title": "Too busy" }, "status": "error" });
     for (fault, expected) in [
@@ -140,13 +140,13 @@ async fn error_bodies_come_in_each_shape_seen_in_the_wild() {
             json!("plain words"),
         ),
     ] {
-        let hub = with(fault).await;
+        let hub = hub_with(fault).await;
         assert_eq!(
             get(&hub, &retrieve("bot")).await,
             (StatusCode::PAYMENT_REQUIRED, expected)
         );
     }
-    let hub = with(Fault::html(502)).await;
+    let hub = hub_with(Fault::html(502)).await;
     let response = send_as(&hub, KEY, Method::GET, &retrieve("bot"))
         .await
         .unwrap();
@@ -161,7 +161,7 @@ async fn error_bodies_come_in_each_shape_seen_in_the_wild() {
 }
 
 #[tokio::test]
-async fn a_good_status_can_carry_a_body_that_is_broken() {
+async fn success_status_can_have_an_invalid_body() {
     for (fault, body) in [
         (
             Fault::truncated(),
@@ -171,15 +171,15 @@ async fn a_good_status_can_carry_a_body_that_is_broken() {
         (Fault::wrong_shape(), json!(["neither", "a", "model"])),
         (Fault::empty(), json!("")),
     ] {
-        let hub = with(fault).await;
+        let hub = hub_with(fault).await;
         assert_eq!(get(&hub, &retrieve("bot")).await, (StatusCode::OK, body));
     }
 }
 
 #[tokio::test]
-async fn a_huge_body_is_streamed_with_no_length_given_and_is_a_model() {
+async fn huge_model_is_streamed_without_content_length() {
     let bytes = 5 * 1024 * 1024;
-    let hub = with(Fault::huge(bytes)).await;
+    let hub = hub_with(Fault::huge(bytes)).await;
     let response = send_as(&hub, KEY, Method::GET, &retrieve("bot"))
         .await
         .unwrap();
@@ -189,25 +189,25 @@ async fn a_huge_body_is_streamed_with_no_length_given_and_is_a_model() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_is_no_answer_at_all() {
+async fn cut_connection_gives_no_response() {
     for (fault, status) in [
         (Fault::cut(), "inactive"),
         (Fault::cut().after_effect(), "deploying"),
     ] {
-        let hub = with(fault).await;
+        let hub = hub_with(fault).await;
         let error = send_as(&hub, KEY, Method::POST, &activate("bot"))
             .await
             .unwrap_err();
         assert!(error.is_request() && error.status().is_none(), "{error:?}");
         assert_eq!(hub.live("bot").unwrap(), [status]);
-        assert_eq!(hub.journal().posts().len(), 1, "and nobody tries again");
+        assert_eq!(hub.journal().posts().len(), 1, "reqwest retried the POST");
         assert_eq!(hub.journal().posts()[0].outcome, Outcome::Cut);
     }
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_is_cut_is_no_answer_either() {
-    let hub = bots().await;
+async fn cut_of_a_reused_connection_gives_no_response() {
+    let hub = hub_with_bots().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let send = || {
         client
@@ -222,8 +222,8 @@ async fn a_kept_connection_that_is_cut_is_no_answer_either() {
 }
 
 #[tokio::test]
-async fn a_connection_can_be_cut_in_the_middle_of_a_body() {
-    let hub = with(Fault::cut_in_body()).await;
+async fn connection_can_be_cut_in_the_middle_of_a_body() {
+    let hub = hub_with(Fault::cut_in_body()).await;
     let response = send_as(&hub, KEY, Method::GET, &retrieve("bot"))
         .await
         .unwrap();
@@ -232,8 +232,8 @@ async fn a_connection_can_be_cut_in_the_middle_of_a_body() {
 }
 
 #[tokio::test]
-async fn a_hanging_answer_lasts_until_the_client_gives_up() {
-    let hub = with(Fault::hang().after_effect()).await;
+async fn hanging_request_lasts_until_the_client_times_out() {
+    let hub = hub_with(Fault::hang().after_effect()).await;
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(ms(100))
@@ -247,16 +247,16 @@ async fn a_hanging_answer_lasts_until_the_client_gives_up() {
         .unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(hub.live("bot").unwrap(), ["deploying"]);
-    let gone = hub
+    let journal = hub
         .wait_for(SOON, |journal| journal.entries[0].is_over())
         .await
         .unwrap();
-    assert_eq!(gone.entries[0].outcome, Outcome::Abandoned);
+    assert_eq!(journal.entries[0].outcome, Outcome::Abandoned);
 }
 
 #[tokio::test]
-async fn an_answer_can_show_a_status_or_an_identity_that_is_not_so() {
-    let hub = with(Fault::shows("hibernating")).await;
+async fn response_can_show_a_wrong_status_or_owner() {
+    let hub = hub_with(Fault::shows("hibernating")).await;
     assert_eq!(
         statuses(&post(&hub, &activate("bot")).await.1),
         ["hibernating"]
@@ -278,8 +278,8 @@ async fn an_answer_can_show_a_status_or_an_identity_that_is_not_so() {
 }
 
 #[tokio::test]
-async fn a_redirect_points_elsewhere() {
-    let hub = with(Fault::redirect("http://127.0.0.1:9/login")).await;
+async fn redirect_has_a_location() {
+    let hub = hub_with(Fault::redirect("http://127.0.0.1:9/login")).await;
     let response = send_as(&hub, KEY, Method::GET, &retrieve("bot"))
         .await
         .unwrap();
@@ -288,8 +288,8 @@ async fn a_redirect_points_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_stopped_hub_refuses_connections_and_comes_back_where_it_was() {
-    let hub = bots().await;
+async fn stopped_hub_refuses_connections_and_restarts_on_its_port() {
+    let hub = hub_with_bots().await;
     let url = hub.url();
     post(&hub, &activate("bot")).await;
     for _ in 0..2 {
@@ -309,8 +309,8 @@ async fn a_stopped_hub_refuses_connections_and_comes_back_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_stop_cuts_what_is_in_flight() {
-    let hub = with(Fault::hang()).await;
+async fn stop_closes_open_connections() {
+    let hub = hub_with(Fault::hang()).await;
     let path = retrieve("bot");
     let request = send_as(&hub, KEY, Method::GET, &path);
     let stop = async {
@@ -325,8 +325,8 @@ async fn a_stop_cuts_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_hub_stops_with_its_last_handle() {
-    let hub = bots().await;
+async fn hub_stops_when_its_last_handle_is_dropped() {
+    let hub = hub_with_bots().await;
     let copy = hub.clone();
     let url = hub.url();
     drop(hub);
@@ -338,7 +338,7 @@ async fn a_hub_stops_with_its_last_handle() {
 }
 
 #[tokio::test]
-async fn a_limit_lets_so_many_requests_of_a_key_pass_in_any_one_second() {
+async fn rate_limit_applies_to_each_key_separately() {
     let hub = Hub::builder()
         .key("acme", KEY)
         .key("other", "another-key")
@@ -354,7 +354,11 @@ async fn a_limit_lets_so_many_requests_of_a_key_pass_in_any_one_second() {
         }
     }
     let other = send_as(&hub, "another-key", Method::GET, &path).await;
-    assert_eq!(other.unwrap().status(), 404, "another key has its own");
+    assert_eq!(
+        other.unwrap().status(),
+        404,
+        "another key has its own limit"
+    );
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(get(&hub, &path).await.0, 200);
 }

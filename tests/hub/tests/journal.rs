@@ -1,4 +1,4 @@
-//! The journal: what it says of each request, and waiting for it.
+//! The journal: its entries, and waiting for its state.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,7 +15,7 @@ use common::*;
 use hub::{Endpoint, Fault, Hub, KEY, Model, Outcome};
 use reqwest::Method;
 
-async fn bot() -> Hub {
+async fn hub_with_bot() -> Hub {
     Hub::builder()
         .model(Model::custom("team/bot"))
         .start()
@@ -24,8 +24,8 @@ async fn bot() -> Hub {
 }
 
 #[tokio::test]
-async fn an_entry_says_who_asked_for_what_and_what_came_of_it() {
-    let hub = bot().await;
+async fn entry_records_request_faults_effect_and_outcome() {
+    let hub = hub_with_bot().await;
     hub.inject(Fault::status(503).on(Endpoint::Activate).after_effect());
     get(&hub, &live("team%2Fbot")).await;
     post(&hub, &activate("team%2Fbot")).await;
@@ -60,13 +60,13 @@ async fn an_entry_says_who_asked_for_what_and_what_came_of_it() {
     assert!(retrieve.faults.is_empty());
     assert_eq!(activate.faults, ["status 503 after the effect"]);
     let line = activate.to_string();
-    let end = "acme POST /api/ai/models/team%2Fbot/activate -> 503, took effect, by fault: status 503 after the effect";
+    let end = "acme POST /api/ai/models/team%2Fbot/activate -> 503, took effect, faults: status 503 after the effect";
     assert!(line.ends_with(end), "{line}");
 }
 
 #[tokio::test]
-async fn a_key_is_told_from_another_but_never_shown() {
-    let hub = bot().await;
+async fn keys_are_recorded_as_fingerprints_only() {
+    let hub = hub_with_bot().await;
     for key in [KEY, "some-other-key", KEY] {
         send_as(&hub, key, Method::GET, "/api/ai/models")
             .await
@@ -85,8 +85,8 @@ async fn a_key_is_told_from_another_but_never_shown() {
 }
 
 #[tokio::test]
-async fn it_counts_by_endpoint_and_model() {
-    let hub = bot().await;
+async fn requests_are_counted_by_endpoint_and_model() {
+    let hub = hub_with_bot().await;
     get(&hub, &retrieve("team%2Fbot")).await;
     get(&hub, &retrieve("other")).await;
     get(&hub, "/api/ai/models").await;
@@ -102,8 +102,8 @@ async fn it_counts_by_endpoint_and_model() {
 }
 
 #[tokio::test]
-async fn it_is_cleared_and_goes_on_counting() {
-    let hub = bot().await;
+async fn clearing_does_not_reset_sequence_numbers() {
+    let hub = hub_with_bot().await;
     get(&hub, "/api/ai/models").await;
     hub.clear_journal();
     assert!(hub.journal().entries.is_empty());
@@ -112,8 +112,8 @@ async fn it_is_cleared_and_goes_on_counting() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_over_is_there_as_pending() {
-    let hub = bot().await;
+async fn request_is_pending_until_client_disconnects() {
+    let hub = hub_with_bot().await;
     hub.inject(Fault::hang());
     let waiting = tokio::spawn({
         let hub = hub.clone();
@@ -133,8 +133,8 @@ async fn a_request_that_is_not_over_is_there_as_pending() {
 }
 
 #[tokio::test]
-async fn waiting_ends_with_the_request_or_says_what_came_instead() {
-    let hub = bot().await;
+async fn wait_for_returns_journal_or_describes_it_on_timeout() {
+    let hub = hub_with_bot().await;
     let path = activate("team%2Fbot");
     let (answer, journal) = tokio::join!(
         post(&hub, &path),
@@ -153,7 +153,7 @@ async fn waiting_ends_with_the_request_or_says_what_came_instead() {
     let text = format!("{error:?}");
     assert!(
         text.starts_with(
-            "the hub's journal did not come to say it within 20ms; it holds 1 request"
+            "the hub's journal didn't reach the expected state within 20ms; it has 1 request"
         ),
         "{text}"
     );

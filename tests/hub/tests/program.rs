@@ -1,4 +1,4 @@
-//! The program, as a person runs it, and its control routes.
+//! The program and its control routes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -54,15 +54,15 @@ impl Program {
         read(request.send().await.unwrap()).await
     }
 
-    async fn line_with(&mut self, words: &str) -> String {
+    async fn line_with(&mut self, text: &str) -> String {
         loop {
             let line = self
                 .lines
                 .next_line()
                 .await
                 .unwrap()
-                .expect("a line with these words");
-            if line.contains(words) {
+                .expect("the output has a line with this text");
+            if line.contains(text) {
                 return line;
             }
         }
@@ -70,7 +70,7 @@ impl Program {
 }
 
 #[tokio::test]
-async fn it_serves_samples_prints_its_key_and_each_request_and_ends_cleanly() {
+async fn program_serves_samples_logs_requests_and_exits_cleanly() {
     let mut hub = Program::start(&["--key", "demo=demo-key", "--log"]).await;
     assert_eq!(hub.line_with("key").await, "  account demo, key demo-key");
     let (status, model) = hub
@@ -97,7 +97,7 @@ async fn it_serves_samples_prints_its_key_and_each_request_and_ends_cleanly() {
 }
 
 #[tokio::test]
-async fn its_control_routes_read_the_journal_and_change_models_and_faults() {
+async fn control_routes_read_journal_and_change_models() {
     let hub = Program::start(&["--key", "demo=demo-key"]).await;
     let new = json!({ "name": "new/bot", "owner": "demo", "activate_delay": "0s", "fields": { "summary": "New" } });
     assert_eq!(
@@ -148,7 +148,7 @@ async fn its_control_routes_read_the_journal_and_change_models_and_faults() {
 }
 
 #[tokio::test]
-async fn every_fault_that_its_docs_name_can_be_sent_as_json() {
+async fn every_documented_fault_can_be_sent_as_json() {
     let hub = Program::start(&["--key", "demo=demo-key"]).await;
     for fault in [
         json!({ "model": "support-bot-v2", "endpoint": "activate", "times": 2, "effect": "after", "latency": "2s",
@@ -185,10 +185,10 @@ async fn every_fault_that_its_docs_name_can_be_sent_as_json() {
 }
 
 #[tokio::test]
-async fn a_busy_port_or_a_bad_key_is_said_in_a_line() {
+async fn used_port_and_invalid_key_are_reported() {
     let hub = Program::start(&[]).await;
     let address = hub.url.strip_prefix("http://").unwrap();
-    for (args, words) in [
+    for (args, message) in [
         (["--listen", address], "hub: 127.0.0.1:"),
         (["--key", "nonsense"], "write it as account=key"),
     ] {
@@ -199,6 +199,6 @@ async fn a_busy_port_or_a_bad_key_is_said_in_a_line() {
             .unwrap();
         assert!(!output.status.success());
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(words), "{text}");
+        assert!(text.contains(message), "{text}");
     }
 }

@@ -1,4 +1,5 @@
--- How an OxenModel is. Argo CD runs this with the object in `obj`, and without the libraries string and math.
+-- Reports the health of an OxenModel. Argo CD runs this script with the object in `obj`, and
+-- without the libraries string and math.
 
 local status = obj.status or {}
 local conditions = {}
@@ -12,34 +13,34 @@ local function is(type)
   return conditions[type] ~= nil and conditions[type].status == "True"
 end
 
--- Ready has the verdict in full; the markers only repeat it.
-local function found(health)
+-- Ready has the full message, which the other conditions only repeat.
+local function report(health)
   return { status = health, message = ready.reason .. ": " .. ready.message }
 end
 
--- What was found of an earlier generation says nothing about this one. A new object has -1 there.
+-- The conditions of an earlier generation don't apply to this one. In a new object, the observed
+-- generation is -1.
 if ready == nil or status.observedGeneration ~= obj.metadata.generation then
-  local what = deleting and "its deletion" or "this version of it"
-  return { status = "Progressing", message = "The operator hasn't seen " .. what .. " yet." }
+  local what = deleting and "the deletion" or "this version"
+  local message = "The operator has not observed " .. what .. " yet."
+  return { status = "Progressing", message = message }
 end
 
 if is("Stalled") then
-  return found("Degraded")
+  return report("Degraded")
 end
 
--- A deletion waits for the hub or the key, or because the hub refuses: its message says how to let go. Without
--- any of these the model is on its way to inactive.
 if deleting then
-  local waits = not is("Synced") or ready.reason == "Rejected"
-  return found(waits and "Degraded" or "Progressing")
+  return report(is("DeletionBlocked") and "Degraded" or "Progressing")
 end
 
--- The second is what the operator says of every object that it may only look at, as with --observe-only.
-if obj.spec.suspend == true or ready.reason == "WouldActivate" or ready.reason == "WouldDeactivate" then
-  return found("Suspended")
+-- With --observe-only, the operator reports these reasons although spec.suspend is not set.
+local observed_only = ready.reason == "WouldActivate" or ready.reason == "WouldDeactivate"
+if obj.spec.suspend == true or observed_only then
+  return report("Suspended")
 end
 
 if is("Ready") then
-  return found("Healthy")
+  return report("Healthy")
 end
-return found("Progressing")
+return report("Progressing")

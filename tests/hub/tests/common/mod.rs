@@ -1,5 +1,5 @@
-//! What every test of the simulator needs: a client that knows the key.
-#![allow(dead_code)] // each test file is a crate of its own, and needs a part
+//! A client with the API key, and helpers that the tests of the simulator share.
+#![allow(dead_code)] // each test file is a separate crate that uses a part of these
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub async fn post(hub: &Hub, path: &str) -> (StatusCode, Value) {
     read(send_as(hub, KEY, Method::POST, path).await.unwrap()).await
 }
 
-/// A body that is no JSON is answered as a string.
+/// Reads the status and the body. A body that isn't JSON becomes a string.
 pub async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let text = response.text().await.unwrap();
@@ -74,7 +74,7 @@ pub fn statuses(object: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The ids in a list.
+/// The ids of the models in a list.
 pub fn ids(list: &Value) -> Vec<&str> {
     assert_eq!(list["object"], "list");
     list["data"]

@@ -1,5 +1,6 @@
--- The actions that make sense now. Suspending an object lets its deletion go and leaves the model as it is, which
--- may go on billing: an action of that name must not do so. `deletionPolicy: Retain` says what it does.
+-- Lists the actions. `suspend` is disabled while the object is being deleted, because the
+-- operator would then release the object and leave the model as it is, possibly active and
+-- billing. To do that on purpose, set `deletionPolicy: Retain`.
 local suspended = obj.spec.suspend == true
 local deleting = obj.metadata.deletionTimestamp ~= nil
 return {

@@ -1,4 +1,4 @@
--- Asks for a look right now, and for fresh tries where they are used up. Any new value does.
+-- Requests a reconcile and resets the attempts. Any new value of the annotation does that.
 local os = require("os")
 obj.metadata.annotations = obj.metadata.annotations or {}
 obj.metadata.annotations["oxen.ai/reconcile-requested-at"] = os.date("!%Y-%m-%dT%H:%M:%SZ")

@@ -1,3 +1,3 @@
--- Lets the operator act again. The field goes, so that the object is again as a manifest without it says.
+-- Resumes the object. The field is removed so that the object equals a manifest without it.
 obj.spec.suspend = nil
 return obj

@@ -1,3 +1,3 @@
--- From now on the operator looks and reports, and calls nothing.
+-- Suspends the object: the operator keeps observing the model and makes no calls.
 obj.spec.suspend = true
 return obj

@@ -1,0 +1,41 @@
+//! The CustomResourceDefinition.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
+use kube::CustomResourceExt;
+
+use super::spec::OxenModel;
+
+/// The CustomResourceDefinition, as `crds/oxenmodels.yaml` has it.
+#[must_use]
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = OxenModel::crd();
+    for version in &mut crd.spec.versions {
+        let schema = version.schema.as_mut();
+        if let Some(schema) = schema.and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            tidy(schema);
+        }
+    }
+    crd
+}
+
+/// Makes each paragraph of a doc comment one line, because `kubectl explain` breaks lines itself,
+/// and removes a format that the API server doesn't know and warns about.
+fn tidy(schema: &mut JSONSchemaProps) {
+    schema.format.take_if(|format| format == "uint32");
+    if let Some(description) = &mut schema.description {
+        let paragraphs = description
+            .split("\n\n")
+            .map(|part| part.replace('\n', " "));
+        *description = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
+    for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
+        tidy(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        tidy(items);
+    }
+}

@@ -1,0 +1,34 @@
+//! `OxenModel`, the one resource: what a person declares, what the operator reports, and the
+//! schema that the API server checks both against.
+//!
+//! Defaults are in the code and never in the stored spec, and the operator never writes a spec: a
+//! GitOps tool would take either for drift.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | the spec, the printer columns and the CEL rules | `spec.rs` |
+//! | the status | `status.rs` |
+//! | a reference to a key in a Secret | `secret.rs` |
+//! | a duration as manifests and flags write it | `span.rs` |
+//! | the finalizer's and the annotation's names | `names.rs` |
+//! | the CustomResourceDefinition | `crd.rs` |
+
+mod crd;
+mod names;
+mod secret;
+mod span;
+mod spec;
+mod status;
+
+pub use crd::crd;
+pub use names::{
+    DEFAULT_SECRET, DEFAULT_SECRET_KEY, FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL,
+};
+pub use secret::SecretKeyRef;
+pub use span::Span;
+pub use spec::{DeletionPolicy, OxenModel, OxenModelSpec, State};
+pub use status::{
+    Attempts, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
+};

@@ -1,0 +1,274 @@
+//! The spec: what a person declares.
+
+use std::fmt;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    names::{FINALIZER, SHORTEST_SYNC_INTERVAL},
+    secret::SecretKeyRef,
+    span::Span,
+    status::OxenModelStatus,
+};
+
+/// The durations that the schema allows, as [`Span`] reads them: each unit once, the larger ones
+/// first, and a fraction only of the last.
+const SPAN: &str = r"^(([0-9]+h)?([0-9]+m)?[0-9]+(\.[0-9]{1,9})?s|([0-9]+h)?[0-9]+(\.[0-9]{1,9})?m|[0-9]+(\.[0-9]{1,9})?h)$";
+
+/// One model of Oxen.ai and the state that it should be in.
+#[allow(clippy::duplicated_attributes)] // the columns' types and priorities
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "oxen.ai",
+    version = "v1alpha1",
+    kind = "OxenModel",
+    namespaced,
+    shortname = "oxm",
+    category = "oxen",
+    status = "OxenModelStatus",
+    derive = "PartialEq",
+    doc = "An OxenModel turns one custom model deployment of Oxen.ai on or off. An active deployment bills by the second and answers requests; an inactive one does neither.",
+    selectable = ".spec.state",
+    selectable = ".spec.model",
+    printcolumn(name = "Desired", type_ = "string", json_path = ".status.desired"),
+    printcolumn(name = "Live", type_ = "string", json_path = ".status.live"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Since", type_ = "date", json_path = ".status.since"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Model",
+        type_ = "string",
+        json_path = ".spec.model",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.model.endpoint",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct OxenModelSpec {
+    /// The hub's model name or UUID, as `GET /api/ai/models` lists it. Example: `support-bot-v2`.
+    /// It can't be changed: create another OxenModel instead.
+    #[x_kube(
+        validation = Rule::new("self.size() > 0")
+            .message("model must not be empty: write the hub's model name, such as support-bot-v2"),
+        validation = Rule::new(r"!self.matches('[\\s\\p{Z}\\p{C}?#%]')").message(
+            "model must not contain white space, control characters, '?', '#' or '%': write the name as the hub lists it, not as it appears in a URL"
+        ),
+        validation = Rule::new("self != '.' && self != '..'")
+            .message("model must not be '.' or '..': write the hub's model name, such as support-bot-v2"),
+        validation = Rule::new("self == oldSelf")
+            .message("model can't be changed: delete this OxenModel and create another")
+    )]
+    #[schemars(length(max = 253))]
+    pub model: String,
+
+    /// The desired state, in the hub's words: `active` (answers requests and bills by the second) or
+    /// `inactive` (neither). Example: `active`.
+    pub state: State,
+
+    // The schema shows the enum's own description here.
+    /// What deleting this object does: `Deactivate`, `Retain`, or the operator's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+
+    /// `true` keeps observing and reporting the model, but sends no activate or deactivate call, and
+    /// deleting the object leaves the model as it is. Use it to adopt a model, to try out a change,
+    /// or to freeze a model. Example: `true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+
+    /// The Secret of this namespace that holds the API key. Unset: the operator's own key where this
+    /// namespace may use it, and the Secret `oxen-api-key` otherwise. Example:
+    /// `{name: team-key, key: api-key}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_secret_ref: Option<SecretKeyRef>,
+
+    /// How often a settled model is polled; at least `30s`. Unset: the operator's default, which is
+    /// `5m` unless it is configured otherwise. Example: `10m`.
+    #[x_kube(
+        validation = Rule::new(format!("self.matches(r'{SPAN}')"))
+            .message("syncInterval must be a duration such as 30s, 5m or 1h30m"),
+        validation = Rule::new(format!(
+            "!self.matches(r'{SPAN}') || duration(self) >= duration('30s')"
+        ))
+        .message("syncInterval must be at least 30s")
+    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_interval: Option<Span>,
+
+    /// How long a transition may take before the object is Stalled. Unset: the operator's default,
+    /// which is `30m` unless it is configured otherwise. Example: `1h`.
+    #[x_kube(
+        validation = Rule::new(format!("self.matches(r'{SPAN}')"))
+            .message("progressDeadline must be a duration such as 10m, 30m or 1h30m"),
+        validation = Rule::new(format!(
+            "!self.matches(r'{SPAN}') || duration(self) > duration('0s')"
+        ))
+        .message("progressDeadline must be more than 0s")
+    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<Span>,
+}
+
+impl OxenModelSpec {
+    /// Checks the spec against today's schema. The API server does so first, at `kubectl apply`; this
+    /// is for an object that was stored under another schema and can be decoded nevertheless.
+    ///
+    /// # Errors
+    ///
+    /// Names the first invalid field and what to write instead, as `field: fix`.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_model()?;
+        if self
+            .sync_interval
+            .is_some_and(|span| span.0 < SHORTEST_SYNC_INTERVAL)
+        {
+            return Err("spec.syncInterval: must be at least 30s".into());
+        }
+        if self.progress_deadline.is_some_and(|span| span.0.is_zero()) {
+            return Err("spec.progressDeadline: must be more than 0s".into());
+        }
+        self.api_key_secret_ref
+            .as_ref()
+            .map_or(Ok(()), SecretKeyRef::check)
+    }
+
+    /// Checks `spec.model`, without which the hub can't be asked at all.
+    ///
+    /// # Errors
+    ///
+    /// Says what to write instead, as `spec.model: fix`.
+    pub fn check_model(&self) -> Result<(), String> {
+        let model = self.model.as_str();
+        let bad = |c: char| c.is_whitespace() || c.is_control() || "?#%".contains(c);
+        if model.is_empty() || model == "." || model == ".." {
+            return Err("spec.model: write the hub's model name, such as support-bot-v2".into());
+        }
+        if model.contains(bad) {
+            return Err(
+                "spec.model: contains white space, a control character, '?', '#' or '%'; \
+                 write the name as the hub lists it"
+                    .into(),
+            );
+        }
+        if model.chars().count() > 253 {
+            return Err(
+                "spec.model: longer than 253 characters; write the name as the hub lists it".into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl OxenModel {
+    /// Returns true when the operator's finalizer holds this object's deletion.
+    #[must_use]
+    pub fn has_finalizer(&self) -> bool {
+        let finalizers = self.metadata.finalizers.iter().flatten();
+        finalizers.into_iter().any(|one| one == FINALIZER)
+    }
+}
+
+/// A state that a model can be declared to be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum State {
+    /// The model answers requests and bills by the second.
+    Active,
+    /// The model neither answers requests nor bills.
+    Inactive,
+}
+
+/// What deleting this object does: `Deactivate` turns the model off first, `Retain` leaves it as it
+/// is. Unset: the operator's default, which is `Deactivate` unless it is configured otherwise.
+/// Example: `Retain`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[schemars(inline)]
+#[value(rename_all = "PascalCase")]
+pub enum DeletionPolicy {
+    /// Turn the model off first. Billing stops, and applying the manifest again turns it back on.
+    Deactivate,
+    /// Leave the model as it is.
+    Retain,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Active => "active",
+            State::Inactive => "inactive",
+        })
+    }
+}
+
+impl fmt::Display for DeletionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_of_another_schema_gets_the_field_and_the_fix() {
+        let spec = |model: &str| OxenModelSpec {
+            model: model.into(),
+            state: State::Active,
+            deletion_policy: None,
+            suspend: None,
+            api_key_secret_ref: None,
+            sync_interval: None,
+            progress_deadline: None,
+        };
+        for good in ["support-bot-v2", "acme/bot", "模型", &"m".repeat(253)] {
+            assert_eq!(spec(good).check(), Ok(()));
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a b",
+            "a\tb",
+            "a?b",
+            "a#b",
+            "a%b",
+            &"m".repeat(254),
+        ] {
+            let problem = spec(bad).check().unwrap_err();
+            assert!(problem.starts_with("spec.model:"), "{bad:?}: {problem}");
+        }
+        let mut frequent = spec("m");
+        frequent.sync_interval = "5s".parse().ok();
+        assert!(frequent.check().unwrap_err().contains("at least 30s"));
+    }
+}

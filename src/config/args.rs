@@ -1,0 +1,201 @@
+//! Flags and environment variables, as a person wrote them.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::api::{DEFAULT_SECRET, DeletionPolicy, Span};
+
+/// Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The program's subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller.
+    Run(Box<Args>),
+    /// Print the CustomResourceDefinition as YAML.
+    Crd,
+    /// Check that the hub can be reached and accepts the operator's API key. It changes nothing.
+    Check(HubArgs),
+}
+
+/// How the hub is reached, and the operator's own key.
+#[derive(Debug, ClapArgs)]
+pub struct HubArgs {
+    /// The hub's URL, http or https.
+    #[arg(
+        long,
+        env = "OXEN_BASE_URL",
+        value_name = "URL",
+        default_value = "https://hub.oxen.ai"
+    )]
+    pub(super) base_url: String,
+
+    /// The URL of a proxy for requests to the hub, http or https. Unset: none. HTTPS_PROXY is not
+    /// used for the hub.
+    #[arg(long, env = "OXEN_PROXY", value_name = "URL")]
+    pub(super) proxy: Option<String>,
+
+    /// A PEM file with certificate authorities to trust for the hub, in addition to the machine's. It
+    /// is read at the start.
+    #[arg(long, env = "OXEN_CA_FILE", value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// A file with the operator's own API key. It is read for each use, so that the key can be
+    /// rotated. Alternatively, set the environment variable OXEN_API_KEY.
+    #[arg(long, env = "OXEN_API_KEY_FILE", value_name = "FILE")]
+    pub(super) api_key_file: Option<PathBuf>,
+}
+
+/// The controller's settings.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(flatten)]
+    pub(super) hub: HubArgs,
+
+    /// The namespaces that may use the operator's own API key, or `*` for all. Unset: none.
+    #[arg(
+        long,
+        env = "OXEN_OPERATOR_KEY_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACES"
+    )]
+    pub(super) operator_key_namespaces: Vec<String>,
+
+    /// The namespaces to watch. Unset: all.
+    #[arg(long, env = "OXEN_NAMESPACES", value_delimiter = ',')]
+    pub(super) namespaces: Vec<String>,
+
+    /// The names of Secrets to watch for API keys. A Secret with another name is read when it is
+    /// needed.
+    #[arg(
+        long,
+        env = "OXEN_SECRET_NAMES",
+        value_delimiter = ',',
+        value_name = "NAMES",
+        default_value = DEFAULT_SECRET
+    )]
+    pub(super) secret_names: Vec<String>,
+
+    /// Treat every object as suspended: observe and report, but make no calls.
+    #[arg(long, env = "OXEN_OBSERVE_ONLY")]
+    pub(super) observe_only: bool,
+
+    /// What deleting an object does where its spec has no deletionPolicy.
+    #[arg(
+        long,
+        env = "OXEN_DELETION_POLICY",
+        value_name = "POLICY",
+        default_value_t = DeletionPolicy::Deactivate,
+        ignore_case = true
+    )]
+    pub(super) deletion_policy: DeletionPolicy,
+
+    /// How often a settled model is polled where its spec has no syncInterval.
+    #[arg(
+        long,
+        env = "OXEN_SYNC_INTERVAL",
+        value_name = "DURATION",
+        default_value = "5m"
+    )]
+    pub(super) sync_interval: Span,
+
+    /// How long a transition may take before the object is Stalled, where its spec has no
+    /// progressDeadline.
+    #[arg(
+        long,
+        env = "OXEN_PROGRESS_DEADLINE",
+        value_name = "DURATION",
+        default_value = "30m"
+    )]
+    pub(super) progress_deadline: Span,
+
+    /// The timeout of a request to the hub.
+    #[arg(
+        long,
+        env = "OXEN_REQUEST_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s"
+    )]
+    pub(super) request_timeout: Span,
+
+    /// The largest number of requests to the hub per second, for each API key. Where the hub allows
+    /// less, the operator adapts.
+    #[arg(
+        long,
+        env = "OXEN_HUB_RATE",
+        value_name = "NUMBER",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(super) hub_rate: u32,
+
+    /// The address for probes and metrics.
+    #[arg(
+        long,
+        env = "OXEN_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub(super) listen: SocketAddr,
+
+    /// The format of logs. `auto` means text on a terminal and JSON elsewhere. RUST_LOG sets the
+    /// level.
+    #[arg(
+        long,
+        env = "OXEN_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "auto"
+    )]
+    pub(super) log_format: LogFormat,
+
+    /// Elect a leader among the replicas: one works, and the others are standbys. Use `false` only
+    /// where there is never more than one replica.
+    #[arg(
+        long,
+        env = "OXEN_LEADER_ELECT",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(super) leader_elect: bool,
+
+    /// Divide every constant wait by this number. It is for tests and the demo.
+    #[arg(
+        long,
+        env = "OXEN_TIME_SCALE",
+        hide = true,
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(super) time_scale: u32,
+}
+
+/// The format of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+impl Args {
+    /// The format of logs, which is needed before anything can be logged.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+}

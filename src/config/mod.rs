@@ -1,0 +1,22 @@
+//! Settings: from flags and environment variables to a validated [`Config`].
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | the flags and environment variables, as they were written | `args.rs` |
+//! | their validation, and what the program works with | `settings.rs` |
+//! | durations that are constants or follow from a setting | `timing.rs` |
+//! | the operator's own API key | `operator_key.rs` |
+//! | a setting that can't be used | `error.rs` |
+
+mod args;
+mod error;
+mod operator_key;
+mod settings;
+mod timing;
+
+pub use args::{Args, Cli, Command, HubArgs, LogFormat};
+pub use error::ConfigError;
+pub use operator_key::{KeySource, OperatorKey};
+pub use settings::Config;

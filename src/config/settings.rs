@@ -1,0 +1,355 @@
+//! From arguments to a validated configuration.
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use url::Url;
+
+use super::{
+    args::{Args, HubArgs, LogFormat},
+    error::ConfigError,
+    operator_key::{KeySource, OperatorKey},
+    timing::Timing,
+};
+use crate::{
+    decide::Rules,
+    hub::{Limits, RateLimits, Route},
+    leader,
+};
+
+/// A validated configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// How the hub is reached.
+    pub route: Route,
+    /// The operator's own key and the namespaces that may use it.
+    pub operator_key: Option<OperatorKey>,
+    /// The namespaces to watch. An empty list means all.
+    pub namespaces: Vec<String>,
+    /// The names of Secrets to watch.
+    pub secret_names: Vec<String>,
+    /// The rules of every decision.
+    pub rules: Rules,
+    /// The limits of the hub's client.
+    pub limits: Limits,
+    /// The rate limits of each API key.
+    pub rate_limits: RateLimits,
+    /// The address for probes and metrics.
+    pub listen: SocketAddr,
+    /// The format of logs.
+    pub log_format: LogFormat,
+    /// The timing of the leader election, or `None` where there is one replica.
+    pub election: Option<leader::Timing>,
+    /// The longest time that a call to the hub can take.
+    pub call_timeout: Duration,
+    /// The maximum age of an observation that leads to a call.
+    pub max_observation_age: Duration,
+    /// The timeout of a request to the Kubernetes API.
+    pub kube_timeout: Duration,
+    /// The time after which a watch is started again.
+    pub watch_timeout: Duration,
+    /// The time that work in flight has to end after SIGTERM.
+    pub shutdown_timeout: Duration,
+    /// The number that constant waits are divided by: 1, except in tests and the demo.
+    pub time_scale: u32,
+}
+
+impl Args {
+    /// Checks everything that can be checked without a request. `api_key` is the value of the
+    /// environment variable `OXEN_API_KEY`, if it is set.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that can't be used, and why.
+    pub fn check(self, api_key: Option<&[u8]>) -> Result<Config, ConfigError> {
+        for (setting, duration) in [
+            ("--sync-interval", self.sync_interval),
+            ("--progress-deadline", self.progress_deadline),
+            ("--request-timeout", self.request_timeout),
+        ] {
+            if duration.0.is_zero() {
+                return Err(ConfigError::new(setting, "must be more than 0s"));
+            }
+        }
+        let timing = Timing {
+            scale: self.time_scale,
+            request_timeout: self.request_timeout.0,
+        };
+        let rules = timing.rules(Rules {
+            observe_only: self.observe_only,
+            deletion_policy: self.deletion_policy,
+            sync_interval: self.sync_interval.0,
+            progress_deadline: self.progress_deadline.0,
+            ..Rules::default()
+        });
+        let [retry_after_min, retry_after_max] = timing.retry_after();
+        Ok(Config {
+            route: self.hub.route()?,
+            operator_key: operator_key(self.hub.key(api_key)?, self.operator_key_namespaces)?,
+            namespaces: names(self.namespaces),
+            secret_names: names(self.secret_names),
+            limits: Limits {
+                connect_timeout: timing.connect_timeout(),
+                request_timeout: timing.request_timeout,
+                retry_after_min,
+                retry_after_max,
+                ..Limits::default()
+            },
+            rate_limits: RateLimits {
+                rate: self.hub_rate,
+                burst: self.hub_rate.saturating_mul(2),
+                rate_recovery: timing.rate_recovery(),
+                unauthorized_retry: rules.unauthorized_retry,
+                backoff_first: rules.backoff_first,
+                backoff_last: rules.backoff_last,
+                ..RateLimits::default()
+            },
+            rules,
+            listen: self.listen,
+            log_format: self.log_format,
+            election: self.leader_elect.then(|| timing.leader()),
+            call_timeout: timing.call_timeout(),
+            max_observation_age: timing.max_observation_age(),
+            kube_timeout: timing.kube_timeout(),
+            watch_timeout: timing.watch_timeout(),
+            shutdown_timeout: timing.shutdown_timeout(),
+            time_scale: self.time_scale,
+        })
+    }
+}
+
+impl HubArgs {
+    /// How the hub is reached.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that can't be used, and why.
+    pub fn route(&self) -> Result<Route, ConfigError> {
+        let proxy = self.proxy.as_deref().filter(|proxy| !proxy.is_empty());
+        Ok(Route {
+            base: http_url("OXEN_BASE_URL", &self.base_url)?,
+            proxy: proxy
+                .map(|proxy| http_url("OXEN_PROXY", proxy))
+                .transpose()?,
+            authorities: self.ca_file.as_deref().map(authorities).transpose()?,
+        })
+    }
+}
+
+fn authorities(file: &Path) -> Result<Vec<u8>, ConfigError> {
+    let problem = |why: String| {
+        let file = file.display();
+        ConfigError::new("OXEN_CA_FILE", format!("{file} {why}"))
+    };
+    let pem = fs::read(file).map_err(|error| problem(format!("can't be read ({error})")))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(all) if !all.is_empty() => Ok(pem),
+        Ok(_) | Err(_) => Err(problem(
+            "contains no certificate; it must be PEM, with BEGIN CERTIFICATE lines".into(),
+        )),
+    }
+}
+
+fn http_url(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
+    let example = "write a URL such as https://hub.oxen.ai";
+    let url = Url::parse(text).map_err(|error| {
+        ConfigError::new(
+            setting,
+            format!("{text:?} is not a URL ({error}); {example}"),
+        )
+    })?;
+    let plain = url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
+        return Err(ConfigError::new(
+            setting,
+            format!("must be an http or https URL without a query; {example}"),
+        ));
+    }
+    Ok(url)
+}
+
+fn operator_key(
+    source: Option<KeySource>,
+    namespaces: Vec<String>,
+) -> Result<Option<OperatorKey>, ConfigError> {
+    let namespaces = names(namespaces);
+    match source {
+        Some(source) => Ok(Some(OperatorKey { source, namespaces })),
+        None if namespaces.is_empty() => Ok(None),
+        None => Err(ConfigError::new(
+            "--operator-key-namespaces",
+            "the operator has no API key of its own: set OXEN_API_KEY or OXEN_API_KEY_FILE",
+        )),
+    }
+}
+
+fn names(list: Vec<String>) -> Vec<String> {
+    list.into_iter()
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Cli, Command};
+
+    fn check(flags: &[&str], key: Option<&str>) -> Result<Config, String> {
+        let all = ["oxen-operator", "run"]
+            .into_iter()
+            .chain(flags.iter().copied());
+        let cli = Cli::try_parse_from(all).map_err(|error| error.to_string())?;
+        let Command::Run(args) = cli.command else {
+            panic!("run was asked for")
+        };
+        args.check(key.map(str::as_bytes))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let config = check(&[], None).unwrap();
+        assert_eq!(config.route.base.as_str(), "https://hub.oxen.ai/");
+        assert_eq!((config.route.proxy, config.route.authorities), (None, None));
+        assert_eq!(config.rules, Rules::default());
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.rate_limits, RateLimits::default());
+        assert_eq!(config.secret_names, ["oxen-api-key"]);
+        let seconds = Duration::from_secs;
+        let timing = leader::Timing {
+            lease_duration: seconds(30),
+            renew_deadline: seconds(20),
+            retry_period: seconds(4),
+            takeover_margin: seconds(15),
+        };
+        assert_eq!(config.election, Some(timing));
+        assert_eq!(config.max_observation_age, seconds(25));
+        assert_eq!(config.call_timeout, seconds(13));
+        assert_eq!(config.kube_timeout, seconds(10));
+        assert_eq!(config.watch_timeout, seconds(60));
+        assert_eq!(config.shutdown_timeout, seconds(15));
+    }
+
+    #[test]
+    fn every_request_timeout_fits_the_lease_and_the_age_of_an_observation() {
+        for timeout in ["100ms", "1s", "10s", "17s", "20s", "5m"] {
+            for scale in ["1", "7", "100", "1000"] {
+                let flags = ["--request-timeout", timeout, "--time-scale", scale];
+                let config = check(&flags, None).unwrap();
+                let timing = config.election.unwrap();
+                assert!(timing.renew_deadline > config.call_timeout, "{timeout}");
+                assert!(timing.lease_duration > timing.renew_deadline, "{timeout}");
+                assert!(timing.retry_period < timing.renew_deadline, "{timeout}");
+                let request = config.limits.request_timeout;
+                assert!(config.max_observation_age > request, "{timeout}");
+                assert!(config.limits.connect_timeout <= request, "{timeout}");
+            }
+        }
+        let slow = check(&["--request-timeout", "20s"], None).unwrap();
+        let timing = slow.election.unwrap();
+        let seconds = Duration::from_secs;
+        assert_eq!(timing.renew_deadline, seconds(30));
+        assert_eq!(timing.lease_duration, seconds(40));
+        assert_eq!(slow.max_observation_age, seconds(35));
+    }
+
+    #[test]
+    fn the_time_scale_divides_waits_and_no_settings() {
+        let config = check(&["--time-scale", "100"], None).unwrap();
+        let millis = Duration::from_millis;
+        assert_eq!(config.time_scale, 100);
+        assert_eq!(config.rules.transition_first, millis(50));
+        assert_eq!(config.rules.correction_window, millis(36_000));
+        assert_eq!(config.limits.retry_after_max, millis(9_000));
+        assert_eq!(config.rules.sync_interval, Rules::default().sync_interval);
+        assert_eq!(
+            config.rules.progress_deadline,
+            Rules::default().progress_deadline
+        );
+        assert_eq!(config.limits.request_timeout, millis(10_000));
+        // Time limits stay as long as a busy machine needs.
+        assert_eq!(config.kube_timeout, millis(3_000));
+        assert_eq!(config.shutdown_timeout, millis(3_000));
+        assert_eq!(config.watch_timeout, millis(1_000));
+        let quick = check(&["--time-scale", "100", "--request-timeout", "1s"], None).unwrap();
+        let timing = quick.election.unwrap();
+        assert_eq!(timing.renew_deadline, millis(3_000));
+        assert_eq!(timing.lease_duration, millis(4_000));
+    }
+
+    #[test]
+    fn one_replica_needs_no_lease() {
+        let alone = check(&["--leader-elect=false"], None);
+        assert_eq!(alone.unwrap().election, None);
+        assert!(check(&["--leader-elect"], None).unwrap().election.is_some());
+    }
+
+    #[test]
+    fn the_public_settings_are_sixteen_flags() {
+        use clap::CommandFactory;
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").unwrap();
+        let public = run.get_arguments().filter(|flag| !flag.is_hide_set());
+        assert_eq!(public.filter(|flag| flag.get_long().is_some()).count(), 16);
+    }
+
+    #[test]
+    fn an_invalid_base_url_is_refused_by_name() {
+        for text in [
+            "hub.oxen.ai",
+            "ftp://hub",
+            "https://",
+            "https://hub?x=1",
+            "",
+        ] {
+            let error = check(&["--base-url", text], None).unwrap_err();
+            assert!(error.starts_with("OXEN_BASE_URL"), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_setting_is_named() {
+        for (flags, named) in [
+            (&["--sync-interval", "soon"][..], "--sync-interval"),
+            (&["--sync-interval", "0s"], "--sync-interval"),
+            (&["--progress-deadline", "0s"], "--progress-deadline"),
+            (&["--request-timeout", "0s"], "--request-timeout"),
+            (&["--ca-file", "/nowhere"], "OXEN_CA_FILE"),
+            (&["--ca-file", "Cargo.toml"], "OXEN_CA_FILE"),
+            (&["--leader-elect=perhaps"], "--leader-elect"),
+            (&["--hub-rate", "0"], "--hub-rate"),
+            (&["--deletion-policy", "Orphan"], "--deletion-policy"),
+            (
+                &["--operator-key-namespaces", "team"],
+                "--operator-key-namespaces",
+            ),
+        ] {
+            let error = check(flags, None).unwrap_err();
+            assert!(error.contains(named), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_operators_key_is_allowed_in_listed_namespaces_only() {
+        let allowed = |list: &str| {
+            check(&["--operator-key-namespaces", list], Some("k"))
+                .unwrap()
+                .operator_key
+                .unwrap()
+        };
+        assert!(allowed("a, b").is_allowed_in("b") && !allowed("a,b").is_allowed_in("c"));
+        assert!(allowed("*").is_allowed_in("c"));
+        let unused = check(&[], Some("k")).unwrap().operator_key.unwrap();
+        assert!(!unused.is_allowed_in("a"));
+    }
+
+    #[test]
+    fn an_invalid_operator_key_is_refused_without_showing_it() {
+        let error = check(&[], Some("two words")).unwrap_err();
+        assert!(
+            error.starts_with("OXEN_API_KEY:") && !error.contains("two words"),
+            "{error}"
+        );
+        assert!(check(&["--api-key-file", "/key"], Some("k")).is_err());
+    }
+}

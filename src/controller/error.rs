@@ -1,0 +1,78 @@
+//! A failed request to the Kubernetes API, and an object that may not be decodable.
+
+use std::fmt;
+
+use kube::core::DeserializeGuard;
+
+use crate::api::OxenModel;
+
+/// An object, or why it can't be decoded. An object that can't be decoded must not stop the others.
+pub(super) type Guarded = DeserializeGuard<OxenModel>;
+
+/// What ends a reconcile early. Faults of the hub are data, and never errors.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReconcileError {
+    #[error("{request} failed")]
+    Kube {
+        request: Request,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("{request} timed out")]
+    Timeout { request: Request },
+    #[error("the operator is shutting down, or the object has changed")]
+    Outdated,
+    #[error("the status of {object} can't be written as JSON")]
+    Json {
+        object: String,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// A request to the Kubernetes API, as an error names it.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    action: &'static str,
+    namespace: String,
+    name: String,
+}
+
+impl Request {
+    /// `action` is a verb with its object, such as `writing the status of`.
+    pub(super) fn new(action: &'static str, namespace: &str, name: &str) -> Self {
+        Self {
+            action,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            action,
+            namespace,
+            name,
+        } = self;
+        if namespace.is_empty() {
+            write!(f, "{action} {name}")
+        } else {
+            write!(f, "{action} {namespace}/{name}")
+        }
+    }
+}
+
+impl ReconcileError {
+    /// The status code with which the API server refused the request.
+    pub(super) fn code(&self) -> Option<u16> {
+        match self {
+            Self::Kube { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::Timeout { .. } | Self::Outdated | Self::Json { .. } => None,
+        }
+    }
+}

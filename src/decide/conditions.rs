@@ -1,0 +1,156 @@
+//! The conditions that a verdict leads to.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::verdict::{Presentation, Progress, Ready, Verdict};
+
+/// The condition that says whether the model is in the desired state.
+pub const READY: &str = "Ready";
+/// The condition that says whether the hub answered for this model with this key.
+pub const SYNCED: &str = "Synced";
+/// The condition that is present, and True, while the operator is working towards the desired
+/// state.
+pub const RECONCILING: &str = "Reconciling";
+/// The condition that is present, and True, while a person or a change is needed.
+pub const STALLED: &str = "Stalled";
+/// The condition that is present, and True, while a deletion waits for the hub or a person.
+pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+
+/// The reason that a reader of the conditions sees first: why the hub could not be observed, or
+/// else that of `Ready`.
+#[must_use]
+pub fn headline(conditions: &[Condition]) -> Option<&str> {
+    let synced = find(conditions, SYNCED).filter(|synced| synced.status == "False");
+    synced
+        .or(find(conditions, READY))
+        .map(|condition| condition.reason.as_str())
+}
+
+/// Returns true when the condition of this type is present and True.
+#[must_use]
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    find(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|one| one.type_ == type_)
+}
+
+/// Returns true when a change of the conditions is worth an event: another reason, or a deletion
+/// that has just become blocked.
+pub(super) fn is_transition(before: &[Condition], after: &[Condition]) -> bool {
+    let blocked = is_true(after, DELETION_BLOCKED) && !is_true(before, DELETION_BLOCKED);
+    blocked || headline(before) != headline(after)
+}
+
+/// A finding that is about to become conditions.
+pub(super) struct Judgement<'a> {
+    pub(super) presentation: Presentation,
+    pub(super) message: &'a str,
+    /// Whether the deletion waits for the hub or a person.
+    pub(super) blocked: bool,
+    pub(super) generation: i64,
+    pub(super) now: Timestamp,
+    pub(super) deleting: bool,
+    /// Whether a requested reconcile was answered, which replaces messages that are kept
+    /// otherwise.
+    pub(super) refresh: bool,
+}
+
+impl Judgement<'_> {
+    /// The conditions that follow `before`.
+    pub(super) fn conditions(&self, before: &[Condition]) -> Vec<Condition> {
+        let Presentation {
+            ready,
+            progress,
+            reason,
+            ..
+        } = self.presentation;
+        let kept = ready == Ready::Kept
+            && !self.deleting
+            && find(before, READY)
+                .is_some_and(|ready| ready.observed_generation == Some(self.generation));
+        let mut after = Vec::new();
+        if kept {
+            for type_ in [READY, RECONCILING, STALLED] {
+                after.extend(find(before, type_).cloned());
+            }
+        } else {
+            let ready = match ready {
+                Ready::True => "True",
+                Ready::False => "False",
+                Ready::Unknown | Ready::Kept => "Unknown",
+            };
+            after.push(self.condition(before, READY, ready, reason, self.message));
+            let progress = match progress {
+                Progress::None => None,
+                Progress::Reconciling => Some(RECONCILING),
+                Progress::Stalled => Some(STALLED),
+            };
+            after.extend(
+                progress.map(|type_| self.condition(before, type_, "True", reason, self.message)),
+            );
+        }
+        let (synced, synced_reason, message) = if self.presentation.synced {
+            ("True", "Answered", "The hub knows the model.")
+        } else {
+            ("False", reason, self.message)
+        };
+        after.push(self.condition(before, SYNCED, synced, synced_reason, message));
+        if self.blocked {
+            after.push(self.condition(before, DELETION_BLOCKED, "True", reason, self.message));
+        }
+        after
+    }
+
+    /// Writes a condition. It keeps its time while its status is the same, and its message while
+    /// that quotes somebody for the same reason and generation.
+    fn condition(
+        &self,
+        before: &[Condition],
+        type_: &str,
+        status: &str,
+        reason: &str,
+        message: &str,
+    ) -> Condition {
+        let last = find(before, type_).filter(|last| last.status == status);
+        let quoted = last.filter(|last| {
+            self.presentation.quotes
+                && !self.refresh
+                && last.reason == reason
+                && last.observed_generation == Some(self.generation)
+        });
+        Condition {
+            type_: type_.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: quoted.map_or_else(|| message.to_owned(), |last| last.message.clone()),
+            observed_generation: Some(self.generation),
+            last_transition_time: last
+                .map_or(Time(self.now), |last| last.last_transition_time.clone()),
+        }
+    }
+}
+
+/// The conditions of an object that can't be decoded. `deleting` says that it is being deleted,
+/// which is blocked until a person corrects it.
+#[must_use]
+pub fn undecodable(
+    before: &[Condition],
+    problem: &str,
+    deleting: bool,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let judgement = Judgement {
+        presentation: Verdict::InvalidSpec.presentation(),
+        message: problem,
+        blocked: deleting,
+        generation,
+        now,
+        deleting,
+        refresh: false,
+    };
+    judgement.conditions(before)
+}

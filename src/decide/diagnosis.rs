@@ -1,0 +1,152 @@
+//! What each fault means, and what a person can do about it.
+
+use super::{
+    fault::{CredentialFault, Fault, HubFault, Remedy},
+    observation::{Observation, Subject},
+    plan::Finding,
+    verdict::Verdict,
+};
+use crate::api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, RECONCILE_ANNOTATION};
+
+/// The finding of a reconcile without a usable answer.
+pub(super) fn fault(seen: &Observation<'_>, fault: &Fault) -> Finding {
+    match fault {
+        Fault::Credentials(fault) => credential_fault(&seen.subject, fault),
+        Fault::Hub(fault) => hub_fault(seen, fault),
+    }
+}
+
+fn credential_fault(subject: &Subject<'_>, fault: &CredentialFault) -> Finding {
+    match fault {
+        CredentialFault::NotFound { why, remedy } => Finding::new(
+            Verdict::CredentialsNotFound,
+            format!("{why}. {}", instruction(subject, remedy)),
+        ),
+        CredentialFault::Invalid { why, remedy } => Finding::new(
+            Verdict::CredentialsInvalid,
+            format!("{why}. {}", instruction(subject, remedy)),
+        ),
+        CredentialFault::OperatorKeyNotAllowed => {
+            let remedy = Remedy::CreateSecret {
+                secret: DEFAULT_SECRET.into(),
+                key: DEFAULT_SECRET_KEY.into(),
+            };
+            Finding::new(
+                Verdict::OperatorKeyNotAllowed,
+                format!(
+                    "This namespace has no API key, and it may not use the operator's own. {} Or \
+                     add the namespace to the operator's --operator-key-namespaces.",
+                    instruction(subject, &remedy)
+                ),
+            )
+        }
+    }
+}
+
+/// The finding that a fault of the hub leads to.
+pub(super) fn hub_fault(seen: &Observation<'_>, fault: &HubFault) -> Finding {
+    match fault {
+        HubFault::Unauthenticated => Finding::new(
+            Verdict::Unauthenticated,
+            "The hub doesn't accept the API key. Put a valid key into the Secret.",
+        ),
+        HubFault::Forbidden(words) => Finding::new(
+            Verdict::Forbidden,
+            format!(
+                "The hub doesn't allow the API key to do this with this model: {words}. Use a key \
+                 of the account that owns the model."
+            ),
+        ),
+        HubFault::PaymentRequired(words) => Finding::new(
+            Verdict::PaymentRequired,
+            format!("The hub requires payment: {words}. Check the account's billing."),
+        ),
+        HubFault::ModelNotFound(similar) => {
+            Finding::new(Verdict::ModelNotFound, not_found(&seen.subject, similar))
+        }
+        HubFault::RateLimited { wait, .. } => Finding {
+            wait: *wait,
+            ..Finding::new(
+                Verdict::RateLimited,
+                "The hub limits the rate of requests. The operator sends the next one when the \
+                 hub allows it.",
+            )
+        },
+        HubFault::Unreachable(words) => unreachable(seen, words),
+        HubFault::Unexpected(words) => Finding::new(
+            Verdict::UnexpectedResponse,
+            format!(
+                "The hub's response can't be read: {words}. Check that OXEN_BASE_URL is the hub's \
+                 URL."
+            ),
+        ),
+        HubFault::ModelMismatch(id) => Finding::new(
+            Verdict::ModelMismatch,
+            format!(
+                "The hub was asked for the model {:?} and answered with {id:?}. If that is the \
+                 model that you mean, create an OxenModel with that name.",
+                seen.subject.object.spec.model
+            ),
+        ),
+        HubFault::Rejected(words) => Finding::new(
+            Verdict::Rejected,
+            format!("The hub refused the call: {words}."),
+        ),
+    }
+}
+
+fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
+    let subject = &seen.subject;
+    let grace = subject
+        .sync_interval()
+        .saturating_mul(3)
+        .min(subject.rules.stale_ready);
+    let verdict = if seen.history.silence < grace {
+        Verdict::HubFailing
+    } else {
+        Verdict::HubUnreachable
+    };
+    Finding::new(
+        verdict,
+        format!("The hub can't be reached: {words}. No call is made; the operator keeps retrying."),
+    )
+}
+
+fn not_found(subject: &Subject<'_>, similar: &[String]) -> String {
+    let asked = &subject.object.spec.model;
+    let hint = if similar.is_empty() {
+        "Check the name, and whether the API key belongs to the account that owns the model."
+            .to_owned()
+    } else {
+        format!("Did you mean {}?", similar.join(", "))
+    };
+    format!(
+        "The hub knows no model {asked:?} for this API key. {hint} To correct the name, create \
+         another OxenModel: spec.model can't be changed. Once the hub knows the model, set the \
+         annotation {RECONCILE_ANNOTATION} to a new value to retry at once."
+    )
+}
+
+/// What to do about a missing or invalid API key: where possible, a command that can be run as it
+/// is.
+fn instruction(subject: &Subject<'_>, remedy: &Remedy) -> String {
+    let namespace = subject.object.metadata.namespace.as_deref();
+    let namespace = namespace.unwrap_or("default");
+    match remedy {
+        Remedy::CreateSecret { secret, key } => format!(
+            "Create it: kubectl create secret generic {secret} --namespace {namespace} \
+             --from-literal={key}=YOUR_API_KEY"
+        ),
+        Remedy::PatchSecret { secret, key } => format!(
+            "Set it: kubectl patch secret {secret} --namespace {namespace} \
+             --patch '{{\"stringData\":{{\"{key}\":\"YOUR_API_KEY\"}}}}'"
+        ),
+        Remedy::GrantAccess => "Grant the operator `get` on it with a Role, or use a name that is \
+                                listed in the operator's --secret-names."
+            .into(),
+        Remedy::SetOperatorKey => "This namespace uses the operator's own API key. Put a valid key \
+                                   into the file that OXEN_API_KEY_FILE names; with the chart, into \
+                                   the Secret that operatorKey.existingSecret names."
+            .into(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Everything that a decision needs, in one value.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    desired::desired, fault::Fault, history::History, ownership::Ownership, remote::Remote,
+    rules::Rules,
+};
+use crate::api::{
+    DeletionPolicy, OxenModel, OxenModelStatus, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL, State,
+};
+
+/// An object and what is known of it without asking the hub.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// The object. Its status is no older than this process's last write of it.
+    pub object: &'a OxenModel,
+    /// The wall clock, for the times that the status shows.
+    pub now: Timestamp,
+    /// The operator's defaults, waits and limits.
+    pub rules: &'a Rules,
+    /// This process's term, for the record of an operation.
+    pub epoch: i64,
+    /// A new id, for the operation that the decision may record.
+    pub operation_id: String,
+    /// Which object controls the model.
+    pub ownership: Ownership,
+    /// Whether the CustomResourceDefinition is being deleted, and every object with it.
+    pub crd_terminating: bool,
+}
+
+/// Everything that [`decide`](super::decide) may know of an object whose model was retrieved.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// The object and what is known of it without asking the hub.
+    pub subject: Subject<'a>,
+    /// What the live GET of this reconcile showed, or why it showed nothing.
+    pub retrieved: Result<Box<Remote>, Fault>,
+    /// What this process remembers of earlier observations, this one included.
+    pub history: History,
+}
+
+impl Observation<'_> {
+    /// The model, where the live GET showed it.
+    pub(super) fn remote(&self) -> Option<&Remote> {
+        self.retrieved.as_deref().ok()
+    }
+
+    /// Returns true when the live GET showed the model.
+    pub(super) fn is_live(&self) -> bool {
+        self.retrieved.is_ok()
+    }
+
+    /// How long this process has watched the open operation, and the live GETs since its patience
+    /// ended that still showed the old status.
+    pub(super) fn watched(&self) -> (Duration, u32) {
+        let watch = self.history.operation.as_ref();
+        watch.map_or((Duration::ZERO, 0), |watch| (watch.elapsed, watch.unmoved))
+    }
+}
+
+impl Subject<'_> {
+    /// The object's status, or the schema's default.
+    pub(super) fn status(&self) -> OxenModelStatus {
+        self.object.status.clone().unwrap_or_default()
+    }
+
+    pub(super) fn generation(&self) -> i64 {
+        self.object.metadata.generation.unwrap_or_default()
+    }
+
+    pub(super) fn deleting(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    /// The state that the model should be in now.
+    pub(super) fn desired(&self) -> State {
+        desired(self.object)
+    }
+
+    pub(super) fn policy(&self) -> DeletionPolicy {
+        self.object
+            .spec
+            .deletion_policy
+            .unwrap_or(self.rules.deletion_policy)
+    }
+
+    pub(super) fn suspended(&self) -> bool {
+        self.rules.observe_only || self.object.spec.suspend == Some(true)
+    }
+
+    /// The object's own sync interval, but never less than the schema allows, or the operator's.
+    pub(super) fn sync_interval(&self) -> Duration {
+        self.object
+            .spec
+            .sync_interval
+            .map_or(self.rules.sync_interval, |own| {
+                own.0.max(SHORTEST_SYNC_INTERVAL)
+            })
+    }
+
+    pub(super) fn progress_deadline(&self) -> Duration {
+        self.object
+            .spec
+            .progress_deadline
+            .map_or(self.rules.progress_deadline, |own| own.0)
+    }
+
+    /// The value of the reconcile annotation, until a reconcile has answered it.
+    pub(super) fn requested(&self) -> Option<&str> {
+        let requested = self
+            .object
+            .metadata
+            .annotations
+            .as_ref()?
+            .get(RECONCILE_ANNOTATION)?;
+        let status = self.object.status.as_ref();
+        let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+        (handled != Some(requested)).then_some(requested.as_str())
+    }
+
+    /// How long ago a time in the status was, or zero for a time in the future.
+    pub(super) fn since(&self, then: Timestamp) -> Duration {
+        Duration::try_from(self.now.duration_since(then)).unwrap_or_default()
+    }
+}

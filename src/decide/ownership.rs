@@ -1,0 +1,283 @@
+//! Which object controls a hub model. Two objects may name the same model, by name and by UUID, and
+//! in different namespaces. Only the owner calls: the oldest object that is not being deleted. It
+//! follows from the objects alone, so a restart loses nothing.
+
+use jiff::Timestamp;
+
+use crate::api::{ModelStatus, OxenModel};
+
+/// An object as one that may own a hub model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// The object's UID. Of two objects of the same age, the one with the smaller UID counts as
+    /// older.
+    pub uid: String,
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+    /// When the object was created.
+    pub created: Timestamp,
+    /// `spec.model`.
+    pub model: String,
+    /// `id` and `owned_by` of the model that the hub answered with. It is kept through faults.
+    pub identity: Option<(String, String)>,
+    /// Whether the operator has observed the object before, with whatever outcome.
+    pub observed: bool,
+    /// Whether the hub said that it is a base model, which has no owner.
+    pub base: bool,
+    /// Whether the object is being deleted.
+    pub deleting: bool,
+    /// Whether the finalizer holds the object's deletion.
+    pub held: bool,
+    /// Whether the object has an open operation.
+    pub open: bool,
+}
+
+/// Which object controls the model, as one object sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// This object controls the model.
+    #[default]
+    Owned,
+    /// This object controls the model once another object is done. The other object has an open
+    /// operation on the model; or this object is being deleted, and the other one may control the
+    /// model and has not been observed yet.
+    Pending,
+    /// Another object controls the model. Its name is given only within this object's namespace.
+    Lost(Option<String>),
+}
+
+impl Claimant {
+    /// The claimant that an object is.
+    #[must_use]
+    pub fn of(object: &OxenModel) -> Self {
+        let metadata = &object.metadata;
+        let status = object.status.as_ref();
+        let model = status.and_then(|status| status.model.as_ref());
+        let created = metadata.creation_timestamp.as_ref();
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            created: created.map(|time| time.0).unwrap_or_default(),
+            model: object.spec.model.clone(),
+            identity: model.map(|model| (model.id.clone(), model.owner.clone())),
+            observed: status.is_some_and(|status| status.observed_generation >= 0),
+            base: model.is_some_and(ModelStatus::is_base),
+            deleting: metadata.deletion_timestamp.is_some(),
+            held: object.has_finalizer(),
+            open: status.is_some_and(|status| status.operation.is_some()),
+        }
+    }
+
+    /// Returns true when an object may be about the same hub model. It is cheap, because it is
+    /// asked of every object in every reconcile.
+    #[must_use]
+    pub fn concerns(&self, object: &OxenModel) -> bool {
+        let model = object.status.as_ref().and_then(|it| it.model.as_ref());
+        let same = |(id, owner): &(String, String)| {
+            model.is_some_and(|model| model.id == *id && model.owner == *owner)
+        };
+        object.spec.model == self.model || self.identity.as_ref().is_some_and(same)
+    }
+
+    /// Which object controls this claimant's model, given all other claimants.
+    #[must_use]
+    pub fn ownership<'a>(&self, others: impl Iterator<Item = &'a Claimant>) -> Ownership {
+        let mut ownership = Ownership::Owned;
+        for other in others.filter(|other| other.uid != self.uid) {
+            if self.yields_to(other) {
+                let near = other.namespace == self.namespace;
+                return Ownership::Lost(near.then(|| other.name.clone()));
+            }
+            if self.waits_for(other) {
+                ownership = Ownership::Pending;
+            }
+        }
+        ownership
+    }
+
+    fn waits_for(&self, other: &Claimant) -> bool {
+        let may_take_over = self.deleting && !other.deleting && !self.base && self.may_be(other);
+        (other.open && self.is(other)) || may_take_over
+    }
+
+    fn yields_to(&self, other: &Claimant) -> bool {
+        if self.base || other.base || !self.may_be(other) {
+            return false;
+        }
+        match (self.deleting, other.deleting) {
+            // An object that stays decides, once it is known to be about the same model.
+            (true, false) => self.is(other),
+            (false, true) => false,
+            (false, false) => other.is_older_than(self),
+            // Both are being deleted: the older one turns the model off.
+            (true, true) => other.held && other.is_older_than(self),
+        }
+    }
+
+    /// Returns true when both identities are known and the same.
+    fn is(&self, other: &Claimant) -> bool {
+        self.identity.is_some() && self.identity == other.identity
+    }
+
+    /// Returns true when both have the same identity, or the same `spec.model` where the other one
+    /// has not been observed yet.
+    fn may_be(&self, other: &Claimant) -> bool {
+        match (&self.identity, &other.identity) {
+            (Some(own), Some(others)) => own == others,
+            (Some(_) | None, None) => !other.observed && other.model == self.model,
+            (None, Some(_)) => false,
+        }
+    }
+
+    fn is_older_than(&self, other: &Claimant) -> bool {
+        (self.created, &self.uid) < (other.created, &other.uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Created at that second; the hub answered with `bot` of `acme`.
+    fn claimant(uid: &str, second: i64) -> Claimant {
+        Claimant {
+            uid: uid.into(),
+            namespace: "team".into(),
+            name: format!("object-{uid}"),
+            created: Timestamp::from_second(second).unwrap(),
+            model: "bot".into(),
+            identity: Some(("bot".into(), "acme".into())),
+            observed: true,
+            base: false,
+            deleting: false,
+            held: true,
+            open: false,
+        }
+    }
+
+    fn unobserved(claimant: Claimant) -> Claimant {
+        Claimant {
+            identity: None,
+            observed: false,
+            ..claimant
+        }
+    }
+
+    fn deleting(claimant: Claimant) -> Claimant {
+        Claimant {
+            deleting: true,
+            ..claimant
+        }
+    }
+
+    fn ownership(me: &Claimant, other: &Claimant) -> Ownership {
+        me.ownership([me, other].into_iter())
+    }
+
+    fn lost(other: &Claimant) -> Ownership {
+        Ownership::Lost(Some(other.name.clone()))
+    }
+
+    #[test]
+    fn the_oldest_owns_it_and_of_the_same_age_the_smaller_uid() {
+        let (a, b, c) = (claimant("a", 1), claimant("b", 2), claimant("c", 2));
+        assert_eq!(ownership(&a, &b), Ownership::Owned);
+        assert_eq!(ownership(&b, &a), lost(&a));
+        assert_eq!(ownership(&b, &c), Ownership::Owned);
+        assert_eq!(ownership(&c, &b), lost(&b));
+    }
+
+    #[test]
+    fn the_identity_counts_and_not_the_text() {
+        let (a, mut b) = (claimant("a", 1), claimant("b", 2));
+        b.model = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e".into();
+        assert_eq!(ownership(&b, &a), lost(&a));
+        b.identity = Some(("bot".into(), "other".into()));
+        b.model.clone_from(&a.model);
+        assert_eq!(ownership(&b, &a), Ownership::Owned);
+    }
+
+    #[test]
+    fn an_older_one_that_was_never_observed_for_is_a_rival_and_one_that_was_refused_is_none() {
+        let (a, b) = (unobserved(claimant("a", 1)), claimant("b", 2));
+        assert_eq!(ownership(&b, &a), lost(&a));
+        let refused = Claimant {
+            observed: true,
+            ..a
+        };
+        assert_eq!(ownership(&b, &refused), Ownership::Owned);
+    }
+
+    #[test]
+    fn the_owner_is_named_only_within_the_namespace() {
+        let (mut a, b) = (claimant("a", 1), claimant("b", 2));
+        a.namespace = "elsewhere".into();
+        assert_eq!(ownership(&b, &a), Ownership::Lost(None));
+    }
+
+    #[test]
+    fn base_models_have_no_owner() {
+        let base = |uid, second| Claimant {
+            base: true,
+            ..claimant(uid, second)
+        };
+        assert_eq!(ownership(&base("b", 2), &base("a", 1)), Ownership::Owned);
+    }
+
+    #[test]
+    fn one_that_goes_leaves_the_model_to_one_that_stays() {
+        let (old, new) = (deleting(claimant("a", 1)), claimant("b", 2));
+        assert_eq!(ownership(&old, &new), lost(&new));
+        assert_eq!(ownership(&new, &old), Ownership::Owned);
+    }
+
+    #[test]
+    fn one_that_goes_waits_for_one_that_may_be_about_to_decide_and_for_no_other() {
+        let (old, new) = (deleting(claimant("a", 1)), unobserved(claimant("b", 2)));
+        assert_eq!(ownership(&old, &new), Ownership::Pending);
+        let refused = Claimant {
+            observed: true,
+            ..new.clone()
+        };
+        assert_eq!(ownership(&old, &refused), Ownership::Owned);
+        let other = Claimant {
+            model: "other".into(),
+            ..new
+        };
+        assert_eq!(ownership(&old, &other), Ownership::Owned);
+    }
+
+    #[test]
+    fn of_two_that_go_the_older_one_that_is_held_turns_it_off() {
+        let (old, new) = (deleting(claimant("a", 1)), deleting(claimant("b", 2)));
+        assert_eq!(ownership(&old, &new), Ownership::Owned);
+        assert_eq!(ownership(&new, &old), lost(&old));
+        let free = Claimant { held: false, ..old };
+        assert_eq!(ownership(&new, &free), Ownership::Owned);
+    }
+
+    #[test]
+    fn anothers_call_under_way_is_waited_for() {
+        let (mut old, new) = (deleting(claimant("a", 1)), claimant("b", 2));
+        old.open = true;
+        assert_eq!(ownership(&new, &old), Ownership::Pending);
+    }
+
+    #[test]
+    fn exactly_one_of_any_that_stay_owns_it() {
+        let all: Vec<Claimant> = ["d", "a", "c", "b"]
+            .into_iter()
+            .zip([3, 2, 2, 5])
+            .map(|(uid, second)| claimant(uid, second))
+            .collect();
+        let owners: Vec<&str> = all
+            .iter()
+            .filter(|one| one.ownership(all.iter()) == Ownership::Owned)
+            .map(|one| one.uid.as_str())
+            .collect();
+        assert_eq!(owners, ["a"]);
+    }
+}

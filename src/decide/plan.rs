@@ -1,0 +1,72 @@
+//! The plan: what to record, what to do, and when to reconcile next.
+
+use std::time::Duration;
+
+use super::{requeue::Requeue, verdict::Verdict};
+use crate::api::{Attempts, OperationKind, OxenModelStatus};
+
+/// What to record, what to do, and when to reconcile next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What was found.
+    pub verdict: Verdict,
+    /// The finding in words: what is the case and what to do about it.
+    pub message: String,
+    /// The whole status. It is written before the action, where it differs from the stored one.
+    pub status: OxenModelStatus,
+    /// The one thing to do besides writing the status.
+    pub action: Action,
+    /// When to reconcile next.
+    pub requeue: Requeue,
+    /// Whether the finding is a transition, which is worth an event.
+    pub transition: bool,
+    /// Whether the deletion waits for a person or the hub.
+    pub blocked: bool,
+}
+
+/// The one thing that a plan does besides writing the status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Do nothing.
+    Nothing,
+    /// Add the finalizer, which holds the object's deletion from then on.
+    AddFinalizer,
+    /// Remove the finalizer, which releases the object or stops holding its deletion.
+    RemoveFinalizer,
+    /// Send an activate or deactivate call to the hub.
+    Call {
+        /// Which call.
+        kind: OperationKind,
+        /// The attempts as they were before, in case that the call spends none.
+        unspent: Attempts,
+    },
+}
+
+/// A verdict with its message and its action, before it becomes a plan.
+pub(super) struct Finding {
+    pub(super) verdict: Verdict,
+    pub(super) message: String,
+    pub(super) action: Action,
+    /// The time until the next reconcile, where the verdict's requeue policy asks for one.
+    pub(super) wait: Option<Duration>,
+    pub(super) blocked: bool,
+}
+
+impl Finding {
+    pub(super) fn new(verdict: Verdict, message: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            message: message.into(),
+            action: Action::Nothing,
+            wait: None,
+            blocked: false,
+        }
+    }
+
+    pub(super) fn wait(self, wait: Duration) -> Self {
+        Self {
+            wait: Some(wait),
+            ..self
+        }
+    }
+}

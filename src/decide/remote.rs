@@ -1,0 +1,18 @@
+//! A model as the hub shows it.
+
+use crate::api::{LiveStatus, ModelStatus, Pricing};
+
+/// A model as a live GET showed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remote {
+    /// Whether it is a base model. Base models are always active and take no calls.
+    pub base: bool,
+    /// The status of its deployments, folded to one word.
+    pub live: LiveStatus,
+    /// The statuses of the deployments that `live` doesn't stand for, for the message.
+    pub others: Vec<String>,
+    /// The model itself. `id` and `owner` are its identity.
+    pub model: ModelStatus,
+    /// How it is billed.
+    pub pricing: Option<Pricing>,
+}

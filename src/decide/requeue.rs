@@ -1,0 +1,133 @@
+//! When to reconcile next.
+
+use std::time::Duration;
+
+use super::{
+    observation::{Observation, Subject},
+    verdict::{RequeuePolicy, Verdict},
+};
+use crate::{api::OxenModelStatus, backoff::doubled};
+
+/// When the next reconcile is due, if nothing starts one earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requeue {
+    /// The time from now.
+    pub after: Duration,
+    /// How the controller spreads that time. The decision itself has no randomness.
+    pub jitter: Jitter,
+}
+
+/// How a time is spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// The time is exact.
+    None,
+    /// The time varies by up to a tenth, either way.
+    Tenth,
+    /// The time is up to a tenth later, and never earlier.
+    Later,
+    /// The time is anywhere between zero and all of it.
+    Full,
+}
+
+/// When to reconcile an object for which nothing was needed from the hub.
+pub(super) fn unobserved(subject: &Subject<'_>) -> Requeue {
+    spread(subject.sync_interval())
+}
+
+/// When to reconcile after a verdict that an observation led to. `wait` is the time that the
+/// finding asks for, if it asks for one.
+pub(super) fn after(
+    seen: &Observation<'_>,
+    status: &OxenModelStatus,
+    verdict: Verdict,
+    wait: Option<Duration>,
+) -> Requeue {
+    let rules = seen.subject.rules;
+    let policy = verdict.presentation().requeue;
+    if let Some(wait) = wait {
+        return match policy {
+            // A poll before the next call may find that the model has recovered.
+            RequeuePolicy::Failure => exactly(wait.min(rules.overdue_poll)),
+            RequeuePolicy::RetryAfter => later(wait),
+            RequeuePolicy::SyncInterval
+            | RequeuePolicy::Transition
+            | RequeuePolicy::Outcome
+            | RequeuePolicy::Refusal
+            | RequeuePolicy::Overdue
+            | RequeuePolicy::Unauthorized
+            | RequeuePolicy::Payment
+            | RequeuePolicy::Backoff => exactly(wait),
+        };
+    }
+    match policy {
+        RequeuePolicy::SyncInterval => spread(seen.subject.sync_interval()),
+        RequeuePolicy::Transition => exactly(
+            (rules.transition_first + in_transition(seen, status)).min(rules.transition_last),
+        ),
+        RequeuePolicy::Outcome => {
+            exactly((rules.transition_first + watched(seen, status)).min(rules.overdue_poll))
+        }
+        RequeuePolicy::Refusal => exactly(doubled(
+            rules.transition_first,
+            status.attempts().rejections.unwrap_or_default(),
+            rules.backoff_last,
+        )),
+        RequeuePolicy::Overdue | RequeuePolicy::Failure => exactly(rules.overdue_poll),
+        // Never early: the key's limiter counts the same time, and answers an earlier reconcile
+        // without a request.
+        RequeuePolicy::Unauthorized => later(rules.unauthorized_retry),
+        RequeuePolicy::Payment => spread(rules.payment_retry),
+        RequeuePolicy::Backoff | RequeuePolicy::RetryAfter => Requeue {
+            after: doubled(
+                rules.backoff_first,
+                seen.history.failures.saturating_sub(1),
+                rules.backoff_last,
+            ),
+            jitter: Jitter::Full,
+        },
+    }
+}
+
+fn in_transition(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
+    if status.operation.is_some() {
+        return watched(seen, status);
+    }
+    status
+        .since
+        .as_ref()
+        .map_or(Duration::ZERO, |then| seen.subject.since(then.0))
+}
+
+/// How long the open operation has been watched, which is zero where this reconcile recorded it.
+fn watched(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
+    let before = seen.subject.object.status.as_ref();
+    let before = before.and_then(|status| status.operation.as_ref());
+    let same = before.map(|one| &one.id) == status.operation.as_ref().map(|one| &one.id);
+    if same {
+        seen.watched().0
+    } else {
+        Duration::ZERO
+    }
+}
+
+fn exactly(after: Duration) -> Requeue {
+    Requeue {
+        after,
+        jitter: Jitter::None,
+    }
+}
+
+fn spread(after: Duration) -> Requeue {
+    Requeue {
+        after,
+        jitter: Jitter::Tenth,
+    }
+}
+
+fn later(after: Duration) -> Requeue {
+    Requeue {
+        after,
+        jitter: Jitter::Later,
+    }
+}

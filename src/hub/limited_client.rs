@@ -1,0 +1,161 @@
+//! The hub's client with a rate limit: no request without a permit.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    client::Client,
+    key::ApiKey,
+    limiter::{Feedback, InFlight, Limiter, PermitError, Priority, RateLimits},
+    wire::Model,
+};
+use crate::{
+    api::OperationKind,
+    decide::{CallOutcome, HubFault},
+};
+
+/// The hub's client, limited to the rate that the hub allows each key.
+#[derive(Debug)]
+pub struct LimitedClient {
+    client: Client,
+    limiter: Limiter,
+}
+
+/// The right to send one request now. A permit that is dropped unused counts as a request.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    client: &'a Client,
+    key: &'a ApiKey,
+    in_flight: InFlight,
+}
+
+impl LimitedClient {
+    /// Limits a client.
+    #[must_use]
+    pub fn new(client: Client, limits: RateLimits) -> Self {
+        Self {
+            client,
+            limiter: Limiter::new(limits),
+        }
+    }
+
+    /// The base URL of the models' endpoints.
+    #[must_use]
+    pub fn api_base(&self) -> Url {
+        self.client.api_base()
+    }
+
+    /// Waits for a permit. The wait may be long, so whatever must be true when the request is sent
+    /// has to be checked after it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the answer that the hub is known to give: the key is rate limited for some time,
+    /// or the hub refuses it.
+    pub async fn permit<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        priority: Priority,
+    ) -> Result<Permit<'a>, HubFault> {
+        match self.limiter.permit(key, priority).await {
+            Ok(in_flight) => Ok(Permit {
+                client: &self.client,
+                key,
+                in_flight,
+            }),
+            Err(PermitError::Unauthorized) => Err(HubFault::Unauthenticated),
+            Err(PermitError::RetryAfter(wait)) => Err(HubFault::RateLimited {
+                wait: Some(wait),
+                whole_key: true,
+            }),
+        }
+    }
+}
+
+impl Permit<'_> {
+    /// When the permit was granted. What its request shows is no older than that.
+    #[must_use]
+    pub fn granted(&self) -> Instant {
+        self.in_flight.sent
+    }
+
+    /// How long the permit was waited for.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.in_flight.waited
+    }
+
+    /// Retrieves one model, see [`Client::retrieve`].
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn retrieve(self, model: &str, live: bool) -> Result<Model, HubFault> {
+        let found = self.client.retrieve(self.key, model, live).await;
+        end(self.in_flight, found)
+    }
+
+    /// Lists the models whose name matches, see [`Client::search`].
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn search(self, search: &str) -> Result<Vec<Model>, HubFault> {
+        let found = self.client.search(self.key, search).await;
+        end(self.in_flight, found)
+    }
+
+    /// Activates or deactivates a model, see [`Client::call`].
+    pub async fn call(self, model: &str, kind: OperationKind, id: &str) -> CallOutcome {
+        match self.client.call(self.key, model, kind, id).await {
+            CallOutcome::Accepted => {
+                self.in_flight.end(Feedback::Accepted);
+                CallOutcome::Accepted
+            }
+            CallOutcome::Refused(fault) => CallOutcome::Refused(feed_back(self.in_flight, fault)),
+            outcome @ (CallOutcome::Unknown { .. } | CallOutcome::NotSent(_)) => {
+                self.in_flight.end(Feedback::None);
+                outcome
+            }
+        }
+    }
+}
+
+fn end<T>(in_flight: InFlight, found: Result<T, HubFault>) -> Result<T, HubFault> {
+    match found {
+        Ok(found) => {
+            in_flight.end(Feedback::Accepted);
+            Ok(found)
+        }
+        Err(fault) => Err(feed_back(in_flight, fault)),
+    }
+}
+
+/// Tells the limiter what a fault says about the key. A 429 is returned with the wait that follows
+/// from it.
+fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
+    let feedback = match &fault {
+        HubFault::Unauthenticated => Feedback::Unauthorized,
+        HubFault::RateLimited {
+            wait,
+            whole_key: true,
+        } => Feedback::RateLimited(*wait),
+        // The second is a 503 with Retry-After, which is about one object.
+        HubFault::Unreachable(_) | HubFault::RateLimited { .. } => Feedback::None,
+        HubFault::Forbidden(_)
+        | HubFault::PaymentRequired(_)
+        | HubFault::ModelNotFound(_)
+        | HubFault::Unexpected(_)
+        | HubFault::ModelMismatch(_)
+        | HubFault::Rejected(_) => Feedback::Accepted,
+    };
+    match in_flight.end(feedback) {
+        Some(wait) => HubFault::RateLimited {
+            wait: Some(wait),
+            whole_key: true,
+        },
+        None => fault,
+    }
+}

@@ -1,0 +1,220 @@
+//! The rate limiter: every request to the hub waits for a permit of its own key.
+//!
+//! A key's [`token_bucket`] says when a request may go out. Waiting requests form two first-in,
+//! first-out queues: calls that change state, and observations, which go when no call waits. An
+//! object has one request at a time, so the queues are fair between objects. Keys don't affect each
+//! other.
+//!
+//! A key that the hub refuses gets one permit from time to time, for whichever observation comes
+//! first; all others fail without a request. Only another key ends that earlier: a Secret that is
+//! written again with the same key is no reason to expect another answer.
+
+mod token_bucket;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::{Instant, sleep},
+};
+
+pub(super) use token_bucket::Feedback;
+pub use token_bucket::RateLimits;
+use token_bucket::{Next, TokenBucket};
+
+use super::key::ApiKey;
+
+/// The priority of a request, which is the queue that it waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// A call that changes state, which goes first.
+    Call,
+    /// A request that only reads.
+    Observation,
+}
+
+/// Why a request gets no permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PermitError {
+    /// The hub asked for no requests of this key for this long.
+    RetryAfter(Duration),
+    /// The hub refuses the key.
+    Unauthorized,
+}
+
+/// The limiters of all keys.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    limits: Arc<RateLimits>,
+    keys: Mutex<HashMap<ApiKey, Arc<KeyLimiter>>>,
+}
+
+/// The limiter of one key.
+#[derive(Debug)]
+struct KeyLimiter {
+    limits: Arc<RateLimits>,
+    bucket: Mutex<TokenBucket>,
+    /// The head of each queue holds its permit. Tokio's semaphore is first-in, first-out.
+    calls: Semaphore,
+    observations: Semaphore,
+    /// Notified when a head has left, or a request has ended.
+    changed: Notify,
+}
+
+/// A request that counts against its key's limits, from when it goes out until it has ended.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    limiter: Arc<KeyLimiter>,
+    pub(super) sent: Instant,
+    pub(super) waited: Duration,
+    ended: bool,
+}
+
+/// The head of a queue.
+struct QueueHead<'a> {
+    limiter: &'a KeyLimiter,
+    place: Option<SemaphorePermit<'a>>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: RateLimits) -> Self {
+        Self {
+            limits: Arc::new(limits),
+            keys: Mutex::default(),
+        }
+    }
+
+    /// Waits until the request may go out, which it then does. A caller that stops waiting loses
+    /// nothing but its place in the queue.
+    pub(super) async fn permit(
+        &self,
+        key: &ApiKey,
+        priority: Priority,
+    ) -> Result<InFlight, PermitError> {
+        let started = Instant::now();
+        let limiter = self.key_limiter(key);
+        let _head = limiter.head(priority).await;
+        loop {
+            let changed = limiter.changed.notified();
+            match limiter.next(priority) {
+                Next::Go => break,
+                Next::After(wait) => tokio::select! {
+                    () = sleep(wait) => {}
+                    () = changed => {}
+                },
+                Next::AfterAnother => changed.await,
+                Next::RetryAfter(wait) => return Err(PermitError::RetryAfter(wait)),
+                Next::Unauthorized => return Err(PermitError::Unauthorized),
+            }
+        }
+        Ok(InFlight {
+            limiter: limiter.clone(),
+            sent: Instant::now(),
+            waited: started.elapsed(),
+            ended: false,
+        })
+    }
+
+    fn key_limiter(&self, key: &ApiKey) -> Arc<KeyLimiter> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limiter) = keys.get(key) {
+            return limiter.clone();
+        }
+        // Keys come and go with Secrets, and only a new key makes the map grow.
+        keys.retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_expired());
+        let limiter = Arc::new(KeyLimiter::new(self.limits.clone()));
+        keys.insert(key.clone(), limiter.clone());
+        limiter
+    }
+}
+
+impl KeyLimiter {
+    fn new(limits: Arc<RateLimits>) -> Self {
+        Self {
+            bucket: Mutex::new(TokenBucket::new(&limits, Instant::now())),
+            limits,
+            calls: Semaphore::new(1),
+            observations: Semaphore::new(1),
+            changed: Notify::new(),
+        }
+    }
+
+    async fn head(&self, priority: Priority) -> QueueHead<'_> {
+        let queue = match priority {
+            Priority::Call => &self.calls,
+            Priority::Observation => &self.observations,
+        };
+        // The head exists before the wait: a caller that gives up may have been given the place at
+        // that very moment, and has to notify the next one as any other head does.
+        let mut head = QueueHead {
+            limiter: self,
+            place: None,
+        };
+        // The semaphore is never closed, which is the only error that there is.
+        head.place = queue.acquire().await.ok();
+        head
+    }
+
+    /// Decides whether the head of a queue may go, and takes its token if so.
+    fn next(&self, priority: Priority) -> Next {
+        if priority == Priority::Observation && self.calls.available_permits() == 0 {
+            return Next::AfterAnother;
+        }
+        let now = Instant::now();
+        let mut bucket = self.bucket();
+        let next = bucket.next(&self.limits, now);
+        if next == Next::Go {
+            bucket.sent(now);
+        }
+        next
+    }
+
+    fn is_expired(&self) -> bool {
+        self.bucket().is_expired(Instant::now())
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, TokenBucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for QueueHead<'_> {
+    fn drop(&mut self) {
+        self.place = None;
+        self.limiter.changed.notify_waiters();
+    }
+}
+
+impl InFlight {
+    /// Ends the request. After a 429, returns the wait that follows from it.
+    pub(super) fn end(mut self, feedback: Feedback) -> Option<Duration> {
+        self.close(feedback)
+    }
+
+    fn close(&mut self, feedback: Feedback) -> Option<Duration> {
+        self.ended = true;
+        let limiter = &self.limiter;
+        let now = Instant::now();
+        let wait = limiter
+            .bucket()
+            .ended(&limiter.limits, self.sent, feedback, now);
+        limiter.changed.notify_waiters();
+        wait
+    }
+}
+
+/// A request that was cancelled says nothing about its key.
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.close(Feedback::None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::{
+    sync::mpsc,
+    task::{JoinSet, yield_now},
+    time::{advance, timeout},
+};
+
+use super::*;
+
+fn key(name: &str) -> ApiKey {
+    ApiKey::new(name.as_bytes()).unwrap()
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn limiter(change: impl FnOnce(&mut RateLimits)) -> Arc<Limiter> {
+    let mut limits = RateLimits::default();
+    change(&mut limits);
+    Arc::new(Limiter::new(limits))
+}
+
+/// Sends a request that ends with this feedback.
+async fn request(limiter: &Limiter, key: &ApiKey, feedback: Feedback) {
+    let permit = limiter.permit(key, Priority::Observation).await.unwrap();
+    permit.end(feedback);
+}
+
+/// Queues requests in this order, and returns their names in the order in which they get permits.
+async fn order(
+    limiter: &Arc<Limiter>,
+    key: &ApiKey,
+    queued: &[(&'static str, Priority)],
+) -> Vec<&'static str> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    for (name, priority) in queued.iter().copied() {
+        let (limiter, key, sender) = (limiter.clone(), key.clone(), sender.clone());
+        tokio::spawn(async move {
+            let permit = limiter.permit(&key, priority).await.unwrap();
+            sender.send(name).unwrap();
+            // The request is in flight for a while.
+            sleep(Duration::from_millis(10)).await;
+            permit.end(Feedback::Accepted);
+        });
+        yield_now().await;
+    }
+    drop(sender);
+    let mut all = Vec::new();
+    while let Some(name) = receiver.recv().await {
+        all.push(name);
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn queues_are_first_in_first_out_and_calls_go_first() {
+    use Priority::{Call, Observation};
+    let (limiter, key) = (limiter(|limits| limits.in_flight = 1), key("k"));
+    let queued = [
+        ("a", Observation),
+        ("b", Observation),
+        ("c", Observation),
+        ("on", Call),
+        ("d", Observation),
+        ("off", Call),
+    ];
+    assert_eq!(
+        order(&limiter, &key, &queued).await,
+        ["a", "on", "off", "b", "c", "d"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_of_a_key_get_equally_many_permits() {
+    let (limiter, key) = (limiter(|limits| limits.burst = 1), key("k"));
+    let mut objects = JoinSet::new();
+    for _ in 0..10 {
+        let (limiter, key) = (limiter.clone(), key.clone());
+        objects.spawn(async move {
+            let mut permits = 0_u32;
+            let polling = async {
+                loop {
+                    request(&limiter, &key, Feedback::Accepted).await;
+                    permits += 1;
+                }
+            };
+            let _ = timeout(secs(20), polling).await;
+            permits
+        });
+    }
+    let permits = objects.join_all().await;
+    let (least, most) = (permits.iter().min().unwrap(), permits.iter().max().unwrap());
+    assert!(most - least <= 1 && *least >= 99, "{permits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_beyond_the_burst_go_out_at_the_rate() {
+    let (limiter, key) = (limiter(|_| ()), key("k"));
+    let started = Instant::now();
+    for _ in 0..600 {
+        request(&limiter, &key, Feedback::Accepted).await;
+    }
+    // A burst of 100, and 50 a second.
+    assert_eq!(started.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limited_key_delays_no_other_key() {
+    let (limiter, one, other) = (limiter(|_| ()), key("one"), key("other"));
+    request(&limiter, &one, Feedback::RateLimited(Some(secs(60)))).await;
+    let denied = limiter.permit(&one, Priority::Call).await.unwrap_err();
+    assert_eq!(denied, PermitError::RetryAfter(secs(60)));
+    let permit = limiter.permit(&other, Priority::Observation).await.unwrap();
+    assert_eq!(permit.waited, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_requests_wait_for_a_short_retry_after_and_fail_after_a_long_one() {
+    for (wait, fails) in [(secs(60), true), (secs(2), false)] {
+        let (limiter, key) = (limiter(|limits| limits.in_flight = 1), key("k"));
+        let permit = limiter.permit(&key, Priority::Observation).await.unwrap();
+        let waiting: JoinSet<_> = (0..5)
+            .map(|_| {
+                let (limiter, key) = (limiter.clone(), key.clone());
+                async move {
+                    limiter
+                        .permit(&key, Priority::Observation)
+                        .await
+                        .map(|_| ())
+                }
+            })
+            .collect();
+        yield_now().await;
+        let started = Instant::now();
+        permit.end(Feedback::RateLimited(Some(wait)));
+        for waited in waiting.join_all().await {
+            let expected = if fails {
+                Err(PermitError::RetryAfter(wait))
+            } else {
+                Ok(())
+            };
+            assert_eq!(waited, expected);
+        }
+        assert_eq!(started.elapsed() < wait, fails);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_key_on_a_thousand_objects_sends_few_requests() {
+    let (limiter, key) = (limiter(|_| ()), key("bad"));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let mut observe = |_| {
+        let (limiter, key, requests) = (limiter.clone(), key.clone(), requests.clone());
+        async move {
+            if let Ok(permit) = limiter.permit(&key, Priority::Observation).await {
+                requests.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(50)).await;
+                permit.end(Feedback::Unauthorized);
+            }
+        }
+    };
+    for expected in [3, 4, 5] {
+        (0..1000)
+            .map(&mut observe)
+            .collect::<JoinSet<_>>()
+            .join_all()
+            .await;
+        assert_eq!(requests.load(Ordering::Relaxed), expected);
+        (0..1000)
+            .map(&mut observe)
+            .collect::<JoinSet<_>>()
+            .join_all()
+            .await;
+        assert_eq!(requests.load(Ordering::Relaxed), expected);
+        advance(secs(300)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_stops_waiting_blocks_nobody() {
+    let (limiter, key) = (limiter(|limits| limits.in_flight = 1), key("k"));
+    let permit = limiter.permit(&key, Priority::Observation).await.unwrap();
+    // A call at the head of its queue, which an observation waits for.
+    let (for_call, for_observation) = (
+        limiter.permit(&key, Priority::Call),
+        limiter.permit(&key, Priority::Observation),
+    );
+    let mut for_call = Box::pin(for_call);
+    let observation = tokio::spawn({
+        let (limiter, key) = (limiter.clone(), key.clone());
+        async move { limiter.permit(&key, Priority::Observation).await }
+    });
+    assert!(timeout(secs(1), &mut for_call).await.is_err());
+    assert!(timeout(secs(1), for_observation).await.is_err());
+    drop(permit);
+    drop(for_call);
+    let unused = timeout(secs(1), observation)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    drop(unused);
+    let next = timeout(secs(1), limiter.permit(&key, Priority::Observation)).await;
+    assert!(next.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn unused_keys_are_removed() {
+    let limiter = limiter(|_| ());
+    for number in 0..100 {
+        request(&limiter, &key(&format!("k{number}")), Feedback::Accepted).await;
+        advance(secs(600)).await;
+        let known = limiter.keys.lock().unwrap().len();
+        assert!(known <= 7, "{known}");
+    }
+}

@@ -1,0 +1,68 @@
+//! This process in the leader election.
+
+use std::{future, sync::Arc};
+
+use kube::Client;
+use tokio::sync::watch;
+
+use super::{
+    authority::{Authority, Elected},
+    driver::Driver,
+    timing::Timing,
+};
+use crate::{metrics::Metrics, readiness::Readiness};
+
+/// This process as a candidate in the leader election.
+pub struct Candidate(Option<Box<Driver>>);
+
+impl Candidate {
+    /// Without an election there is one replica, which always leads.
+    #[must_use]
+    pub fn new(
+        election: Option<Timing>,
+        client: Client,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+    ) -> (Self, Authority) {
+        let Some(timing) = election else {
+            metrics.set_leader(true);
+            return (Self(None), Authority::Permanent);
+        };
+        let (grants, granted) = watch::channel(None);
+        let driver = Driver::new(timing, client, grants, metrics, readiness);
+        let authority = Authority::Elected(Elected {
+            start: driver.start(),
+            grants: granted,
+        });
+        (Self(Some(Box::new(driver))), authority)
+    }
+
+    /// Returns once this process leads.
+    pub async fn lead(&mut self) {
+        if let Some(driver) = &mut self.0 {
+            while !driver.leads() {
+                driver.advance().await;
+            }
+        }
+    }
+
+    /// Renews the Lease. Returns the reason when leadership is lost. It may be dropped and called again:
+    /// the Lease is read first then.
+    pub async fn keep(&mut self) -> &'static str {
+        let Some(driver) = &mut self.0 else {
+            return future::pending().await;
+        };
+        loop {
+            if let Some(why) = driver.advance().await {
+                return why;
+            }
+        }
+    }
+
+    /// Releases the Lease, so that another replica can lead at once. All work must have ended before.
+    pub async fn release(self) {
+        if let Some(mut driver) = self.0 {
+            driver.release().await;
+        }
+    }
+}

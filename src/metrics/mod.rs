@@ -1,0 +1,17 @@
+//! The operator's metrics, in Prometheus' text format. Labels come from closed sets, except for the
+//! series of each object and of each API key.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | the metrics of the process, with their names | `process.rs` |
+//! | the metrics of each object, with their names | `objects.rs` |
+//! | from OpenMetrics to the text format | `text.rs` |
+
+mod objects;
+mod process;
+mod text;
+
+pub use objects::{ObjectMetrics, Objects};
+pub use process::Metrics;
