@@ -1,5 +1,5 @@
-//! Tests of the scripts for Argo CD, with the Lua libraries that Argo CD provides and with test files
-//! in the format of Argo CD.
+//! Tests of the scripts for Argo CD, with the Lua libraries that Argo CD provides and with test
+//! files in the format of Argo CD.
 
 use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The chart, installed with helm on an API server with RBAC, and operators that run like the pods
-//! of its Deployment: with its arguments, its environment and the token of its ServiceAccount. There
-//! is no kubelet, so the tests start these operators and check their probes.
+//! of its Deployment: with its arguments, its environment and the token of its ServiceAccount.
+//! There is no kubelet, so the tests start these operators and check their probes.
 
 use std::ffi::OsString;
 
@@ -36,8 +36,8 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// Installs the chart with the quick values and those that `values` returns for the namespace of
-    /// the world.
+    /// Installs the chart with the quick values and those that `values` returns for the world's
+    /// namespace.
     pub async fn new(hub: Builder, values: impl FnOnce(&str) -> Value) -> Self {
         let world = World::on(Box::new(Cluster::start().await.unwrap()), hub).await;
         let mut all = quick();

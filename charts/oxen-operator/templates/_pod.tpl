@@ -27,8 +27,8 @@ use that key. */}}
 {{- end }}
 {{- end }}
 
-{{/* The volumes of a pod. The argument is a dict with `root`, the root context, and `secret`, the name
-and key of the Secret with the API key. `secret` may be empty. */}}
+{{/* The volumes of a pod. The argument is a dict with `root`, the root context, and `secret`, the
+name and key of the Secret with the API key. `secret` may be empty. */}}
 {{- define "oxen-operator.volumes" -}}
 {{- with .secret }}
 - name: key
