@@ -1,10 +1,10 @@
-//! `oxen-operator check`: whether the hub can be reached and accepts the API key. It sends one request,
-//! which changes nothing.
+//! `oxen-operator check`: whether the hub can be reached and accepts the API key. It sends one
+//! request, which changes nothing.
 
 use crate::{
-    config::{ConfigError, HubArgs, KeySource},
+    config::{ConfigError, HubArgs, KeySourceError},
     decide::HubFault,
-    hub::{ApiKey, Client, KeyError, Limits, SetupError},
+    hub::{Client, Limits, SetupError},
 };
 
 /// Why the hub can't be used.
@@ -16,18 +16,9 @@ pub enum CheckError {
     /// The operator has no API key.
     #[error("there is no API key: set OXEN_API_KEY_FILE or OXEN_API_KEY")]
     NoKey,
-    /// The file with the key can't be read.
-    #[error("OXEN_API_KEY_FILE: {file} can't be read")]
-    File {
-        /// The file's path.
-        file: String,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file doesn't contain a valid key.
-    #[error("OXEN_API_KEY_FILE: the key {0}")]
-    Key(#[from] KeyError),
+    /// The operator's API key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeySourceError),
     /// The HTTP client could not be built.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -41,8 +32,8 @@ pub enum CheckError {
     },
 }
 
-/// Lists the models once. `environment` is the value of the environment variable `OXEN_API_KEY`, if it
-/// is set.
+/// Lists the models once. `environment` is the value of the environment variable `OXEN_API_KEY`, if
+/// it is set.
 ///
 /// # Errors
 ///
@@ -50,17 +41,8 @@ pub enum CheckError {
 pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<String, CheckError> {
     let route = args.route()?;
     let hub = route.base.to_string();
-    let key = match args.key(environment.as_deref())? {
-        None => return Err(CheckError::NoKey),
-        Some(KeySource::Environment(key)) => key,
-        Some(KeySource::File(file)) => {
-            let read = tokio::fs::read(&file).await;
-            ApiKey::new(&read.map_err(|source| CheckError::File {
-                file: file.display().to_string(),
-                source,
-            })?)?
-        }
-    };
+    let source = args.key(environment.as_deref())?;
+    let key = source.ok_or(CheckError::NoKey)?.key().await?;
     let client = Client::new(route, Limits::default(), |_, _, _| ())?;
     match client.list(&key, None, None).await {
         Ok(models) => Ok(format!(

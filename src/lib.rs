@@ -8,17 +8,19 @@
 //! watch event -> observe -> decide -> record -> act -> record
 //! ```
 //!
-//! `observe` collects everything that a decision needs, the hub's live answer above all. `decide` is
-//! pure: from an observation to a plan. `record` writes the status, before a call and after it, and
-//! `act` performs the plan's one action.
+//! `observe` collects everything that a decision needs, the hub's live answer above all. `decide`
+//! is pure: from an observation to a plan. `record` writes the status, before a call and after it,
+//! and `act` performs the plan's one action.
 //!
 //! # Layout
 //!
 //! | behaviour | file |
 //! |---|---|
 //! | a new field of the spec | `api/spec.rs` |
+//! | the states that can be declared | `api/state.rs` |
 //! | the status and its fields | `api/status.rs` |
-//! | a Secret reference, a duration, names, the CRD | `api/secret.rs`, `api/span.rs`, `api/names.rs`, `api/crd.rs` |
+//! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
+//! | the names of finalizer and annotation; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model | `decide/desired.rs` |
 //! | live status x desired state -> the next step | `decide/table.rs` |
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
@@ -28,15 +30,20 @@
 //! | when the finalizer is added and removed | `decide/finalizer.rs` |
 //! | two objects of one model | `decide/ownership.rs` |
 //! | the name stands for another model than before | `decide/identity.rs` |
-//! | why an observation has no model, and what makes Ready Unknown after an outage | `decide/fault.rs`, `decide/diagnosis.rs` |
+//! | why an observation has no model | `decide/fault.rs` |
+//! | what makes Ready Unknown after an outage; each fault's message | `decide/diagnosis.rs` |
 //! | what a reason means, and what each verdict shows | `decide/verdict.rs` |
 //! | Ready, Synced, Reconciling, Stalled, DeletionBlocked | `decide/conditions.rs` |
 //! | when to reconcile next | `decide/requeue.rs` |
-//! | what a decision knows, remembers and leads to | `decide/observation.rs`, `decide/remote.rs`, `decide/history.rs`, `decide/rules.rs`, `decide/plan.rs` |
+//! | what a decision may know | `decide/observation.rs`, `decide/remote.rs` |
+//! | what a process remembers of earlier observations | `decide/history.rs` |
+//! | defaults, waits and limits of decisions | `decide/rules.rs` |
+//! | what a decision leads to | `decide/plan.rs` |
 //! | a new endpoint of the hub | `hub/client.rs`, `hub/limits.rs` |
 //! | the hub's JSON | `hub/wire.rs`, `hub/fold.rs` |
 //! | Retry-After, status codes and error bodies of the hub | `hub/response.rs`, `hub/quote.rs` |
-//! | rate limit, queues, backoff and refused keys | `hub/limited_client.rs`, `hub/limiter/mod.rs`, `hub/limiter/token_bucket/mod.rs` |
+//! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
+//! | rate limit, backoff and refused keys | `hub/limiter/token_bucket/mod.rs` |
 //! | an API key that can't be printed | `hub/key.rs` |
 //! | what starts a reconcile | `controller/watch.rs`, `controller/streams.rs` |
 //! | one reconcile, and the error policy | `controller/reconcile.rs` |
@@ -49,8 +56,10 @@
 //! | what a process remembers of an object | `controller/memory.rs` |
 //! | an object that can't be decoded | `controller/undecodable.rs` |
 //! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
-//! | what a second replica does | `leader/machine.rs`, `leader/driver.rs`, `leader/lease.rs`, `leader/candidate.rs` |
-//! | whether a call may start now; the election's durations | `leader/authority.rs`, `leader/timing.rs` |
+//! | what a second replica does | `leader/machine.rs`, `leader/driver.rs` |
+//! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
+//! | whether a call may start now | `leader/authority.rs` |
+//! | the election's durations | `leader/timing.rs` |
 //! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/text.rs` |
 //! | flags and environment variables | `config/args.rs`, `config/settings.rs`, `config/error.rs` |
 //! | constant and derived durations | `config/timing.rs`, `backoff.rs` |

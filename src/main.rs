@@ -1,5 +1,5 @@
-//! The program: parses the arguments, builds the clients and runs a subcommand. It is the only place
-//! that exits.
+//! The program: parses the arguments, builds the clients and runs a subcommand. It is the only
+//! place that exits.
 
 use std::{
     error::Error, io::Write, os::unix::ffi::OsStrExt, process::ExitCode, sync::Arc, time::Duration,
@@ -133,8 +133,8 @@ enum Drained {
     Partly,
 }
 
-/// Runs the controller until the shutdown or the loss of leadership, and then until the work in flight
-/// has ended. The Lease is renewed until then.
+/// Runs the controller until the shutdown or the loss of leadership, and then until the work in
+/// flight has ended. The Lease is renewed until then.
 async fn work(context: Context, candidate: &mut Candidate) -> Result<Drained, BoxError> {
     let (shutdown, limit) = (context.shutdown.clone(), context.config.shutdown_timeout);
     let mut controller = tokio::spawn(controller::run(Arc::new(context)));
@@ -191,7 +191,8 @@ async fn kube_client(
     })?;
     // A proxy of the kubeconfig is used, and one of the environment isn't.
     config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
-    // kube's retries would repeat a write that may have succeeded, and wait as long as a header says.
+    // kube's retries would repeat a write that may have succeeded, and wait as long as a header
+    // says.
     config.default_retry = false;
     // It is longer than a watch and every other request, so that only a dead connection reaches it.
     config.read_timeout = Some((watch_timeout * 3 / 2).max(kube_timeout));

@@ -8,8 +8,8 @@ use tracing_subscriber::{
 
 use crate::config::LogFormat;
 
-/// kube-client logs the whole body of a response that it can't decode, Secrets included, so its logs
-/// are off whatever `RUST_LOG` says.
+/// kube-client logs the whole body of a response that it can't decode, Secrets included, so its
+/// logs are off whatever `RUST_LOG` says.
 const SILENCED: [&str; 1] = ["kube_client=off"];
 
 /// Starts logging to standard error for the whole program.

@@ -9,6 +9,7 @@
 //! | what | where |
 //! |---|---|
 //! | the spec, the printer columns and the CEL rules | `spec.rs` |
+//! | the states that can be declared | `state.rs` |
 //! | the status | `status.rs` |
 //! | a reference to a key in a Secret | `secret.rs` |
 //! | a duration as manifests and flags write it | `span.rs` |
@@ -20,6 +21,7 @@ mod names;
 mod secret;
 mod span;
 mod spec;
+mod state;
 mod status;
 
 pub use crd::crd;
@@ -28,7 +30,8 @@ pub use names::{
 };
 pub use secret::SecretKeyRef;
 pub use span::Span;
-pub use spec::{DeletionPolicy, OxenModel, OxenModelSpec, State};
+pub use spec::{DeletionPolicy, OxenModel, OxenModelSpec};
+pub use state::State;
 pub use status::{
     Attempts, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
 };

@@ -10,6 +10,7 @@ use super::{
     names::{FINALIZER, SHORTEST_SYNC_INTERVAL},
     secret::SecretKeyRef,
     span::Span,
+    state::State,
     status::OxenModelStatus,
 };
 
@@ -87,8 +88,8 @@ pub struct OxenModelSpec {
     #[schemars(length(max = 253))]
     pub model: String,
 
-    /// The desired state, in the hub's words: `active` (answers requests and bills by the second) or
-    /// `inactive` (neither). Example: `active`.
+    /// The desired state, in the hub's words: `active` (answers requests and bills by the second)
+    /// or `inactive` (neither). Example: `active`.
     pub state: State,
 
     // The schema shows the enum's own description here.
@@ -96,15 +97,15 @@ pub struct OxenModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 
-    /// `true` keeps observing and reporting the model, but sends no activate or deactivate call, and
-    /// deleting the object leaves the model as it is. Use it to adopt a model, to try out a change,
-    /// or to freeze a model. Example: `true`.
+    /// `true` keeps observing and reporting the model, but sends no activate or deactivate call,
+    /// and deleting the object leaves the model as it is. Use it to adopt a model, to try out a
+    /// change, or to freeze a model. Example: `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
-    /// The Secret of this namespace that holds the API key. Unset: the operator's own key where this
-    /// namespace may use it, and the Secret `oxen-api-key` otherwise. Example:
-    /// `{name: team-key, key: api-key}`.
+    /// The Secret of this namespace that holds the API key. Unset: the operator's own key where
+    /// this namespace may use it, and the Secret `oxen-api-key` otherwise. Example: `{name:
+    /// team-key, key: api-key}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_secret_ref: Option<SecretKeyRef>,
 
@@ -136,8 +137,8 @@ pub struct OxenModelSpec {
 }
 
 impl OxenModelSpec {
-    /// Checks the spec against today's schema. The API server does so first, at `kubectl apply`; this
-    /// is for an object that was stored under another schema and can be decoded nevertheless.
+    /// Checks the spec against today's schema. The API server does so first, at `kubectl apply`;
+    /// this is for an object that was stored under another schema and can be decoded nevertheless.
     ///
     /// # Errors
     ///
@@ -194,17 +195,6 @@ impl OxenModel {
     }
 }
 
-/// A state that a model can be declared to be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum State {
-    /// The model answers requests and bills by the second.
-    Active,
-    /// The model neither answers requests nor bills.
-    Inactive,
-}
-
 /// What deleting this object does: `Deactivate` turns the model off first, `Retain` leaves it as it
 /// is. Unset: the operator's default, which is `Deactivate` unless it is configured otherwise.
 /// Example: `Retain`.
@@ -218,15 +208,6 @@ pub enum DeletionPolicy {
     Deactivate,
     /// Leave the model as it is.
     Retain,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Active => "active",
-            State::Inactive => "inactive",
-        })
-    }
 }
 
 impl fmt::Display for DeletionPolicy {

@@ -43,8 +43,8 @@ pub struct HubArgs {
     #[arg(long, env = "OXEN_PROXY", value_name = "URL")]
     pub(super) proxy: Option<String>,
 
-    /// A PEM file with certificate authorities to trust for the hub, in addition to the machine's. It
-    /// is read at the start.
+    /// A PEM file with certificate authorities to trust for the hub, in addition to the machine's.
+    /// It is read at the start.
     #[arg(long, env = "OXEN_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
 

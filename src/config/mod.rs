@@ -18,5 +18,5 @@ mod timing;
 
 pub use args::{Args, Cli, Command, HubArgs, LogFormat};
 pub use error::ConfigError;
-pub use operator_key::{KeySource, OperatorKey};
+pub use operator_key::{KeySource, KeySourceError, OperatorKey};
 pub use settings::Config;

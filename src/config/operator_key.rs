@@ -1,9 +1,9 @@
 //! The operator's own API key, and the namespaces that may use it.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use super::{args::HubArgs, error::ConfigError};
-use crate::hub::ApiKey;
+use crate::hub::{ApiKey, KeyError};
 
 /// The operator's own key and the namespaces that may use it.
 #[derive(Debug)]
@@ -20,6 +20,44 @@ pub enum KeySource {
     Environment(ApiKey),
     /// A file, which is read for each use.
     File(PathBuf),
+}
+
+/// Why the operator's own key can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeySourceError {
+    /// The file can't be read.
+    #[error("OXEN_API_KEY_FILE: {} can't be read", file.display())]
+    File {
+        /// The file's path.
+        file: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The file doesn't contain a valid key.
+    #[error("OXEN_API_KEY_FILE: the key {0}")]
+    Key(#[from] KeyError),
+}
+
+impl KeySource {
+    /// The key. A file is read each time.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file can't be read or doesn't contain a valid key.
+    pub async fn key(&self) -> Result<ApiKey, KeySourceError> {
+        let file = match self {
+            Self::Environment(key) => return Ok(key.clone()),
+            Self::File(file) => file,
+        };
+        match tokio::fs::read(file).await {
+            Ok(bytes) => Ok(ApiKey::new(&bytes)?),
+            Err(source) => Err(KeySourceError::File {
+                file: file.clone(),
+                source,
+            }),
+        }
+    }
 }
 
 impl OperatorKey {

@@ -1,7 +1,7 @@
 //! Durations that are constants, or follow from settings.
 //!
-//! Tests and the demo divide them by a time scale. Time limits never become shorter than what a busy
-//! machine needs.
+//! Tests and the demo divide them by a time scale. Time limits never become shorter than what a
+//! busy machine needs.
 
 use std::time::Duration;
 

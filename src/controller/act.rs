@@ -24,10 +24,10 @@ use crate::{
 
 /// Adds or removes the operator's finalizer.
 ///
-/// The merge patch replaces the whole list of finalizers. It is safe because it names the uid and the
-/// resourceVersion that were decided upon: if anybody has changed the list meanwhile, the API server
-/// answers with a conflict. kube's `finalizer` helper isn't used, because adding the finalizer here
-/// depends on a live GET, and removing it is a decision with a message.
+/// The merge patch replaces the whole list of finalizers. It is safe because it names the uid and
+/// the resourceVersion that were decided upon: if anybody has changed the list meanwhile, the API
+/// server answers with a conflict. kube's `finalizer` helper isn't used, because adding the
+/// finalizer here depends on a live GET, and removing it is a decision with a message.
 pub(super) async fn set_finalizer(
     scope: &Scope,
     object: &OxenModel,

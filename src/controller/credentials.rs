@@ -1,5 +1,5 @@
-//! Which API key an object uses: that of the Secret that it names, else the operator's own where the
-//! namespace may use it, else that of the Secret `oxen-api-key`. No other key is ever tried.
+//! Which API key an object uses: that of the Secret that it names, else the operator's own where
+//! the namespace may use it, else that of the Secret `oxen-api-key`. No other key is ever tried.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, OxenModel, SecretKeyRef},
-    config::{KeySource, OperatorKey},
+    config::{KeySourceError, OperatorKey},
     decide::{CredentialFault, Remedy},
     hub::ApiKey,
 };
@@ -70,8 +70,8 @@ fn allowed_operator_key<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a 
     key.filter(|key| object.spec.api_key_secret_ref.is_none() && key.is_allowed_in(namespace))
 }
 
-/// The name of the Secret that an object uses, unless it uses the operator's own key. A change of that
-/// Secret wakes the object.
+/// The name of the Secret that an object uses, unless it uses the operator's own key. A change of
+/// that Secret wakes the object.
 pub(super) fn secret_of(object: &OxenModel) -> &str {
     object
         .spec
@@ -81,20 +81,24 @@ pub(super) fn secret_of(object: &OxenModel) -> &str {
 }
 
 async fn read_operator_key(operator_key: &OperatorKey) -> Result<ApiKey, CredentialFault> {
-    let file = match &operator_key.source {
-        KeySource::Environment(key) => return Ok(key.clone()),
-        KeySource::File(file) => file,
-    };
-    let bytes = tokio::fs::read(file)
+    let remedy = Remedy::SetOperatorKey;
+    operator_key
+        .source
+        .key()
         .await
-        .map_err(|error| CredentialFault::NotFound {
-            why: format!("The operator can't read its own API key ({})", error.kind()),
-            remedy: Remedy::SetOperatorKey,
-        })?;
-    ApiKey::new(&bytes).map_err(|error| CredentialFault::Invalid {
-        why: format!("The operator's own API key {error}"),
-        remedy: Remedy::SetOperatorKey,
-    })
+        .map_err(|error| match error {
+            KeySourceError::File { source, .. } => CredentialFault::NotFound {
+                why: format!(
+                    "The operator can't read its own API key ({})",
+                    source.kind()
+                ),
+                remedy,
+            },
+            KeySourceError::Key(error) => CredentialFault::Invalid {
+                why: format!("The operator's own API key {error}"),
+                remedy,
+            },
+        })
 }
 
 fn key_of(named: &SecretKeyRef, fetched: Fetched) -> Result<ApiKey, CredentialFault> {

@@ -1,5 +1,5 @@
-//! The index of all objects: which object controls a hub model, and which objects are woken when that
-//! changes. It follows from the watched objects and this process's newer writes of them.
+//! The index of all objects: which object controls a hub model, and which objects are woken when
+//! that changes. It follows from the watched objects and this process's newer writes of them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -192,8 +192,8 @@ impl Index {
         claimants.entry(claimant.uid.clone()).or_insert(claimant);
     }
 
-    /// Waits until no other reconcile of this process decides upon the same model. No other decision
-    /// may come between a decision and its record.
+    /// Waits until no other reconcile of this process decides upon the same model. No other
+    /// decision may come between a decision and its record.
     pub(super) async fn lock_model(&self, model: &ModelStatus) -> OwnedMutexGuard<()> {
         let model_lock = {
             let mut locks = lock(&self.locks);

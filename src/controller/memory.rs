@@ -23,7 +23,8 @@ pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
 pub(super) struct Memory {
     /// The object as this process last wrote it, until the watch shows that write.
     written: Option<Written>,
-    /// Whether a write met a conflict. The next reconcile reads the object from the API server then.
+    /// Whether a write met a conflict. The next reconcile reads the object from the API server
+    /// then.
     pub(super) stale: bool,
     /// What earlier observations showed.
     history: History,

@@ -1,5 +1,5 @@
-//! Gathers what a decision needs: the object, its ownership, its credentials, the live GET, and what
-//! the process remembers.
+//! Gathers what a decision needs: the object, its ownership, its credentials, the live GET, and
+//! what the process remembers.
 
 use std::sync::Arc;
 

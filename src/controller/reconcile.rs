@@ -147,8 +147,8 @@ async fn call(
     Ok(next(scope, object, &plan))
 }
 
-/// The plan without its call, where this process may not make the call now. The operation isn't even
-/// recorded then, and the object is requeued for when the call may be made.
+/// The plan without its call, where this process may not make the call now. The operation isn't
+/// even recorded then, and the object is requeued for when the call may be made.
 fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
     let Action::Call { .. } = plan.action else {
         return plan;

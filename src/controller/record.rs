@@ -44,8 +44,8 @@ pub(super) async fn record(
     Ok(after)
 }
 
-/// Sends a merge patch of the whole status, with null for what is absent, on exactly this version of
-/// this object.
+/// Sends a merge patch of the whole status, with null for what is absent, on exactly this version
+/// of this object.
 async fn write(
     scope: &Scope,
     object: &Arc<OxenModel>,

@@ -1,4 +1,5 @@
-//! The live GET of an object's model: when it gets a permit, and unless the hub asked for no requests.
+//! The live GET of an object's model: when it gets a permit, and unless the hub asked for no
+//! requests.
 
 use std::time::Duration;
 

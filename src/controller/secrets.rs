@@ -1,5 +1,5 @@
-//! The Secrets that are watched: one watch per name, with `metadata.name` as field selector, so that
-//! RBAC can allow just these names. Any other Secret is read when it is needed.
+//! The Secrets that are watched: one watch per name, with `metadata.name` as field selector, so
+//! that RBAC can allow just these names. Any other Secret is read when it is needed.
 
 use std::{
     collections::HashMap,
@@ -39,8 +39,8 @@ pub(super) enum Lookup {
 }
 
 impl Secrets {
-    /// Starts a watch for each name, which is started again after `timeout`. The watches advance while
-    /// the stream is polled.
+    /// Starts a watch for each name, which is started again after `timeout`. The watches advance
+    /// while the stream is polled.
     pub(super) fn watch(
         client: &Client,
         namespace: Option<&str>,

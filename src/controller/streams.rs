@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::doubled;
 
-/// The pause after a watch's first failure. It is short, because a CRD may be installed at any moment.
+/// The pause after a watch's first failure. It is short, because a CRD may be installed at any
+/// moment.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 
 /// The longest pause after a failure of a watch.
@@ -61,8 +62,8 @@ where
 
 /// Holds the objects of a list back until the store has all of them.
 ///
-/// A list arrives in pages, and the store changes when the list is complete. A reconcile between the
-/// two would find an old object or none in the store, and no other reconcile would follow.
+/// A list arrives in pages, and the store changes when the list is complete. A reconcile between
+/// the two would find an old object or none in the store, and no other reconcile would follow.
 pub(super) fn once_stored<K: Send>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send {

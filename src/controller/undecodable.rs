@@ -1,5 +1,5 @@
-//! An object that this version can't decode: its own status says so, and no other object is affected.
-//! Its deletion reads what it needs leniently.
+//! An object that this version can't decode: its own status says so, and no other object is
+//! affected. Its deletion reads what it needs leniently.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -88,8 +88,8 @@ pub(super) async fn report(
     Ok(())
 }
 
-/// Adds the objects that can't be decoded to the index, where they are not in it yet. Ownership can't
-/// be judged earlier.
+/// Adds the objects that can't be decoded to the index, where they are not in it yet. Ownership
+/// can't be judged earlier.
 pub(super) async fn learn(context: &Context) -> Result<(), ReconcileError> {
     if context.index.unread().is_empty() {
         return Ok(());
@@ -169,8 +169,8 @@ fn bare_spec(model: Option<&Value>) -> OxenModelSpec {
     }
 }
 
-/// As much of the object as its deletion needs, or `None` where that can't be read. A deletion policy
-/// that this version doesn't know is not guessed.
+/// As much of the object as its deletion needs, or `None` where that can't be read. A deletion
+/// policy that this version doesn't know is not guessed.
 fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
     let spec = raw.data.get("spec")?;
     let field = |name: &str| spec.get(name).filter(|value| !value.is_null());

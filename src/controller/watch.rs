@@ -1,6 +1,6 @@
-//! The watches, and what starts a reconcile: a new generation, a deletion, finalizers, the reconcile
-//! annotation, a Secret, another object's ownership, or the requeue time. The operator's own status
-//! write starts none, so it never shortens the wait that it was written with.
+//! The watches, and what starts a reconcile: a new generation, a deletion, finalizers, the
+//! reconcile annotation, a Secret, another object's ownership, or the requeue time. The operator's
+//! own status write starts none, so it never shortens the wait that it was written with.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -165,8 +165,8 @@ fn reason(object: &Guarded) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The changes of watched Secrets. The watches' errors are logged and left out, because a Secret that
-/// can't be watched must not delay the objects.
+/// The changes of watched Secrets. The watches' errors are logged and left out, because a Secret
+/// that can't be watched must not delay the objects.
 fn log_errors(
     changes: impl Stream<Item = Result<Secret, watcher::Error>> + Send,
 ) -> impl Stream<Item = Result<Secret, watcher::Error>> + Send {

@@ -7,7 +7,8 @@
 //! # Flow
 //!
 //! [`unobserved`] decides what needs nothing from the hub. Otherwise the controller retrieves the
-//! model, and [`decide`] makes the plan. After a call, [`after_call`] makes the plan of its outcome.
+//! model, and [`decide`] makes the plan. After a call, [`after_call`] makes the plan of its
+//! outcome.
 //!
 //! # Layout
 //!

@@ -1,28 +1,28 @@
-//! The decision table: what was observed, against what is desired, gives the next step.
+//! The decision table: the live status and the desired state give the next step.
 
 use super::{remote::Remote, verdict::Verdict};
 use crate::api::{LiveStatus, OperationKind, State};
 
-/// What the table asks for; [`super::calls`] takes the step within the budgets.
+/// The next step. [`super::calls`] takes it, as far as suspension, deadline and attempts allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Observed equals desired.
+    /// The model is in the desired state.
     Settled(Verdict),
-    /// The model is on its way; wait for it.
+    /// Wait for the model's transition to end.
     Wait(Verdict),
-    /// As `Wait`; past the progress deadline one call all the same.
+    /// Wait for the model's transition to end, and call once it has passed the progress deadline.
     WaitThenCall(Verdict, OperationKind),
-    /// A call is due.
+    /// Call now.
     Call(OperationKind),
-    /// The hub failed; a call is due after a while, a few times.
+    /// The hub's deployment failed: call after a wait, a few times.
     Retry(OperationKind),
-    /// No call can help.
+    /// No call can reach the desired state.
     Stuck(Verdict),
-    /// Nobody knows, so nothing is done.
+    /// The live status is not known: do nothing.
     Unknown,
 }
 
-/// One row and one column of the table.
+/// The step for one live status and one desired state.
 pub(super) fn step(remote: &Remote, desired: State) -> Step {
     if remote.base {
         return match desired {
@@ -42,7 +42,7 @@ pub(super) fn step(remote: &Remote, desired: State) -> Step {
         (LiveStatus::Inactive | LiveStatus::None, State::Inactive) => {
             Step::Settled(Verdict::Inactive)
         }
-        // It may bill, and it may never end.
+        // A deployment may bill, and may never end.
         (LiveStatus::Deploying, State::Inactive) => {
             Step::WaitThenCall(Verdict::WaitingForDeployment, OperationKind::Deactivate)
         }

@@ -197,7 +197,8 @@ impl Client {
         Ok(list.data)
     }
 
-    /// Retrieves one model. With `live`, the hub asks its provider for the deployments' status first.
+    /// Retrieves one model. With `live`, the hub asks its provider for the deployments' status
+    /// first.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! The model object and pricing, as the hub sends them.
 //!
-//! Only `id`, `object`, `created` and `owned_by` are required. Everything else may be absent or null,
-//! there may be fields and words that this version doesn't know, and a number may be an integer or a
-//! float: none of that is an error.
+//! Only `id`, `object`, `created` and `owned_by` are required. Everything else may be absent or
+//! null, there may be fields and words that this version doesn't know, and a number may be an
+//! integer or a float: none of that is an error.
 
 use std::fmt;
 
@@ -144,8 +144,8 @@ pub struct Developer {
     pub logo: Option<String>,
 }
 
-/// One of the hub's enum words. The set may grow, so a word is kept as it came, and compared where it
-/// is used.
+/// One of the hub's enum words. The set may grow, so a word is kept as it came, and compared where
+/// it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Word(pub String);

@@ -46,8 +46,8 @@ impl Candidate {
         }
     }
 
-    /// Renews the Lease. Returns the reason when leadership is lost. It may be dropped and called again:
-    /// the Lease is read first then.
+    /// Renews the Lease. Returns the reason when leadership is lost. It may be dropped and called
+    /// again: the Lease is read first then.
     pub async fn keep(&mut self) -> &'static str {
         let Some(driver) = &mut self.0 else {
             return future::pending().await;
@@ -59,7 +59,8 @@ impl Candidate {
         }
     }
 
-    /// Releases the Lease, so that another replica can lead at once. All work must have ended before.
+    /// Releases the Lease, so that another replica can lead at once. All work must have ended
+    /// before.
     pub async fn release(self) {
         if let Some(mut driver) = self.0 {
             driver.release().await;

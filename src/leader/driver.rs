@@ -222,8 +222,8 @@ impl Driver {
     }
 }
 
-/// A watch of the Lease. Its items only say that the Lease should be read. Where the watch fails, the
-/// Lease is read after the retry period.
+/// A watch of the Lease. Its items only say that the Lease should be read. Where the watch fails,
+/// the Lease is read after the retry period.
 fn changes(leases: &Leases) -> BoxStream<'static, ()> {
     let only = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
     watcher(leases.api().clone(), only)

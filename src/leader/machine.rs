@@ -17,8 +17,8 @@ pub(super) struct LeaseState {
     pub(super) transitions: i32,
     /// How long the holder keeps the Lease after a renewal.
     pub(super) duration: Duration,
-    /// Who released the Lease after all its work had ended. A Lease that is taken or emptied otherwise
-    /// has no such mark.
+    /// Who released the Lease after all its work had ended. A Lease that is taken or emptied
+    /// otherwise has no such mark.
     pub(super) released_by: Option<String>,
 }
 
@@ -48,8 +48,8 @@ pub(super) struct Machine {
     identity: String,
     timing: Timing,
     state: State,
-    /// Whether the Lease has to be read before it is written: nothing was read yet, or a write may have
-    /// succeeded or not.
+    /// Whether the Lease has to be read before it is written: nothing was read yet, or a write may
+    /// have succeeded or not.
     uncertain: bool,
     /// When the next request is due.
     request_at: Duration,
@@ -190,9 +190,9 @@ impl Machine {
         }
     }
 
-    /// The update that releases the Lease, after all work has finished. A leader that was still waiting
-    /// for its predecessor's calls to end can't tell whether they have: it leaves no mark, and the next
-    /// leader waits again.
+    /// The update that releases the Lease, after all work has finished. A leader that was still
+    /// waiting for its predecessor's calls to end can't tell whether they have: it leaves no mark,
+    /// and the next leader waits again.
     pub(super) fn release(&self, now: Duration, found: &LeaseState) -> Option<LeaseUpdate> {
         let served = match &self.state {
             State::Leading(held, grant) => same_term(held, found) && now >= grant.calls_from,

@@ -1,11 +1,12 @@
 //! Leader election: one of several replicas works, and the others are standbys.
 //!
-//! A Lease names the leader. The leader renews it, and calls the hub only while more authority remains
-//! than a call can take. Authority counts from when the last successful renewal was sent. A standby
-//! acquires the Lease when it was released, or when the standby has observed it unchanged for the
-//! lease duration. Where it did not observe a release, it waits for the lease duration and a margin
-//! before its first call. A leader that loses the Lease exits, and starts again as a standby. A leader
-//! that can't reach the API server does nothing, and continues if it still holds the Lease.
+//! A Lease names the leader. The leader renews it, and calls the hub only while more authority
+//! remains than a call can take. Authority counts from when the last successful renewal was sent. A
+//! standby acquires the Lease when it was released, or when the standby has observed it unchanged
+//! for the lease duration. Where it did not observe a release, it waits for the lease duration and
+//! a margin before its first call. A leader that loses the Lease exits, and starts again as a
+//! standby. A leader that can't reach the API server does nothing, and continues if it still holds
+//! the Lease.
 //!
 //! # Layout
 //!

@@ -1,5 +1,5 @@
-//! The metrics of each object. They are made from the watched objects at each scrape, so they end with
-//! their object.
+//! The metrics of each object. They are made from the watched objects at each scrape, so they end
+//! with their object.
 
 use std::{
     fmt,

@@ -235,8 +235,8 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Notes that the hub answered with the key of this Secret. Both are empty for the operator's own
-    /// key.
+    /// Notes that the hub answered with the key of this Secret. Both are empty for the operator's
+    /// own key.
     pub fn hub_answered(&self, namespace: &str, secret: &str) {
         let key = ByKey {
             namespace: namespace.into(),
@@ -305,7 +305,8 @@ impl Metrics {
     }
 }
 
-/// Registers a metric under its full name. The library adds the suffix of counters and infos itself.
+/// Registers a metric under its full name. The library adds the suffix of counters and infos
+/// itself.
 fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
     let name = name.strip_suffix("_total").unwrap_or(name);
     let name = name.strip_suffix("_info").unwrap_or(name);

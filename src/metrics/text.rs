@@ -1,5 +1,5 @@
-//! From OpenMetrics, which the library writes, to Prometheus' text format, which every tool and every
-//! person can read.
+//! From OpenMetrics, which the library writes, to Prometheus' text format, which every tool and
+//! every person can read.
 
 /// The same metrics in Prometheus' text format.
 pub(super) fn plain(open: &str) -> String {

@@ -7,6 +7,7 @@ mod argocd;
 mod chart;
 mod check;
 mod docs;
+mod generated_docs;
 mod gitops;
 mod install;
 mod lifecycle;

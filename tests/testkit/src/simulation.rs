@@ -1,79 +1,93 @@
-//! One object, what the hub shows and answers, and passes that do with a plan what the controller
-//! does. The property tests use it too.
-#![allow(dead_code)] // each of its users needs a part
+//! A simulation of one object: what live GETs show, how calls end, and reconciles that do with a
+//! plan what the controller does.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-
-use crate::{
+use oxen_operator::{
     api::{
-        Deployment, Direction, FINALIZER, ModelStatus, OxenModel, OxenModelStatus,
+        FINALIZER, LiveStatus, ModelStatus, OperationKind, OxenModel, OxenModelStatus,
         RECONCILE_ANNOTATION, State,
     },
     decide::{
-        Action, Answer, Claim, Fault, Look, Mend, Observation, Past, Plan, Remote, Rules, Watched,
-        answered, decide, needs_look, still_old,
+        Action, CallOutcome, CredentialFault, Fault, History, HubFault, KeyUsed, Observation,
+        Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED, Subject,
+        Verdict, after_call, decide, unobserved,
     },
 };
 
-/// Every word that deployments fold to.
-pub(crate) const DEPLOYMENTS: [Deployment; 7] = [
-    Deployment::Active,
-    Deployment::Inactive,
-    Deployment::Deploying,
-    Deployment::Deactivating,
-    Deployment::Error,
-    Deployment::Unknown,
-    Deployment::None,
+/// What a live GET showed, or why it showed nothing.
+pub type Retrieved = Result<Box<Remote>, Fault>;
+
+/// Every live status.
+pub const LIVE_STATUSES: [LiveStatus; 7] = [
+    LiveStatus::Active,
+    LiveStatus::Inactive,
+    LiveStatus::Deploying,
+    LiveStatus::Deactivating,
+    LiveStatus::Error,
+    LiveStatus::Unknown,
+    LiveStatus::None,
 ];
 
-/// One object and its surroundings.
+/// One object, with what a process knows and remembers of it.
 #[derive(Clone)]
-pub(crate) struct Bench {
-    pub(crate) object: OxenModel,
-    pub(crate) rules: Rules,
-    pub(crate) now: Timestamp,
-    /// What the hub answers to a call.
-    pub(crate) answer: Answer,
-    pub(crate) past: Past,
-    pub(crate) claim: Claim,
-    pub(crate) crd_going: bool,
-    watched: Option<(String, Timestamp, u32)>,
-    passes: u32,
+pub struct Simulation {
+    /// The object as the API server has it.
+    pub object: OxenModel,
+    /// The operator's defaults, waits and limits.
+    pub rules: Rules,
+    /// The wall clock.
+    pub now: Timestamp,
+    /// The outcome of every call from now on.
+    pub outcome: CallOutcome,
+    /// What the process remembers of earlier observations.
+    pub history: History,
+    /// Which object controls the model.
+    pub ownership: Ownership,
+    /// Whether the CustomResourceDefinition is being deleted.
+    pub crd_terminating: bool,
+    /// Whether this process has retrieved the model with its API key.
+    proven: bool,
+    reconciles: u32,
 }
 
-/// What one pass came to.
-pub(crate) struct Pass {
-    /// As it was decided, before any call.
-    pub(crate) decided: Plan,
-    /// As it was after the call's answer, if there was a call.
-    pub(crate) plan: Plan,
+/// The plans of one reconcile.
+pub struct Reconciled {
+    /// The plan as it was decided, before any call.
+    pub decided: Plan,
+    /// The plan after the call's outcome, or `decided` if there was no call.
+    pub plan: Plan,
 }
 
-pub(crate) fn secs(seconds: u64) -> Duration {
+/// A duration of this many seconds.
+#[must_use]
+pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub(crate) fn mins(minutes: u64) -> Duration {
+/// A duration of this many minutes.
+#[must_use]
+pub fn mins(minutes: u64) -> Duration {
     secs(60 * minutes)
 }
 
-/// A good look at a custom model.
-pub(crate) fn shows(deployment: Deployment) -> Look {
-    look_at(false, deployment, "bot", "acme")
+/// A live GET that shows a custom model with this live status.
+pub fn shows(live: LiveStatus) -> Retrieved {
+    shows_model(false, live, "bot", "acme")
 }
 
-/// A good look at a base model.
-pub(crate) fn base() -> Look {
-    look_at(true, Deployment::Active, "bot", "oxen")
+/// A live GET that shows a base model.
+pub fn shows_base() -> Retrieved {
+    shows_model(true, LiveStatus::Active, "bot", "oxen")
 }
 
-pub(crate) fn look_at(base: bool, deployment: Deployment, id: &str, owner: &str) -> Look {
-    Look::Seen(Box::new(Remote {
+/// A live GET that shows this model.
+pub fn shows_model(base: bool, live: LiveStatus, id: &str, owner: &str) -> Retrieved {
+    Ok(Box::new(Remote {
         base,
-        deployment,
+        live,
         others: Vec::new(),
         model: ModelStatus {
             id: id.into(),
@@ -88,41 +102,59 @@ pub(crate) fn look_at(base: bool, deployment: Deployment, id: &str, owner: &str)
     }))
 }
 
-/// One fault of every kind, with these words.
-pub(crate) fn faults(words: &str) -> Vec<Fault> {
+/// One fault of every kind, with these words: those of the credentials, then those of the hub.
+#[must_use]
+pub fn faults(words: &str) -> Vec<Fault> {
+    let credentials = credential_faults(words).into_iter().map(Fault::from);
+    let hub = hub_faults(words).into_iter().map(Fault::from);
+    credentials.chain(hub).collect()
+}
+
+/// One fault of every kind that credentials can have, with these words.
+#[must_use]
+pub fn credential_faults(words: &str) -> Vec<CredentialFault> {
     let (secret, key) = ("team-key".to_owned(), "api-key".to_owned());
     vec![
-        Fault::CredentialsNotFound {
+        CredentialFault::NotFound {
             why: words.into(),
-            mend: Mend::Create {
+            remedy: Remedy::CreateSecret {
                 secret: secret.clone(),
                 key: key.clone(),
             },
         },
-        Fault::CredentialsInvalid {
+        CredentialFault::Invalid {
             why: words.into(),
-            mend: Mend::Fill { secret, key },
+            remedy: Remedy::PatchSecret { secret, key },
         },
-        Fault::OperatorKeyNotAllowed,
-        Fault::Unauthenticated,
-        Fault::Forbidden(words.into()),
-        Fault::PaymentRequired(words.into()),
-        Fault::ModelNotFound(vec![words.into()]),
-        Fault::RateLimited {
-            wait: Some(secs(7)),
-            whole_key: true,
-        },
-        Fault::Unreachable(words.into()),
-        Fault::Unexpected(words.into()),
-        Fault::AnotherModel(words.into()),
-        Fault::Rejected(words.into()),
+        CredentialFault::OperatorKeyNotAllowed,
     ]
 }
 
-impl Bench {
-    /// An object of generation 1 that wants this, holds its finalizer and was never looked at.
-    pub(crate) fn wanting(state: State) -> Self {
-        let spec = serde_json::json!({"model": "bot", "state": state});
+/// One fault of every kind that the hub can have, with these words.
+#[must_use]
+pub fn hub_faults(words: &str) -> Vec<HubFault> {
+    vec![
+        HubFault::Unauthenticated,
+        HubFault::Forbidden(words.into()),
+        HubFault::PaymentRequired(words.into()),
+        HubFault::ModelNotFound(vec![words.into()]),
+        HubFault::RateLimited {
+            wait: Some(secs(7)),
+            whole_key: true,
+        },
+        HubFault::Unreachable(words.into()),
+        HubFault::Unexpected(words.into()),
+        HubFault::ModelMismatch(words.into()),
+        HubFault::Rejected(words.into()),
+    ]
+}
+
+impl Simulation {
+    /// An object of generation 1 with this desired state, which has the finalizer and was never
+    /// observed.
+    #[must_use]
+    pub fn new(desired: State) -> Self {
+        let spec = serde_json::json!({"model": "bot", "state": desired});
         let mut object = OxenModel::new("my-bot", serde_json::from_value(spec).unwrap());
         object.metadata.namespace = Some("team".into());
         object.metadata.generation = Some(1);
@@ -131,217 +163,254 @@ impl Bench {
             object,
             rules: Rules::default(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
-            answer: Answer::Accepted,
-            past: Past::default(),
-            claim: Claim::Mine,
-            crd_going: false,
-            watched: None,
-            passes: 0,
+            outcome: CallOutcome::Accepted,
+            history: History::default(),
+            ownership: Ownership::Owned,
+            crd_terminating: false,
+            proven: false,
+            reconciles: 0,
         }
     }
 
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    /// The same simulation after this change.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    pub(crate) fn suspended(self) -> Self {
-        self.with(|bench| bench.object.spec.suspend = Some(true))
+    /// The same simulation with a suspended object.
+    #[must_use]
+    pub fn suspended(self) -> Self {
+        self.with(|simulation| simulation.object.spec.suspend = Some(true))
     }
 
-    pub(crate) fn observed_only(self) -> Self {
-        self.with(|bench| bench.rules.observe_only = true)
+    /// The same simulation with an operator that runs with `--observe-only`.
+    #[must_use]
+    pub fn observe_only(self) -> Self {
+        self.with(|simulation| simulation.rules.observe_only = true)
     }
 
-    pub(crate) fn unheld(self) -> Self {
-        self.with(|bench| bench.object.metadata.finalizers = None)
+    /// The same simulation with an object that doesn't have the finalizer.
+    #[must_use]
+    pub fn without_finalizer(self) -> Self {
+        self.with(|simulation| simulation.object.metadata.finalizers = None)
     }
 
-    pub(crate) fn deleting(self) -> Self {
+    /// The same simulation with an object that is being deleted.
+    #[must_use]
+    pub fn deleting(self) -> Self {
         self.with(Self::delete)
     }
 
-    /// The API server bumps the generation with it.
-    pub(crate) fn delete(&mut self) {
+    /// Starts the object's deletion. The API server increments the generation with it.
+    pub fn delete(&mut self) {
         self.object.metadata.deletion_timestamp = Some(Time(self.now));
         self.edit(|_| ());
     }
 
-    /// A new generation of the spec.
-    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut OxenModel)) {
+    /// Changes the object, which gets a new generation.
+    pub fn edit(&mut self, change: impl FnOnce(&mut OxenModel)) {
         change(&mut self.object);
         self.object.metadata.generation = self.object.metadata.generation.map(|last| last + 1);
     }
 
-    /// `kubectl annotate` with a new value.
-    pub(crate) fn request(&mut self, value: &str) {
+    /// Sets the annotation that requests a reconcile.
+    pub fn request_reconcile(&mut self, value: &str) {
         let annotations = self.object.metadata.annotations.get_or_insert_default();
         annotations.insert(RECONCILE_ANNOTATION.into(), value.into());
     }
 
-    pub(crate) fn later(&mut self, after: Duration) {
-        self.now += SignedDuration::try_from(after).unwrap();
+    /// Lets time pass.
+    pub fn advance(&mut self, by: Duration) {
+        self.now += SignedDuration::try_from(by).unwrap();
+        self.history.advance(by);
     }
 
-    /// The process that watched is gone, with all that it remembered.
-    pub(crate) fn restart(&mut self) {
-        self.watched = None;
-        self.past = Past::default();
+    /// Replaces the process, which loses everything that it remembers.
+    pub fn restart(&mut self) {
+        self.history = History::default();
+        self.proven = false;
     }
 
-    /// A decision on this look, with nothing written.
-    pub(crate) fn decide(&self, look: Look) -> Plan {
-        let mut unwritten = self.clone();
-        unwritten.watch(&look);
-        decide(&unwritten.observation(look))
+    /// The object's status, or the schema's default.
+    #[must_use]
+    pub fn status(&self) -> OxenModelStatus {
+        self.object.status.clone().unwrap_or_default()
     }
 
-    /// A decision of a process that has watched the operation for so long.
-    pub(crate) fn decide_having(&self, watched: Watched, look: Look) -> Plan {
-        decide(&Observation {
-            watched,
-            ..self.observation(look)
-        })
+    /// The plan where nothing is needed from the hub, or `None` where the hub has to be observed.
+    #[must_use]
+    pub fn unobserved(&self) -> Option<Plan> {
+        unobserved(&self.subject())
     }
 
-    /// A whole pass: decide, record, act on the plan, record.
-    pub(crate) fn pass(&mut self, look: Look) -> Pass {
-        self.passes += 1;
-        self.watch(&look);
+    /// Decides on this observation, and neither records nor remembers anything.
+    #[must_use]
+    pub fn decide(&self, retrieved: Retrieved) -> Plan {
+        let mut discarded = self.clone();
+        discarded.observe(&retrieved);
+        discarded.decide_with(discarded.history.clone(), retrieved)
+    }
+
+    /// Decides as a process that remembers `history`, which includes this observation.
+    #[must_use]
+    pub fn decide_with(&self, history: History, retrieved: Retrieved) -> Plan {
+        plan(&self.observation(history, retrieved))
+    }
+
+    /// Reconciles the object: observes, decides, records, acts, and records the outcome.
+    pub fn reconcile(&mut self, retrieved: Retrieved) -> Reconciled {
+        self.reconciles += 1;
+        if self.unobserved().is_none() {
+            self.observe(&retrieved);
+        }
         let before = self.clone();
-        let seen = before.observation(look);
-        let decided = decide(&seen);
-        self.object.status = Some(decided.status.clone());
-        let finalizers = &mut self.object.metadata.finalizers;
+        let seen = before.observation(before.history.clone(), retrieved);
+        let decided = plan(&seen);
+        self.record(&decided);
         let plan = match &decided.action {
             Action::Nothing => decided.clone(),
             Action::AddFinalizer => {
-                *finalizers = Some(vec![FINALIZER.into()]);
+                self.object.metadata.finalizers = Some(vec![FINALIZER.into()]);
                 decided.clone()
             }
             Action::RemoveFinalizer => {
-                *finalizers = None;
+                self.object.metadata.finalizers = None;
                 decided.clone()
             }
             Action::Call { .. } => {
-                let plan = answered(&seen, decided.clone(), &self.answer);
-                self.object.status = Some(plan.status.clone());
+                let plan = after_call(&seen, decided.clone(), &self.outcome);
+                self.record(&plan);
                 plan
             }
         };
-        Pass { decided, plan }
+        Reconciled { decided, plan }
     }
 
-    /// As `pass`, for a process that dies between the record and the answer.
-    pub(crate) fn pass_and_die(&mut self, look: Look) -> Plan {
-        let decided = self.decide(look);
-        self.object.status = Some(decided.status.clone());
+    /// Reconciles the object with a process that crashes between the record and the outcome.
+    pub fn reconcile_and_crash(&mut self, retrieved: Retrieved) -> Plan {
+        let decided = self.decide(retrieved);
+        self.record(&decided);
         self.restart();
         decided
     }
 
-    pub(crate) fn status(&self) -> OxenModelStatus {
-        self.object.status.clone().unwrap_or_default()
+    /// Returns true when the controller would write the plan's status. A released object needs
+    /// none.
+    #[must_use]
+    pub fn would_write(&self, plan: &Plan) -> bool {
+        plan.verdict != Verdict::Released && self.object.status.as_ref() != Some(&plan.status)
     }
 
-    pub(crate) fn needs_look(&self) -> bool {
-        needs_look(&self.object, &self.rules, &self.claim, self.crd_going)
+    fn record(&mut self, plan: &Plan) {
+        if self.would_write(plan) {
+            self.object.status = Some(plan.status.clone());
+        }
     }
 
-    pub(crate) fn is_held(&self) -> bool {
-        crate::decide::has_finalizer(&self.object)
+    /// Takes an observation into account, as the controller's memory does.
+    fn observe(&mut self, retrieved: &Retrieved) {
+        let key = match retrieved {
+            Err(Fault::Credentials(_)) => KeyUsed::None,
+            Ok(_) | Err(Fault::Hub(_)) if self.proven => KeyUsed::Proven,
+            Ok(_) | Err(Fault::Hub(_)) => KeyUsed::Unproven,
+        };
+        let status = self.object.status.as_ref();
+        let open = status.and_then(|status| status.operation.as_ref());
+        self.history.observe(retrieved, key, open, &self.rules);
+        self.proven |= retrieved.is_ok();
     }
 
-    fn observation(&self, look: Look) -> Observation<'_> {
-        Observation {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
             object: &self.object,
             now: self.now,
             rules: &self.rules,
             epoch: 7,
-            operation_id: format!("operation-{}", self.passes),
-            look,
-            watched: self.watched(),
-            past: self.past,
-            claim: self.claim.clone(),
-            crd_going: self.crd_going,
+            operation_id: format!("operation-{}", self.reconciles),
+            ownership: self.ownership.clone(),
+            crd_terminating: self.crd_terminating,
         }
     }
 
-    fn watched(&self) -> Watched {
-        self.watched
-            .as_ref()
-            .map_or(Watched::default(), |watched| Watched {
-                elapsed: Duration::try_from(self.now.duration_since(watched.1)).unwrap(),
-                unmoved: watched.2,
-            })
-    }
-
-    /// As the controller's memory does it.
-    fn watch(&mut self, look: &Look) {
-        let Some(operation) = self.status().operation else {
-            self.watched = None;
-            return;
-        };
-        if self
-            .watched
-            .as_ref()
-            .is_none_or(|watched| watched.0 != operation.id)
-        {
-            self.watched = Some((operation.id, self.now, 0));
-        }
-        let late = self.watched().elapsed >= self.rules.operation_patience;
-        let old =
-            matches!(look, Look::Seen(remote) if still_old(operation.direction, remote.deployment));
-        if let Some(watched) = &mut self.watched {
-            watched.2 += u32::from(late && old);
+    fn observation(&self, history: History, retrieved: Retrieved) -> Observation<'_> {
+        Observation {
+            subject: self.subject(),
+            retrieved,
+            history,
         }
     }
 }
 
-impl Pass {
-    /// The call that went out.
-    pub(crate) fn call(&self) -> Option<Direction> {
+/// The plan as the controller makes it: without the hub where possible.
+fn plan(seen: &Observation<'_>) -> Plan {
+    match unobserved(&seen.subject) {
+        Some(plan) => {
+            let observed = decide(seen);
+            assert_eq!(observed, plan, "an observation that nobody needs has no effect");
+            plan
+        }
+        None => decide(seen),
+    }
+}
+
+impl Reconciled {
+    /// The call that was made.
+    #[must_use]
+    pub fn call(&self) -> Option<OperationKind> {
         call(&self.decided)
     }
 
-    /// What a reader sees after it.
-    pub(crate) fn shown(&self) -> String {
-        shown(&self.plan)
+    /// The summary of what a reader sees after the reconcile.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        summary(&self.plan)
     }
 }
 
 /// The call that a plan makes.
-pub(crate) fn call(plan: &Plan) -> Option<Direction> {
+#[must_use]
+pub fn call(plan: &Plan) -> Option<OperationKind> {
     match plan.action {
-        Action::Call { direction, .. } => Some(direction),
+        Action::Call { kind, .. } => Some(kind),
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => None,
     }
 }
 
-/// `Ready`'s status and reason, and the marker: `False Activating Reconciling`, `True Active -`.
-pub(crate) fn shown(plan: &Plan) -> String {
-    let ready = condition(&plan.status, "Ready").unwrap();
-    format!("{} {} {}", ready.status, ready.reason, marker(&plan.status))
+/// The status and reason of `Ready`, and the other condition that kstatus reads:
+/// `False Activating Reconciling`, `True Active -`.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let ready = condition(&plan.status, READY).unwrap();
+    let progress = progress(&plan.status);
+    format!("{} {} {progress}", ready.status, ready.reason)
 }
 
-pub(crate) fn marker(status: &OxenModelStatus) -> &'static str {
-    match ["Reconciling", "Stalled"].map(|marker| condition(status, marker)) {
+/// The condition that kstatus reads beside `Ready`: `Reconciling`, `Stalled`, `-` for neither, and
+/// `both`, which no status may have.
+#[must_use]
+pub fn progress(status: &OxenModelStatus) -> &'static str {
+    match [RECONCILING, STALLED].map(|type_| condition(status, type_)) {
         [None, None] => "-",
-        [Some(_), None] => "Reconciling",
-        [None, Some(_)] => "Stalled",
+        [Some(_), None] => RECONCILING,
+        [None, Some(_)] => STALLED,
         [Some(_), Some(_)] => "both",
     }
 }
 
-/// `Synced`: `True`, or the reason why not.
-pub(crate) fn synced(plan: &Plan) -> &str {
-    let synced = condition(&plan.status, "Synced").unwrap();
+/// The status of `Synced` where it is not `False`, and its reason where it is.
+#[must_use]
+pub fn synced(plan: &Plan) -> &str {
+    let synced = condition(&plan.status, SYNCED).unwrap();
     match synced.status.as_str() {
         "False" => &synced.reason,
         other => other,
     }
 }
 
-pub(crate) fn condition<'a>(status: &'a OxenModelStatus, type_: &str) -> Option<&'a Condition> {
+/// The condition of this type.
+#[must_use]
+pub fn condition<'a>(status: &'a OxenModelStatus, type_: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|one| one.type_ == type_)
 }

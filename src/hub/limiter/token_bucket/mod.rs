@@ -10,13 +10,14 @@ use crate::backoff::doubled;
 /// The slowest rate, in requests per second, so that a hub in trouble is still polled.
 const SLOWEST: f64 = 0.2;
 /// The number of steps that raise the rate from zero to its ceiling. At the default rate, each step
-/// adds one request per second. Steps are small, because the hub answers the step above its own limit
-/// with 429.
+/// adds one request per second. Steps are small, because the hub answers the step above its own
+/// limit with 429.
 const STEPS: u32 = 50;
 /// The number of 401s in a row that are about the key. Fewer may be a passing fault, or about one
 /// model.
 const REFUSALS: u32 = 3;
-/// The longest Retry-After that requests wait for in the queue. After a longer one they fail at once.
+/// The longest Retry-After that requests wait for in the queue. After a longer one they fail at
+/// once.
 const SHORT: Duration = Duration::from_secs(2);
 /// The time after which an unused key is removed.
 const EXPIRY: Duration = Duration::from_secs(3600);
@@ -109,8 +110,8 @@ pub(super) struct TokenBucket {
 enum KeyHealth {
     /// The hub accepts the key.
     Accepted,
-    /// The hub has refused the key this often in a row, or was never asked. Requests go out one at a
-    /// time, and none before `next`.
+    /// The hub has refused the key this often in a row, or was never asked. Requests go out one at
+    /// a time, and none before `next`.
     Doubtful { refusals: u32, next: Instant },
 }
 
@@ -163,8 +164,8 @@ impl TokenBucket {
         self.used = now;
     }
 
-    /// Counts the end of a request that went out at `sent`. After a 429, returns the wait that follows
-    /// from it.
+    /// Counts the end of a request that went out at `sent`. After a 429, returns the wait that
+    /// follows from it.
     pub(super) fn ended(
         &mut self,
         limits: &RateLimits,
@@ -203,7 +204,8 @@ impl TokenBucket {
         };
         let refusals = match feedback {
             Feedback::Unauthorized => before.saturating_add(1),
-            // A request without a response says nothing, and the next one is due as after a refusal.
+            // A request without a response says nothing, and the next one is due as after a
+            // refusal.
             Feedback::None if before >= REFUSALS => before,
             Feedback::None | Feedback::Accepted | Feedback::RateLimited(_) => 0,
         };
