@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
 
@@ -22,10 +22,16 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// Makes each paragraph of a doc comment one line, because `kubectl explain` breaks lines itself,
+/// Allows null for optional enums, makes each paragraph of a doc comment one line, because `kubectl explain` breaks lines itself,
 /// and removes a format that the API server doesn't know and warns about.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.format.take_if(|format| format == "uint32");
+    // Helm and kustomize write null for an unset value, and an enum allows only what it lists.
+    if let (Some(true), Some(values)) = (schema.nullable, &mut schema.enum_)
+        && !values.iter().any(|value| value.0.is_null())
+    {
+        values.push(JSON(serde_json::Value::Null));
+    }
     if let Some(description) = &mut schema.description {
         let paragraphs = description
             .split("\n\n")

@@ -30,8 +30,8 @@ pub use names::{
 };
 pub use secret::SecretKeyRef;
 pub use span::Span;
-pub use spec::{DeletionPolicy, OxenModel, OxenModelSpec};
+pub use spec::{DeletionPolicy, IdleShutdown, OxenModel, OxenModelSpec};
 pub use state::State;
 pub use status::{
-    Attempts, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
+    Attempts, Identity, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
 };

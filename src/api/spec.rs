@@ -82,6 +82,9 @@ pub struct OxenModelSpec {
         ),
         validation = Rule::new("self != '.' && self != '..'")
             .message("model must not be '.' or '..': write the hub's model name, such as support-bot-v2"),
+        validation = Rule::new("!(self in ['favorites', 'featured', 'search'])").message(
+            "model must not be favorites, featured or search, which are the hub's own words: write the model's UUID"
+        ),
         validation = Rule::new("self == oldSelf")
             .message("model can't be changed: delete this OxenModel and create another")
     )]
@@ -134,6 +137,11 @@ pub struct OxenModelSpec {
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_deadline: Option<Span>,
+
+    // The schema shows the enum's own description here.
+    /// What follows when the hub turns an idle model off: `Reactivate` or `Allow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_shutdown: Option<IdleShutdown>,
 }
 
 impl OxenModelSpec {
@@ -169,6 +177,13 @@ impl OxenModelSpec {
         let bad = |c: char| c.is_whitespace() || c.is_control() || "?#%".contains(c);
         if model.is_empty() || model == "." || model == ".." {
             return Err("spec.model: write the hub's model name, such as support-bot-v2".into());
+        }
+        if ["favorites", "featured", "search"].contains(&model) {
+            return Err(
+                "spec.model: favorites, featured and search are the hub's own words; write the \
+                 model's UUID"
+                    .into(),
+            );
         }
         if model.contains(bad) {
             return Err(
@@ -210,6 +225,19 @@ pub enum DeletionPolicy {
     Retain,
 }
 
+/// What follows when the hub turns an active model off because it had no requests for about 15
+/// minutes. `Reactivate` turns it on again, so that `active` means kept on. `Allow` leaves it off
+/// until the spec changes, a reconcile is requested, or a request wakes the model. Unset:
+/// `Reactivate`. Example: `Allow`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum IdleShutdown {
+    /// Turn the model on again.
+    Reactivate,
+    /// Leave the model off.
+    Allow,
+}
+
 impl fmt::Display for DeletionPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
@@ -230,6 +258,7 @@ mod tests {
             api_key_secret_ref: None,
             sync_interval: None,
             progress_deadline: None,
+            idle_shutdown: None,
         };
         for good in ["support-bot-v2", "acme/bot", "模型", &"m".repeat(253)] {
             assert_eq!(spec(good).check(), Ok(()));

@@ -56,12 +56,20 @@ pub struct OxenModelStatus {
     /// The live status of the model's deployments, folded to one word.
     #[serde(default)]
     pub live: Option<LiveStatus>,
-    /// When `live` last changed. `progressDeadline` counts from here.
+    /// When `live` last changed.
     #[serde(default)]
     pub since: Option<Time>,
+    /// Since when the object has not been as declared, for this generation; absent while Ready.
+    /// `progressDeadline` counts from here.
+    #[serde(default)]
+    pub progressing_since: Option<Time>,
     /// The model, as the hub describes it.
     #[serde(default)]
     pub model: Option<ModelStatus>,
+    /// Another model that the hub has answered with under this name, until a person accepts it by
+    /// requesting a reconcile.
+    #[serde(default)]
+    pub other_model: Option<Identity>,
     /// How the hub bills the model.
     #[serde(default)]
     pub pricing: Option<Pricing>,
@@ -89,7 +97,9 @@ impl Default for OxenModelStatus {
             desired: None,
             live: None,
             since: None,
+            progressing_since: None,
             model: None,
+            other_model: None,
             pricing: None,
             operation: None,
             attempts: None,
@@ -126,6 +136,15 @@ pub struct ModelStatus {
 }
 
 impl ModelStatus {
+    /// The model's identity.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            id: self.id.clone(),
+            owner: self.owner.clone(),
+        }
+    }
+
     /// Returns true for a base model, which is always active and takes no calls. Where the hub
     /// doesn't name the type, a model that `oxen` owns is a base model.
     #[must_use]
@@ -135,6 +154,16 @@ impl ModelStatus {
             None => self.owner == "oxen",
         }
     }
+}
+
+/// A model's identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The hub's identifier.
+    pub id: String,
+    /// The account that owns it.
+    pub owner: String,
 }
 
 /// How the hub bills the model. Amounts are decimal strings.
@@ -173,14 +202,10 @@ pub struct Operation {
     pub id: String,
     /// Whether it activates or deactivates.
     pub kind: OperationKind,
-    /// The `metadata.generation` that it serves.
-    pub generation: i64,
-    /// The term of the process that recorded it. It grows with each new process.
-    pub epoch: i64,
+    /// The live status that it was recorded at.
+    pub from: LiveStatus,
     /// When it was recorded.
     pub started: Time,
-    /// The number of calls that the generation has sent, this one included.
-    pub sends: u32,
     /// True when the hub accepted the call in an answer that could be read. Unset while the outcome
     /// is not known.
     #[serde(default)]
@@ -194,19 +219,26 @@ pub struct Operation {
 pub struct Attempts {
     /// The `metadata.generation` that made them.
     pub generation: i64,
+    /// The `metadata.uid` of the object that made them. A status that was restored from a backup has
+    /// another one, and is not counted.
+    #[serde(default)]
+    pub uid: Option<String>,
     /// True when the model has reached the desired state since this generation began. Another call
     /// is a correction then.
     #[serde(default)]
     pub settled: Option<bool>,
-    /// The number of calls sent.
+    /// The number of calls that the hub has accepted, or may have accepted.
     #[serde(default)]
-    pub sends: Option<u32>,
-    /// The number of calls made for a failed deployment.
+    pub calls: Option<u32>,
+    /// The number of these calls that were made for a failed deployment.
     #[serde(default)]
     pub failures: Option<u32>,
-    /// The number of calls that the hub refused.
+    /// True when a deploying model was deactivated past the progress deadline.
     #[serde(default)]
-    pub rejections: Option<u32>,
+    pub aborted: Option<bool>,
+    /// The number of refused calls in a row.
+    #[serde(default)]
+    pub refusals: Option<u32>,
     /// The reason of the last refusal.
     #[serde(default)]
     pub refusal: Option<String>,
@@ -216,9 +248,6 @@ pub struct Attempts {
     /// When the last three corrections were made. Reaching the desired state keeps them.
     #[serde(default)]
     pub corrections: Option<Vec<Time>>,
-    /// True when a fourth correction within the hour was withheld.
-    #[serde(default)]
-    pub contended: Option<bool>,
 }
 
 impl OxenModelStatus {

@@ -83,7 +83,7 @@ fn outdated(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
 /// Sends the recorded call, unless what it is based on no longer holds.
 pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) -> CallOutcome {
     let context = &scope.context;
-    let object = &seen.prepared.object;
+    let object = &seen.prepared.stored;
     let Some(key) = &seen.key else {
         return CallOutcome::NotSent("there is no API key");
     };

@@ -1,9 +1,6 @@
 //! What all reconciles share.
 
-use std::{
-    future::Future,
-    sync::{Arc, OnceLock},
-};
+use std::{future::Future, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -56,7 +53,6 @@ pub struct Context {
     /// Bounds the requests to the Kubernetes API. Reconciles are not bounded: those that wait for a
     /// permit of one key would delay the objects of others.
     kube_permits: Semaphore,
-    epoch: OnceLock<i64>,
     pub(super) memories: Memories,
     pub(super) index: Index,
     pub(super) recorder: Recorder,
@@ -89,8 +85,7 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             hub: LimitedClient::new(hub, config.rate_limits.clone()),
             kube_permits: Semaphore::new(KUBE_PERMITS),
-            epoch: OnceLock::new(),
-            index: Index::new(config.rules.operation_patience),
+            index: Index::new(config.rules.clone()),
             config,
             client,
             metrics,
@@ -99,15 +94,6 @@ impl Context {
             shutdown,
             memories: Memories::default(),
         }
-    }
-
-    /// This process's term: one more than the Lease's transitions, and than the term of any stored
-    /// operation. All objects must have been listed before.
-    pub(super) fn epoch(&self) -> i64 {
-        *self.epoch.get_or_init(|| {
-            let transitions = self.authority.transitions();
-            self.index.latest_epoch().max(transitions) + 1
-        })
     }
 
     pub(super) fn objects(&self, namespace: &str) -> Api<OxenModel> {
@@ -135,7 +121,7 @@ impl Context {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(ReconcileError::Kube {
                 request,
-                source: Box::new(source),
+                source: Arc::new(source),
             }),
             Err(_) => Err(ReconcileError::Timeout { request }),
         }

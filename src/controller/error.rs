@@ -1,6 +1,6 @@
 //! A failed request to the Kubernetes API, and an object that may not be decodable.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use kube::core::DeserializeGuard;
 
@@ -10,13 +10,13 @@ use crate::api::OxenModel;
 pub(super) type Guarded = DeserializeGuard<OxenModel>;
 
 /// What ends a reconcile early. Faults of the hub are data, and never errors.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum ReconcileError {
     #[error("{request} failed")]
     Kube {
         request: Request,
         #[source]
-        source: Box<kube::Error>,
+        source: Arc<kube::Error>,
     },
     #[error("{request} timed out")]
     Timeout { request: Request },
@@ -26,7 +26,7 @@ pub(super) enum ReconcileError {
     Json {
         object: String,
         #[source]
-        source: serde_json::Error,
+        source: Arc<serde_json::Error>,
     },
 }
 

@@ -4,7 +4,6 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
 };
 
 use futures::{Stream, StreamExt, stream};
@@ -23,12 +22,13 @@ use tokio::{
 
 use super::{error::Guarded, memory::Memories};
 use crate::{
-    api::{ModelStatus, OxenModel},
-    decide::{Claimant, Ownership},
+    api::{Identity, OxenModel},
+    decide::{Claimant, Ownership, Pending, Rules},
 };
 
-/// A model's `id` and `owned_by`.
-pub(super) type Identity = (String, String);
+/// How many times an operation's patience an orphaned one is kept. The owner's own observations end
+/// the wait earlier, where the hub answers.
+const ORPHAN_PATIENCES: u32 = 30;
 
 /// The index over all scopes.
 pub(super) struct Index {
@@ -37,16 +37,23 @@ pub(super) struct Index {
     locks: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
     /// The claimants by UID, as they were last decoded.
     claimants: Mutex<HashMap<String, Claimant>>,
-    /// The models whose object is gone with an open operation, and until when its call may show an
-    /// effect.
-    orphaned_operations: Mutex<Vec<(Identity, Instant)>>,
-    /// How long a call may take to show its effect.
-    patience: Duration,
+    /// The operations whose object is gone.
+    orphaned_operations: Mutex<Vec<OrphanedOperation>>,
+    /// The UIDs of the objects that this process has released and that the watch still shows.
+    released: Mutex<HashSet<String>>,
+    rules: Rules,
     /// Held by the reconcile that reads the objects that can't be decoded.
     reading: tokio::sync::Mutex<()>,
     /// The number of scopes that have not listed their objects yet. A store's own signal wakes only
     /// one waiter.
     unlisted: watch::Sender<usize>,
+}
+
+/// An open operation whose object is gone. The owner of its model waits for it as for an own one.
+struct OrphanedOperation {
+    identity: Identity,
+    id: String,
+    until: Instant,
 }
 
 struct IndexedScope {
@@ -55,14 +62,15 @@ struct IndexedScope {
 }
 
 impl Index {
-    /// An empty index. `patience` is the time that a call may take to show its effect.
-    pub(super) fn new(patience: Duration) -> Self {
+    /// An empty index.
+    pub(super) fn new(rules: Rules) -> Self {
         Self {
             scopes: Mutex::default(),
             locks: Mutex::default(),
             claimants: Mutex::default(),
             orphaned_operations: Mutex::default(),
-            patience,
+            released: Mutex::default(),
+            rules,
             reading: tokio::sync::Mutex::default(),
             unlisted: watch::Sender::default(),
         }
@@ -102,17 +110,6 @@ impl Index {
         self.unlisted.send_modify(|unlisted| *unlisted -= 1);
     }
 
-    /// The latest term in any stored operation.
-    pub(super) fn latest_epoch(&self) -> i64 {
-        let scopes = lock(&self.scopes);
-        let objects = scopes.iter().flat_map(|scope| scope.objects.state());
-        let epochs = objects.filter_map(|object| {
-            let status = object.0.as_ref().ok()?.status.as_ref()?;
-            Some(status.operation.as_ref()?.epoch)
-        });
-        epochs.max().unwrap_or_default()
-    }
-
     /// Which object controls this object's model. `identity` is the model's, where it was just
     /// observed.
     pub(super) fn ownership(
@@ -121,16 +118,19 @@ impl Index {
         object: &OxenModel,
         identity: Option<Identity>,
     ) -> Ownership {
-        let mut claimant = Claimant::of(object);
+        let mut claimant = Claimant::of(object, &self.rules);
         claimant.identity = identity.or(claimant.identity);
         let others: Vec<Claimant> = lock(&self.scopes)
             .iter()
             .flat_map(|scope| scope.objects.state())
+            .filter(|other| !lock(&self.released).contains(uid(other)))
             .filter_map(|other| match &other.0 {
                 Ok(other) => {
                     let newer = memories.with(other, |memory| memory.newer_than(other));
                     let newest = newer.as_deref().unwrap_or(other);
-                    claimant.concerns(newest).then(|| Claimant::of(newest))
+                    claimant
+                        .concerns(newest)
+                        .then(|| Claimant::of(newest, &self.rules))
                 }
                 // The claimant as it was last decoded: a typo in the spec gives its model to no
                 // other object.
@@ -141,18 +141,34 @@ impl Index {
             })
             .collect();
         match claimant.ownership(others.iter()) {
-            Ownership::Owned if self.has_orphaned_operation(claimant.identity.as_ref()) => {
-                Ownership::Pending
-            }
+            Ownership::Owned => self
+                .orphaned_operation(claimant.identity.as_ref())
+                .map_or(Ownership::Owned, |id| {
+                    Ownership::Pending(Pending::Operation(id))
+                }),
             ownership => ownership,
         }
     }
 
-    /// Returns true when the call of an object that is gone may still show an effect on this model.
-    fn has_orphaned_operation(&self, identity: Option<&Identity>) -> bool {
+    /// The id of an open operation on this model whose object is gone.
+    fn orphaned_operation(&self, identity: Option<&Identity>) -> Option<String> {
         let mut orphaned = lock(&self.orphaned_operations);
-        orphaned.retain(|(_, until)| *until > Instant::now());
-        orphaned.iter().any(|(model, _)| Some(model) == identity)
+        orphaned.retain(|operation| operation.until > Instant::now());
+        let mut orphaned = orphaned.iter();
+        let found = orphaned.find(|operation| Some(&operation.identity) == identity)?;
+        Some(found.id.clone())
+    }
+
+    /// Removes an object that this process has released. `open` is the id of its operation, where
+    /// that is still open.
+    pub(super) fn release(&self, object: &OxenModel, open: Option<String>) {
+        let claimant = Claimant {
+            open,
+            ..Claimant::of(object, &self.rules)
+        };
+        lock(&self.released).insert(claimant.uid.clone());
+        lock(&self.claimants).remove(&claimant.uid);
+        self.remove(&claimant);
     }
 
     /// Locks the reading of objects that can't be decoded.
@@ -194,11 +210,10 @@ impl Index {
 
     /// Waits until no other reconcile of this process decides upon the same model. No other
     /// decision may come between a decision and its record.
-    pub(super) async fn lock_model(&self, model: &ModelStatus) -> OwnedMutexGuard<()> {
+    pub(super) async fn lock_model(&self, identity: Identity) -> OwnedMutexGuard<()> {
         let model_lock = {
             let mut locks = lock(&self.locks);
             locks.retain(|_, model_lock| model_lock.strong_count() > 0);
-            let identity = (model.id.clone(), model.owner.clone());
             let model_lock = locks.get(&identity).and_then(Weak::upgrade);
             model_lock.unwrap_or_else(|| {
                 let model_lock = Arc::default();
@@ -214,13 +229,16 @@ impl Index {
         match event {
             Event::Apply(object) | Event::InitApply(object) => {
                 if let Ok(object) = &object.0 {
-                    self.update(Claimant::of(object));
+                    self.update(Claimant::of(object, &self.rules));
                 }
             }
             Event::Delete(object) => {
-                let uid = object.meta().uid.as_deref().unwrap_or_default();
-                let known = lock(&self.claimants).remove(uid);
-                let last = object.0.as_ref().ok().map(Claimant::of);
+                let known = lock(&self.claimants).remove(uid(object));
+                if lock(&self.released).remove(uid(object)) {
+                    return;
+                }
+                let last = object.0.as_ref().ok();
+                let last = last.map(|object| Claimant::of(object, &self.rules));
                 if let Some(claimant) = last.or(known) {
                     self.remove(&claimant);
                 }
@@ -239,9 +257,13 @@ impl Index {
 
     /// Removes a claimant. Its open operation becomes an orphaned one.
     fn remove(&self, claimant: &Claimant) {
-        if let (true, Some(identity)) = (claimant.open, &claimant.identity) {
-            let until = Instant::now() + self.patience;
-            lock(&self.orphaned_operations).push((identity.clone(), until));
+        if let (Some(id), Some(identity)) = (&claimant.open, &claimant.identity) {
+            let patience = self.rules.operation_patience;
+            lock(&self.orphaned_operations).push(OrphanedOperation {
+                identity: identity.clone(),
+                id: id.clone(),
+                until: Instant::now() + ORPHAN_PATIENCES * patience,
+            });
         }
         self.wake_rivals(claimant);
     }
@@ -266,6 +288,7 @@ impl Index {
             .extract_if(|_, claimant| is_gone(claimant))
             .map(|(_, claimant)| claimant)
             .collect();
+        lock(&self.released).retain(|uid| listed.contains(uid));
         for claimant in &gone {
             self.remove(claimant);
         }
@@ -283,6 +306,10 @@ impl Index {
             }
         }
     }
+}
+
+fn uid(object: &Guarded) -> &str {
+    object.meta().uid.as_deref().unwrap_or_default()
 }
 
 // Every change under these locks is a single insertion or removal, so a poisoned lock is usable.

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use kube::ResourceExt;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    api::OxenModel,
+    api::{Attempts, Operation, OxenModel, OxenModelStatus},
     decide::{Fault, History, KeyUsed, Remote, Rules},
     hub::ApiKey,
 };
@@ -26,6 +27,10 @@ pub(super) struct Memory {
     /// Whether a write met a conflict. The next reconcile reads the object from the API server
     /// then.
     pub(super) stale: bool,
+    /// The operation that this process recorded last, until a write holds its end.
+    tracked: Option<Tracked>,
+    /// The last status that the API server did not store as it was sent.
+    pub(super) pruned: Option<OxenModelStatus>,
     /// What earlier observations showed.
     history: History,
     /// When `history` was last advanced.
@@ -42,6 +47,16 @@ pub(super) struct Memory {
     pub(super) reconciled: bool,
 }
 
+/// An operation that this process recorded, and what it has spent. It is kept in memory because the
+/// write of an outcome can fail, and because a person can clear the status.
+#[derive(Clone, Debug)]
+struct Tracked {
+    id: String,
+    /// The operation as it is now, or `None` where it has ended.
+    operation: Option<Operation>,
+    attempts: Attempts,
+}
+
 #[derive(Clone, Debug)]
 struct Written {
     /// The versions that the write replaced.
@@ -54,6 +69,8 @@ impl Default for Memory {
         Self {
             written: None,
             stale: false,
+            tracked: None,
+            pruned: None,
             history: History::default(),
             advanced: Instant::now(),
             key: None,
@@ -97,6 +114,49 @@ impl Memory {
         });
     }
 
+    /// Remembers what became of the operation with this id: its state and attempts in `status`.
+    pub(super) fn track(&mut self, id: &str, status: &OxenModelStatus) {
+        let operation = status.operation.clone().filter(|open| open.id == id);
+        self.tracked = Some(Tracked {
+            id: id.to_owned(),
+            operation,
+            attempts: status.attempts(),
+        });
+    }
+
+    /// Forgets the tracked operation once a write holds its end.
+    pub(super) fn stored(&mut self, status: &OxenModelStatus) {
+        let open = status.operation.as_ref().map(|open| &open.id);
+        self.tracked.take_if(|tracked| open != Some(&tracked.id));
+    }
+
+    /// The object with what this process knows of its operation and the API server may not.
+    pub(super) fn with_tracked(&self, object: &Arc<OxenModel>) -> Arc<OxenModel> {
+        let Some(tracked) = &self.tracked else {
+            return object.clone();
+        };
+        let stored = object.status.as_ref();
+        let stored = stored.and_then(|status| status.operation.as_ref());
+        let same = stored.is_some_and(|open| open.id == tracked.id);
+        if !same && tracked.operation.is_none() {
+            return object.clone();
+        }
+        let mut status = object.status.clone().unwrap_or_default();
+        status.operation.clone_from(&tracked.operation);
+        if tracked.attempts.generation >= status.attempts().generation {
+            status.attempts = Some(tracked.attempts.clone());
+        }
+        Arc::new(OxenModel {
+            status: Some(status),
+            ..object.as_ref().clone()
+        })
+    }
+
+    /// Remembers how long the hub asked for no other call, after it refused one.
+    pub(super) fn call_refused(&mut self, wait: Option<Duration>) {
+        self.history.call_refused(wait);
+    }
+
     /// The number of observations in a row that the hub left unanswered.
     pub(super) fn failures(&self) -> u32 {
         self.history.failures
@@ -109,6 +169,7 @@ impl Memory {
         object: &OxenModel,
         retrieved: &Result<Box<Remote>, Fault>,
         key: Option<&ApiKey>,
+        rival: Option<&str>,
         rules: &Rules,
     ) -> History {
         let now = Instant::now();
@@ -119,9 +180,7 @@ impl Memory {
             Some(key) if self.key.as_ref() == Some(key) => KeyUsed::Proven,
             Some(_) => KeyUsed::Unproven,
         };
-        let status = object.status.as_ref();
-        let open = status.and_then(|status| status.operation.as_ref());
-        self.history.observe(retrieved, used, open, rules);
+        self.history.observe(object, retrieved, used, rival, rules);
         if retrieved.is_ok() {
             self.key = key.cloned();
         }
@@ -154,6 +213,14 @@ impl Memories {
         }
     }
 
+    /// Notes that an object's Secret has changed: a refused call is due at once.
+    pub(super) fn secret_changed(&self, uid: &str) {
+        if let Some(memory) = self.lock().get_mut(uid) {
+            memory.history.secret_changed = true;
+            memory.changed.notify_waiters();
+        }
+    }
+
     // A panic while the lock is held leaves each memory as it was or as it should be, so a poisoned
     // lock is usable.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
@@ -163,13 +230,11 @@ impl Memories {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
     use crate::{
-        api::{Operation, OperationKind, OxenModelStatus},
+        api::{LiveStatus, OperationKind},
         decide::HubFault,
     };
 
@@ -207,10 +272,8 @@ mod tests {
                 operation: Some(Operation {
                     id: id.into(),
                     kind: OperationKind::Activate,
-                    generation: 1,
-                    epoch: 1,
+                    from: LiveStatus::Inactive,
                     started: Time(jiff::Timestamp::UNIX_EPOCH),
-                    sends: 1,
                     accepted: None,
                 }),
                 ..OxenModelStatus::default()
@@ -218,7 +281,7 @@ mod tests {
             object
         };
         let mut elapsed = |id: &str| {
-            let history = memory.observe(&open(id), &silent, None, &rules);
+            let history = memory.observe(&open(id), &silent, None, None, &rules);
             history.operation.unwrap().elapsed
         };
         assert_eq!(elapsed("a"), Duration::ZERO);

@@ -13,7 +13,7 @@ use super::{
     context::Scope,
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
-    retrieve::{Retrieved, retrieve},
+    retrieve::{Retrieved, prove_key, retrieve},
     undecodable,
 };
 use crate::{
@@ -24,10 +24,12 @@ use crate::{
 
 /// An object and what is known of it before the hub is asked.
 pub(super) struct Prepared {
+    /// The object, with what this process knows of its operation.
     pub(super) object: Arc<OxenModel>,
+    /// The object as the API server stores it, which the next write is based on.
+    pub(super) stored: Arc<OxenModel>,
     ownership: Ownership,
     crd_terminating: bool,
-    epoch: i64,
     /// The id of the operation, if one is recorded.
     pub(super) operation_id: String,
     now: Timestamp,
@@ -42,6 +44,7 @@ pub(super) struct Observed {
     pub(super) sent: Instant,
     retrieved: Result<Box<Remote>, Fault>,
     history: History,
+    key_proven: bool,
     /// Held until the end of the reconcile, so that no other one decides upon the same model.
     _model_lock: Option<OwnedMutexGuard<()>>,
 }
@@ -52,7 +55,6 @@ impl Prepared {
             object: &self.object,
             now: self.now,
             rules,
-            epoch: self.epoch,
             operation_id: self.operation_id.clone(),
             ownership: self.ownership.clone(),
             crd_terminating: self.crd_terminating,
@@ -66,6 +68,7 @@ impl Observed {
             subject: self.prepared.subject(rules),
             retrieved: self.retrieved.clone(),
             history: self.history.clone(),
+            key_proven: self.key_proven,
         }
     }
 }
@@ -75,12 +78,14 @@ pub(super) async fn prepare(
     scope: &Scope,
     watched: &Arc<OxenModel>,
 ) -> Result<Prepared, ReconcileError> {
-    let object = newest(scope, watched).await?;
+    let stored = newest(scope, watched).await?;
     undecodable::learn(&scope.context).await?;
+    let memories = &scope.context.memories;
+    let object = memories.with(watched, |memory| memory.with_tracked(&stored));
     Ok(Prepared {
+        stored,
         ownership: ownership_before_observation(scope, &object),
         crd_terminating: crd_terminating(scope, &object).await?,
-        epoch: scope.context.epoch(),
         operation_id: Uuid::new_v4().to_string(),
         now: now(),
         object,
@@ -111,8 +116,8 @@ pub(super) async fn observe(
     let model_lock = match &retrieved.result {
         Ok(remote) => {
             let index = &scope.context.index;
-            let model_lock = index.lock_model(&remote.model).await;
-            let identity = (remote.model.id.clone(), remote.model.owner.clone());
+            let identity = remote.model.identity();
+            let model_lock = index.lock_model(identity.clone()).await;
             let memories = &scope.context.memories;
             prepared.ownership = index.ownership(memories, &object, Some(identity));
             Some(model_lock)
@@ -121,12 +126,18 @@ pub(super) async fn observe(
     };
     let key = key.filter(|_| retrieved.sent.is_some());
     let rules = &scope.context.config.rules;
+    let rival = prepared.ownership.rival();
     let history = scope.context.memories.with(&object, |memory| {
-        memory.observe(&object, &retrieved.result, key.as_ref(), rules)
+        memory.observe(&object, &retrieved.result, key.as_ref(), rival, rules)
     });
+    let key_proven = match &key {
+        Some(key) if history.has_lost_model(rules) => prove_key(scope, &object, key).await?,
+        Some(_) | None => false,
+    };
     Ok(Observed {
         prepared,
         key,
+        key_proven,
         sent: retrieved.sent.unwrap_or_else(Instant::now),
         retrieved: retrieved.result,
         history,
@@ -150,7 +161,7 @@ fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership 
 
 /// The object as this process last wrote it, as the watch has it, or, after a conflict, as the API
 /// server has it.
-async fn newest(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Arc<OxenModel>, ReconcileError> {
+pub(super) async fn newest(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Arc<OxenModel>, ReconcileError> {
     let memories = &scope.context.memories;
     if !memories.with(watched, |memory| memory.stale) {
         return Ok(memories.with(watched, |memory| memory.newest(watched)));

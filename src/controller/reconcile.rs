@@ -12,16 +12,16 @@ use super::{
     context::{Context, Scope},
     error::{Guarded, ReconcileError},
     events::publish_event,
-    observe::{Observed, observe, prepare},
-    record::record,
+    observe::{Observed, Prepared, newest, observe, prepare},
+    record::{record, record_operation},
     undecodable::{self, Read},
 };
 use crate::{
     api::{OperationKind, OxenModel},
     backoff::doubled,
     decide::{
-        Action, CallOutcome, Jitter, Observation, Plan, Requeue, Verdict, after_call, decide,
-        unobserved,
+        Action, CallOutcome, HubFault, Jitter, Observation, Plan, Requeue, Verdict, after_call,
+        decide, not_recorded, unobserved,
     },
 };
 
@@ -82,17 +82,31 @@ async fn reconcile_object(
     let context = &scope.context;
     let rules = &context.config.rules;
     let started = Instant::now();
-    let prepared = prepare(scope, object).await?;
-    if let Some(plan) = unobserved(&prepared.subject(rules)) {
-        return perform(scope, &prepared.object, plan, started).await;
+    let mut prepared = prepare(scope, object).await?;
+    // A release is decided while no other object of the model can decide.
+    let model = prepared.object.status.as_ref();
+    let model = model.and_then(|status| status.model.as_ref());
+    let released = |prepared: &Prepared| {
+        let plan = unobserved(&prepared.subject(rules))?;
+        (plan.action == Action::RemoveFinalizer).then_some(plan)
+    };
+    let mut model_lock = None;
+    if let (Some(model), Some(_)) = (model, released(&prepared)) {
+        model_lock = Some(context.index.lock_model(model.identity()).await);
+        prepared = prepare(scope, object).await?;
     }
+    if let Some(plan) = unobserved(&prepared.subject(rules)) {
+        return perform(scope, &prepared, plan, started).await;
+    }
+    // The observation takes the lock of the model that the hub shows.
+    drop(model_lock);
     let observed = observe(scope, prepared).await?;
     let seen = observed.observation(rules);
     let plan = permitted(context, &seen, decide(&seen));
     match plan.action {
         Action::Call { kind, .. } => call(scope, &observed, plan, kind, started).await,
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
-            perform(scope, &observed.prepared.object, plan, started).await
+            perform(scope, &observed.prepared, plan, started).await
         }
     }
 }
@@ -100,11 +114,18 @@ async fn reconcile_object(
 /// Writes the status, and performs a plan that has no call.
 async fn perform(
     scope: &Scope,
-    object: &Arc<OxenModel>,
+    prepared: &Prepared,
     mut plan: Plan,
     started: Instant,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
+    let object = &prepared.stored;
+    let releases = plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released;
+    // A release needs the same authority as a call: another leader may own the model's other object.
+    if releases && let Err(error) = context.authority.permits(context.config.call_timeout) {
+        let wait = error.wait.unwrap_or(context.config.rules.backoff_first);
+        return Ok(ControllerAction::requeue(wait));
+    }
     let latest = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
     let added = plan.action == Action::AddFinalizer;
     if added || plan.action == Action::RemoveFinalizer {
@@ -115,7 +136,10 @@ async fn perform(
         // The change starts the next reconcile. The requeue is for a watch that is late.
         plan.requeue = exactly(context.config.rules.backoff_first);
     }
-    if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
+    if releases {
+        let open = plan.status.operation.as_ref();
+        let open = open.map(|operation| operation.id.clone());
+        context.index.release(&latest, open);
         publish_event(scope, &latest, &plan).await;
         context.metrics.reconciled(&plan, started.elapsed());
         // The watch may have reported the deletion already, and nothing may be remembered after it.
@@ -135,12 +159,42 @@ async fn call(
     started: Instant,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
-    let object = &observed.prepared.object;
+    let object = &observed.prepared.stored;
+    let id = &observed.prepared.operation_id;
     let seen = observed.observation(&context.config.rules);
-    let recorded = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
+    let memories = &context.memories;
+    // What the write-ahead record becomes if its write has no answer: nothing was sent.
+    let unsent = after_call(
+        &seen,
+        plan.clone(),
+        &CallOutcome::NotSent("it was not recorded"),
+    );
+    memories.with(object, |memory| memory.track(id, &unsent.status));
+    let recorded = match record_operation(scope, object, &plan).await {
+        Ok(Some(recorded)) => recorded,
+        Ok(None) => {
+            let plan = not_recorded(&seen, plan);
+            let latest = newest(scope, object).await?;
+            noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
+            context.metrics.reconciled(&plan, started.elapsed());
+            return Ok(next(scope, object, &plan));
+        }
+        Err(error) => return noting_conflicts(scope, object, Err(error)),
+    };
+    memories.with(object, |memory| memory.track(id, &plan.status));
     let outcome = act::call(scope, observed, kind).await;
     context.metrics.called(plan.verdict, kind, &outcome);
     let plan = after_call(&seen, plan, &outcome);
+    memories.with(object, |memory| {
+        memory.track(id, &plan.status);
+        match &outcome {
+            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => memory.call_refused(*wait),
+            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => {
+                memory.call_refused(None);
+            }
+            CallOutcome::NotSent(_) => {}
+        }
+    });
     let latest = noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
     debug!(name = latest.name_any(), "the call's outcome is recorded");
     context.metrics.reconciled(&plan, started.elapsed());

@@ -6,7 +6,8 @@ use kube::{
     Api, ResourceExt,
     api::{ApiResource, NotUsed, Object, Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tracing::warn;
 
 use super::{
     context::Scope,
@@ -33,28 +34,114 @@ pub(super) async fn record(
     if plan.verdict == Verdict::Released {
         return Ok(object.clone());
     }
-    let after = if object.status.as_ref() == Some(&plan.status) {
+    let memories = &scope.context.memories;
+    // A status that the API server does not store as it is sent is sent once.
+    let sent = memories.with(object, |memory| {
+        memory.pruned.as_ref() == Some(&plan.status)
+    });
+    let after = if sent || object.status.as_ref() == Some(&plan.status) {
         object.clone()
     } else {
         write(scope, object, plan).await?
     };
+    memories.with(object, |memory| memory.stored(&plan.status));
     if plan.transition {
         publish_event(scope, &after, plan).await;
     }
     Ok(after)
 }
 
-/// Sends a merge patch of the whole status, with null for what is absent, on exactly this version
-/// of this object.
+/// Writes the plan's status with its operation, and returns the written object, or `None` where the
+/// API server did not store `operation` and `attempts` as they were sent: no call may follow then.
+///
+/// While the object says that its CustomResourceDefinition is outdated, a dry run comes first, so
+/// that a try writes nothing.
+pub(super) async fn record_operation(
+    scope: &Scope,
+    object: &Arc<OxenModel>,
+    plan: &Plan,
+) -> Result<Option<Arc<OxenModel>>, ReconcileError> {
+    let outdated = Verdict::CrdOutdated.presentation().reason;
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let mut reasons = conditions.map(|condition| condition.reason.as_str());
+    if reasons.any(|reason| reason == outdated) {
+        let tried = send(scope, object, &plan.status, true).await;
+        if !is_stored(&tried, plan)? {
+            return Ok(None);
+        }
+    }
+    let written = record(scope, object, plan).await;
+    let stored = is_stored(&written, plan)?;
+    Ok(written.ok().filter(|_| stored))
+}
+
+/// Returns true when a write holds the plan's operation and attempts. A write that is refused as
+/// invalid (422) holds nothing.
+fn is_stored(
+    written: &Result<Arc<OxenModel>, ReconcileError>,
+    plan: &Plan,
+) -> Result<bool, ReconcileError> {
+    match written {
+        Ok(object) => Ok(object.status.as_ref().is_some_and(|status| {
+            status.operation == plan.status.operation && status.attempts == plan.status.attempts
+        })),
+        Err(error) if error.code() == Some(422) => Ok(false),
+        Err(error) => Err(error.clone()),
+    }
+}
+
 async fn write(
     scope: &Scope,
     object: &Arc<OxenModel>,
     plan: &Plan,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
+    let context = &scope.context;
+    let after = send(scope, object, &plan.status, false).await?;
+    context.metrics.status_written();
+    let pruned = pruned_fields(&plan.status, after.status.as_ref());
+    if !pruned.is_empty() {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        warn!(
+            namespace,
+            name,
+            fields = pruned.join(","),
+            "the API server did not store these fields of the status; upgrade the \
+             CustomResourceDefinition"
+        );
+        context.metrics.status_pruned(&pruned);
+    }
+    context.memories.with(object, |memory| {
+        memory.record_write(object, &after);
+        memory.pruned = (!pruned.is_empty()).then(|| plan.status.clone());
+    });
+    Ok(after)
+}
+
+/// The fields of the status that were sent and did not come back.
+fn pruned_fields(sent: &OxenModelStatus, stored: Option<&OxenModelStatus>) -> Vec<String> {
+    let fields = |status: Option<&OxenModelStatus>| match serde_json::to_value(status) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => serde_json::Map::new(),
+    };
+    let stored = fields(stored);
+    let sent = fields(Some(sent)).into_iter();
+    sent.filter(|(field, value)| !value.is_null() && stored.get(field).is_none_or(Value::is_null))
+        .map(|(field, _)| field)
+        .collect()
+}
+
+/// Sends a merge patch of the whole status, with null for what is absent, on exactly this version of
+/// this object.
+async fn send(
+    scope: &Scope,
+    object: &Arc<OxenModel>,
+    status: &OxenModelStatus,
+    dry_run: bool,
+) -> Result<Arc<OxenModel>, ReconcileError> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let status = serde_json::to_value(&plan.status).map_err(|source| ReconcileError::Json {
+    let status = serde_json::to_value(status).map_err(|source| ReconcileError::Json {
         object: format!("{namespace}/{name}"),
-        source,
+        source: Arc::new(source),
     })?;
     let patch = json!({
         "metadata": {
@@ -69,18 +156,17 @@ async fn write(
         &namespace,
         &ApiResource::erase::<OxenModel>(&()),
     );
-    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    let params = PatchParams {
+        dry_run,
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(&patch);
     let write = api.patch_status(&name, &params, &patch);
     let request = Request::new("writing the status of the OxenModel", &namespace, &name);
     let written = context.send(request, write).await?;
-    let after = Arc::new(OxenModel {
+    Ok(Arc::new(OxenModel {
         metadata: written.metadata,
         spec: object.spec.clone(),
         status: written.status,
-    });
-    context.metrics.status_written();
-    context
-        .memories
-        .with(object, |memory| memory.record_write(object, &after));
-    Ok(after)
+    }))
 }

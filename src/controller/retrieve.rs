@@ -100,6 +100,7 @@ fn backing_off(scope: &Scope, object: &OxenModel) -> Option<HubFault> {
     (!wait.is_zero()).then_some(HubFault::RateLimited {
         wait: Some(wait),
         whole_key: false,
+        words: None,
     })
 }
 
@@ -109,6 +110,7 @@ pub(super) fn retry_after(scope: &Scope, object: &OxenModel, fault: HubFault) ->
     let HubFault::RateLimited {
         wait,
         whole_key: false,
+        words,
     } = fault
     else {
         return fault;
@@ -121,6 +123,7 @@ pub(super) fn retry_after(scope: &Scope, object: &OxenModel, fault: HubFault) ->
     HubFault::RateLimited {
         wait: Some(wait),
         whole_key: false,
+        words,
     }
 }
 
@@ -129,6 +132,23 @@ pub(super) fn back_off(scope: &Scope, object: &OxenModel, wait: Duration) {
     let until = Some(Instant::now() + wait);
     let memories = &scope.context.memories;
     memories.with(object, |memory| memory.backing_off_until = until);
+}
+
+/// Returns true when the hub's list shows that the key belongs to the owner of an object's model, or
+/// is refused without a key. A key that the hub doesn't know is answered as if there were none.
+pub(super) async fn prove_key(
+    scope: &Scope,
+    object: &OxenModel,
+    key: &ApiKey,
+) -> Result<bool, ReconcileError> {
+    let status = object.status.as_ref();
+    let Some(model) = status.and_then(|status| status.model.as_ref()) else {
+        return Ok(false);
+    };
+    let Admission::Permit(permit) = admit(scope, object, key).await? else {
+        return Ok(false);
+    };
+    Ok(permit.is_key_of(&model.owner).await.unwrap_or(false))
 }
 
 /// The names that are similar to one that isn't found, from one search per generation.

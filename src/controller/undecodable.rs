@@ -98,7 +98,7 @@ pub(super) async fn learn(context: &Context) -> Result<(), ReconcileError> {
     let _lock = context.index.lock_reading().await;
     for (namespace, name) in context.index.unread() {
         match read_raw(context, &namespace, &name).await {
-            Ok(raw) => context.index.learn(claimant(&raw)),
+            Ok(raw) => context.index.learn(claimant(context, &raw)),
             Err(error) if error.code() == Some(404) => {}
             Err(error) => return Err(error),
         }
@@ -148,12 +148,12 @@ fn decoded<T: DeserializeOwned>(
 }
 
 /// The object as a claimant, as far as it can be read.
-fn claimant(raw: &DynamicObject) -> Claimant {
+fn claimant(context: &Context, raw: &DynamicObject) -> Claimant {
     let mut object = OxenModel::new(&raw.name_any(), bare_spec(raw.data.pointer("/spec/model")));
     object.metadata = raw.metadata.clone();
     let status = raw.data.get("status").cloned();
     object.status = status.and_then(|status| serde_json::from_value(status).ok());
-    Claimant::of(&object)
+    Claimant::of(&object, &context.config.rules)
 }
 
 /// A spec with nothing but the model.
@@ -166,6 +166,7 @@ fn bare_spec(model: Option<&Value>) -> OxenModelSpec {
         api_key_secret_ref: None,
         sync_interval: None,
         progress_deadline: None,
+        idle_shutdown: None,
     }
 }
 

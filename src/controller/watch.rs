@@ -189,7 +189,7 @@ fn users(context: &Context, objects: &Store<Guarded>, secret: &Secret) -> Vec<Ob
     };
     let all = objects.state_filter(|object| uses(object));
     all.iter()
-        .inspect(|object| context.memories.wake(uid(object)))
+        .inspect(|object| context.memories.secret_changed(uid(object)))
         .map(|object| ObjectRef::from_obj(object.as_ref()))
         .collect()
 }

@@ -1,35 +1,59 @@
 //! Attempts: the calls, retries and corrections that one generation may make, and which limit
-//! forbids another call.
+//! forbids another call now.
+
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{observation::Subject, plan::Finding, remote::Remote, verdict::Verdict};
-use crate::api::{Attempts, OperationKind, OxenModelStatus, RECONCILE_ANNOTATION};
+use super::{
+    fault::HubFault, history::History, observation::Subject, plan::Finding, remote::Remote,
+    verdict::Verdict,
+};
+use crate::{
+    api::{
+        Attempts, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus,
+        RECONCILE_ANNOTATION,
+    },
+    backoff::doubled,
+};
 
-/// The number of calls that one generation may send before it is stalled.
+/// The number of calls that the hub may accept for one generation before it is stalled.
 pub const CALLS: u32 = 3;
 
 /// The number of corrections within [`Rules::correction_window`](super::Rules::correction_window).
 pub const CORRECTIONS: usize = 3;
 
+/// The number of refused calls in a row from which the object is stalled. The operator retries all
+/// the same.
+pub const REFUSALS: u32 = 5;
+
 /// Gives a new generation, and an answered reconcile request, all attempts again.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answered: bool) {
-    let generation = subject.generation();
-    if status.attempts().generation != generation {
-        status.attempts = Some(fresh(generation));
+    let spent = status.attempts();
+    let uid = &subject.object.metadata.uid;
+    let restored = status.attempts.is_some() && spent.uid != *uid;
+    if restored {
+        status.operation = None;
+    }
+    if restored || spent.generation != subject.generation() {
+        status.attempts = Some(fresh(subject));
     }
     if let (true, Some(requested)) = (answered, subject.requested()) {
+        // A requested reconcile turns a model on again that an idle shutdown turned off.
+        let settled = status.attempts().settled;
+        let allowed = subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow);
         status.attempts = Some(Attempts {
-            settled: status.attempts().settled,
-            ..fresh(generation)
+            settled: settled.filter(|_| !allowed),
+            ..fresh(subject)
         });
         status.last_handled_reconcile_at = Some(requested.to_owned());
     }
 }
 
-fn fresh(generation: i64) -> Attempts {
+fn fresh(subject: &Subject<'_>) -> Attempts {
     Attempts {
-        generation,
+        generation: subject.generation(),
+        uid: subject.object.metadata.uid.clone(),
         ..Attempts::default()
     }
 }
@@ -40,17 +64,22 @@ pub(super) fn settle(status: &mut OxenModelStatus) {
     let spent = status.attempts();
     status.attempts = Some(Attempts {
         generation: spent.generation,
+        uid: spent.uid,
         settled: Some(true),
         corrections: spent.corrections,
         ..Attempts::default()
     });
 }
 
-/// The attempts after one more call.
-pub(super) fn spend(subject: &Subject<'_>, unspent: &Attempts) -> Attempts {
+/// The attempts after one more call, from this live status.
+pub(super) fn spend(subject: &Subject<'_>, unspent: &Attempts, from: LiveStatus) -> Attempts {
     let correcting = unspent.settled == Some(true);
+    let failed = from == LiveStatus::Error;
     Attempts {
-        sends: Some(unspent.sends.unwrap_or_default() + 1),
+        calls: Some(unspent.calls.unwrap_or_default() + 1),
+        failures: (unspent.failures)
+            .map(|failures| failures + u32::from(failed))
+            .or(failed.then_some(1)),
         last_call: Some(Time(subject.now)),
         corrections: if correcting {
             Some(last_three(unspent, subject))
@@ -61,6 +90,107 @@ pub(super) fn spend(subject: &Subject<'_>, unspent: &Attempts) -> Attempts {
     }
 }
 
+/// The attempts after the hub refused a call, which had no effect: the call gives back what it
+/// spent, and counts as a refusal.
+pub(super) fn refuse(spent: &Attempts, unspent: Attempts, reason: &str) -> Attempts {
+    Attempts {
+        refusals: Some(unspent.refusals.unwrap_or_default() + 1),
+        refusal: Some(reason.to_owned()),
+        last_call: spent.last_call.clone(),
+        ..unspent
+    }
+}
+
+/// The attempts after an operation whose outcome is lost ended without an effect. It counts as a
+/// refusal.
+pub(super) fn refund(spent: Attempts, operation: &Operation) -> Attempts {
+    let mut corrections = spent.corrections.clone().unwrap_or_default();
+    if corrections.last() == Some(&operation.started) {
+        corrections.pop();
+    }
+    let failed = operation.from == LiveStatus::Error;
+    let unspent = Attempts {
+        calls: (spent.calls.map(|calls| calls.saturating_sub(1))).filter(|calls| *calls > 0),
+        failures: (spent
+            .failures
+            .map(|it| it.saturating_sub(u32::from(failed))))
+        .filter(|failures| *failures > 0),
+        corrections: Some(corrections).filter(|all| !all.is_empty()),
+        ..spent.clone()
+    };
+    let reason = Verdict::CallOutcomeUnknown.presentation().reason;
+    refuse(&spent, unspent, reason)
+}
+
+/// The attempts after the hub accepted a call.
+pub(super) fn accept(spent: Attempts) -> Attempts {
+    Attempts {
+        refusals: None,
+        refusal: None,
+        ..spent
+    }
+}
+
+/// The verdict of a refused call.
+pub(super) fn refusal(fault: &HubFault) -> Verdict {
+    match fault {
+        HubFault::Unauthenticated => Verdict::CallUnauthenticated,
+        HubFault::Forbidden(_) => Verdict::CallForbidden,
+        HubFault::PaymentRequired(_) => Verdict::CallPaymentRequired,
+        HubFault::ModelNotFound(_) => Verdict::CallModelNotFound,
+        HubFault::RateLimited { .. }
+        | HubFault::Unreachable(_)
+        | HubFault::Unexpected(_)
+        | HubFault::ModelMismatch(_)
+        | HubFault::Rejected(_) => Verdict::Rejected,
+    }
+}
+
+/// The verdict of the last refusal, where the last call was refused.
+pub(super) fn last_refusal(spent: &Attempts) -> Option<Verdict> {
+    let reason = spent.refusal.as_deref()?;
+    spent.refusals.filter(|refusals| *refusals > 0)?;
+    let verdicts = [
+        Verdict::CallUnauthenticated,
+        Verdict::CallForbidden,
+        Verdict::CallPaymentRequired,
+        Verdict::CallModelNotFound,
+        Verdict::CallOutcomeUnknown,
+    ];
+    let known = verdicts.into_iter();
+    let mut known = known.filter(|verdict| verdict.presentation().reason == reason);
+    Some(known.next().unwrap_or(Verdict::Rejected))
+}
+
+/// Returns true when the calls were refused so often that a person is needed.
+pub(super) fn is_refused_for_long(spent: &Attempts) -> bool {
+    spent.refusals.unwrap_or_default() >= REFUSALS
+}
+
+/// The time until a call may be sent that follows a refused one, or zero. The wait doubles with
+/// each refusal; a changed Secret ends it, but not the hub's Retry-After.
+pub(super) fn refusal_wait(subject: &Subject<'_>, history: &History, spent: &Attempts) -> Duration {
+    let refusals = spent.refusals.unwrap_or_default();
+    if refusals == 0 {
+        return history.call_wait;
+    }
+    let rules = subject.rules;
+    let longest = subject.sync_interval().min(rules.refusal_last);
+    let delay = doubled(
+        rules.refusal_first,
+        refusals - 1,
+        longest.max(rules.refusal_first),
+    );
+    let waited = spent
+        .last_call
+        .as_ref()
+        .map_or(delay, |then| subject.since(then.0));
+    if history.secret_changed {
+        return history.call_wait;
+    }
+    delay.saturating_sub(waited).max(history.call_wait)
+}
+
 /// The finding that another call is forbidden, where one of the limits is reached.
 pub(super) fn exhausted(
     subject: &Subject<'_>,
@@ -68,35 +198,22 @@ pub(super) fn exhausted(
     remote: &Remote,
     kind: OperationKind,
 ) -> Option<Finding> {
-    if let Some(refused) = exhausted_by_refusals(spent) {
-        return Some(Finding::new(
-            refused,
-            format!(
-                "The hub refused {kind} {CALLS} times, and no more calls are made for this \
-                 generation. Fix the cause, then {}.",
-                how_to_retry()
-            ),
-        ));
-    }
-    let recent = spent
-        .corrections
-        .iter()
-        .flatten()
-        .filter(|then| subject.since(then.0) < subject.rules.correction_window)
-        .count();
-    let correcting = spent.settled == Some(true);
-    if spent.contended == Some(true) || (correcting && recent >= CORRECTIONS) {
-        return Some(Finding::new(
+    if spent.settled == Some(true)
+        && let Some(wait) = correction_wait(subject, spent)
+    {
+        let finding = Finding::new(
             Verdict::DriftContention,
             format!(
-                "The model was corrected {CORRECTIONS} times within an hour and is still not in \
-                 the desired state. Check whether another cluster or a person controls it too, \
-                 then {}.",
-                how_to_retry()
+                "The model was corrected {CORRECTIONS} times within an hour and is {} again. The \
+                 hub's idle shutdown, another cluster or a person may turn it off or on. Find out \
+                 which, or set spec.idleShutdown: Allow. The operator makes the next correction \
+                 when an hour has passed since the first of the three.",
+                remote.live
             ),
-        ));
+        );
+        return Some(finding.wait(wait));
     }
-    (spent.sends.unwrap_or_default() >= CALLS).then(|| {
+    (spent.calls.unwrap_or_default() >= CALLS).then(|| {
         Finding::new(
             Verdict::CallHadNoEffect,
             format!(
@@ -109,26 +226,14 @@ pub(super) fn exhausted(
     })
 }
 
-/// The verdict of a generation whose calls the hub refused too often.
-pub(super) fn exhausted_by_refusals(spent: &Attempts) -> Option<Verdict> {
-    if spent.rejections.unwrap_or_default() >= CALLS {
-        return Some(Verdict::RejectedForGood);
-    }
-    if spent.sends.unwrap_or_default() < CALLS {
-        return None;
-    }
-    let refusal = spent.refusal.as_deref()?;
-    Some(
-        [
-            Verdict::Unauthenticated,
-            Verdict::Forbidden,
-            Verdict::PaymentRequired,
-            Verdict::ModelNotFound,
-        ]
-        .into_iter()
-        .find(|verdict| verdict.presentation().reason == refusal)
-        .unwrap_or(Verdict::RejectedForGood),
-    )
+/// The time until another correction may be made, where the limit is reached.
+fn correction_wait(subject: &Subject<'_>, spent: &Attempts) -> Option<Duration> {
+    let window = subject.rules.correction_window;
+    let ages = spent.corrections.iter().flatten();
+    let ages = ages.map(|then| subject.since(then.0));
+    let recent: Vec<Duration> = ages.filter(|age| *age < window).collect();
+    let oldest = recent.iter().max()?;
+    (recent.len() >= CORRECTIONS).then(|| window.saturating_sub(*oldest))
 }
 
 fn last_three(spent: &Attempts, subject: &Subject<'_>) -> Vec<Time> {

@@ -1,21 +1,19 @@
 //! From a step of the table to a finding: suspension, deadlines, attempts, and an operation's
 //! record.
 
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     attempts::{self, CALLS},
     finalizer,
-    observation::{Observation, Subject},
-    ownership::Ownership,
+    observation::Observation,
     plan::{Action, Finding},
+    progress::{self, would_call},
     remote::Remote,
     table::Step,
     verdict::Verdict,
 };
-use crate::api::{Attempts, LiveStatus, Operation, OperationKind, OxenModelStatus, State};
+use crate::api::{Attempts, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus};
 
 /// Takes the table's step, as far as suspension, the progress deadline and the attempts allow.
 pub(super) fn take(
@@ -29,16 +27,15 @@ pub(super) fn take(
         Step::Settled(verdict) => settle(status, remote, verdict),
         Step::Stuck(verdict) => Finding::new(verdict, stuck(verdict, remote)),
         Step::Unknown => {
-            // A suspended object waits for nothing, so it has no deadline.
-            let verdict = if overdue(subject, status) && !subject.suspended() {
-                Verdict::ProgressDeadlineExceeded
+            let verdict = if subject.suspended() {
+                Verdict::SuspendedStatusUnknown
             } else {
                 Verdict::StatusUnknown
             };
             Finding::new(
                 verdict,
                 "The hub doesn't report what the model's deployment is doing. No call is made \
-                 until it does; the operator keeps polling.",
+                 until it does.",
             )
         }
         Step::Wait(_) | Step::WaitThenCall(..) | Step::Call(_) | Step::Retry(_)
@@ -46,17 +43,33 @@ pub(super) fn take(
         {
             would_call(subject, remote)
         }
-        Step::Wait(verdict) => wait(subject, status, remote, verdict),
+        Step::Wait(verdict) => wait(remote, verdict),
         Step::WaitThenCall(verdict, kind) => {
-            if overdue(subject, status) && !called_since(status) {
-                call(subject, status, remote, kind)
+            let aborted = status.attempts().aborted == Some(true);
+            if progress::is_overdue(subject, status) && !aborted {
+                abort(seen, status, remote, kind)
             } else {
-                wait(subject, status, remote, verdict)
+                wait(remote, verdict)
             }
         }
-        Step::Call(kind) => call(subject, status, remote, kind),
-        Step::Retry(kind) => retry(subject, status, remote, kind),
+        Step::Call(OperationKind::Activate) if is_idle_shutdown(seen, status, remote) => {
+            Finding::new(
+                Verdict::IdleShutdown,
+                "The model became inactive without a call of the operator, as after 15 minutes \
+                 without requests. It stays off because spec.idleShutdown is Allow. To turn it on, \
+                 send it a request or request a reconcile.",
+            )
+        }
+        Step::Call(kind) => call(seen, status, remote, kind),
+        Step::Retry(kind) => retry(seen, status, remote, kind),
     }
+}
+
+/// Returns true when the hub turned an active model off by itself, and the object allows that.
+fn is_idle_shutdown(seen: &Observation<'_>, status: &OxenModelStatus, remote: &Remote) -> bool {
+    seen.subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow)
+        && remote.live == LiveStatus::Inactive
+        && status.attempts().settled == Some(true)
 }
 
 fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Finding {
@@ -64,7 +77,7 @@ fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Fi
     let others = if remote.others.is_empty() {
         String::new()
     } else {
-        format!(" Its other deployments are {}.", remote.others.join(", "))
+        format!(" Its other deployments: {}.", remote.others.join(", "))
     };
     let message = match (verdict, remote.live) {
         (Verdict::AlwaysActive, _) => "A base model is always active.".to_owned(),
@@ -91,45 +104,7 @@ fn stuck(verdict: Verdict, remote: &Remote) -> String {
     }
 }
 
-/// The finding of a suspended object for which something would be done.
-fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
-    let desired = subject.desired();
-    let verdict = match desired {
-        State::Active => Verdict::WouldActivate,
-        State::Inactive => Verdict::WouldDeactivate,
-    };
-    let because = if subject.rules.observe_only {
-        "the operator runs with --observe-only"
-    } else {
-        "spec.suspend is true"
-    };
-    Finding::new(
-        verdict,
-        format!(
-            "The model is {}, and the desired state is {desired}. No call is made because \
-             {because}.",
-            remote.live
-        ),
-    )
-}
-
-fn wait(
-    subject: &Subject<'_>,
-    status: &OxenModelStatus,
-    remote: &Remote,
-    verdict: Verdict,
-) -> Finding {
-    let live = remote.live;
-    if overdue(subject, status) {
-        return Finding::new(
-            Verdict::ProgressDeadlineExceeded,
-            format!(
-                "The model has been {live} for longer than its progress deadline. The operator \
-                 keeps polling. Check what the hub says about the model, or raise \
-                 spec.progressDeadline."
-            ),
-        );
-    }
+fn wait(remote: &Remote, verdict: Verdict) -> Finding {
     let then = if verdict == Verdict::WaitingForDeployment {
         " The operator deactivates it once the deployment has ended."
     } else if verdict == Verdict::WaitingForDeactivation {
@@ -137,28 +112,45 @@ fn wait(
     } else {
         ""
     };
-    Finding::new(verdict, format!("The model is {live}.{then}"))
+    Finding::new(verdict, format!("The model is {}.{then}", remote.live))
 }
 
-/// Calls for a failed deployment, after a wait that grows with each try.
-fn retry(
-    subject: &Subject<'_>,
+/// Deactivates a model that has been deploying for longer than the progress deadline, once for a
+/// generation.
+fn abort(
+    seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
     kind: OperationKind,
 ) -> Finding {
+    let finding = call(seen, status, remote, kind);
+    if matches!(finding.action, Action::Call { .. }) {
+        status.attempts = Some(Attempts {
+            aborted: Some(true),
+            ..status.attempts()
+        });
+    }
+    finding
+}
+
+/// Calls for a failed deployment, after a wait that grows with each try.
+fn retry(
+    seen: &Observation<'_>,
+    status: &mut OxenModelStatus,
+    remote: &Remote,
+    kind: OperationKind,
+) -> Finding {
+    let subject = &seen.subject;
     let spent = status.attempts();
     let tries = spent.failures.unwrap_or_default();
-    if attempts::exhausted_by_refusals(&spent).is_some() {
-        return call(subject, status, remote, kind);
-    }
     let delay = subject.rules.failure_delays.get(tries as usize);
-    let Some(delay) = delay.filter(|_| spent.sends.unwrap_or_default() < CALLS) else {
+    let Some(delay) = delay.filter(|_| spent.calls.unwrap_or_default() < CALLS) else {
         return Finding::new(
             Verdict::DeploymentFailed,
             format!(
                 "The hub's deployment of the model failed, and failed again after each {kind} \
-                 call that one generation may make. Check what the hub says about it, then {}.",
+                 call that one generation may make. The model may still bill. Check what the hub \
+                 says about it, turn it off and on, or {}.",
                 attempts::how_to_retry()
             ),
         );
@@ -169,101 +161,89 @@ fn retry(
         .map(|then| subject.since(then.0))
         .min()
         .unwrap_or_default();
-    if waited < *delay {
+    if waited < *delay && attempts::last_refusal(&spent).is_none() {
         return Finding::new(
             Verdict::DeploymentError,
             format!(
-                "The hub's deployment of the model failed. The operator retries the {kind} call \
-                 after a wait."
+                "The hub's deployment of the model failed, and the model may still bill. The \
+                 operator retries the {kind} call after a wait."
             ),
         )
         .wait(*delay - waited);
     }
-    let finding = call(subject, status, remote, kind);
-    if matches!(finding.action, Action::Call { .. }) {
-        status.attempts = Some(Attempts {
-            failures: Some(tries + 1),
-            ..status.attempts()
-        });
+    if waited < *delay {
+        return await_retry(&spent, kind).wait(*delay - waited);
     }
-    finding
+    call(seen, status, remote, kind)
 }
 
-/// Records an operation, or says which limit forbids the call.
+/// The finding of a refused call that is not due yet. Its message is replaced by the one that is
+/// stored, which quotes the hub.
+fn await_retry(spent: &Attempts, kind: OperationKind) -> Finding {
+    let verdict = attempts::last_refusal(spent).unwrap_or(Verdict::Rejected);
+    Finding::new(
+        verdict,
+        format!("The hub refused the {kind} call. The operator retries it, less often each time."),
+    )
+    .stalled_if(attempts::is_refused_for_long(spent))
+}
+
+/// Records an operation, or says what forbids the call now.
 fn call(
-    subject: &Subject<'_>,
+    seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
     kind: OperationKind,
 ) -> Finding {
+    let subject = &seen.subject;
     let unspent = status.attempts();
-    let correcting = unspent.settled == Some(true);
-    let verdict = match kind {
-        _ if correcting => Verdict::CorrectingDrift,
-        OperationKind::Activate => Verdict::Activating,
-        OperationKind::Deactivate => Verdict::Deactivating,
-    };
-    let message = if correcting {
-        format!(
-            "The model became {} although this object had not changed. The operator sends {kind} \
-             to correct it.",
-            remote.live
-        )
+    let refused = attempts::last_refusal(&unspent).is_some();
+    let finding = if refused {
+        // A retry leaves the conditions as they are until its answer.
+        await_retry(&unspent, kind)
     } else {
-        format!("The model is {}. The operator sends {kind}.", remote.live)
-    };
-    if subject.ownership == Ownership::Pending {
-        return Finding::new(
-            Verdict::OperationInProgress,
+        let message = if unspent.settled == Some(true) {
             format!(
-                "The {kind} call is due. It waits for another OxenModel of the same model, which \
-                 has an open operation or has not been observed yet."
-            ),
-        );
-    }
+                "The model became {} although this object had not changed. {} The operator sends \
+                 {kind} to correct it.",
+                remote.live,
+                cause_of_drift(remote.live)
+            )
+        } else {
+            format!("The model is {}. The operator sends {kind}.", remote.live)
+        };
+        Finding::new(progress::verdict(kind, status), message)
+    };
     // The finalizer comes first: a call that no deletion would reverse must not be made.
     if finalizer::due(subject, Some(remote)) != Action::Nothing {
-        return Finding::new(verdict, message);
-    }
-    if let Some(finding) = attempts::exhausted(subject, &unspent, remote, kind) {
-        status.attempts = Some(Attempts {
-            contended: (finding.verdict == Verdict::DriftContention).then_some(true),
-            ..unspent
-        });
         return finding;
     }
-    let spent = attempts::spend(subject, &unspent);
+    let wait = attempts::refusal_wait(subject, &seen.history, &unspent);
+    if !wait.is_zero() {
+        return await_retry(&unspent, kind).wait(wait);
+    }
+    if let Some(finding) = attempts::exhausted(subject, &unspent, remote, kind) {
+        return finding;
+    }
     status.operation = Some(Operation {
         id: subject.operation_id.clone(),
         kind,
-        generation: subject.generation(),
-        epoch: subject.epoch,
+        from: remote.live,
         started: Time(subject.now),
-        sends: spent.sends.unwrap_or_default(),
         accepted: None,
     });
-    status.attempts = Some(spent);
+    status.attempts = Some(attempts::spend(subject, &unspent, remote.live));
     Finding {
         action: Action::Call { kind, unspent },
-        ..Finding::new(verdict, message)
+        ..finding
     }
 }
 
-/// Returns true when the transition has taken longer than the progress deadline.
-pub(super) fn overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {
-    let taken = status
-        .since
-        .as_ref()
-        .map_or(Duration::ZERO, |then| subject.since(then.0));
-    taken > subject.progress_deadline()
-}
-
-/// Returns true when a call was made since the live status last changed.
-fn called_since(status: &OxenModelStatus) -> bool {
-    let last = status.attempts().last_call;
-    match (&status.since, last) {
-        (Some(since), Some(last)) => last.0 > since.0,
-        (None, Some(_)) => true,
-        (Some(_) | None, None) => false,
+fn cause_of_drift(live: LiveStatus) -> &'static str {
+    if live == LiveStatus::Inactive {
+        "The hub turns a model off that has had no requests for about 15 minutes; to allow that, \
+         set spec.idleShutdown: Allow. Another cluster or a person may have turned it off too."
+    } else {
+        "Another cluster or a person may control it too."
     }
 }

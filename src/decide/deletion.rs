@@ -4,6 +4,7 @@
 use super::{
     calls, diagnosis,
     fault::Fault,
+    history::SurpriseKind,
     observation::{Observation, Subject},
     ownership::Ownership,
     plan::{Action, Finding},
@@ -18,9 +19,6 @@ const HOW_TO_RELEASE: &str = "Deletion is blocked. To delete this object without
                               model, set spec.deletionPolicy: Retain.";
 
 const OWNED_BY_ANOTHER: &str = "The model is left as it is, because another OxenModel controls it.";
-
-/// The number of live GETs in a row that must say that the hub doesn't know the model.
-const NOT_FOUND_OBSERVATIONS: u32 = 2;
 
 /// The finding of a deletion that needs nothing from the hub.
 pub(super) fn unobserved(subject: &Subject<'_>) -> Option<Finding> {
@@ -53,8 +51,8 @@ fn free_to_release(subject: &Subject<'_>) -> Option<&'static str> {
 }
 
 /// Returns true when another object controls the model and this one has no open operation. An
-/// object with an open operation stays until the outcome is known, because its record keeps the
-/// owner from sending a call at the same time.
+/// object with an open operation stays until its transition or its outcome is shown, because its
+/// record keeps the owner from sending a call at the same time.
 fn yields(subject: &Subject<'_>) -> bool {
     let status = subject.object.status.as_ref();
     let open = status.is_some_and(|status| status.operation.is_some());
@@ -62,14 +60,28 @@ fn yields(subject: &Subject<'_>) -> bool {
 }
 
 /// The finding where the hub could not be observed.
+///
+/// The hub answers `Model not found` to a key that it doesn't know, too. So it is believed only
+/// after two requests, and while the hub's list shows that the key belongs to the model's owner.
 pub(super) fn faulty(seen: &Observation<'_>, fault: &Fault) -> Finding {
-    if fault.is_model_not_found() && seen.history.not_found >= NOT_FOUND_OBSERVATIONS {
+    let finding = diagnosis::fault(seen, fault);
+    if finding.verdict != Verdict::ModelNotFound {
+        return finding;
+    }
+    if seen.key_proven {
         return release("The hub no longer knows the model.");
     }
-    diagnosis::fault(seen, fault)
+    Finding {
+        message: format!(
+            "{} The model may still bill: the operator can't verify that the API key belongs to \
+             the account that owns it.",
+            finding.message
+        ),
+        ..finding
+    }
 }
 
-/// The finding where the live GET showed the model.
+/// The finding where the live GET showed the model, and no operation is open.
 pub(super) fn observed(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -82,7 +94,7 @@ pub(super) fn observed(
         return release(OWNED_BY_ANOTHER);
     }
     match table::step(remote, State::Inactive) {
-        table::Step::Settled(_) => release("The model is inactive."),
+        table::Step::Settled(_) => confirmed(seen),
         step @ (table::Step::Wait(_)
         | table::Step::WaitThenCall(..)
         | table::Step::Call(_)
@@ -90,6 +102,20 @@ pub(super) fn observed(
         | table::Step::Stuck(_)
         | table::Step::Unknown) => calls::take(seen, status, remote, step),
     }
+}
+
+/// Releases the object once the model is known to be inactive.
+fn confirmed(seen: &Observation<'_>) -> Finding {
+    let rules = seen.subject.rules;
+    if seen.history.is_unconfirmed(SurpriseKind::Inactive, rules) {
+        let finding = Finding::new(
+            Verdict::Deactivating,
+            "The model became inactive by itself. The operator confirms that with another request \
+             before it releases the object.",
+        );
+        return finding.wait(rules.transition_first);
+    }
+    release("The model is inactive.")
 }
 
 fn release(why: &str) -> Finding {
@@ -101,10 +127,18 @@ fn release(why: &str) -> Finding {
 
 /// Marks a deletion as blocked, unless the model is on its way to inactive.
 pub(super) fn block_unless_progressing(finding: Finding) -> Finding {
-    let presentation = finding.verdict.presentation();
-    let refused = finding.verdict == Verdict::Rejected;
-    let released = finding.verdict == Verdict::Released;
+    let presentation = finding.presentation();
     let stalled = presentation.progress == Progress::Stalled;
+    let refused = matches!(
+        finding.verdict,
+        Verdict::Rejected
+            | Verdict::CallUnauthenticated
+            | Verdict::CallForbidden
+            | Verdict::CallPaymentRequired
+            | Verdict::CallModelNotFound
+            | Verdict::CallOutcomeUnknown
+    );
+    let released = finding.verdict == Verdict::Released;
     if released || (presentation.synced && !stalled && !refused) {
         return finding;
     }

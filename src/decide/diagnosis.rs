@@ -2,6 +2,7 @@
 
 use super::{
     fault::{CredentialFault, Fault, HubFault, Remedy},
+    history::SurpriseKind,
     observation::{Observation, Subject},
     plan::Finding,
     verdict::Verdict,
@@ -12,8 +13,34 @@ use crate::api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, RECONCILE_ANNOTATION};
 pub(super) fn fault(seen: &Observation<'_>, fault: &Fault) -> Finding {
     match fault {
         Fault::Credentials(fault) => credential_fault(&seen.subject, fault),
-        Fault::Hub(fault) => hub_fault(seen, fault),
+        Fault::Hub(fault) => unconfirmed(seen, fault).unwrap_or_else(|| hub_fault(seen, fault)),
     }
+}
+
+/// The finding of a fault that nothing led to, until a second request confirms it.
+fn unconfirmed(seen: &Observation<'_>, fault: &HubFault) -> Option<Finding> {
+    let (kind, what) = match fault {
+        HubFault::Unauthenticated => (
+            SurpriseKind::Unauthenticated,
+            "The hub refuses an API key that it accepted before (401).",
+        ),
+        HubFault::ModelNotFound(_) => (
+            SurpriseKind::NotFound,
+            "The hub says that it doesn't know a model that it returned before (404).",
+        ),
+        HubFault::Forbidden(_)
+        | HubFault::PaymentRequired(_)
+        | HubFault::RateLimited { .. }
+        | HubFault::Unreachable(_)
+        | HubFault::Unexpected(_)
+        | HubFault::ModelMismatch(_)
+        | HubFault::Rejected(_) => return None,
+    };
+    let rules = seen.subject.rules;
+    seen.history.is_unconfirmed(kind, rules).then(|| {
+        let message = format!("{what} The operator confirms that with another request.");
+        Finding::new(Verdict::HubFailing, message).wait(rules.transition_first)
+    })
 }
 
 fn credential_fault(subject: &Subject<'_>, fault: &CredentialFault) -> Finding {
@@ -64,14 +91,27 @@ pub(super) fn hub_fault(seen: &Observation<'_>, fault: &HubFault) -> Finding {
         HubFault::ModelNotFound(similar) => {
             Finding::new(Verdict::ModelNotFound, not_found(&seen.subject, similar))
         }
-        HubFault::RateLimited { wait, .. } => Finding {
-            wait: *wait,
-            ..Finding::new(
-                Verdict::RateLimited,
-                "The hub limits the rate of requests. The operator sends the next one when the \
-                 hub allows it.",
-            )
-        },
+        HubFault::RateLimited { wait, words, .. } => {
+            let verdict = if is_silent(seen) {
+                Verdict::RateLimitedLong
+            } else {
+                Verdict::RateLimited
+            };
+            let words = words
+                .as_deref()
+                .map_or(String::new(), |it| format!(": {it}"));
+            let finding = Finding::new(
+                verdict,
+                format!(
+                    "The hub limits the rate of requests{words}. The operator sends the next one \
+                     when the hub allows it."
+                ),
+            );
+            Finding {
+                wait: *wait,
+                ..finding
+            }
+        }
         HubFault::Unreachable(words) => unreachable(seen, words),
         HubFault::Unexpected(words) => Finding::new(
             Verdict::UnexpectedResponse,
@@ -96,20 +136,26 @@ pub(super) fn hub_fault(seen: &Observation<'_>, fault: &HubFault) -> Finding {
 }
 
 fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
-    let subject = &seen.subject;
-    let grace = subject
-        .sync_interval()
-        .saturating_mul(3)
-        .min(subject.rules.stale_ready);
-    let verdict = if seen.history.silence < grace {
-        Verdict::HubFailing
-    } else {
+    let verdict = if is_silent(seen) {
         Verdict::HubUnreachable
+    } else {
+        Verdict::HubFailing
     };
     Finding::new(
         verdict,
         format!("The hub can't be reached: {words}. No call is made; the operator keeps retrying."),
     )
+}
+
+/// Returns true when the hub has given no usable answer for longer than Ready is kept. The time
+/// counts from the first failed observation.
+fn is_silent(seen: &Observation<'_>) -> bool {
+    let subject = &seen.subject;
+    let grace = subject
+        .sync_interval()
+        .saturating_mul(3)
+        .min(subject.rules.stale_ready);
+    seen.history.failing.unwrap_or_default() >= grace
 }
 
 fn not_found(subject: &Subject<'_>, similar: &[String]) -> String {

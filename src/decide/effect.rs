@@ -2,21 +2,32 @@
 
 use crate::api::{LiveStatus, OperationKind};
 
-/// Returns true when the live status is still the one from before the call. `unknown` says nothing
-/// either way.
-pub(super) fn still_old(kind: OperationKind, live: LiveStatus) -> bool {
-    live != LiveStatus::Unknown && !shows(kind, live)
+/// What a live status says about the effect of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The model is in the state that the call asked for.
+    Target,
+    /// The model is on its way to that state, so the hub has taken the call.
+    Transition,
+    /// The hub failed to deploy the model.
+    Failed,
+    /// The model is in none of these.
+    None,
+    /// The hub doesn't report the model's status.
+    Unknown,
 }
 
-/// Returns true when the live status is the call's target or its transition, or says that it
-/// failed.
-pub(super) fn shows(kind: OperationKind, live: LiveStatus) -> bool {
+/// What the live status says about a call of this kind.
+pub(super) fn effect(kind: OperationKind, live: LiveStatus) -> Effect {
+    use OperationKind::{Activate, Deactivate};
     match (live, kind) {
-        (LiveStatus::Error, _) => true,
-        (LiveStatus::Active | LiveStatus::Deploying, kind) => kind == OperationKind::Activate,
-        (LiveStatus::Inactive | LiveStatus::Deactivating, kind) => {
-            kind == OperationKind::Deactivate
-        }
-        (LiveStatus::Unknown | LiveStatus::None, _) => false,
+        (LiveStatus::Active, Activate) => Effect::Target,
+        (LiveStatus::Inactive | LiveStatus::None, Deactivate) => Effect::Target,
+        (LiveStatus::Deploying, Activate) => Effect::Transition,
+        (LiveStatus::Deactivating, Deactivate) => Effect::Transition,
+        (LiveStatus::Error, Activate | Deactivate) => Effect::Failed,
+        (LiveStatus::Unknown, Activate | Deactivate) => Effect::Unknown,
+        (LiveStatus::Inactive | LiveStatus::Deactivating | LiveStatus::None, Activate)
+        | (LiveStatus::Active | LiveStatus::Deploying, Deactivate) => Effect::None,
     }
 }

@@ -50,6 +50,8 @@ pub enum HubFault {
         wait: Option<Duration>,
         /// Whether the wait is for every object of the key (429), or for this one only (503).
         whole_key: bool,
+        /// The hub's words, where it has any.
+        words: Option<String>,
     },
     /// Timeout, reset, DNS, TLS, 3xx, 5xx, and every 404 that is not about the model.
     Unreachable(String),

@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use super::{effect::still_old, fault::Fault, remote::Remote, rules::Rules};
-use crate::api::Operation;
+use super::{
+    effect::{Effect, effect},
+    fault::{Fault, HubFault},
+    remote::Remote,
+    rules::Rules,
+};
+use crate::api::{LiveStatus, OperationKind, OxenModel};
+
+/// The number of live GETs that must still show the old status after the patience has ended.
+const LATE_OBSERVATIONS: u32 = 2;
 
 /// What a process remembers of an object's earlier observations. A restart starts it again, which
 /// only ever makes the operator wait longer.
@@ -14,13 +22,41 @@ use crate::api::Operation;
 pub struct History {
     /// The number of observations in a row that the hub left unanswered, the last one included.
     pub failures: u32,
-    /// How long the hub has not answered for this object.
-    pub silence: Duration,
-    /// The number of live GETs in a row, the last one included, that said `Model not found` to
-    /// the very key that had retrieved the model.
-    pub not_found: u32,
+    /// The time since the first of the observations in a row that have had no usable answer.
+    pub failing: Option<Duration>,
+    /// What the last observation showed that nothing had led to.
+    pub surprise: Option<Surprise>,
     /// The open operation, as long as there is one.
     pub operation: Option<OperationWatch>,
+    /// The open operation of another object of the same model, as long as there is one.
+    pub rival: Option<OperationWatch>,
+    /// The time before which the hub asked for no other call, after it refused one.
+    pub call_wait: Duration,
+    /// Whether the Secret has changed since the last call, which makes a refused call due at once.
+    pub secret_changed: bool,
+}
+
+/// Something that an observation showed and that nothing had led to. It is believed when two
+/// observations in a row show it, some time apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Surprise {
+    /// What was shown.
+    pub kind: SurpriseKind,
+    /// The time since it was first shown.
+    pub elapsed: Duration,
+}
+
+/// What an observation can show that nothing had led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SurpriseKind {
+    /// The hub refuses a key that has retrieved the model before.
+    Unauthenticated,
+    /// The hub doesn't know a model that this key has retrieved before.
+    NotFound,
+    /// The hub lists no deployments, straight after it listed some.
+    NoDeployments,
+    /// The model of an object that is being deleted became inactive by itself.
+    Inactive,
 }
 
 /// How long this process has watched an open operation.
@@ -28,10 +64,9 @@ pub struct History {
 pub struct OperationWatch {
     /// The operation's id.
     pub id: String,
-    /// The time since this process first saw the operation.
+    /// The time since this process first saw the operation, or last saw its transition.
     pub elapsed: Duration,
-    /// The number of live GETs that still showed the old status after
-    /// [`Rules::operation_patience`], the last one included.
+    /// The number of live GETs after [`Rules::operation_patience`] that showed no effect.
     pub unmoved: u32,
 }
 
@@ -46,107 +81,171 @@ pub enum KeyUsed {
     Unproven,
 }
 
+impl OperationWatch {
+    /// Returns true when the operation has been waited for long enough.
+    #[must_use]
+    pub fn is_expired(&self, rules: &Rules) -> bool {
+        self.elapsed >= rules.operation_patience && self.unmoved >= LATE_OBSERVATIONS
+    }
+
+    fn of(known: Option<Self>, id: &str) -> Self {
+        let known = known.filter(|watch| watch.id == id);
+        known.unwrap_or_else(|| Self {
+            id: id.to_owned(),
+            ..Self::default()
+        })
+    }
+
+    fn observe(&mut self, effect: Effect, rules: &Rules) {
+        match effect {
+            Effect::Transition => {
+                self.elapsed = Duration::ZERO;
+                self.unmoved = 0;
+            }
+            Effect::Target | Effect::Unknown => {}
+            Effect::Failed | Effect::None if self.elapsed >= rules.operation_patience => {
+                self.unmoved = self.unmoved.saturating_add(1);
+            }
+            Effect::Failed | Effect::None => {}
+        }
+    }
+}
+
 impl History {
     /// Lets time pass.
     pub fn advance(&mut self, by: Duration) {
-        self.silence = self.silence.saturating_add(by);
-        if let Some(watch) = &mut self.operation {
-            watch.elapsed = watch.elapsed.saturating_add(by);
-        }
+        let later = |time: &mut Duration| *time = time.saturating_add(by);
+        self.failing.iter_mut().for_each(later);
+        self.surprise
+            .iter_mut()
+            .for_each(|it| later(&mut it.elapsed));
+        self.operation
+            .iter_mut()
+            .for_each(|it| later(&mut it.elapsed));
+        self.rival.iter_mut().for_each(|it| later(&mut it.elapsed));
+        self.call_wait = self.call_wait.saturating_sub(by);
     }
 
-    /// Takes an observation into account: what the hub answered, with which key, and the operation
-    /// that was open then.
+    /// Takes an observation into account. `object` is as it was before the observation, and `rival`
+    /// is the id of an open operation of another object of the same model.
     pub fn observe(
         &mut self,
+        object: &OxenModel,
         retrieved: &Result<Box<Remote>, Fault>,
         key: KeyUsed,
-        open: Option<&Operation>,
+        rival: Option<&str>,
         rules: &Rules,
     ) {
         match (retrieved, key) {
             (Ok(_), _) => {
                 self.failures = 0;
-                self.not_found = 0;
-                self.silence = Duration::ZERO;
+                self.failing = None;
             }
-            (Err(fault), KeyUsed::Proven) if fault.is_model_not_found() => self.not_found += 1,
-            (Err(_), KeyUsed::None) => {}
-            (Err(_), KeyUsed::Proven | KeyUsed::Unproven) => {
-                self.failures = self.failures.saturating_add(1);
-                self.not_found = 0;
+            (Err(Fault::Credentials(_)), _) => {}
+            (Err(Fault::Hub(_)), used) => {
+                self.failing.get_or_insert_default();
+                if used != KeyUsed::None {
+                    self.failures = self.failures.saturating_add(1);
+                }
             }
         }
-        self.operation = open.map(|open| self.watch(retrieved, open, rules));
+        if key != KeyUsed::None || retrieved.is_ok() {
+            self.surprised(surprise(object, retrieved, key, self.surprise.as_ref()));
+        }
+        let status = object.status.as_ref();
+        let open = status.and_then(|status| status.operation.as_ref());
+        self.operation = open.map(|open| {
+            let mut watch = OperationWatch::of(self.operation.take(), &open.id);
+            if let Ok(remote) = retrieved {
+                watch.observe(effect(open.kind, remote.live), rules);
+            }
+            watch
+        });
+        self.rival = rival.map(|id| {
+            let mut watch = OperationWatch::of(self.rival.take(), id);
+            if retrieved.is_ok() {
+                watch.observe(Effect::None, rules);
+            }
+            watch
+        });
     }
 
-    fn watch(
-        &mut self,
-        retrieved: &Result<Box<Remote>, Fault>,
-        open: &Operation,
-        rules: &Rules,
-    ) -> OperationWatch {
-        let known = self.operation.take().filter(|watch| watch.id == open.id);
-        let mut watch = known.unwrap_or_else(|| OperationWatch {
-            id: open.id.clone(),
-            ..OperationWatch::default()
+    fn surprised(&mut self, kind: Option<SurpriseKind>) {
+        let before = self.surprise.take();
+        self.surprise = kind.map(|kind| {
+            before.filter(|it| it.kind == kind).unwrap_or(Surprise {
+                kind,
+                elapsed: Duration::ZERO,
+            })
         });
-        let late = watch.elapsed >= rules.operation_patience;
-        let old = retrieved
+    }
+
+    /// Remembers how long the hub asked for no other call after it refused one.
+    pub fn call_refused(&mut self, wait: Option<Duration>) {
+        self.call_wait = wait.unwrap_or_default();
+        self.secret_changed = false;
+    }
+
+    /// Returns true when the hub has said twice in a row that it doesn't know a model that the same
+    /// key has retrieved before.
+    #[must_use]
+    pub fn has_lost_model(&self, rules: &Rules) -> bool {
+        self.surprise.as_ref().is_some_and(|it| {
+            it.kind == SurpriseKind::NotFound && it.elapsed >= rules.confirm_after
+        })
+    }
+
+    /// Returns true while the last observation showed this surprise and it isn't confirmed yet.
+    pub(super) fn is_unconfirmed(&self, kind: SurpriseKind, rules: &Rules) -> bool {
+        self.surprise
             .as_ref()
-            .is_ok_and(|remote| still_old(open.kind, remote.live));
-        watch.unmoved = watch.unmoved.saturating_add(u32::from(late && old));
-        watch
+            .is_some_and(|it| it.kind == kind && it.elapsed < rules.confirm_after)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-    use super::*;
-    use crate::{api::OperationKind, decide::HubFault};
-
-    fn open(id: &str) -> Operation {
-        Operation {
-            id: id.into(),
-            kind: OperationKind::Activate,
-            generation: 1,
-            epoch: 1,
-            started: Time(Timestamp::UNIX_EPOCH),
-            sends: 1,
-            accepted: None,
+/// What this observation shows that nothing had led to.
+fn surprise(
+    object: &OxenModel,
+    retrieved: &Result<Box<Remote>, Fault>,
+    key: KeyUsed,
+    pending: Option<&Surprise>,
+) -> Option<SurpriseKind> {
+    let status = object.status.as_ref();
+    let before = status.and_then(|status| status.live);
+    let operation = status.and_then(|status| status.operation.as_ref());
+    let deactivated = before == Some(LiveStatus::Deactivating)
+        || operation.is_some_and(|open| open.kind == OperationKind::Deactivate);
+    let is_pending = |kind| pending.is_some_and(|it| it.kind == kind);
+    let remote = match retrieved {
+        Err(Fault::Hub(HubFault::Unauthenticated)) if key == KeyUsed::Proven => {
+            return Some(SurpriseKind::Unauthenticated);
         }
-    }
-
-    #[test]
-    fn an_operation_is_watched_from_when_it_was_first_seen() {
-        let rules = Rules::default();
-        let mut history = History::default();
-        let silent = Err(Fault::Hub(HubFault::Unreachable("down".into())));
-        let mut watch = |id: &str, after: Duration| {
-            history.advance(after);
-            history.observe(&silent, KeyUsed::Proven, Some(&open(id)), &rules);
-            history.operation.clone().map(|watch| watch.elapsed)
-        };
-        assert_eq!(watch("a", Duration::ZERO), Some(Duration::ZERO));
-        assert_eq!(
-            watch("a", rules.operation_patience),
-            Some(rules.operation_patience)
-        );
-        assert_eq!(watch("b", Duration::ZERO), Some(Duration::ZERO));
-    }
-
-    #[test]
-    fn not_found_counts_only_for_the_key_that_retrieved_the_model() {
-        let rules = Rules::default();
-        let mut history = History::default();
-        let gone = Err(Fault::Hub(HubFault::ModelNotFound(Vec::new())));
-        history.observe(&gone, KeyUsed::Unproven, None, &rules);
-        assert_eq!((history.not_found, history.failures), (0, 1));
-        history.observe(&gone, KeyUsed::Proven, None, &rules);
-        history.observe(&gone, KeyUsed::Proven, None, &rules);
-        assert_eq!(history.not_found, 2);
+        Err(Fault::Hub(HubFault::ModelNotFound(_))) if key == KeyUsed::Proven => {
+            return Some(SurpriseKind::NotFound);
+        }
+        Err(_) => return None,
+        Ok(remote) => remote,
+    };
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    match (remote.live, before) {
+        _ if remote.base || deactivated => None,
+        (LiveStatus::None, None | Some(LiveStatus::None)) => None,
+        (LiveStatus::None, Some(LiveStatus::Unknown)) => {
+            is_pending(SurpriseKind::NoDeployments).then_some(SurpriseKind::NoDeployments)
+        }
+        (LiveStatus::None, Some(_)) => Some(SurpriseKind::NoDeployments),
+        (LiveStatus::Inactive, None | Some(LiveStatus::Inactive | LiveStatus::None)) => {
+            let pending = deleting && is_pending(SurpriseKind::Inactive);
+            pending.then_some(SurpriseKind::Inactive)
+        }
+        (LiveStatus::Inactive, Some(_)) => deleting.then_some(SurpriseKind::Inactive),
+        (
+            LiveStatus::Active
+            | LiveStatus::Deploying
+            | LiveStatus::Deactivating
+            | LiveStatus::Error
+            | LiveStatus::Unknown,
+            _,
+        ) => None,
     }
 }

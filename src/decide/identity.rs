@@ -2,21 +2,37 @@
 //! identity is reported, and nothing is called until a person accepts it.
 
 use super::{observation::Observation, plan::Finding, remote::Remote, verdict::Verdict};
-use crate::api::{ModelStatus, OxenModelStatus, RECONCILE_ANNOTATION};
+use crate::api::{Identity, ModelStatus, OxenModelStatus, RECONCILE_ANNOTATION};
 
-/// The finding that the hub answered with another identity than before, where nobody has accepted
-/// it by requesting a reconcile.
+/// The finding that the hub answered with another identity than before.
+///
+/// A person accepts exactly the identity that the status shows, by requesting a reconcile after it
+/// was shown. The open operation of the old identity ends then.
 pub(super) fn changed(
     seen: &Observation<'_>,
-    status: &OxenModelStatus,
+    status: &mut OxenModelStatus,
     remote: &Remote,
 ) -> Option<Finding> {
-    let before = status.model.as_ref()?;
-    let differs = before.id != remote.model.id || before.owner != remote.model.owner;
-    (differs && seen.subject.requested().is_none()).then(|| report(before, &remote.model))
+    let now = remote.model.identity();
+    let before = match &status.model {
+        Some(before) if before.identity() != now => before.clone(),
+        Some(_) | None => {
+            status.other_model = None;
+            return None;
+        }
+    };
+    let shown = status.other_model.as_ref() == Some(&now);
+    if shown && seen.subject.requested().is_some() {
+        status.other_model = None;
+        status.operation = None;
+        return None;
+    }
+    let finding = report(&before, &now);
+    status.other_model = Some(now);
+    Some(finding)
 }
 
-fn report(before: &ModelStatus, now: &ModelStatus) -> Finding {
+fn report(before: &ModelStatus, now: &Identity) -> Finding {
     Finding::new(
         Verdict::IdentityChanged,
         format!(

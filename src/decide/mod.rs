@@ -22,6 +22,7 @@
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
 //! | an open operation, and what became of its call | `operation.rs`, `effect.rs` |
+//! | what is shown on the way to the desired state, and its deadline | `progress.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
 //! | another model than before | `identity.rs` |
 //! | two objects of one model | `ownership.rs` |
@@ -49,6 +50,7 @@ mod observation;
 mod operation;
 mod ownership;
 mod plan;
+mod progress;
 mod remote;
 mod requeue;
 mod rules;
@@ -57,24 +59,24 @@ mod verdict;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use attempts::{CALLS, CORRECTIONS};
+pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
 pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
 };
 pub use deletion::blocked_message;
 pub use desired::desired;
 pub use fault::{CredentialFault, Fault, HubFault, Remedy};
-pub use history::{History, KeyUsed, OperationWatch};
+pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind};
 pub use observation::{Observation, Subject};
 pub use operation::CallOutcome;
-pub use ownership::{Claimant, Ownership};
+pub use ownership::{Claimant, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use remote::Remote;
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 
-use crate::api::OxenModelStatus;
+use crate::api::{LiveStatus, OxenModelStatus};
 use plan::Finding;
 
 /// The plan for an object that needs nothing from the hub, or `None` where the hub has to be
@@ -115,29 +117,84 @@ pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> 
     conclude_observed(seen, status, finding)
 }
 
+/// The plan for an object whose operation the API server did not store as it was sent: nothing is
+/// called. `seen` and `plan` are what led to the call.
+#[must_use]
+pub fn not_recorded(seen: &Observation<'_>, plan: Plan) -> Plan {
+    let mut status = plan.status;
+    status.operation = None;
+    if let Action::Call { unspent, .. } = plan.action {
+        status.attempts = Some(unspent);
+    }
+    let finding = Finding::new(
+        Verdict::CrdOutdated,
+        "The API server doesn't store the status as the operator writes it, so no call can be \
+         recorded and none is made. Upgrade the CustomResourceDefinition: `oxen-operator crd | \
+         kubectl apply --server-side -f -`.",
+    );
+    conclude_observed(seen, status, finding)
+}
+
 /// Finds what the model that a live GET showed calls for.
 fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -> Finding {
     let subject = &seen.subject;
     if let Some(finding) = identity::changed(seen, status, remote) {
         return finding;
     }
-    if status.live != Some(remote.live) {
+    let before = status.live;
+    let unconfirmed = seen
+        .history
+        .is_unconfirmed(SurpriseKind::NoDeployments, subject.rules);
+    let remote = &Remote {
+        live: if unconfirmed {
+            LiveStatus::Unknown
+        } else {
+            remote.live
+        },
+        ..remote.clone()
+    };
+    if before != Some(remote.live) {
         status.live = Some(remote.live);
         status.since = Some(Time(subject.now));
     }
     status.model = Some(remote.model.clone());
     status.pricing.clone_from(&remote.pricing);
-    if let Some(finding) = operation::follow(seen, status, remote) {
+    if let Some(finding) = operation::follow(seen, status, remote, before) {
+        return finding;
+    }
+    let lost = matches!(subject.ownership, Ownership::Lost(_));
+    if let Some(finding) = rival(seen).filter(|_| !remote.base && !lost) {
         return finding;
     }
     if subject.deleting() {
         return deletion::observed(seen, status, remote);
     }
     if let (Ownership::Lost(owner), false) = (&subject.ownership, remote.base) {
-        return conflict(owner.as_deref());
+        return conflict(owner.name.as_deref());
     }
     let step = table::step(remote, subject.desired());
     calls::take(seen, status, remote, step)
+}
+
+/// The finding of an owner that waits for another object of the same model. The other object's
+/// operation is waited for no longer than an own one would be.
+fn rival(seen: &Observation<'_>) -> Option<Finding> {
+    let subject = &seen.subject;
+    match &subject.ownership {
+        Ownership::Owned | Ownership::Lost(_) => return None,
+        Ownership::Pending(Pending::Unobserved) => {}
+        Ownership::Pending(Pending::Operation(id)) => {
+            let watch = seen.history.rival.as_ref().filter(|watch| watch.id == *id);
+            if watch.is_some_and(|watch| watch.is_expired(subject.rules)) {
+                return None;
+            }
+        }
+    }
+    Some(Finding::new(
+        Verdict::OperationInProgress,
+        "Another OxenModel of the same model has an open operation or has not been observed yet. \
+         The operator waits for it.",
+    ))
 }
 
 fn conflict(owner: Option<&str>) -> Finding {
@@ -151,9 +208,26 @@ fn conflict(owner: Option<&str>) -> Finding {
     )
 }
 
-/// The status that a decision starts from: the stored one, prepared for this generation.
+/// The status that a decision starts from: the stored one, prepared for this generation. Times in
+/// the future are replaced, and a correction in the future is dropped.
 fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
     let mut status = subject.status();
+    let now = Time(subject.now);
+    let past = |time: &mut Time| *time = time.clone().min(now.clone());
+    status.since.iter_mut().for_each(past);
+    status.progressing_since.iter_mut().for_each(past);
+    if let Some(operation) = &mut status.operation {
+        past(&mut operation.started);
+    }
+    if let Some(spent) = &mut status.attempts {
+        spent.last_call.iter_mut().for_each(past);
+        if let Some(corrections) = &mut spent.corrections {
+            corrections.retain(|then| *then <= now);
+        }
+    }
+    if status.observed_generation != subject.generation() {
+        status.progressing_since = None;
+    }
     status.observed_generation = subject.generation();
     status.desired = Some(subject.desired());
     attempts::renew(subject, &mut status, answered);
@@ -161,11 +235,14 @@ fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
 }
 
 fn conclude_observed(seen: &Observation<'_>, status: OxenModelStatus, finding: Finding) -> Plan {
+    let finding = progress::limit(seen, &status, finding);
     let finding = if seen.subject.deleting() {
         deletion::block_unless_progressing(finding)
     } else {
         finding
     };
+    let mut status = status;
+    progress::track(seen, &mut status, &finding);
     let requeue = requeue::after(seen, &status, finding.verdict, finding.wait);
     conclude(&seen.subject, Some(seen), status, finding, requeue)
 }
@@ -180,7 +257,7 @@ fn conclude(
 ) -> Plan {
     let before = std::mem::take(&mut status.conditions);
     let judgement = conditions::Judgement {
-        presentation: finding.verdict.presentation(),
+        presentation: finding.presentation(),
         message: &finding.message,
         blocked: finding.blocked,
         generation: subject.generation(),

@@ -21,8 +21,6 @@ pub struct Subject<'a> {
     pub now: Timestamp,
     /// The operator's defaults, waits and limits.
     pub rules: &'a Rules,
-    /// This process's term, for the record of an operation.
-    pub epoch: i64,
     /// A new id, for the operation that the decision may record.
     pub operation_id: String,
     /// Which object controls the model.
@@ -40,6 +38,9 @@ pub struct Observation<'a> {
     pub retrieved: Result<Box<Remote>, Fault>,
     /// What this process remembers of earlier observations, this one included.
     pub history: History,
+    /// Whether the hub's list has shown that the key belongs to the model's owner. It is only asked
+    /// for where a deletion depends on it.
+    pub key_proven: bool,
 }
 
 impl Observation<'_> {
@@ -51,13 +52,6 @@ impl Observation<'_> {
     /// Returns true when the live GET showed the model.
     pub(super) fn is_live(&self) -> bool {
         self.retrieved.is_ok()
-    }
-
-    /// How long this process has watched the open operation, and the live GETs since its patience
-    /// ended that still showed the old status.
-    pub(super) fn watched(&self) -> (Duration, u32) {
-        let watch = self.history.operation.as_ref();
-        watch.map_or((Duration::ZERO, 0), |watch| (watch.elapsed, watch.unmoved))
     }
 }
 

@@ -1,25 +1,22 @@
 //! An open operation: from its record until the hub shows what became of the call.
 //!
-//! While an operation is open, no other call goes out for the model and it is not Ready, whatever
-//! the call's own answer was.
+//! While an operation is open and its transition isn't shown, no other call goes out for the model
+//! and it is not Ready, whatever the call's own answer was.
 
 use std::time::Duration;
 
 use super::{
-    attempts,
-    calls::overdue,
-    diagnosis,
-    effect::{shows, still_old},
+    attempts, diagnosis,
+    effect::{Effect, effect},
     fault::HubFault,
     observation::Observation,
+    ownership::Ownership,
     plan::{Action, Finding, Plan},
+    progress,
     remote::Remote,
     verdict::Verdict,
 };
-use crate::api::{Attempts, LiveStatus, Operation, OperationKind, OxenModelStatus};
-
-/// The number of live GETs that must still show the old status after the patience has ended.
-const LATE_OBSERVATIONS: u32 = 2;
+use crate::api::{Attempts, LiveStatus, Operation, OxenModelStatus};
 
 /// What became of an activate or deactivate call.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,22 +48,61 @@ impl CallOutcome {
 }
 
 /// Closes the open operation where the live GET allows it. Otherwise the open operation is the
-/// finding.
+/// finding, unless the live GET shows its transition: then the hub has taken the call, and the table
+/// decides. `before` is the live status of the observation before this one.
 pub(super) fn follow(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     remote: &Remote,
+    before: Option<LiveStatus>,
 ) -> Option<Finding> {
-    let operation = status.operation.as_ref()?;
-    let (elapsed, unmoved) = seen.watched();
-    let expired = elapsed >= seen.subject.rules.operation_patience
-        && unmoved >= LATE_OBSERVATIONS
-        && still_old(operation.kind, remote.live);
-    if expired || shows(operation.kind, remote.live) {
+    let operation = status.operation.as_mut()?;
+    match effect(operation.kind, remote.live) {
+        Effect::Target => {
+            close(status);
+            return None;
+        }
+        Effect::Transition => {
+            operation.accepted = Some(true);
+            status.attempts = Some(attempts::accept(status.attempts()));
+            return None;
+        }
+        Effect::Failed if before != Some(LiveStatus::Error) => {
+            close(status);
+            return None;
+        }
+        Effect::Failed | Effect::None | Effect::Unknown => {}
+    }
+    // The owner's operation takes the place of the one that this object recorded.
+    let replaced = matches!(&seen.subject.ownership, Ownership::Lost(owner) if owner.open);
+    if replaced {
         status.operation = None;
         return None;
     }
+    let rules = seen.subject.rules;
+    let watch = seen.history.operation.as_ref();
+    let expired = watch.is_some_and(|watch| watch.is_expired(rules));
+    if expired && remote.live != LiveStatus::Unknown {
+        expire(status);
+        return None;
+    }
+    let operation = status.operation.as_ref()?;
     Some(open(seen, operation, status, remote))
+}
+
+/// Ends an operation whose call the hub has taken.
+fn close(status: &mut OxenModelStatus) {
+    status.operation = None;
+    status.attempts = Some(attempts::accept(status.attempts()));
+}
+
+/// Ends an operation that showed no effect. A call whose outcome is lost counts as refused.
+fn expire(status: &mut OxenModelStatus) {
+    if let Some(operation) = status.operation.take()
+        && operation.accepted != Some(true)
+    {
+        status.attempts = Some(attempts::refund(status.attempts(), &operation));
+    }
 }
 
 fn open(
@@ -76,16 +112,8 @@ fn open(
     remote: &Remote,
 ) -> Finding {
     let kind = operation.kind;
-    // Only a hub that doesn't report the model's status can keep an operation open for so long.
-    let silent = remote.live == LiveStatus::Unknown && overdue(&seen.subject, status);
-    if silent && !seen.subject.suspended() {
-        return Finding::new(
-            Verdict::ProgressDeadlineExceeded,
-            format!(
-                "The {kind} call was sent, and the hub doesn't report the model's status. No \
-                 other call is made until it does. Check the model on the hub."
-            ),
-        );
+    if seen.subject.suspended() {
+        return progress::would_call(&seen.subject, remote);
     }
     if operation.accepted != Some(true) {
         return Finding::new(
@@ -96,16 +124,10 @@ fn open(
             ),
         );
     }
-    let correcting = status.attempts().settled == Some(true);
-    let verdict = match kind {
-        _ if correcting => Verdict::CorrectingDrift,
-        OperationKind::Activate => Verdict::Activating,
-        OperationKind::Deactivate => Verdict::Deactivating,
-    };
     Finding::new(
-        verdict,
+        progress::verdict(kind, status),
         format!(
-            "The hub accepted the {kind} call; the model is still {}.",
+            "The hub accepted the {kind} call; the model is {}.",
             remote.live
         ),
     )
@@ -129,11 +151,13 @@ pub(super) fn after_call(
             if let Some(operation) = &mut status.operation {
                 operation.accepted = Some(true);
             }
-            not_refused(status);
-            Finding::new(plan.verdict, plan.message)
+            status.attempts = Some(attempts::accept(status.attempts()));
+            Finding::new(
+                progress::verdict(kind, status),
+                progress::accepted_message(status, kind),
+            )
         }
         CallOutcome::Unknown { words, wait } => {
-            not_refused(status);
             let finding = Finding::new(
                 Verdict::OutcomeUnknown,
                 format!(
@@ -148,9 +172,14 @@ pub(super) fn after_call(
         }
         CallOutcome::NotSent(why) => {
             status.operation = None;
+            let refused = attempts::last_refusal(&unspent);
+            let stalled = attempts::is_refused_for_long(&unspent);
             status.attempts = Some(unspent);
             let message = format!("The {kind} call is due and was not sent: {why}.");
-            Finding::new(plan.verdict, message).wait(seen.subject.rules.backoff_first)
+            let verdict = refused.unwrap_or(plan.verdict);
+            Finding::new(verdict, message)
+                .stalled_if(refused.is_some() && stalled)
+                .wait(seen.subject.rules.backoff_first)
         }
         CallOutcome::Refused(refusal) => {
             status.operation = None;
@@ -159,58 +188,34 @@ pub(super) fn after_call(
     }
 }
 
-/// Forgets an earlier refusal, which is no longer why the model is not in the desired state.
-fn not_refused(status: &mut OxenModelStatus) {
-    status.attempts = Some(Attempts {
-        refusal: None,
-        ..status.attempts()
-    });
-}
-
 fn refused(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
     unspent: Attempts,
-    refusal: &HubFault,
+    fault: &HubFault,
 ) -> Finding {
-    let mut finding = diagnosis::hub_fault(seen, refusal);
-    let spent = status.attempts();
-    // A call that was rate limited, or that had no connection, has not been made.
-    match refusal {
-        HubFault::RateLimited { .. } => {
-            status.attempts = Some(unspent);
-            return finding;
-        }
-        // Live GETs are answered, so no failure counts up that would space out the calls.
-        HubFault::Unreachable(_) => {
-            status.attempts = Some(unspent);
-            return finding.wait(seen.subject.rules.transition_last);
-        }
-        HubFault::Unauthenticated
-        | HubFault::Forbidden(_)
-        | HubFault::PaymentRequired(_)
-        | HubFault::ModelNotFound(_)
-        | HubFault::Unexpected(_)
-        | HubFault::ModelMismatch(_)
-        | HubFault::Rejected(_) => {}
+    let message = diagnosis::hub_fault(seen, fault).message;
+    // There was no connection, so no call was made. Live GETs are answered, so no failure counts up
+    // that would space out the calls.
+    if let HubFault::Unreachable(_) = fault {
+        status.attempts = Some(unspent);
+        let finding = Finding::new(Verdict::HubFailing, message);
+        return finding.wait(seen.subject.rules.transition_last);
     }
-    let rejections = matches!(refusal, HubFault::Rejected(_))
-        .then(|| spent.rejections.unwrap_or_default() + 1)
-        .or(spent.rejections);
-    let spent = Attempts {
-        rejections,
-        refusal: Some(finding.verdict.presentation().reason.into()),
-        ..spent
+    let verdict = attempts::refusal(fault);
+    let reason = verdict.presentation().reason;
+    let spent = attempts::refuse(&status.attempts(), unspent, reason);
+    let wait = attempts::refusal_wait(&seen.subject, &seen.history, &spent);
+    let wait = match fault {
+        HubFault::RateLimited {
+            wait: Some(told), ..
+        } => wait.max(*told),
+        _ => wait,
     };
-    // The first message of a reason is kept, so the last refusal has to say how to go on.
-    if let Some(verdict) = attempts::exhausted_by_refusals(&spent) {
-        finding.verdict = verdict;
-        let retry = attempts::how_to_retry();
-        finding.message +=
-            &format!(" No more calls are made for this generation. Fix the cause, then {retry}.");
-    } else {
-        finding.message += " The operator retries the call a few times.";
-    }
+    let stalled = attempts::is_refused_for_long(&spent);
     status.attempts = Some(spent);
-    finding
+    let message = format!("{message} The operator retries the call, less often each time.");
+    Finding::new(verdict, message)
+        .stalled_if(stalled)
+        .wait(wait)
 }

@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use crate::api::{ModelStatus, OxenModel};
+use super::rules::Rules;
+use crate::api::{DeletionPolicy, Identity, ModelStatus, OxenModel};
 
 /// An object as one that may own a hub model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Claimant {
     /// `spec.model`.
     pub model: String,
     /// `id` and `owned_by` of the model that the hub answered with. It is kept through faults.
-    pub identity: Option<(String, String)>,
+    pub identity: Option<Identity>,
     /// Whether the operator has observed the object before, with whatever outcome.
     pub observed: bool,
     /// Whether the hub said that it is a base model, which has no owner.
@@ -30,8 +31,10 @@ pub struct Claimant {
     pub deleting: bool,
     /// Whether the finalizer holds the object's deletion.
     pub held: bool,
-    /// Whether the object has an open operation.
-    pub open: bool,
+    /// Whether deleting the object deactivates its model: nothing says Retain or suspend.
+    pub deactivates: bool,
+    /// The id of the object's open operation.
+    pub open: Option<String>,
 }
 
 /// Which object controls the model, as one object sees it.
@@ -40,34 +43,65 @@ pub enum Ownership {
     /// This object controls the model.
     #[default]
     Owned,
-    /// This object controls the model once another object is done. The other object has an open
-    /// operation on the model; or this object is being deleted, and the other one may control the
-    /// model and has not been observed yet.
-    Pending,
-    /// Another object controls the model. Its name is given only within this object's namespace.
-    Lost(Option<String>),
+    /// This object controls the model once another object is done.
+    Pending(Pending),
+    /// Another object controls the model.
+    Lost(Owner),
+}
+
+/// What an owner waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Pending {
+    /// Another object of the model has this open operation, or had it when it was deleted.
+    Operation(String),
+    /// This object is being deleted, and another object may control the model and has not been
+    /// observed yet.
+    Unobserved,
+}
+
+/// The object that controls a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Its name, where it is in the same namespace.
+    pub name: Option<String>,
+    /// Whether it has an open operation.
+    pub open: bool,
+}
+
+impl Ownership {
+    /// The id of the other object's open operation, where the owner waits for one.
+    #[must_use]
+    pub fn rival(&self) -> Option<&str> {
+        match self {
+            Self::Pending(Pending::Operation(id)) => Some(id),
+            Self::Pending(Pending::Unobserved) | Self::Owned | Self::Lost(_) => None,
+        }
+    }
 }
 
 impl Claimant {
-    /// The claimant that an object is.
+    /// The claimant that an object is, under the operator's rules.
     #[must_use]
-    pub fn of(object: &OxenModel) -> Self {
+    pub fn of(object: &OxenModel, rules: &Rules) -> Self {
         let metadata = &object.metadata;
         let status = object.status.as_ref();
         let model = status.and_then(|status| status.model.as_ref());
         let created = metadata.creation_timestamp.as_ref();
+        let policy = object.spec.deletion_policy.unwrap_or(rules.deletion_policy);
+        let suspended = rules.observe_only || object.spec.suspend == Some(true);
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
             created: created.map(|time| time.0).unwrap_or_default(),
             model: object.spec.model.clone(),
-            identity: model.map(|model| (model.id.clone(), model.owner.clone())),
+            identity: model.map(ModelStatus::identity),
             observed: status.is_some_and(|status| status.observed_generation >= 0),
             base: model.is_some_and(ModelStatus::is_base),
             deleting: metadata.deletion_timestamp.is_some(),
             held: object.has_finalizer(),
-            open: status.is_some_and(|status| status.operation.is_some()),
+            deactivates: policy == DeletionPolicy::Deactivate && !suspended,
+            open: status.and_then(|status| Some(status.operation.as_ref()?.id.clone())),
         }
     }
 
@@ -76,8 +110,8 @@ impl Claimant {
     #[must_use]
     pub fn concerns(&self, object: &OxenModel) -> bool {
         let model = object.status.as_ref().and_then(|it| it.model.as_ref());
-        let same = |(id, owner): &(String, String)| {
-            model.is_some_and(|model| model.id == *id && model.owner == *owner)
+        let same = |identity: &Identity| {
+            model.is_some_and(|model| model.id == identity.id && model.owner == identity.owner)
         };
         object.spec.model == self.model || self.identity.as_ref().is_some_and(same)
     }
@@ -89,18 +123,24 @@ impl Claimant {
         for other in others.filter(|other| other.uid != self.uid) {
             if self.yields_to(other) {
                 let near = other.namespace == self.namespace;
-                return Ownership::Lost(near.then(|| other.name.clone()));
+                return Ownership::Lost(Owner {
+                    name: near.then(|| other.name.clone()),
+                    open: other.open.is_some(),
+                });
             }
-            if self.waits_for(other) {
-                ownership = Ownership::Pending;
+            if let Some(pending) = self.waits_for(other) {
+                ownership = Ownership::Pending(pending);
             }
         }
         ownership
     }
 
-    fn waits_for(&self, other: &Claimant) -> bool {
+    fn waits_for(&self, other: &Claimant) -> Option<Pending> {
+        if let Some(operation) = other.open.as_ref().filter(|_| self.is(other)) {
+            return Some(Pending::Operation(operation.clone()));
+        }
         let may_take_over = self.deleting && !other.deleting && !self.base && self.may_be(other);
-        (other.open && self.is(other)) || may_take_over
+        may_take_over.then_some(Pending::Unobserved)
     }
 
     fn yields_to(&self, other: &Claimant) -> bool {
@@ -112,8 +152,8 @@ impl Claimant {
             (true, false) => self.is(other),
             (false, true) => false,
             (false, false) => other.is_older_than(self),
-            // Both are being deleted: the older one turns the model off.
-            (true, true) => other.held && other.is_older_than(self),
+            // Both are being deleted: the older one turns the model off, if it will.
+            (true, true) => other.held && other.deactivates && other.is_older_than(self),
         }
     }
 
@@ -149,12 +189,13 @@ mod tests {
             name: format!("object-{uid}"),
             created: Timestamp::from_second(second).unwrap(),
             model: "bot".into(),
-            identity: Some(("bot".into(), "acme".into())),
+            identity: Some(identity("acme")),
             observed: true,
             base: false,
             deleting: false,
             held: true,
-            open: false,
+            deactivates: true,
+            open: None,
         }
     }
 
@@ -178,7 +219,17 @@ mod tests {
     }
 
     fn lost(other: &Claimant) -> Ownership {
-        Ownership::Lost(Some(other.name.clone()))
+        Ownership::Lost(Owner {
+            name: Some(other.name.clone()),
+            open: false,
+        })
+    }
+
+    fn identity(owner: &str) -> Identity {
+        Identity {
+            id: "bot".into(),
+            owner: owner.into(),
+        }
     }
 
     #[test]
@@ -195,7 +246,7 @@ mod tests {
         let (a, mut b) = (claimant("a", 1), claimant("b", 2));
         b.model = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e".into();
         assert_eq!(ownership(&b, &a), lost(&a));
-        b.identity = Some(("bot".into(), "other".into()));
+        b.identity = Some(identity("other"));
         b.model.clone_from(&a.model);
         assert_eq!(ownership(&b, &a), Ownership::Owned);
     }
@@ -215,7 +266,7 @@ mod tests {
     fn the_owner_is_named_only_within_the_namespace() {
         let (mut a, b) = (claimant("a", 1), claimant("b", 2));
         a.namespace = "elsewhere".into();
-        assert_eq!(ownership(&b, &a), Ownership::Lost(None));
+        assert_eq!(ownership(&b, &a), Ownership::Lost(Owner::default()));
     }
 
     #[test]
@@ -237,7 +288,10 @@ mod tests {
     #[test]
     fn one_that_goes_waits_for_one_that_may_be_about_to_decide_and_for_no_other() {
         let (old, new) = (deleting(claimant("a", 1)), unobserved(claimant("b", 2)));
-        assert_eq!(ownership(&old, &new), Ownership::Pending);
+        assert_eq!(
+            ownership(&old, &new),
+            Ownership::Pending(Pending::Unobserved)
+        );
         let refused = Claimant {
             observed: true,
             ..new.clone()
@@ -262,8 +316,9 @@ mod tests {
     #[test]
     fn anothers_call_under_way_is_waited_for() {
         let (mut old, new) = (deleting(claimant("a", 1)), claimant("b", 2));
-        old.open = true;
-        assert_eq!(ownership(&new, &old), Ownership::Pending);
+        old.open = Some("operation".into());
+        let pending = Pending::Operation("operation".into());
+        assert_eq!(ownership(&new, &old), Ownership::Pending(pending));
     }
 
     #[test]

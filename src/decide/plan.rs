@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{requeue::Requeue, verdict::Verdict};
+use super::{
+    requeue::Requeue,
+    verdict::{Presentation, Verdict},
+};
 use crate::api::{Attempts, OperationKind, OxenModelStatus};
 
 /// What to record, what to do, and when to reconcile next.
@@ -49,6 +52,8 @@ pub(super) struct Finding {
     pub(super) action: Action,
     /// The time until the next reconcile, where the verdict's requeue policy asks for one.
     pub(super) wait: Option<Duration>,
+    /// Whether the object is Stalled where the verdict alone says Reconciling.
+    pub(super) stalled: bool,
     pub(super) blocked: bool,
 }
 
@@ -59,7 +64,22 @@ impl Finding {
             message: message.into(),
             action: Action::Nothing,
             wait: None,
+            stalled: false,
             blocked: false,
+        }
+    }
+
+    pub(super) fn stalled_if(self, stalled: bool) -> Self {
+        Self { stalled, ..self }
+    }
+
+    /// What is shown for the finding.
+    pub(super) fn presentation(&self) -> Presentation {
+        let presentation = self.verdict.presentation();
+        if self.stalled {
+            presentation.stalled()
+        } else {
+            presentation
         }
     }
 

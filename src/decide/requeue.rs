@@ -43,6 +43,27 @@ pub(super) fn after(
     verdict: Verdict,
     wait: Option<Duration>,
 ) -> Requeue {
+    let requeue = by_policy(seen, status, verdict, wait);
+    let policy = verdict.presentation().requeue;
+    // A deletion is what somebody waits for, so it is polled at least each minute, except where the
+    // hub or a wait of its own says otherwise.
+    let bounded = matches!(
+        policy,
+        RequeuePolicy::SyncInterval | RequeuePolicy::Backoff | RequeuePolicy::Overdue
+    );
+    if seen.subject.deleting() && bounded && wait.is_none() {
+        let after = requeue.after.min(seen.subject.rules.overdue_poll);
+        return Requeue { after, ..requeue };
+    }
+    requeue
+}
+
+fn by_policy(
+    seen: &Observation<'_>,
+    status: &OxenModelStatus,
+    verdict: Verdict,
+    wait: Option<Duration>,
+) -> Requeue {
     let rules = seen.subject.rules;
     let policy = verdict.presentation().requeue;
     if let Some(wait) = wait {
@@ -53,7 +74,6 @@ pub(super) fn after(
             RequeuePolicy::SyncInterval
             | RequeuePolicy::Transition
             | RequeuePolicy::Outcome
-            | RequeuePolicy::Refusal
             | RequeuePolicy::Overdue
             | RequeuePolicy::Unauthorized
             | RequeuePolicy::Payment
@@ -68,11 +88,6 @@ pub(super) fn after(
         RequeuePolicy::Outcome => {
             exactly((rules.transition_first + watched(seen, status)).min(rules.overdue_poll))
         }
-        RequeuePolicy::Refusal => exactly(doubled(
-            rules.transition_first,
-            status.attempts().rejections.unwrap_or_default(),
-            rules.backoff_last,
-        )),
         RequeuePolicy::Overdue | RequeuePolicy::Failure => exactly(rules.overdue_poll),
         // Never early: the key's limiter counts the same time, and answers an earlier reconcile
         // without a request.
@@ -105,7 +120,8 @@ fn watched(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
     let before = before.and_then(|status| status.operation.as_ref());
     let same = before.map(|one| &one.id) == status.operation.as_ref().map(|one| &one.id);
     if same {
-        seen.watched().0
+        let watch = seen.history.operation.as_ref();
+        watch.map_or(Duration::ZERO, |watch| watch.elapsed)
     } else {
         Duration::ZERO
     }

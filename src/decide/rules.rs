@@ -22,6 +22,12 @@ pub struct Rules {
     pub transition_last: Duration,
     /// How long an open operation that shows no effect is waited for.
     pub operation_patience: Duration,
+    /// The wait after the first refused call. It doubles with each one that follows.
+    pub refusal_first: Duration,
+    /// The longest wait after a refused call, where the sync interval isn't shorter.
+    pub refusal_last: Duration,
+    /// The time between the two observations that confirm what nothing had led to.
+    pub confirm_after: Duration,
     /// The wait before the first, second and third call for a failed deployment.
     pub failure_delays: [Duration; 3],
     /// The window within which at most three corrections are made.
@@ -53,6 +59,9 @@ impl Default for Rules {
             transition_first: Duration::from_secs(5),
             transition_last: Duration::from_secs(30),
             operation_patience: Duration::from_secs(120),
+            refusal_first: Duration::from_secs(10),
+            refusal_last: minutes(15),
+            confirm_after: Duration::from_secs(2),
             failure_delays: [minutes(1), minutes(5), minutes(15)],
             correction_window: minutes(60),
             backoff_first: Duration::from_secs(1),

@@ -15,6 +15,9 @@ pub enum Verdict {
     Inactive,
     /// The model is a base model, which is always active and is billed by use.
     AlwaysActive,
+    /// The hub turned the idle model off, and `spec.idleShutdown` is `Allow`. The model stays off
+    /// until the spec changes, a reconcile is requested, or a request wakes it.
+    IdleShutdown,
     /// The operator sent the activate call, or the model is deploying.
     ///
     /// Wait.
@@ -24,9 +27,10 @@ pub enum Verdict {
     /// Wait.
     Deactivating,
     /// The model left the desired state although the object had not changed, and the operator
-    /// corrects that.
+    /// corrects that. The hub turns a model off that has had no requests for about 15 minutes.
     ///
-    /// Find out what changed the model.
+    /// Set `spec.idleShutdown` to `Allow` if an idle model may be off. Otherwise find out what
+    /// changed the model.
     CorrectingDrift,
     /// The model is declared inactive and is deploying. The operator deactivates it once the
     /// deployment has ended, or once the progress deadline has passed.
@@ -54,6 +58,8 @@ pub enum Verdict {
     ///
     /// Check the model on the hub.
     StatusUnknown,
+    /// The object is suspended, and the hub doesn't report what the deployment is doing.
+    SuspendedStatusUnknown,
     /// The object is suspended, and the operator would send the activate call otherwise.
     ///
     /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
@@ -89,22 +95,51 @@ pub enum Verdict {
     ///
     /// Delete one of the two.
     Conflict,
-    /// The model was corrected three times within an hour and left the desired state again.
+    /// The model was corrected three times within an hour and left the desired state again. The
+    /// operator makes the next correction when an hour has passed since the first of the three.
     ///
-    /// Find out what else controls the model, then request a reconcile.
+    /// Set `spec.idleShutdown` to `Allow` if an idle model may be off. Otherwise find out what else
+    /// controls the model.
     DriftContention,
     /// The transition takes longer than the progress deadline.
     ///
     /// Check what the hub says about the model, or raise `spec.progressDeadline`.
     ProgressDeadlineExceeded,
-    /// The hub refused the call, and the operator retries it. The message has the hub's words.
+    /// The hub refused the call, for the reason in the message. The operator retries the call, less
+    /// often each time. From the fifth refusal on the object is Stalled.
     ///
     /// Fix the problem that the message describes.
     Rejected,
-    /// The hub refused the call three times, and no more calls are made for this generation.
+    /// The hub accepts the API key for reading, and refused the call with 401. The operator retries
+    /// the call, less often each time. From the fifth refusal on the object is Stalled.
     ///
-    /// Fix the problem that the message describes, then request a reconcile.
-    RejectedForGood,
+    /// Put a key that may change the model into the Secret.
+    CallUnauthenticated,
+    /// The hub doesn't allow the API key to make the call (403). The operator retries the call, less
+    /// often each time. From the fifth refusal on the object is Stalled.
+    ///
+    /// Use a key of the account that owns the model.
+    CallForbidden,
+    /// The hub requires payment for the call (402). The operator retries the call, less often each
+    /// time. From the fifth refusal on the object is Stalled.
+    ///
+    /// Check the account's billing.
+    CallPaymentRequired,
+    /// The hub showed the model, and answered the call with `Model not found`. The operator retries
+    /// the call, less often each time. From the fifth refusal on the object is Stalled.
+    ///
+    /// Check the model on the hub.
+    CallModelNotFound,
+    /// A call's answer was lost, and the call had no effect. The operator retries the call, less
+    /// often each time. From the fifth time on the object is Stalled.
+    ///
+    /// Check the network and the hub.
+    CallOutcomeUnknown,
+    /// The API server doesn't store the status as it was sent, so no operation can be recorded and
+    /// no call is made.
+    ///
+    /// Upgrade the CustomResourceDefinition.
+    CrdOutdated,
     /// The Secret doesn't exist, doesn't have the key, or may not be read.
     ///
     /// Run the command in the message.
@@ -134,10 +169,15 @@ pub enum Verdict {
     /// Create an OxenModel with the right name, or use the owner's key.
     ModelNotFound,
     /// The hub limits the rate of requests, and the operator waits as long as it says. Ready keeps
-    /// its status, and Synced has this reason.
+    /// its status for three sync intervals, at most 15 minutes, and Synced has this reason.
     ///
     /// Wait.
     RateLimited,
+    /// The hub has answered with nothing but rate limits for three sync intervals or 15 minutes,
+    /// whichever is less.
+    ///
+    /// Find out what else uses the API key, or lower `--hub-rate`.
+    RateLimitedLong,
     /// The hub has stopped answering, or its answers are not about the model. Ready keeps its
     /// status for three sync intervals, at most 15 minutes.
     ///
@@ -202,8 +242,6 @@ pub enum RequeuePolicy {
     Outcome,
     /// When a failed deployment may be retried.
     Failure,
-    /// After a time that doubles with each refusal.
-    Refusal,
     /// Each minute, past the progress deadline.
     Overdue,
     /// When a refused key may be tried again. It also holds for missing credentials and responses
@@ -277,6 +315,15 @@ impl Presentation {
         }
     }
 
+    /// The same, where a person or a change is needed.
+    pub(super) const fn stalled(self) -> Self {
+        Self {
+            progress: Progress::Stalled,
+            event: EventType::Warning,
+            ..self
+        }
+    }
+
     const fn quoting(self) -> Self {
         Self {
             quotes: true,
@@ -313,6 +360,7 @@ impl Verdict {
             Verdict::Active => row("Active", True, None, Requeue::SyncInterval),
             Verdict::Inactive => row("Inactive", True, None, Requeue::SyncInterval),
             Verdict::AlwaysActive => row("AlwaysActive", True, None, Requeue::SyncInterval),
+            Verdict::IdleShutdown => row("IdleShutdown", True, None, Requeue::SyncInterval),
 
             Verdict::Activating => row("Activating", False, Reconciling, Requeue::Transition),
             Verdict::Deactivating => row("Deactivating", False, Reconciling, Requeue::Transition),
@@ -325,6 +373,7 @@ impl Verdict {
 
             Verdict::WouldActivate => row("WouldActivate", False, None, Requeue::SyncInterval),
             Verdict::WouldDeactivate => row("WouldDeactivate", False, None, Requeue::SyncInterval),
+            Verdict::SuspendedStatusUnknown => row("StatusUnknown", Unknown, None, Requeue::SyncInterval),
 
             Verdict::DeploymentError => row("DeploymentError", False, Reconciling, Requeue::Failure).warning(),
             Verdict::DeploymentFailed => row("DeploymentFailed", False, Stalled, Requeue::SyncInterval),
@@ -334,8 +383,14 @@ impl Verdict {
             Verdict::Conflict => row("Conflict", False, Stalled, Requeue::SyncInterval),
             Verdict::DriftContention => row("DriftContention", False, Stalled, Requeue::SyncInterval),
             Verdict::ProgressDeadlineExceeded => row("ProgressDeadlineExceeded", False, Stalled, Requeue::Overdue),
-            Verdict::Rejected => row("Rejected", False, Reconciling, Requeue::Refusal).quoting().warning(),
-            Verdict::RejectedForGood => row("Rejected", False, Stalled, Requeue::SyncInterval).quoting(),
+            Verdict::CrdOutdated => row("CRDOutdated", False, Stalled, Requeue::SyncInterval),
+
+            Verdict::Rejected => row("Rejected", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
+            Verdict::CallUnauthenticated => row("Unauthenticated", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
+            Verdict::CallForbidden => row("Forbidden", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
+            Verdict::CallPaymentRequired => row("PaymentRequired", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
+            Verdict::CallModelNotFound => row("ModelNotFound", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
+            Verdict::CallOutcomeUnknown => row("OutcomeUnknown", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
 
             Verdict::CredentialsNotFound => row("CredentialsNotFound", False, Stalled, Requeue::Unauthorized).out_of_sync(),
             Verdict::CredentialsInvalid => row("CredentialsInvalid", False, Stalled, Requeue::Unauthorized).out_of_sync(),
@@ -344,7 +399,8 @@ impl Verdict {
             Verdict::Forbidden => row("Forbidden", False, Stalled, Requeue::Unauthorized).out_of_sync().quoting(),
             Verdict::PaymentRequired => row("PaymentRequired", False, Stalled, Requeue::Payment).out_of_sync().quoting(),
             Verdict::ModelNotFound => row("ModelNotFound", False, Stalled, Requeue::SyncInterval).out_of_sync().quoting(),
-            Verdict::RateLimited => row("RateLimited", Kept, Reconciling, Requeue::RetryAfter).out_of_sync(),
+            Verdict::RateLimited => row("RateLimited", Kept, Reconciling, Requeue::RetryAfter).out_of_sync().quoting(),
+            Verdict::RateLimitedLong => row("RateLimited", Unknown, Reconciling, Requeue::RetryAfter).out_of_sync().quoting(),
             Verdict::HubFailing => row("HubUnreachable", Kept, Reconciling, Requeue::Backoff).out_of_sync().quoting(),
             Verdict::HubUnreachable => row("HubUnreachable", Unknown, Reconciling, Requeue::Backoff).out_of_sync().quoting(),
             Verdict::UnexpectedResponse => row("UnexpectedResponse", Unknown, Reconciling, Requeue::Unauthorized).out_of_sync().quoting(),

@@ -185,6 +185,16 @@ impl Client {
         Ok(list.data)
     }
 
+    /// Returns true when the hub refuses to list models without an API key.
+    pub async fn needs_key(&self) -> bool {
+        let request = self
+            .http
+            .get(self.models(&[]))
+            .header(header::ACCEPT, "application/json");
+        let response = self.send(Endpoint::List, request).await;
+        response.is_ok_and(|response| matches!(response.code.as_u16(), 401 | 403))
+    }
+
     /// Lists the models whose name matches.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ impl LimitedClient {
             Err(PermitError::RetryAfter(wait)) => Err(HubFault::RateLimited {
                 wait: Some(wait),
                 whole_key: true,
+                words: None,
             }),
         }
     }
@@ -107,6 +108,25 @@ impl Permit<'_> {
         end(self.in_flight, found)
     }
 
+    /// Returns true when the list shows that the key belongs to this owner: it holds a custom model
+    /// of the owner, or the hub refuses the list without a key.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn is_key_of(self, owner: &str) -> Result<bool, HubFault> {
+        let listed = self.client.list(self.key, None, None).await;
+        let models = end(self.in_flight, listed)?;
+        let own = |model: &Model| {
+            model.owned_by == owner
+                && model
+                    .model_type
+                    .as_ref()
+                    .is_some_and(|it| it.as_str() == "custom")
+        };
+        Ok(models.iter().any(own) || self.client.needs_key().await)
+    }
+
     /// Activates or deactivates a model, see [`Client::call`].
     pub async fn call(self, model: &str, kind: OperationKind, id: &str) -> CallOutcome {
         match self.client.call(self.key, model, kind, id).await {
@@ -141,6 +161,7 @@ fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
         HubFault::RateLimited {
             wait,
             whole_key: true,
+            ..
         } => Feedback::RateLimited(*wait),
         // The second is a 503 with Retry-After, which is about one object.
         HubFault::Unreachable(_) | HubFault::RateLimited { .. } => Feedback::None,
@@ -151,11 +172,12 @@ fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
         | HubFault::ModelMismatch(_)
         | HubFault::Rejected(_) => Feedback::Accepted,
     };
-    match in_flight.end(feedback) {
-        Some(wait) => HubFault::RateLimited {
+    match (in_flight.end(feedback), fault) {
+        (Some(wait), HubFault::RateLimited { words, .. }) => HubFault::RateLimited {
             wait: Some(wait),
             whole_key: true,
+            words,
         },
-        None => fault,
+        (_, fault) => fault,
     }
 }

@@ -62,6 +62,7 @@ impl Response {
             HubFault::RateLimited {
                 wait,
                 whole_key: false,
+                ..
             } => CallOutcome::Unknown {
                 words: self.code.to_string(),
                 wait,
@@ -83,10 +84,12 @@ impl Response {
             429 => HubFault::RateLimited {
                 wait: retry_after(&self.headers, limits),
                 whole_key: true,
+                words: error_text(&self.body).map(|words| quote(&key.hide(&words))),
             },
             503 if self.headers.contains_key(RETRY_AFTER) => HubFault::RateLimited {
                 wait: retry_after(&self.headers, limits),
                 whole_key: false,
+                words: None,
             },
             // A proxy's 404, and a request that the server stopped waiting for.
             404 | 408 => HubFault::Unreachable(words()),

@@ -28,8 +28,6 @@ pub(super) struct Grant {
     pub(super) until: Duration,
     /// When the first call may start. Before, a call of the last leader may be in flight.
     pub(super) calls_from: Duration,
-    /// The number of times that the Lease changed its holder.
-    pub(super) transitions: i32,
 }
 
 /// Why no call may start now.
@@ -68,18 +66,6 @@ impl Authority {
             Authority::Permanent => true,
             Authority::Elected(elected) => (*elected.grants.borrow())
                 .is_some_and(|grant| !grant.lapsed(elected.start.elapsed())),
-        }
-    }
-
-    /// The number of times that the Lease changed its holder.
-    #[must_use]
-    pub fn transitions(&self) -> i64 {
-        match self {
-            Authority::Permanent => 0,
-            Authority::Elected(elected) => {
-                let grant = *elected.grants.borrow();
-                grant.map_or(0, |grant| grant.transitions.into())
-            }
         }
     }
 }

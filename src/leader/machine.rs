@@ -135,7 +135,6 @@ impl Machine {
                     let grant = Grant {
                         until: Duration::ZERO,
                         calls_from: now + view.duration + self.timing.takeover_margin,
-                        transitions: record.transitions,
                     };
                     self.state = State::Leading(record, grant);
                     self.request_at = now;
@@ -173,11 +172,7 @@ impl Machine {
                 } else {
                     now + view.duration + self.timing.takeover_margin
                 };
-                let grant = Grant {
-                    until,
-                    calls_from,
-                    transitions: record.transitions,
-                };
+                let grant = Grant { until, calls_from };
                 self.state = State::Leading(record, grant);
             }
         }

@@ -45,12 +45,18 @@ pub struct Metrics {
     calls: Family<ByCall, Counter>,
     corrections: Counter,
     status_writes: Counter,
+    pruned: Family<ByField, Gauge>,
     leader: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByReason {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByField {
+    field: String,
 }
 
 /// The Secret that a key comes from. Both are empty for the operator's own key.
@@ -109,6 +115,7 @@ impl Default for Metrics {
             calls: Family::default(),
             corrections: Counter::default(),
             status_writes: Counter::default(),
+            pruned: Family::default(),
             leader: Gauge::default(),
         };
         metrics.initialize();
@@ -212,6 +219,13 @@ impl Metrics {
         );
         register(
             &mut all,
+            "oxen_operator_status_field_pruned",
+            "1 for each status `field` that the API server did not store; the \
+             CustomResourceDefinition is outdated then",
+            self.pruned.clone(),
+        );
+        register(
+            &mut all,
             "oxen_operator_leader",
             "1 on the replica that leads, 0 on a standby",
             self.leader.clone(),
@@ -286,6 +300,14 @@ impl Metrics {
     /// Counts a write of an object's status.
     pub fn status_written(&self) {
         self.status_writes.inc();
+    }
+
+    /// Notes that the API server did not store these fields of a status.
+    pub fn status_pruned(&self, fields: &[String]) {
+        for field in fields {
+            let field = field.clone();
+            self.pruned.get_or_create(&ByField { field }).set(1);
+        }
     }
 
     /// Says whether this process leads.

@@ -1,0 +1,111 @@
+//! What is shown while a model is on its way to the desired state, and how long that may take.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    observation::{Observation, Subject},
+    ownership::Ownership,
+    plan::{Action, Finding},
+    remote::Remote,
+    verdict::{Progress, Ready, Verdict},
+};
+use crate::api::{LiveStatus, OperationKind, OxenModelStatus, State};
+
+/// The verdict of a call that is on its way.
+pub(super) fn verdict(kind: OperationKind, status: &OxenModelStatus) -> Verdict {
+    match kind {
+        _ if status.attempts().settled == Some(true) => Verdict::CorrectingDrift,
+        OperationKind::Activate => Verdict::Activating,
+        OperationKind::Deactivate => Verdict::Deactivating,
+    }
+}
+
+/// The finding of a suspended object for which something would be done.
+pub(super) fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
+    let desired = subject.desired();
+    let verdict = match desired {
+        State::Active => Verdict::WouldActivate,
+        State::Inactive => Verdict::WouldDeactivate,
+    };
+    let because = if subject.rules.observe_only {
+        "the operator runs with --observe-only"
+    } else {
+        "spec.suspend is true"
+    };
+    Finding::new(
+        verdict,
+        format!(
+            "The model is {}, and the desired state is {desired}. No call is made because \
+             {because}.",
+            remote.live
+        ),
+    )
+}
+
+/// Returns true when the object has not been as declared for longer than the progress deadline. A
+/// deploying model counts from when it began to deploy, if that is earlier.
+pub(super) fn is_overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {
+    let age = |then: &Option<Time>| then.as_ref().map(|then| subject.since(then.0));
+    let progressing = age(&status.progressing_since);
+    let deploying = age(&status.since).filter(|_| status.live == Some(LiveStatus::Deploying));
+    let longest = progressing.max(deploying).unwrap_or(Duration::ZERO);
+    longest > subject.progress_deadline()
+}
+
+/// Replaces a finding that waits for the model by one that a person is needed, past the deadline.
+pub(super) fn limit(seen: &Observation<'_>, status: &OxenModelStatus, finding: Finding) -> Finding {
+    let subject = &seen.subject;
+    let waits = match finding.verdict {
+        Verdict::Activating
+        | Verdict::Deactivating
+        | Verdict::CorrectingDrift
+        | Verdict::WaitingForDeployment
+        | Verdict::WaitingForDeactivation
+        | Verdict::OperationInProgress
+        | Verdict::OutcomeUnknown
+        | Verdict::StatusUnknown => true,
+        _ => false,
+    };
+    let calls = matches!(finding.action, Action::Call { .. });
+    if !waits || calls || subject.suspended() || !is_overdue(subject, status) {
+        return finding;
+    }
+    let message = format!(
+        "{} This has taken longer than the progress deadline. The operator keeps polling. Check \
+         what the hub says about the model, or raise spec.progressDeadline.",
+        finding.message
+    );
+    Finding {
+        verdict: Verdict::ProgressDeadlineExceeded,
+        message,
+        ..finding
+    }
+}
+
+/// Notes since when the object has not been as declared. The time starts anew after the object was
+/// Ready, suspended, not the owner, Stalled for another reason, or without an answer for long.
+pub(super) fn track(seen: &Observation<'_>, status: &mut OxenModelStatus, finding: &Finding) {
+    let presentation = finding.presentation();
+    let stalled = presentation.progress == Progress::Stalled
+        && finding.verdict != Verdict::ProgressDeadlineExceeded;
+    let lost = matches!(seen.subject.ownership, Ownership::Lost(_));
+    let silent = matches!(
+        finding.verdict,
+        Verdict::HubUnreachable | Verdict::RateLimitedLong
+    );
+    if presentation.ready == Ready::True || stalled || lost || silent || seen.subject.suspended() {
+        status.progressing_since = None;
+    } else if presentation.ready != Ready::Kept {
+        let now = Time(seen.subject.now);
+        status.progressing_since.get_or_insert(now);
+    }
+}
+
+/// The message of a call that the hub accepted.
+pub(super) fn accepted_message(status: &OxenModelStatus, kind: OperationKind) -> String {
+    let from = status.operation.as_ref().map(|open| open.from);
+    let from = from.unwrap_or(LiveStatus::Unknown);
+    format!("The model was {from}. The hub accepted the {kind} call.")
+}
