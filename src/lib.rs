@@ -26,6 +26,7 @@
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `decide/attempts.rs` |
 //! | an open operation, and what became of its call | `decide/operation.rs`, `decide/effect.rs` |
+//! | what is shown on the way, and the progress deadline | `decide/progress.rs` |
 //! | where a deleting object waits, and what releases it | `decide/deletion.rs` |
 //! | when the finalizer is added and removed | `decide/finalizer.rs` |
 //! | two objects of one model | `decide/ownership.rs` |

@@ -150,16 +150,11 @@ pub(super) fn refusal(fault: &HubFault) -> Verdict {
 pub(super) fn last_refusal(spent: &Attempts) -> Option<Verdict> {
     let reason = spent.refusal.as_deref()?;
     spent.refusals.filter(|refusals| *refusals > 0)?;
-    let verdicts = [
-        Verdict::CallUnauthenticated,
-        Verdict::CallForbidden,
-        Verdict::CallPaymentRequired,
-        Verdict::CallModelNotFound,
-        Verdict::CallOutcomeUnknown,
-    ];
-    let known = verdicts.into_iter();
-    let mut known = known.filter(|verdict| verdict.presentation().reason == reason);
-    Some(known.next().unwrap_or(Verdict::Rejected))
+    let known = Verdict::ALL.iter().copied().find(|verdict| {
+        let presentation = verdict.presentation();
+        presentation.refusal && presentation.reason == reason
+    });
+    Some(known.unwrap_or(Verdict::Rejected))
 }
 
 /// Returns true when the calls were refused so often that a person is needed.

@@ -129,15 +129,7 @@ fn release(why: &str) -> Finding {
 pub(super) fn block_unless_progressing(finding: Finding) -> Finding {
     let presentation = finding.presentation();
     let stalled = presentation.progress == Progress::Stalled;
-    let refused = matches!(
-        finding.verdict,
-        Verdict::Rejected
-            | Verdict::CallUnauthenticated
-            | Verdict::CallForbidden
-            | Verdict::CallPaymentRequired
-            | Verdict::CallModelNotFound
-            | Verdict::CallOutcomeUnknown
-    );
+    let refused = presentation.refusal;
     let released = finding.verdict == Verdict::Released;
     if released || (presentation.synced && !stalled && !refused) {
         return finding;

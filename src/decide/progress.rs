@@ -57,17 +57,7 @@ pub(super) fn is_overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> boo
 /// Replaces a finding that waits for the model by one that a person is needed, past the deadline.
 pub(super) fn limit(seen: &Observation<'_>, status: &OxenModelStatus, finding: Finding) -> Finding {
     let subject = &seen.subject;
-    let waits = match finding.verdict {
-        Verdict::Activating
-        | Verdict::Deactivating
-        | Verdict::CorrectingDrift
-        | Verdict::WaitingForDeployment
-        | Verdict::WaitingForDeactivation
-        | Verdict::OperationInProgress
-        | Verdict::OutcomeUnknown
-        | Verdict::StatusUnknown => true,
-        _ => false,
-    };
+    let waits = finding.presentation().waits;
     let calls = matches!(finding.action, Action::Call { .. });
     if !waits || calls || subject.suspended() || !is_overdue(subject, status) {
         return finding;

@@ -279,6 +279,10 @@ pub struct Presentation {
     pub event: EventType,
     /// When to reconcile next.
     pub requeue: RequeuePolicy,
+    /// Whether the finding waits for the model, which the progress deadline bounds.
+    pub waits: bool,
+    /// Whether the hub refused a call that is retried.
+    pub refusal: bool,
     /// Whether the message quotes somebody whose words may change while nothing else does. The
     /// first message is kept then.
     pub quotes: bool,
@@ -301,6 +305,8 @@ const fn row(
         synced: true,
         event,
         requeue,
+        waits: false,
+        refusal: false,
         quotes: false,
     }
 }
@@ -319,6 +325,23 @@ impl Presentation {
     pub(super) const fn stalled(self) -> Self {
         Self {
             progress: Progress::Stalled,
+            event: EventType::Warning,
+            ..self
+        }
+    }
+
+    const fn waiting(self) -> Self {
+        Self {
+            waits: true,
+            ..self
+        }
+    }
+
+    /// The hub refused a call. The message has its words.
+    const fn refused(self) -> Self {
+        Self {
+            refusal: true,
+            quotes: true,
             event: EventType::Warning,
             ..self
         }
@@ -362,14 +385,14 @@ impl Verdict {
             Verdict::AlwaysActive => row("AlwaysActive", True, None, Requeue::SyncInterval),
             Verdict::IdleShutdown => row("IdleShutdown", True, None, Requeue::SyncInterval),
 
-            Verdict::Activating => row("Activating", False, Reconciling, Requeue::Transition),
-            Verdict::Deactivating => row("Deactivating", False, Reconciling, Requeue::Transition),
-            Verdict::CorrectingDrift => row("CorrectingDrift", False, Reconciling, Requeue::Transition).warning(),
-            Verdict::WaitingForDeployment => row("WaitingForDeployment", False, Reconciling, Requeue::Transition),
-            Verdict::WaitingForDeactivation => row("WaitingForDeactivation", False, Reconciling, Requeue::Transition),
-            Verdict::OperationInProgress => row("OperationInProgress", False, Reconciling, Requeue::Transition),
-            Verdict::OutcomeUnknown => row("OutcomeUnknown", Unknown, Reconciling, Requeue::Outcome).quoting().warning(),
-            Verdict::StatusUnknown => row("StatusUnknown", Unknown, Reconciling, Requeue::Transition).warning(),
+            Verdict::Activating => row("Activating", False, Reconciling, Requeue::Transition).waiting(),
+            Verdict::Deactivating => row("Deactivating", False, Reconciling, Requeue::Transition).waiting(),
+            Verdict::CorrectingDrift => row("CorrectingDrift", False, Reconciling, Requeue::Transition).waiting().warning(),
+            Verdict::WaitingForDeployment => row("WaitingForDeployment", False, Reconciling, Requeue::Transition).waiting(),
+            Verdict::WaitingForDeactivation => row("WaitingForDeactivation", False, Reconciling, Requeue::Transition).waiting(),
+            Verdict::OperationInProgress => row("OperationInProgress", False, Reconciling, Requeue::Transition).waiting(),
+            Verdict::OutcomeUnknown => row("OutcomeUnknown", Unknown, Reconciling, Requeue::Outcome).waiting().quoting().warning(),
+            Verdict::StatusUnknown => row("StatusUnknown", Unknown, Reconciling, Requeue::Transition).waiting().warning(),
 
             Verdict::WouldActivate => row("WouldActivate", False, None, Requeue::SyncInterval),
             Verdict::WouldDeactivate => row("WouldDeactivate", False, None, Requeue::SyncInterval),
@@ -385,12 +408,12 @@ impl Verdict {
             Verdict::ProgressDeadlineExceeded => row("ProgressDeadlineExceeded", False, Stalled, Requeue::Overdue),
             Verdict::CrdOutdated => row("CRDOutdated", False, Stalled, Requeue::SyncInterval),
 
-            Verdict::Rejected => row("Rejected", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
-            Verdict::CallUnauthenticated => row("Unauthenticated", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
-            Verdict::CallForbidden => row("Forbidden", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
-            Verdict::CallPaymentRequired => row("PaymentRequired", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
-            Verdict::CallModelNotFound => row("ModelNotFound", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
-            Verdict::CallOutcomeUnknown => row("OutcomeUnknown", False, Reconciling, Requeue::SyncInterval).quoting().warning(),
+            Verdict::Rejected => row("Rejected", False, Reconciling, Requeue::SyncInterval).refused(),
+            Verdict::CallUnauthenticated => row("Unauthenticated", False, Reconciling, Requeue::SyncInterval).refused(),
+            Verdict::CallForbidden => row("Forbidden", False, Reconciling, Requeue::SyncInterval).refused(),
+            Verdict::CallPaymentRequired => row("PaymentRequired", False, Reconciling, Requeue::SyncInterval).refused(),
+            Verdict::CallModelNotFound => row("ModelNotFound", False, Reconciling, Requeue::SyncInterval).refused(),
+            Verdict::CallOutcomeUnknown => row("OutcomeUnknown", False, Reconciling, Requeue::SyncInterval).refused(),
 
             Verdict::CredentialsNotFound => row("CredentialsNotFound", False, Stalled, Requeue::Unauthorized).out_of_sync(),
             Verdict::CredentialsInvalid => row("CredentialsInvalid", False, Stalled, Requeue::Unauthorized).out_of_sync(),
