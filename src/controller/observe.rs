@@ -161,7 +161,10 @@ fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership 
 
 /// The object as this process last wrote it, as the watch has it, or, after a conflict, as the API
 /// server has it.
-pub(super) async fn newest(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Arc<OxenModel>, ReconcileError> {
+pub(super) async fn newest(
+    scope: &Scope,
+    watched: &Arc<OxenModel>,
+) -> Result<Arc<OxenModel>, ReconcileError> {
     let memories = &scope.context.memories;
     if !memories.with(watched, |memory| memory.stale) {
         return Ok(memories.with(watched, |memory| memory.newest(watched)));

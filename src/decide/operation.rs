@@ -9,6 +9,7 @@ use super::{
     attempts, diagnosis,
     effect::{Effect, effect},
     fault::HubFault,
+    history::History,
     observation::Observation,
     ownership::Ownership,
     plan::{Action, Finding, Plan},
@@ -205,52 +206,15 @@ fn refused(
     let verdict = attempts::refusal(fault);
     let reason = verdict.presentation().reason;
     let spent = attempts::refuse(&status.attempts(), unspent, reason);
-    let wait = attempts::refusal_wait(&seen.subject, &seen.history, &spent);
+    // A changed Secret makes only the call due that has just been refused.
+    let history = History::default();
+    let wait = attempts::refusal_wait(&seen.subject, &history, &spent);
     let told = if let HubFault::RateLimited { wait, .. } = fault {
         wait.unwrap_or_default()
     } else {
         Duration::ZERO
     };
     let wait = wait.max(told);
-    let stalled = attempts::is_refused_for_long(&unspent);
-            status.attempts = Some(unspent);
-            let message = format!("The {kind} call is due and was not sent: {why}.");
-            let verdict = refused.unwrap_or(plan.verdict);
-            Finding::new(verdict, message)
-                .stalled_if(refused.is_some() && stalled)
-                .wait(seen.subject.rules.backoff_first)
-        }
-        CallOutcome::Refused(refusal) => {
-            status.operation = None;
-            refused(seen, status, unspent, refusal)
-        }
-    }
-}
-
-fn refused(
-    seen: &Observation<'_>,
-    status: &mut OxenModelStatus,
-    unspent: Attempts,
-    fault: &HubFault,
-) -> Finding {
-    let message = diagnosis::hub_fault(seen, fault).message;
-    // There was no connection, so no call was made. Live GETs are answered, so no failure counts up
-    // that would space out the calls.
-    if let HubFault::Unreachable(_) = fault {
-        status.attempts = Some(unspent);
-        let finding = Finding::new(Verdict::HubFailing, message);
-        return finding.wait(seen.subject.rules.transition_last);
-    }
-    let verdict = attempts::refusal(fault);
-    let reason = verdict.presentation().reason;
-    let spent = attempts::refuse(&status.attempts(), unspent, reason);
-    let wait = attempts::refusal_wait(&seen.subject, &seen.history, &spent);
-    let wait = match fault {
-        HubFault::RateLimited {
-            wait: Some(told), ..
-        } => wait.max(*told),
-        _ => wait,
-    };
     let stalled = attempts::is_refused_for_long(&spent);
     status.attempts = Some(spent);
     let message = format!("{message} The operator retries the call, less often each time.");
