@@ -2,43 +2,127 @@
 
 use std::io::{self, IsTerminal};
 
+use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, filter::Directive, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter,
+    filter::{LevelFilter, filter_fn},
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use crate::config::LogFormat;
 
 /// kube-client logs the whole body of a response that it can't decode, Secrets included, so its
 /// logs are off whatever `RUST_LOG` says.
-const SILENCED: [&str; 1] = ["kube_client=off"];
+const SILENCED: &str = "kube_client";
 
 /// Starts logging to standard error for the whole program.
 pub fn init(format: LogFormat) {
-    let mut filter = EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .from_env_lossy();
-    for directive in SILENCED
-        .iter()
-        .filter_map(|text| text.parse::<Directive>().ok())
-    {
-        filter = filter.add_directive(directive);
-    }
+    let terminal = io::stderr().is_terminal();
     let json = match format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Auto => !terminal,
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    let levels = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     if json {
-        let layer = fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(io::stderr);
-        registry.with(layer).init();
+        subscriber(true, false, &levels, io::stderr).init();
     } else {
-        let layer = fmt::layer()
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr);
-        registry.with(layer).init();
+        subscriber(false, terminal, &levels, io::stderr).init();
+    }
+}
+
+/// Writes the logs that `levels` names, in the syntax of `RUST_LOG`, and never those of
+/// [`SILENCED`].
+///
+/// The silenced target is a filter of its own, because a directive for a longer target or for a
+/// span outranks one in `levels`. A record has to pass both filters.
+fn subscriber<W>(json: bool, colours: bool, levels: &str, writer: W) -> impl Subscriber + use<W>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let levels = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse_lossy(levels);
+    let layer = fmt::layer().with_ansi(colours).with_writer(writer);
+    let layer: Box<dyn tracing_subscriber::Layer<_> + Send + Sync> = if json {
+        Box::new(layer.json().flatten_event(true))
+    } else {
+        Box::new(layer)
+    };
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(levels)
+        .with(filter_fn(|metadata| !is_silenced(metadata.target())))
+}
+
+fn is_silenced(target: &str) -> bool {
+    target.split("::").next() == Some(SILENCED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(json: bool, levels: &str) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = subscriber(json, false, levels, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::error_span!("reconcile", object = "bot");
+            let _entered = span.enter();
+            tracing::error!(target: "kube_client", "answer");
+            tracing::warn!(target: "kube_client::client", "body");
+            tracing::trace!(target: "kube_client::client::builder", "request");
+            tracing::info!(target: "kube_clients", "another crate");
+            tracing::info!(target: "oxen_operator", "own");
+        });
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn no_level_switches_the_clients_logs_on() {
+        for levels in [
+            "",
+            "info",
+            "trace",
+            "info,kube_client::client=warn",
+            "kube_client=trace,kube_client::client=trace",
+            "info,[reconcile]=trace",
+            "info,kube_client::client[reconcile{object=bot}]=trace",
+            "[{object=bot}]=trace",
+        ] {
+            for json in [true, false] {
+                let text = logged(json, levels);
+                for silenced in ["answer", "body", "request"] {
+                    assert!(!text.contains(silenced), "{levels}: {text}");
+                }
+            }
+        }
+        let text = logged(true, "info,kube_client::client=warn");
+        assert!(
+            text.contains("own") && text.contains("another crate"),
+            "{text}"
+        );
+        let text = logged(false, "");
+        assert!(text.contains("own"), "info is the default: {text}");
     }
 }
