@@ -53,10 +53,13 @@
 //! | who is woken when ownership changes | `controller/index.rs` |
 //! | the write-ahead record and every other status write | `controller/record.rs` |
 //! | why no call went out; the finalizer's write | `controller/act.rs` |
-//! | events | `controller/events.rs` |
+//! | events | `controller/events.rs`, `controller/event_series.rs` |
 //! | what a process remembers of an object | `controller/memory.rs` |
-//! | an object that can't be decoded | `controller/undecodable.rs` |
+//! | an object that can't be decoded | `controller/guarded.rs`, `controller/undecodable.rs` |
+//! | a namespace that can't be listed | `controller/listing.rs` |
+//! | whether the watches are answered | `controller/health.rs` |
 //! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
+//! | a slow namespace delays no other one | `controller/permits.rs` |
 //! | what a second replica does | `leader/machine.rs`, `leader/driver.rs` |
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
 //! | whether a call may start now | `leader/authority.rs` |

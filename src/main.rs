@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Parser;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use oxen_operator::{
     api,
     check::check,
@@ -94,14 +95,19 @@ async fn run(config: Config) -> Result<(), BoxError> {
         () = candidate.lead() => true,
         () = shutdown.cancelled() => false,
     };
-    let result = if leads {
+    let (result, events) = if leads {
         let context = Context::new(config, client, hub, metrics, readiness, authority, shutdown);
-        work(context, &mut candidate).await
+        let events = context.events.clone();
+        (work(context, &mut candidate).await, Some(events))
     } else {
-        Ok(Drained::Completely)
+        (Ok(Drained::Completely), None)
     };
     if matches!(result, Ok(Drained::Completely)) {
         candidate.release().await;
+    }
+    // The next leader doesn't wait for these.
+    if let Some(events) = events {
+        events.flush().await;
     }
     signals.abort();
     serving.abort();
@@ -186,11 +192,8 @@ async fn kube_client(
     watch_timeout: Duration,
     kube_timeout: Duration,
 ) -> Result<kube::Client, BoxError> {
-    let mut config = kube::Config::infer().await.map_err(|error| {
-        format!("no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod ({error})")
-    })?;
-    // A proxy of the kubeconfig is used, and one of the environment isn't.
-    config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
+    let mut config = kube_config().await?;
+    config.apply_debug_overrides();
     // kube's retries would repeat a write that may have succeeded, and wait as long as a header
     // says.
     config.default_retry = false;
@@ -199,11 +202,43 @@ async fn kube_client(
     Ok(kube::Client::try_from(config)?)
 }
 
-fn is_from_environment(proxy: &http::Uri) -> bool {
-    let variables = ["HTTPS_PROXY", "https_proxy"].into_iter();
-    variables
-        .filter_map(|variable| std::env::var(variable).ok()?.parse::<http::Uri>().ok())
-        .any(|named| named == *proxy)
+/// The configuration of the kubeconfig, or of the pod where there is no usable kubeconfig.
+async fn kube_config() -> Result<kube::Config, BoxError> {
+    let options = KubeConfigOptions::default();
+    let problem = match Kubeconfig::read() {
+        Ok(kubeconfig) => {
+            let proxy = own_proxy(&kubeconfig).map(str::parse).transpose();
+            match kube::Config::from_custom_kubeconfig(kubeconfig, &options).await {
+                Ok(mut config) => {
+                    // kube takes a proxy of the environment where the kubeconfig has none, and
+                    // none at all where the environment says so.
+                    config.proxy_url =
+                        proxy.map_err(|_| "the kubeconfig's proxy-url is not a URL")?;
+                    return Ok(config);
+                }
+                Err(problem) => problem,
+            }
+        }
+        Err(problem) => problem,
+    };
+    kube::Config::incluster().map_err(|incluster| {
+        format!(
+            "no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod (kubeconfig: \
+             {problem}; pod: {incluster})"
+        )
+        .into()
+    })
+}
+
+/// The proxy that the kubeconfig names for its current cluster.
+fn own_proxy(kubeconfig: &Kubeconfig) -> Option<&str> {
+    let current = kubeconfig.current_context.as_deref()?;
+    let mut contexts = kubeconfig.contexts.iter();
+    let context = contexts.find(|one| one.name == current)?.context.as_ref()?;
+    let mut clusters = kubeconfig.clusters.iter();
+    let cluster = clusters.find(|one| one.name == context.cluster)?;
+    let proxy = cluster.cluster.as_ref()?.proxy_url.as_deref();
+    proxy.filter(|proxy| !proxy.is_empty())
 }
 
 fn hub_client(config: &Config, metrics: &Arc<Metrics>) -> Result<hub::Client, hub::SetupError> {
@@ -213,4 +248,39 @@ fn hub_client(config: &Config, metrics: &Arc<Metrics>) -> Result<hub::Client, hu
         config.limits.clone(),
         move |endpoint, outcome, took| metrics.hub_requested(endpoint, outcome, took),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_current_clusters_own_proxy_is_used() {
+        let kubeconfig = |current: &str| {
+            let text = format!(
+                "current-context: {current}
+contexts:
+- {{name: a, context: {{cluster: proxied, user: u}}}}
+- {{name: b, context: {{cluster: direct, user: u}}}}
+- {{name: c, context: {{cluster: empty, user: u}}}}
+- {{name: d, context: {{cluster: missing, user: u}}}}
+clusters:
+- {{name: proxied, cluster: {{server: 'https://a', proxy-url: 'http://proxy:3128'}}}}
+- {{name: direct, cluster: {{server: 'https://b'}}}}
+- {{name: empty, cluster: {{server: 'https://c', proxy-url: ''}}}}
+"
+            );
+            Kubeconfig::from_yaml(&text)
+        };
+        for (current, proxy) in [
+            ("a", Some("http://proxy:3128")),
+            ("b", None),
+            ("c", None),
+            ("d", None),
+            ("gone", None),
+        ] {
+            let kubeconfig = kubeconfig(current).unwrap_or_default();
+            assert_eq!(own_proxy(&kubeconfig), proxy, "{current}");
+        }
+    }
 }

@@ -1,35 +1,95 @@
-//! What `/readyz` reports.
+//! What `/readyz` reports: whether the operator has listed its objects, and which watch fails.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    fmt::Write,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-/// Whether the operator is ready: every watch has listed its objects once. It stays ready when the
-/// API server is unavailable later, because a restart would not help. A standby has no watches, and
-/// is ready to take over.
+/// Whether the operator is ready: all first lists have ended, and at least one watch of objects
+/// works. A namespace that can't be listed doesn't make the operator unready while it serves
+/// another one. A standby has no watches, and is ready to take over.
 #[derive(Debug, Default)]
 pub struct Readiness {
-    expected: AtomicUsize,
-    done: AtomicUsize,
     standby: AtomicBool,
+    watches: Mutex<Vec<WatchState>>,
 }
 
-/// A watch that readiness waits for.
+/// What a watch is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The plural name of the resource, such as `secrets`.
+    pub resource: &'static str,
+    /// The namespace, or `None` for all namespaces.
+    pub namespace: Option<String>,
+    /// The name of the one object that is watched, or `None` for all objects.
+    pub name: Option<String>,
+    /// Whether the operator is ready only after this watch's first list has ended.
+    pub required: bool,
+}
+
+/// What `/readyz` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether the operator is ready.
+    pub ready: bool,
+    /// What is wrong, one problem a line, or `ok`.
+    pub text: String,
+}
+
+/// The health of one watch, which its owner reports.
 #[derive(Debug)]
-pub struct Listed {
+pub struct WatchHealth {
     readiness: Arc<Readiness>,
-    once: std::sync::Once,
+    index: usize,
+}
+
+#[derive(Debug)]
+struct WatchState {
+    watched: Watched,
+    /// How long requests fail before the watch counts as failing.
+    patience: Duration,
+    first_list: FirstList,
+    /// When a list or watch request was last answered, in seconds since 1970; 0 for never.
+    answered: i64,
+    problem: Option<Problem>,
+}
+
+/// The first list of a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstList {
+    Pending,
+    Ended,
+    /// The API server refuses it, and the operator goes on without it.
+    LeftOut,
+}
+
+/// The failures since the last answer.
+#[derive(Debug)]
+struct Problem {
+    since: Instant,
+    /// What the last request was answered with.
+    words: String,
 }
 
 impl Readiness {
-    /// Makes readiness wait for one more watch.
+    /// Adds a watch. It counts as failing when its requests have failed for `patience`.
     #[must_use]
-    pub fn expect(self: &Arc<Self>) -> Listed {
-        self.expected.fetch_add(1, Ordering::SeqCst);
-        Listed {
+    pub fn add_watch(self: &Arc<Self>, watched: Watched, patience: Duration) -> WatchHealth {
+        let mut watches = self.watches();
+        watches.push(WatchState {
+            watched,
+            patience,
+            first_list: FirstList::Pending,
+            answered: 0,
+            problem: None,
+        });
+        WatchHealth {
             readiness: self.clone(),
-            once: std::sync::Once::new(),
+            index: watches.len() - 1,
         }
     }
 
@@ -38,22 +98,271 @@ impl Readiness {
         self.standby.store(standby, Ordering::SeqCst);
     }
 
-    /// Returns true when the operator is ready.
+    /// What `/readyz` answers now.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
+    pub fn report(&self) -> Report {
         if self.standby.load(Ordering::SeqCst) {
-            return true;
+            return Report::ok();
         }
-        let expected = self.expected.load(Ordering::SeqCst);
-        expected > 0 && self.done.load(Ordering::SeqCst) == expected
+        let watches = self.watches();
+        let required = || watches.iter().filter(|watch| watch.watched.required);
+        if required().next().is_none() {
+            return Report {
+                ready: false,
+                text: "the watches have not been started yet\n".into(),
+            };
+        }
+        let pending = required().any(|watch| watch.first_list == FirstList::Pending);
+        let works = |watch: &WatchState| {
+            watch.first_list == FirstList::Ended && !watch.is_failing(Instant::now())
+        };
+        let ready = !pending && required().any(works);
+        let problems: String = watches.iter().filter_map(WatchState::text).collect();
+        match (ready, problems.is_empty()) {
+            (true, true) => Report::ok(),
+            (true, false) => Report {
+                ready,
+                text: format!("ok, except for:\n{problems}"),
+            },
+            (false, _) => Report {
+                ready,
+                text: problems,
+            },
+        }
+    }
+
+    // Every change under the lock is a single assignment, so a poisoned lock is usable.
+    fn watches(&self) -> MutexGuard<'_, Vec<WatchState>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Listed {
-    /// Reports that the watch has listed its objects.
-    pub fn done(&self) {
-        self.once.call_once(|| {
-            self.readiness.done.fetch_add(1, Ordering::SeqCst);
+impl Report {
+    fn ok() -> Self {
+        Self {
+            ready: true,
+            text: "ok\n".into(),
+        }
+    }
+}
+
+impl WatchState {
+    fn is_failing(&self, now: Instant) -> bool {
+        let since = self.problem.as_ref().map(|problem| problem.since);
+        since.is_some_and(|since| now.duration_since(since) >= self.patience)
+    }
+
+    /// The watch's problem as one line, if it has one.
+    fn text(&self) -> Option<String> {
+        let pending = self.first_list == FirstList::Pending && self.watched.required;
+        let failing = self.is_failing(Instant::now());
+        if !pending && !failing {
+            return None;
+        }
+        let Watched {
+            resource,
+            namespace,
+            name,
+            ..
+        } = &self.watched;
+        let mut text = match name {
+            Some(name) => format!("the {resource} named {name} in "),
+            None => format!("the {resource} in "),
+        };
+        text += &namespace.as_ref().map_or_else(
+            || "all namespaces".to_owned(),
+            |namespace| format!("the namespace {namespace}"),
+        );
+        text += match self.first_list {
+            FirstList::Pending if pending => " have not been listed yet",
+            FirstList::Pending => " can't be listed",
+            FirstList::LeftOut => " can't be listed and are left out",
+            FirstList::Ended => " can't be watched any more, and changes of them are not seen",
+        };
+        if let Some(problem) = &self.problem {
+            // Writing to a string never fails.
+            let _ = write!(text, ": {}", problem.words);
+        }
+        text.push('\n');
+        Some(text)
+    }
+}
+
+impl WatchHealth {
+    /// Notes that a list or watch request was answered at this time, in seconds since 1970. Returns
+    /// when the requests of all watches of this resource and namespace have last been answered,
+    /// which is 0 where one of them never was.
+    pub fn answered(&self, now: i64) -> i64 {
+        let mut watches = self.readiness.watches();
+        self.update(&mut watches, |watch| {
+            watch.answered = now;
+            watch.problem = None;
         });
+        let own = watches.get(self.index).map(|watch| &watch.watched);
+        let group = watches.iter().filter(|watch| {
+            own.is_some_and(|own| {
+                (own.resource, &own.namespace) == (watch.watched.resource, &watch.watched.namespace)
+            })
+        });
+        group.map(|watch| watch.answered).min().unwrap_or(now)
+    }
+
+    /// Notes that a list or watch request failed. `words` are short, and hold no secret.
+    pub fn failed(&self, words: String) {
+        self.update(&mut self.readiness.watches(), |watch| {
+            let since = watch.problem.as_ref().map(|problem| problem.since);
+            watch.problem = Some(Problem {
+                since: since.unwrap_or_else(Instant::now),
+                words,
+            });
+        });
+    }
+
+    /// Notes that the first list has ended.
+    pub fn listed(&self) {
+        self.update(&mut self.readiness.watches(), |watch| {
+            watch.first_list = FirstList::Ended;
+        });
+    }
+
+    /// Notes that the operator goes on without the first list.
+    pub fn left_out(&self) {
+        self.update(&mut self.readiness.watches(), |watch| {
+            watch.first_list = FirstList::LeftOut;
+        });
+    }
+
+    fn update(&self, watches: &mut [WatchState], change: impl FnOnce(&mut WatchState)) {
+        if let Some(watch) = watches.get_mut(self.index) {
+            change(watch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(readiness: &Arc<Readiness>, namespace: Option<&str>) -> WatchHealth {
+        let watched = Watched {
+            resource: "oxenmodels",
+            namespace: namespace.map(Into::into),
+            name: None,
+            required: true,
+        };
+        readiness.add_watch(watched, Duration::ZERO)
+    }
+
+    fn secret(readiness: &Arc<Readiness>, name: &str) -> WatchHealth {
+        let watched = Watched {
+            resource: "secrets",
+            namespace: None,
+            name: Some(name.into()),
+            required: false,
+        };
+        readiness.add_watch(watched, Duration::ZERO)
+    }
+
+    fn report(readiness: &Readiness) -> (bool, String) {
+        let Report { ready, text } = readiness.report();
+        (ready, text)
+    }
+
+    #[test]
+    fn an_operator_is_ready_once_it_has_listed_everything() {
+        let readiness = Arc::<Readiness>::default();
+        assert!(!readiness.report().ready);
+        let (a, b) = (
+            objects(&readiness, Some("team-a")),
+            objects(&readiness, Some("team-b")),
+        );
+        a.listed();
+        let text = "the oxenmodels in the namespace team-b have not been listed yet\n";
+        assert_eq!(report(&readiness), (false, text.into()));
+        b.failed("no answer".into());
+        let text = "the oxenmodels in the namespace team-b have not been listed yet: no answer\n";
+        assert_eq!(report(&readiness), (false, text.into()));
+        assert_eq!(b.answered(7), 7);
+        b.listed();
+        assert_eq!(report(&readiness), (true, "ok\n".into()));
+        a.failed("403 Forbidden".into());
+        readiness.set_standby(true);
+        assert_eq!(report(&readiness), (true, "ok\n".into()));
+    }
+
+    #[test]
+    fn a_namespace_that_is_left_out_is_named_and_the_others_are_served() {
+        let readiness = Arc::<Readiness>::default();
+        let (a, b) = (
+            objects(&readiness, Some("team-a")),
+            objects(&readiness, Some("team-b")),
+        );
+        a.listed();
+        b.failed("403 Forbidden".into());
+        b.left_out();
+        let problem = "the oxenmodels in the namespace team-b can't be listed and are left out: \
+                       403 Forbidden\n";
+        let text = format!("ok, except for:\n{problem}");
+        assert_eq!(report(&readiness), (true, text));
+        // Nothing is served any more.
+        a.failed("403 Forbidden".into());
+        let (ready, text) = report(&readiness);
+        assert!(
+            !ready && text.contains("team-a") && text.ends_with(problem),
+            "{text}"
+        );
+        a.answered(1);
+        b.answered(1);
+        b.listed();
+        assert_eq!(report(&readiness), (true, "ok\n".into()));
+    }
+
+    #[test]
+    fn a_lost_watch_right_is_named() {
+        let readiness = Arc::<Readiness>::default();
+        let all = objects(&readiness, None);
+        let key = secret(&readiness, "oxen-api-key");
+        all.listed();
+        assert_eq!(
+            report(&readiness),
+            (true, "ok\n".into()),
+            "a Secret is not waited for"
+        );
+        key.failed("403 Forbidden".into());
+        let text = "ok, except for:\nthe secrets named oxen-api-key in all namespaces can't be \
+                    listed: 403 Forbidden\n";
+        assert_eq!(report(&readiness), (true, text.into()));
+        key.answered(1);
+        key.listed();
+        all.failed("403 Forbidden".into());
+        let text = "the oxenmodels in all namespaces can't be watched any more, and changes of \
+                    them are not seen: 403 Forbidden\n";
+        assert_eq!(report(&readiness), (false, text.into()));
+        all.answered(2);
+        assert!(readiness.report().ready);
+    }
+
+    #[test]
+    fn a_short_failure_is_not_named() {
+        let readiness = Arc::<Readiness>::default();
+        let watched = Watched {
+            resource: "oxenmodels",
+            namespace: None,
+            name: None,
+            required: true,
+        };
+        let all = readiness.add_watch(watched, Duration::from_secs(3600));
+        all.listed();
+        all.failed("no answer".into());
+        assert_eq!(report(&readiness), (true, "ok\n".into()));
+    }
+
+    #[test]
+    fn the_oldest_answer_of_several_secrets_counts() {
+        let readiness = Arc::<Readiness>::default();
+        let (a, b) = (secret(&readiness, "a"), secret(&readiness, "b"));
+        assert_eq!(a.answered(10), 0, "b was never answered");
+        assert_eq!(b.answered(20), 10);
+        assert_eq!(a.answered(30), 20);
     }
 }

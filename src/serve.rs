@@ -61,15 +61,14 @@ impl Server {
     }
 }
 
-async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if shared.readiness.is_ready() {
-        (StatusCode::OK, "ok\n")
+async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
+    let report = shared.readiness.report();
+    let code = if report.ready {
+        StatusCode::OK
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the OxenModels have not been listed yet; see the log\n",
-        )
-    }
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, report.text)
 }
 
 async fn metrics_text(State(shared): State<Shared>) -> impl IntoResponse {

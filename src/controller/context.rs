@@ -3,36 +3,26 @@
 use std::{future::Future, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    runtime::{
-        events::{Recorder, Reporter},
-        reflector::Store,
-    },
-};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::timeout,
-};
+use kube::{Api, Client, runtime::reflector::Store};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::{Guarded, ReconcileError, Request},
+    error::{ReconcileError, Request},
+    events::Events,
+    guarded::Guarded,
     index::Index,
     memory::Memories,
+    permits::KubePermits,
     secrets::Secrets,
 };
 use crate::{
-    api::OxenModel,
     config::Config,
     hub::{Client as HubClient, LimitedClient},
     leader::Authority,
     metrics::Metrics,
     readiness::Readiness,
 };
-
-/// The largest number of requests to the Kubernetes API in flight.
-const KUBE_PERMITS: usize = 16;
 
 /// What all reconciles share.
 pub struct Context {
@@ -50,12 +40,13 @@ pub struct Context {
     pub authority: Authority,
     /// Cancelled when the operator shuts down.
     pub shutdown: CancellationToken,
+    /// The events that wait to be published.
+    pub events: Events,
     /// Bounds the requests to the Kubernetes API. Reconciles are not bounded: those that wait for a
     /// permit of one key would delay the objects of others.
-    kube_permits: Semaphore,
+    kube_permits: KubePermits,
     pub(super) memories: Memories,
     pub(super) index: Index,
-    pub(super) recorder: Recorder,
 }
 
 /// One watch of objects, over all namespaces or one, with what belongs to it.
@@ -66,7 +57,7 @@ pub(super) struct Scope {
 }
 
 impl Context {
-    /// What reconciles share, from its parts.
+    /// What reconciles share, from its parts. It starts the publisher of events.
     #[must_use]
     pub fn new(
         config: Config,
@@ -77,14 +68,10 @@ impl Context {
         authority: Authority,
         shutdown: CancellationToken,
     ) -> Self {
-        let reporter = Reporter {
-            controller: "oxen-operator".into(),
-            instance: std::env::var("POD_NAME").ok(),
-        };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::start(client.clone(), metrics.clone(), config.kube_timeout),
             hub: LimitedClient::new(hub, config.rate_limits.clone()),
-            kube_permits: Semaphore::new(KUBE_PERMITS),
+            kube_permits: KubePermits::default(),
             index: Index::new(config.rules.clone()),
             config,
             client,
@@ -96,18 +83,12 @@ impl Context {
         }
     }
 
-    pub(super) fn objects(&self, namespace: &str) -> Api<OxenModel> {
+    pub(super) fn objects(&self, namespace: &str) -> Api<Guarded> {
         Api::namespaced(self.client.clone(), namespace)
     }
 
     pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
-    }
-
-    /// Waits for a permit for a request to the Kubernetes API.
-    pub(super) async fn kube_permit(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, which is the only error that there is.
-        self.kube_permits.acquire().await.ok()
     }
 
     /// Sends a request to the Kubernetes API, with a timeout and without retries.
@@ -116,7 +97,7 @@ impl Context {
         request: Request,
         response: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ReconcileError> {
-        let _permit = self.kube_permit().await;
+        let _permit = self.kube_permits.acquire(request.namespace()).await;
         match timeout(self.config.kube_timeout, response).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(ReconcileError::Kube {

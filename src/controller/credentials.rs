@@ -1,8 +1,6 @@
 //! Which API key an object uses: that of the Secret that it names, else the operator's own where
 //! the namespace may use it, else that of the Secret `oxen-api-key`. No other key is ever tried.
 
-use std::sync::Arc;
-
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{
@@ -142,7 +140,7 @@ fn key_of(named: &SecretKeyRef, fetched: Fetched) -> Result<ApiKey, CredentialFa
 }
 
 enum Fetched {
-    Found(Arc<Secret>),
+    Found(Box<Secret>),
     Missing,
     Forbidden,
 }
@@ -157,7 +155,7 @@ async fn fetch(scope: &Scope, namespace: &str, name: &str) -> Result<Fetched, Re
     let secrets = context.secrets(namespace);
     let request = Request::new("reading the Secret", namespace, name);
     match context.send(request, secrets.get(name)).await {
-        Ok(secret) => Ok(Fetched::Found(Arc::new(secret))),
+        Ok(secret) => Ok(Fetched::Found(Box::new(secret))),
         Err(error) => match error.code() {
             Some(404) => Ok(Fetched::Missing),
             Some(403) => Ok(Fetched::Forbidden),

@@ -1,13 +1,6 @@
-//! A failed request to the Kubernetes API, and an object that may not be decodable.
+//! A failed request to the Kubernetes API.
 
 use std::{fmt, sync::Arc};
-
-use kube::core::DeserializeGuard;
-
-use crate::api::OxenModel;
-
-/// An object, or why it can't be decoded. An object that can't be decoded must not stop the others.
-pub(super) type Guarded = DeserializeGuard<OxenModel>;
 
 /// What ends a reconcile early. Faults of the hub are data, and never errors.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,6 +39,11 @@ impl Request {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+
+    /// The namespace of the request, which is empty for a resource without one.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 }
 

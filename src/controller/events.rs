@@ -1,60 +1,188 @@
-//! Events: one for each transition of an object.
+//! Events: one for each transition of an object. A bounded queue leads to one background publisher,
+//! so that a slow Events API delays nothing else.
 
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::events::v1::Event;
 use kube::{
-    Resource, ResourceExt,
-    runtime::events::{Event, EventType as KubeEventType},
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
 };
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::context::Scope;
+use super::{
+    context::Context,
+    event_series::{EventSeriesCache, Notice, Publication, series_patch},
+};
 use crate::{
     api::OxenModel,
-    decide::{DELETION_BLOCKED, EventType, Plan},
+    decide::{DELETION_BLOCKED, EventType, Plan, Verdict},
+    metrics::Metrics,
 };
 
-/// The largest note that the Events API accepts, in bytes.
-const NOTE: usize = 1024;
+/// The largest number of events that wait. Further ones are dropped.
+const QUEUE: usize = 1024;
 
-/// Publishes an event and logs a line. It is called for transitions only. An event that can't be
-/// published fails nothing.
-pub(super) async fn publish_event(scope: &Scope, object: &OxenModel, plan: &Plan) {
-    let presentation = plan.verdict.presentation();
-    let reason = if plan.blocked {
-        DELETION_BLOCKED
-    } else {
-        presentation.reason
-    };
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let type_ = if plan.blocked || presentation.event == EventType::Warning {
-        warn!(namespace, name, reason, "{}", plan.message);
-        KubeEventType::Warning
-    } else {
-        info!(namespace, name, reason, "{}", plan.message);
-        KubeEventType::Normal
-    };
-    let event = Event {
-        type_,
-        reason: reason.into(),
-        note: Some(cut(&plan.message)),
-        action: "Reconcile".into(),
-        secondary: None,
-    };
-    let reference = object.object_ref(&());
-    let publish = async {
-        let published = scope.context.recorder.publish(&event, &reference).await;
-        published.map_err(|error| debug!(namespace, name, %error, "the event was not published"))
-    };
-    let _permit = scope.context.kube_permit().await;
-    let timeout = scope.context.config.kube_timeout;
-    if tokio::time::timeout(timeout, publish).await.is_err() {
-        debug!(namespace, name, "publishing the event timed out");
+/// How long the events that wait are published for at a shutdown.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// The queue of events. All clones share it.
+#[derive(Clone)]
+pub struct Events {
+    queue: mpsc::Sender<Notice>,
+    flushing: CancellationToken,
+    metrics: Arc<Metrics>,
+}
+
+/// The one task that publishes events.
+struct Publisher {
+    client: Client,
+    /// The time limit of each request.
+    timeout: Duration,
+    metrics: Arc<Metrics>,
+    known: EventSeriesCache,
+}
+
+impl Events {
+    /// Starts the publisher.
+    pub(super) fn start(client: Client, metrics: Arc<Metrics>, timeout: Duration) -> Self {
+        let (queue, notices) = mpsc::channel(QUEUE);
+        let flushing = CancellationToken::new();
+        let instance = std::env::var("POD_NAME").ok();
+        let publisher = Publisher {
+            client,
+            timeout,
+            metrics: metrics.clone(),
+            known: EventSeriesCache::new(instance, Instant::now()),
+        };
+        tokio::spawn(publisher.run(notices, flushing.clone()));
+        Self {
+            queue,
+            flushing,
+            metrics,
+        }
+    }
+
+    /// Adds an event to the queue, or drops it where the queue is full.
+    fn publish(&self, notice: Notice) {
+        if self.queue.try_send(notice).is_err() {
+            self.metrics.event_dropped();
+            debug!("an event was dropped, because too many wait to be published");
+        }
+    }
+
+    /// Publishes the events that wait, for two seconds at most. The publisher ends then.
+    pub async fn flush(self) {
+        self.flushing.cancel();
+        if timeout(FLUSH, self.queue.closed()).await.is_err() {
+            warn!("some events could not be published before the end of the process");
+        }
     }
 }
 
-fn cut(note: &str) -> String {
-    let mut end = note.len().min(NOTE);
-    while !note.is_char_boundary(end) {
-        end -= 1;
+impl Publisher {
+    async fn run(mut self, mut notices: mpsc::Receiver<Notice>, flushing: CancellationToken) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = notices.recv() => next,
+                () = flushing.cancelled() => None,
+            };
+            let Some(notice) = next else { return };
+            self.publish(&notice).await;
+        }
     }
-    note[..end].to_owned()
+
+    async fn publish(&mut self, notice: &Notice) {
+        let namespace = notice.namespace();
+        let published = timeout(self.timeout, self.send(notice)).await;
+        let Err(error) = published.unwrap_or_else(|_| Err("the request timed out".into())) else {
+            return;
+        };
+        self.metrics.event_dropped();
+        let name = notice.regarding.name.as_deref().unwrap_or_default();
+        debug!(namespace, name, error, "the event was not published");
+    }
+
+    async fn send(&mut self, notice: &Notice) -> Result<(), String> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), notice.namespace());
+        let mut publication = self.known.next(notice, Instant::now());
+        if let Publication::Repeat { name, count } = &publication {
+            let patch = Patch::Merge(series_patch(*count));
+            match api
+                .patch_metadata(name, &PatchParams::default(), &patch)
+                .await
+            {
+                Ok(_) => {}
+                // The event was deleted meanwhile.
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    publication = self.known.create(notice);
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        if let Publication::Create(event) = &publication {
+            let created = api.create(&PostParams::default(), event).await;
+            created.map_err(|error| error.to_string())?;
+        }
+        self.known.published(notice, &publication, Instant::now());
+        Ok(())
+    }
+}
+
+/// Queues the event of a plan and logs a line. It is called for transitions only. An event that
+/// can't be published fails nothing.
+pub(super) fn publish_event(context: &Context, object: &OxenModel, plan: &Plan) {
+    let presentation = plan.verdict.presentation();
+    let type_ = if plan.blocked {
+        EventType::Warning
+    } else {
+        presentation.event
+    };
+    let reason = reason(plan.blocked, plan.verdict);
+    publish(context, object, type_, reason, plan.message.clone());
+}
+
+/// Queues the event of an object that can't be decoded and logs a line.
+pub(super) fn publish_invalid(
+    context: &Context,
+    object: &OxenModel,
+    blocked: bool,
+    problem: String,
+) {
+    let reason = reason(blocked, Verdict::InvalidSpec);
+    publish(context, object, EventType::Warning, reason, problem);
+}
+
+fn reason(blocked: bool, verdict: Verdict) -> &'static str {
+    if blocked {
+        DELETION_BLOCKED
+    } else {
+        verdict.presentation().reason
+    }
+}
+
+fn publish(
+    context: &Context,
+    object: &OxenModel,
+    type_: EventType,
+    reason: &'static str,
+    note: String,
+) {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    match type_ {
+        EventType::Warning => warn!(namespace, name, reason, "{note}"),
+        EventType::Normal => info!(namespace, name, reason, "{note}"),
+    }
+    context.events.publish(Notice {
+        regarding: object.object_ref(&()),
+        type_,
+        reason: reason.into(),
+        note,
+    });
 }

@@ -9,21 +9,20 @@ use std::{
 use futures::{Stream, StreamExt, stream};
 use kube::{
     Resource,
-    api::ObjectMeta,
     runtime::{
         reflector::{ObjectRef, Store},
         watcher::Event,
     },
 };
 use tokio::{
-    sync::{MutexGuard, OwnedMutexGuard, mpsc, watch},
+    sync::{OwnedMutexGuard, mpsc, watch},
     time::Instant,
 };
 
-use super::{error::Guarded, memory::Memories};
+use super::{guarded::Guarded, listing::Change, memory::Memories};
 use crate::{
     api::{Identity, OxenModel},
-    decide::{Claimant, Ownership, Pending, Rules},
+    decide::{Claimant, Owner, Ownership, Pending, READY, Rules, Verdict},
 };
 
 /// How many times an operation's patience an orphaned one is kept. The owner's own observations end
@@ -35,18 +34,24 @@ pub(super) struct Index {
     scopes: Mutex<Vec<IndexedScope>>,
     /// The locks of the models that a reconcile is deciding upon.
     locks: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
-    /// The claimants by UID, as they were last decoded.
+    /// The claimants by UID, as they were last read.
     claimants: Mutex<HashMap<String, Claimant>>,
     /// The operations whose object is gone.
     orphaned_operations: Mutex<Vec<OrphanedOperation>>,
     /// The UIDs of the objects that this process has released and that the watch still shows.
     released: Mutex<HashSet<String>>,
     rules: Rules,
-    /// Held by the reconcile that reads the objects that can't be decoded.
-    reading: tokio::sync::Mutex<()>,
-    /// The number of scopes that have not listed their objects yet. A store's own signal wakes only
-    /// one waiter.
-    unlisted: watch::Sender<usize>,
+    /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
+    unlisted: watch::Sender<Unlisted>,
+}
+
+/// The numbers of scopes that have no list of objects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unlisted {
+    /// The scopes that are waited for.
+    pending: usize,
+    /// The scopes that count as empty.
+    left_out: usize,
 }
 
 /// An open operation whose object is gone. The owner of its model waits for it as for an own one.
@@ -71,7 +76,6 @@ impl Index {
             orphaned_operations: Mutex::default(),
             released: Mutex::default(),
             rules,
-            reading: tokio::sync::Mutex::default(),
             unlisted: watch::Sender::default(),
         }
     }
@@ -85,7 +89,7 @@ impl Index {
         let (wake, woken) = mpsc::unbounded_channel();
         let scope = IndexedScope { objects, wake };
         lock(&self.scopes).push(scope);
-        self.unlisted.send_modify(|unlisted| *unlisted += 1);
+        self.unlisted.send_modify(|unlisted| unlisted.pending += 1);
         stream::unfold(woken, |mut woken| async {
             let object = woken.recv().await?;
             Some((object, woken))
@@ -93,21 +97,28 @@ impl Index {
         .boxed()
     }
 
-    /// Waits until every scope has listed its objects. Ownership is not known earlier.
+    /// Waits until every scope has listed its objects or counts as empty. Ownership is not known
+    /// earlier.
     pub(super) async fn listed(&self) {
         let mut unlisted = self.unlisted.subscribe();
         // The sender is `self.unlisted`, so the wait can't fail.
-        let _ = unlisted.wait_for(|unlisted| *unlisted == 0).await;
+        let _ = unlisted.wait_for(|unlisted| unlisted.pending == 0).await;
     }
 
-    /// Returns true when every scope has listed its objects.
-    pub(super) fn are_listed(&self) -> bool {
-        *self.unlisted.borrow() == 0
-    }
-
-    /// Notes that a scope has listed its objects for the first time.
-    pub(super) fn scope_listed(&self) {
-        self.unlisted.send_modify(|unlisted| *unlisted -= 1);
+    /// Notes a change of a scope's first list.
+    pub(super) fn first_list(&self, change: Change) {
+        self.unlisted.send_modify(|unlisted| match change {
+            Change::Listed => unlisted.pending -= 1,
+            Change::LeftOut => {
+                unlisted.pending -= 1;
+                unlisted.left_out += 1;
+            }
+            Change::ListedLate => unlisted.left_out -= 1,
+        });
+        // The ownership of any object may be another one now.
+        if change == Change::ListedLate {
+            self.wake(|_| true);
+        }
     }
 
     /// Which object controls this object's model. `identity` is the model's, where it was just
@@ -123,31 +134,44 @@ impl Index {
         let others: Vec<Claimant> = lock(&self.scopes)
             .iter()
             .flat_map(|scope| scope.objects.state())
-            .filter(|other| !lock(&self.released).contains(uid(other)))
-            .filter_map(|other| match &other.0 {
-                Ok(other) => {
-                    let newer = memories.with(other, |memory| memory.newer_than(other));
-                    let newest = newer.as_deref().unwrap_or(other);
-                    claimant
-                        .concerns(newest)
-                        .then(|| Claimant::of(newest, &self.rules))
-                }
-                // The claimant as it was last decoded: a typo in the spec gives its model to no
-                // other object.
-                Err(invalid) => {
-                    let uid = invalid.metadata.uid.as_ref()?;
-                    lock(&self.claimants).get(uid).cloned()
-                }
+            .filter(|other| !lock(&self.released).contains(other.uid()))
+            .filter_map(|other| {
+                let newer = memories.with(&other.object, |memory| memory.newer_than(&other.object));
+                let newest = newer.as_ref().unwrap_or(&other.object);
+                // What names the model may be unreadable.
+                let concerned = claimant.concerns(newest) || other.unreadable.is_some();
+                concerned.then(|| self.claimant(&other, newest))
             })
             .collect();
         match claimant.ownership(others.iter()) {
+            Ownership::Lost(owner) => Ownership::Lost(owner),
+            // The owner may be in a namespace that can't be listed.
+            Ownership::Owned | Ownership::Pending(_) if self.is_in_doubt(object) => {
+                Ownership::Lost(Owner::default())
+            }
             Ownership::Owned => self
                 .orphaned_operation(claimant.identity.as_ref())
                 .map_or(Ownership::Owned, |id| {
                     Ownership::Pending(Pending::Operation(id))
                 }),
-            ownership => ownership,
+            Ownership::Pending(pending) => Ownership::Pending(pending),
         }
+    }
+
+    /// Returns true for an object that another one owned when it was last observed, while a scope
+    /// counts as empty because it can't be listed.
+    fn is_in_doubt(&self, object: &OxenModel) -> bool {
+        let conflict = Verdict::Conflict.presentation().reason;
+        let conditions = object.status.iter().flat_map(|status| &status.conditions);
+        let mut ready = conditions.filter(|condition| condition.type_ == READY);
+        self.unlisted.borrow().left_out > 0 && ready.any(|ready| ready.reason == conflict)
+    }
+
+    /// The claimant that a watched object is. `newest` is this process's newer write of it, or the
+    /// object itself.
+    fn claimant(&self, watched: &Guarded, newest: &OxenModel) -> Claimant {
+        let claimants = lock(&self.claimants);
+        watched.claimant(newest, &self.rules, claimants.get(watched.uid()))
     }
 
     /// The id of an open operation on this model whose object is gone.
@@ -171,43 +195,6 @@ impl Index {
         self.remove(&claimant);
     }
 
-    /// Locks the reading of objects that can't be decoded.
-    pub(super) async fn lock_reading(&self) -> MutexGuard<'_, ()> {
-        self.reading.lock().await
-    }
-
-    /// The namespaces and names of the objects that can't be decoded and have no claimant yet.
-    pub(super) fn unread(&self) -> Vec<(String, String)> {
-        let undecodable: Vec<ObjectMeta> = lock(&self.scopes)
-            .iter()
-            .flat_map(|scope| scope.objects.state())
-            .filter(|object| object.0.is_err())
-            .map(|object| object.meta().clone())
-            .collect();
-        // Not while `scopes` is locked: `ownership` takes that lock first, and this one inside it.
-        let claimants = lock(&self.claimants);
-        undecodable
-            .into_iter()
-            .filter(|meta| {
-                meta.uid
-                    .as_ref()
-                    .is_none_or(|uid| !claimants.contains_key(uid))
-            })
-            .map(|meta| {
-                (
-                    meta.namespace.unwrap_or_default(),
-                    meta.name.unwrap_or_default(),
-                )
-            })
-            .collect()
-    }
-
-    /// Adds what could be read of an object that can't be decoded.
-    pub(super) fn learn(&self, claimant: Claimant) {
-        let mut claimants = lock(&self.claimants);
-        claimants.entry(claimant.uid.clone()).or_insert(claimant);
-    }
-
     /// Waits until no other reconcile of this process decides upon the same model. No other
     /// decision may come between a decision and its record.
     pub(super) async fn lock_model(&self, identity: Identity) -> OwnedMutexGuard<()> {
@@ -228,18 +215,12 @@ impl Index {
     pub(super) fn on_event(&self, event: &Event<Guarded>) {
         match event {
             Event::Apply(object) | Event::InitApply(object) => {
-                if let Ok(object) = &object.0 {
-                    self.update(Claimant::of(object, &self.rules));
-                }
+                self.update(self.claimant(object, &object.object));
             }
             Event::Delete(object) => {
-                let known = lock(&self.claimants).remove(uid(object));
-                if lock(&self.released).remove(uid(object)) {
-                    return;
-                }
-                let last = object.0.as_ref().ok();
-                let last = last.map(|object| Claimant::of(object, &self.rules));
-                if let Some(claimant) = last.or(known) {
+                let claimant = self.claimant(object, &object.object);
+                lock(&self.claimants).remove(object.uid());
+                if !lock(&self.released).remove(object.uid()) {
                     self.remove(&claimant);
                 }
             }
@@ -296,20 +277,35 @@ impl Index {
     }
 
     fn wake_rivals(&self, of: &Claimant) {
+        self.wake(|other| {
+            other.uid() != of.uid && (of.concerns(&other.object) || self.was_rival(other, of))
+        });
+    }
+
+    /// Returns true when an object that can't be decoded was last read as one of the same model.
+    fn was_rival(&self, undecodable: &Guarded, of: &Claimant) -> bool {
+        let claimants = lock(&self.claimants);
+        let known = claimants.get(undecodable.uid());
+        let known = known.filter(|_| undecodable.unreadable.is_some());
+        known.is_some_and(|known| {
+            known.model == of.model || (of.identity.is_some() && known.identity == of.identity)
+        })
+    }
+
+    /// Wakes the objects for which `concerned` returns true.
+    fn wake(&self, concerned: impl Fn(&Guarded) -> bool) {
         for scope in lock(&self.scopes).iter() {
-            for guarded in scope.objects.state() {
-                let Ok(other) = &guarded.0 else { continue };
-                if of.concerns(other) && other.metadata.uid.as_ref() != Some(&of.uid) {
-                    // A scope that has ended needs no reconcile.
-                    let _ = scope.wake.send(ObjectRef::from_obj(guarded.as_ref()));
-                }
+            for other in scope
+                .objects
+                .state()
+                .iter()
+                .filter(|other| concerned(other))
+            {
+                // A scope that has ended needs no reconcile.
+                let _ = scope.wake.send(ObjectRef::from_obj(other.as_ref()));
             }
         }
     }
-}
-
-fn uid(object: &Guarded) -> &str {
-    object.meta().uid.as_deref().unwrap_or_default()
 }
 
 // Every change under these locks is a single insertion or removal, so a poisoned lock is usable.

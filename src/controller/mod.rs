@@ -13,20 +13,27 @@
 //! | which object controls a model, and who is woken | `index.rs` |
 //! | the finalizer, and the call to the hub | `act.rs` |
 //! | writing the status | `record.rs` |
-//! | publishing events | `events.rs` |
+//! | publishing events, and what repeats an event | `events.rs`, `event_series.rs` |
 //! | what a process remembers of an object | `memory.rs` |
-//! | an object that this version can't decode | `undecodable.rs` |
-//! | what all reconciles share | `context.rs` |
+//! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
+//! | a namespace that can't be listed | `listing.rs` |
+//! | whether the watches are answered | `health.rs` |
+//! | what all reconciles share | `context.rs`, `permits.rs` |
 //! | a failed request to the Kubernetes API | `error.rs` |
 
 mod act;
 mod context;
 mod credentials;
 mod error;
+mod event_series;
 mod events;
+mod guarded;
+mod health;
 mod index;
+mod listing;
 mod memory;
 mod observe;
+mod permits;
 mod reconcile;
 mod record;
 mod retrieve;
@@ -36,6 +43,7 @@ mod undecodable;
 mod watch;
 
 pub use context::Context;
+pub use events::Events;
 
 use std::sync::Arc;
 

@@ -13,8 +13,8 @@ use super::{
     context::Scope,
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
+    guarded::Guarded,
     retrieve::{Retrieved, prove_key, retrieve},
-    undecodable,
 };
 use crate::{
     api::OxenModel,
@@ -26,6 +26,8 @@ use crate::{
 pub(super) struct Prepared {
     /// The object, with what this process knows of its operation.
     pub(super) object: Arc<OxenModel>,
+    /// The object as the watch has it.
+    pub(super) watched: Guarded,
     /// The object as the API server stores it, which the next write is based on.
     pub(super) stored: Arc<OxenModel>,
     ownership: Ownership,
@@ -74,15 +76,12 @@ impl Observed {
 }
 
 /// Gathers what is known of an object before the hub is asked.
-pub(super) async fn prepare(
-    scope: &Scope,
-    watched: &Arc<OxenModel>,
-) -> Result<Prepared, ReconcileError> {
+pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared, ReconcileError> {
     let stored = newest(scope, watched).await?;
-    undecodable::learn(&scope.context).await?;
     let memories = &scope.context.memories;
-    let object = memories.with(watched, |memory| memory.with_tracked(&stored));
+    let object = memories.with(&stored, |memory| memory.with_tracked(&stored));
     Ok(Prepared {
+        watched: watched.clone(),
         stored,
         ownership: ownership_before_observation(scope, &object),
         crd_terminating: crd_terminating(scope, &object).await?,
@@ -163,22 +162,28 @@ fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership 
 /// server has it.
 pub(super) async fn newest(
     scope: &Scope,
-    watched: &Arc<OxenModel>,
+    watched: &Guarded,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
     let memories = &scope.context.memories;
-    if !memories.with(watched, |memory| memory.stale) {
-        return Ok(memories.with(watched, |memory| memory.newest(watched)));
+    let object = &watched.object;
+    if !memories.with(object, |memory| memory.stale) {
+        return Ok(memories.with(object, |memory| memory.newest(object)));
     }
-    let namespace = watched.namespace().unwrap_or_default();
-    let name = watched.name_any();
+    let namespace = object.namespace().unwrap_or_default();
+    let name = object.name_any();
     let api = scope.context.objects(&namespace);
     let request = Request::new("reading the OxenModel", &namespace, &name);
-    let object = Arc::new(scope.context.send(request, api.get(&name)).await?);
-    memories.with(watched, |memory| {
+    let read = scope.context.send(request, api.get(&name)).await?;
+    // The reconcile was begun for what the watch could decode, so it starts over once the watch
+    // shows the change.
+    if read.unreadable != watched.unreadable {
+        return Err(ReconcileError::Outdated);
+    }
+    memories.with(object, |memory| {
         memory.stale = false;
-        memory.record_write(watched, &object);
+        memory.record_write(object, &read.object);
     });
-    Ok(object)
+    Ok(read.object)
 }
 
 /// Returns true when all objects are deleted because their CustomResourceDefinition is. An operator

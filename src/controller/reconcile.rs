@@ -10,11 +10,12 @@ use tracing::{debug, warn};
 use super::{
     act,
     context::{Context, Scope},
-    error::{Guarded, ReconcileError},
+    error::ReconcileError,
     events::publish_event,
+    guarded::Guarded,
     observe::{Observed, Prepared, newest, observe, prepare},
     record::{record, record_operation},
-    undecodable::{self, Read},
+    undecodable,
 };
 use crate::{
     api::{OperationKind, OxenModel},
@@ -43,21 +44,11 @@ pub(super) async fn reconcile(
             context.config.rules.backoff_first,
         ));
     }
-    let reconciled = match &object.0 {
-        Ok(object) => reconcile_object(&scope, &Arc::new(object.clone())).await,
-        Err(invalid) => match undecodable::read(context, invalid).await {
-            Ok(Read::Deletable(object)) => {
-                // The object was just read, and reading it decoded would fail.
-                context
-                    .memories
-                    .with(&object, |memory| memory.stale = false);
-                reconcile_object(&scope, &Arc::new(*object)).await
-            }
-            Ok(Read::Undecodable(raw)) => undecodable::report(context, invalid, &raw)
-                .await
-                .map(|()| ControllerAction::requeue(context.config.rules.sync_interval)),
-            Err(error) => Err(error),
-        },
+    let deleting = object.object.metadata.deletion_timestamp.is_some();
+    let reconciled = if object.unreadable.is_none() || deleting {
+        reconcile_object(&scope, &object).await
+    } else {
+        report_undecodable(&scope, &object).await
     };
     match reconciled {
         Ok(action) => Ok(action),
@@ -74,10 +65,10 @@ pub(super) async fn reconcile(
     }
 }
 
-/// Reconciles an object that can be decoded.
+/// Reconciles an object that can be decoded, or whose deletion goes on with what can be read.
 async fn reconcile_object(
     scope: &Scope,
-    object: &Arc<OxenModel>,
+    object: &Guarded,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let rules = &context.config.rules;
@@ -95,7 +86,16 @@ async fn reconcile_object(
         model_lock = Some(context.index.lock_model(model.identity()).await);
         prepared = prepare(scope, object).await?;
     }
-    if let Some(plan) = unobserved(&prepared.subject(rules)) {
+    let plan = unobserved(&prepared.subject(rules));
+    // A release needs nothing but what could be read. Otherwise nothing is guessed.
+    let releases = plan
+        .as_ref()
+        .is_some_and(|plan| plan.action == Action::RemoveFinalizer);
+    let unreadable = object.unreadable.as_ref();
+    if unreadable.is_some_and(|unreadable| !unreadable.deletable) && !releases {
+        return report_undecodable(scope, object).await;
+    }
+    if let Some(plan) = plan {
         return perform(scope, &prepared, plan, started).await;
     }
     // The observation takes the lock of the model that the hub shows.
@@ -109,6 +109,21 @@ async fn reconcile_object(
             perform(scope, &observed.prepared, plan, started).await
         }
     }
+}
+
+/// Writes into an object's status that it can't be decoded.
+async fn report_undecodable(
+    scope: &Scope,
+    object: &Guarded,
+) -> Result<ControllerAction, ReconcileError> {
+    let reported = undecodable::report(scope, object).await;
+    noting_conflicts(scope, &object.object, reported)?;
+    scope
+        .context
+        .memories
+        .with(&object.object, |memory| memory.kube_failures = 0);
+    let rules = &scope.context.config.rules;
+    Ok(ControllerAction::requeue(rules.sync_interval))
 }
 
 /// Writes the status, and performs a plan that has no call.
@@ -140,7 +155,7 @@ async fn perform(
         let open = plan.status.operation.as_ref();
         let open = open.map(|operation| operation.id.clone());
         context.index.release(&latest, open);
-        publish_event(scope, &latest, &plan).await;
+        publish_event(context, &latest, &plan);
         context.metrics.reconciled(&plan, started.elapsed());
         // The watch may have reported the deletion already, and nothing may be remembered after it.
         context.memories.forget(&latest.uid().unwrap_or_default());
@@ -174,7 +189,7 @@ async fn call(
         Ok(Some(recorded)) => recorded,
         Ok(None) => {
             let plan = not_recorded(&seen, plan);
-            let latest = newest(scope, object).await?;
+            let latest = newest(scope, &observed.prepared.watched).await?;
             noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
             context.metrics.reconciled(&plan, started.elapsed());
             return Ok(next(scope, object, &plan));
@@ -269,13 +284,10 @@ pub(super) fn error_policy(
     scope: Arc<Scope>,
 ) -> ControllerAction {
     let source = error.source().map(ToString::to_string).unwrap_or_default();
-    let failures = match &object.0 {
-        Ok(object) => scope.context.memories.with(object, |memory| {
-            memory.kube_failures = memory.kube_failures.saturating_add(1);
-            memory.kube_failures
-        }),
-        Err(_) => 1,
-    };
+    let failures = scope.context.memories.with(&object.object, |memory| {
+        memory.kube_failures = memory.kube_failures.saturating_add(1);
+        memory.kube_failures
+    });
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if error.code() == Some(409) {
         debug!(

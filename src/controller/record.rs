@@ -46,7 +46,7 @@ pub(super) async fn record(
     };
     memories.with(object, |memory| memory.stored(&plan.status));
     if plan.transition {
-        publish_event(scope, &after, plan).await;
+        publish_event(&scope.context, &after, plan);
     }
     Ok(after)
 }

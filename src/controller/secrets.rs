@@ -3,69 +3,93 @@
 
 use std::{
     collections::HashMap,
+    future,
     hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
     sync::Arc,
-    time::Duration,
 };
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client,
+    Api, Resource, ResourceExt,
+    core::DeserializeGuard,
     runtime::{
         PredicateConfig, WatchStreamExt,
         reflector::{self, ObjectRef, Store},
-        watcher,
+        watcher::{self, Event},
     },
 };
+use tracing::warn;
 
-use super::streams::{once_stored, watch_config, watching};
+use super::{
+    context::Context,
+    health::Health,
+    streams::{once_stored, watch_config, watching},
+};
+use crate::readiness::Watched;
+
+/// A Secret, or why it can't be decoded. One that can't be must not stop the watch of the others.
+pub(super) type GuardedSecret = DeserializeGuard<Secret>;
 
 /// The watched Secrets of one scope, by name.
-pub(super) struct Secrets(HashMap<String, Store<Secret>>);
+pub(super) struct Secrets(HashMap<String, Store<GuardedSecret>>);
 
 /// The changes of watched Secrets, deletions included.
-pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<Secret, watcher::Error>> + Send>>;
+pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<GuardedSecret, watcher::Error>> + Send>>;
 
 /// A Secret as the watches have it.
 pub(super) enum Lookup {
     /// The Secret exists.
-    Found(Arc<Secret>),
+    Found(Box<Secret>),
     /// The Secret is watched and does not exist.
     Missing,
-    /// The Secret has to be read: it isn't watched, or its watch has not listed yet.
+    /// The Secret has to be read: it isn't watched, its watch has not listed yet, or it could not
+    /// be decoded.
     Unwatched,
 }
 
 impl Secrets {
-    /// Starts a watch for each name, which is started again after `timeout`. The watches advance
-    /// while the stream is polled.
-    pub(super) fn watch(
-        client: &Client,
-        namespace: Option<&str>,
-        names: &[String],
-        timeout: Duration,
-    ) -> (Self, Changes) {
+    /// Starts a watch for each name that the settings have, in one namespace or in all. The watches
+    /// advance while the stream is polled. Their errors are logged and left out, because a Secret
+    /// that can't be watched must not delay the objects.
+    pub(super) fn watch(context: &Arc<Context>, namespace: Option<&str>) -> (Self, Changes) {
         let mut stores = HashMap::new();
         let mut changes: Vec<Changes> = Vec::new();
-        for name in names {
-            let api: Api<Secret> = match namespace {
-                Some(namespace) => Api::namespaced(client.clone(), namespace),
-                None => Api::all(client.clone()),
+        for name in &context.config.secret_names {
+            let watched = Watched {
+                resource: "secrets",
+                namespace: namespace.map(Into::into),
+                name: Some(name.clone()),
+                required: false,
             };
-            let config = watch_config(timeout).fields(&format!("metadata.name={name}"));
+            let health = Health::new(context, watched);
+            let api: Api<GuardedSecret> = match namespace {
+                Some(namespace) => Api::namespaced(health.client(), namespace),
+                None => Api::all(health.client()),
+            };
+            let config = watch_config(context.config.watch_timeout);
+            let config = config.fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
             let events = watching(api, config)
+                .inspect(move |event| match event {
+                    Ok(Event::InitDone) => health.listed(),
+                    Ok(Event::Init | Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => {}
+                    Err(problem) => {
+                        health.failed(problem);
+                        warn!(%problem, "a Secret can't be watched; retrying");
+                    }
+                })
                 .modify(|secret| {
-                    secret.metadata.managed_fields = None;
-                    secret.metadata.annotations = None;
+                    secret.meta_mut().managed_fields = None;
+                    secret.meta_mut().annotations = None;
                 })
                 .reflect(writer);
             let watch = once_stored(events)
                 .touched_objects()
                 // A new list with the same versions changes nothing.
-                .predicate_filter(version, PredicateConfig::default());
+                .predicate_filter(version, PredicateConfig::default())
+                .filter(|change| future::ready(change.is_ok()));
             stores.insert(name.clone(), store);
             changes.push(watch.boxed());
         }
@@ -77,18 +101,21 @@ impl Secrets {
         let Some(store) = self.0.get(name) else {
             return Lookup::Unwatched;
         };
-        match store.wait_until_ready().now_or_never() {
-            Some(Ok(())) => store
-                .get(&ObjectRef::new(name).within(namespace))
-                .map_or(Lookup::Missing, Lookup::Found),
-            Some(Err(_)) | None => Lookup::Unwatched,
+        if !matches!(store.wait_until_ready().now_or_never(), Some(Ok(()))) {
+            return Lookup::Unwatched;
+        }
+        let found = store.get(&ObjectRef::new(name).within(namespace));
+        match found.as_deref() {
+            None => Lookup::Missing,
+            Some(DeserializeGuard(Ok(secret))) => Lookup::Found(Box::new(secret.clone())),
+            Some(DeserializeGuard(Err(_))) => Lookup::Unwatched,
         }
     }
 }
 
 /// A Secret that was deleted and created again is another version.
-fn version(secret: &Secret) -> Option<u64> {
+fn version(secret: &GuardedSecret) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
-    (&secret.metadata.uid, &secret.metadata.resource_version).hash(&mut hasher);
+    (secret.uid(), secret.resource_version()).hash(&mut hasher);
     Some(hasher.finish())
 }

@@ -120,9 +120,20 @@ pub(super) fn refused_with(problem: &watcher::Error, code: u16) -> bool {
     }
 }
 
+/// Returns true when the API server refused the list, for a reason that time alone doesn't change.
+pub(super) fn list_refused(problem: &watcher::Error) -> bool {
+    match problem {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => {
+            (400..500).contains(&status.code) && !matches!(status.code, 408 | 410 | 429)
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use kube::core::Status;
 
     use super::*;
 
@@ -156,5 +167,31 @@ mod tests {
         assert_eq!(after(Event::Init), "new list");
         assert_eq!(after(Event::InitApply(5)), "");
         assert_eq!(after(Event::InitDone), "listed 5, complete");
+    }
+
+    #[test]
+    fn only_a_list_that_time_does_not_heal_counts_as_refused() {
+        let api = |code| {
+            let status = Status::failure("no", "No").with_code(code);
+            kube::Error::Api(Box::new(status))
+        };
+        for code in [401, 403, 404, 405] {
+            assert!(
+                list_refused(&watcher::Error::InitialListFailed(api(code))),
+                "{code}"
+            );
+            assert!(
+                !list_refused(&watcher::Error::WatchStartFailed(api(code))),
+                "{code}"
+            );
+        }
+        for code in [408, 410, 429, 500, 502, 503, 504] {
+            assert!(
+                !list_refused(&watcher::Error::InitialListFailed(api(code))),
+                "{code}"
+            );
+        }
+        let silent = kube::Error::Service("no route".into());
+        assert!(!list_refused(&watcher::Error::InitialListFailed(silent)));
     }
 }

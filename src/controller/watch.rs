@@ -6,12 +6,11 @@ use std::{
     collections::hash_map::DefaultHasher,
     future,
     hash::{Hash, Hasher},
-    sync::{Arc, Once},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
@@ -20,17 +19,20 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use tracing::{error, warn};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
 
 use super::{
     context::{Context, Scope},
     credentials::secret_of,
-    error::Guarded,
+    guarded::Guarded,
+    health::Health,
+    listing::{Change, FirstList, PATIENCE},
     reconcile::{error_policy, reconcile},
-    secrets::Secrets,
-    streams::{once_stored, refused_with, watch_config, watching},
+    secrets::{GuardedSecret, Secrets},
+    streams::{list_refused, once_stored, refused_with, watch_config, watching},
 };
-use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics};
+use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
 
 /// The annotation that `kubectl apply` sets. It is as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -38,18 +40,18 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// How long the filter remembers an object's last reason.
 const FILTER_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// One namespace, or all, with the state of its list.
+#[derive(Clone)]
+struct Listing {
+    context: Arc<Context>,
+    namespace: Option<String>,
+    health: Health,
+    first: Arc<Mutex<FirstList>>,
+}
+
 /// Watches one namespace, or all, until the shutdown, and then until the work in flight has ended.
 pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
-    let api: Api<Guarded> = match &namespace {
-        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        None => Api::all(context.client.clone()),
-    };
-    let (secrets, changes) = Secrets::watch(
-        &context.client,
-        namespace.as_deref(),
-        &context.config.secret_names,
-        context.config.watch_timeout,
-    );
+    let (secrets, changes) = Secrets::watch(&context, namespace.as_deref());
     let (objects, writer) = reflector::store();
     let woken = context.index.add_scope(objects.clone());
     let measured = objects.clone();
@@ -57,28 +59,26 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         .metrics
         .objects()
         .add_source(move || object_metrics(&measured));
-    let triggers = triggers(context.clone(), namespace, api, (objects.clone(), writer));
+    let listing = Listing::new(&context, namespace);
+    let triggers = triggers(listing.clone(), objects.clone(), writer);
     let scope = Arc::new(Scope {
         context: context.clone(),
         objects: objects.clone(),
         secrets,
     });
     let waking = context.clone();
-    let idle_context = context.clone();
     // The number of reconciles is not bounded, see `Context`.
     let working = Controller::for_stream(triggers, objects.clone())
         .with_config(ControllerConfig::default().concurrency(0))
-        .watches_stream(log_errors(changes), move |secret| {
-            users(&waking, &objects, &secret)
-        })
+        .watches_stream(changes, move |secret| users(&waking, &objects, &secret))
         .reconcile_on(woken)
         .graceful_shutdown_on(context.shutdown.clone().cancelled_owned())
         .run(reconcile, error_policy, scope)
         .for_each(|_| future::ready(()));
     // kube's controller shuts down only after it has listed its objects. No work has begun before.
     let idle = async {
-        idle_context.shutdown.cancelled().await;
-        if idle_context.index.are_listed() {
+        context.shutdown.cancelled().await;
+        if listing.first().is_listed() {
             future::pending().await
         }
     };
@@ -91,58 +91,128 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
 /// The metrics of each object.
 fn object_metrics(objects: &Store<Guarded>) -> Vec<ObjectMetrics> {
     let all = objects.state();
-    let metrics = all.iter().map(|object| match &object.0 {
-        Ok(object) => ObjectMetrics::from(object),
-        Err(invalid) => ObjectMetrics::undecodable(&invalid.metadata),
+    let metrics = all.iter().map(|guarded| {
+        let metadata = &guarded.object.metadata;
+        let deleting = metadata.deletion_timestamp.is_some();
+        match &guarded.unreadable {
+            Some(unreadable) if !(deleting && unreadable.deletable) => {
+                ObjectMetrics::undecodable(metadata)
+            }
+            // The deletion goes on with what can be read.
+            Some(_) | None => ObjectMetrics::from(guarded.object.as_ref()),
+        }
     });
     metrics.collect()
 }
 
+impl Listing {
+    fn new(context: &Arc<Context>, namespace: Option<String>) -> Self {
+        let watched = Watched {
+            resource: "oxenmodels",
+            namespace: namespace.clone(),
+            name: None,
+            required: true,
+        };
+        Self {
+            context: context.clone(),
+            namespace,
+            health: Health::new(context, watched),
+            first: Arc::new(Mutex::new(FirstList::new(
+                PATIENCE / context.config.time_scale,
+            ))),
+        }
+    }
+
+    // Every change under this lock is a single assignment, so a poisoned lock is usable.
+    fn first(&self) -> MutexGuard<'_, FirstList> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an event of the watch, before the store has its objects.
+    fn observe(&self, event: &watcher::Result<Event<Guarded>>) {
+        match event {
+            Ok(Event::Delete(object)) => self.context.memories.forget(object.uid()),
+            Ok(Event::Init | Event::InitApply(_) | Event::InitDone | Event::Apply(_)) => {}
+            Err(problem) => {
+                log_error(problem);
+                self.health.failed(problem);
+                if list_refused(problem)
+                    && let Some(change) = self.first().refused(Instant::now())
+                {
+                    self.change(change);
+                }
+            }
+        }
+    }
+
+    /// Brings the index up to date with an event, once the store has its objects.
+    fn index(&self, event: &Event<Guarded>, objects: &Store<Guarded>) {
+        let Context {
+            index, memories, ..
+        } = self.context.as_ref();
+        if !matches!(event, Event::InitDone) {
+            return index.on_event(event);
+        }
+        // A deletion between two watches has no event.
+        let gone = index.remove_missing(self.namespace.as_deref(), objects);
+        gone.iter().for_each(|uid| memories.forget(uid));
+        self.health.listed();
+        let change = self.first().listed();
+        change.into_iter().for_each(|change| self.change(change));
+    }
+
+    fn change(&self, change: Change) {
+        let namespace = self.namespace.as_deref().unwrap_or("all namespaces");
+        match change {
+            Change::Listed => {}
+            Change::LeftOut => {
+                self.health.left_out();
+                error!(
+                    namespace,
+                    "the API server keeps refusing to list the OxenModels, so they are left out until \
+                     it answers; grant the operator the right to list and watch them, or change \
+                     --namespaces"
+                );
+            }
+            Change::ListedLate => info!(
+                namespace,
+                "the OxenModels have been listed and are served from now on"
+            ),
+        }
+        self.context.index.first_list(change);
+    }
+}
+
 /// The objects that have a reason to be reconciled.
 fn triggers(
-    context: Arc<Context>,
-    namespace: Option<String>,
-    api: Api<Guarded>,
-    (objects, writer): (Store<Guarded>, reflector::store::Writer<Guarded>),
+    listing: Listing,
+    objects: Store<Guarded>,
+    writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
-    let listed = context.readiness.expect();
-    let (indexing, waking) = (context.clone(), context.clone());
-    let first = Once::new();
+    let context = listing.context.clone();
+    let api: Api<Guarded> = match &listing.namespace {
+        Some(namespace) => Api::namespaced(listing.health.client(), namespace),
+        None => Api::all(listing.health.client()),
+    };
+    let observing = listing.clone();
     let events = watching(api, watch_config(context.config.watch_timeout))
-        .inspect(move |event| match event {
-            Ok(Event::InitDone) => listed.done(),
-            Ok(Event::Delete(object)) => context.memories.forget(uid(object)),
-            Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) => {}
-            Err(problem) => log_error(problem),
-        })
+        .inspect(move |event| observing.observe(event))
         .modify(prune)
         .reflect(writer);
-    let events = once_stored(events)
-        .inspect(move |event| match event {
-            // A deletion between two watches has no event.
-            Ok(Event::InitDone) => {
-                let gone = indexing
-                    .index
-                    .remove_missing(namespace.as_deref(), &objects);
-                gone.iter().for_each(|uid| indexing.memories.forget(uid));
-                first.call_once(|| indexing.index.scope_listed());
+    once_stored(events)
+        .inspect(move |event| {
+            if let Ok(event) = event {
+                listing.index(event, &objects);
             }
-            Ok(event) => indexing.index.on_event(event),
-            Err(_) => {}
         })
         .applied_objects()
-        .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_TTL));
-    events
+        .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_TTL))
         .filter(|event| future::ready(event.is_ok()))
         .inspect(move |event| {
             if let Ok(object) = event {
-                waking.memories.wake(uid(object));
+                context.memories.wake(object.uid());
             }
         })
-}
-
-fn uid(object: &Guarded) -> &str {
-    object.meta().uid.as_deref().unwrap_or_default()
 }
 
 /// Removes what no decision needs.
@@ -165,31 +235,20 @@ fn reason(object: &Guarded) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The changes of watched Secrets. The watches' errors are logged and left out, because a Secret
-/// that can't be watched must not delay the objects.
-fn log_errors(
-    changes: impl Stream<Item = Result<Secret, watcher::Error>> + Send,
-) -> impl Stream<Item = Result<Secret, watcher::Error>> + Send {
-    changes.filter(|change| {
-        if let Err(problem) = change {
-            warn!(%problem, "a Secret can't be watched; retrying");
-        }
-        future::ready(change.is_ok())
-    })
-}
-
 /// The objects that use a Secret. A reconcile that waits for a permit with the old key starts over.
-fn users(context: &Context, objects: &Store<Guarded>, secret: &Secret) -> Vec<ObjectRef<Guarded>> {
-    let uses = |object: &Guarded| {
-        object.meta().namespace == secret.metadata.namespace
-            && match &object.0 {
-                Ok(object) => secret.metadata.name.as_deref() == Some(secret_of(object)),
-                Err(_) => true,
-            }
+fn users(
+    context: &Context,
+    objects: &Store<Guarded>,
+    secret: &GuardedSecret,
+) -> Vec<ObjectRef<Guarded>> {
+    let (namespace, name) = (secret.namespace(), secret.name_any());
+    let uses = |guarded: &Guarded| {
+        guarded.object.metadata.namespace == namespace
+            && (guarded.unreadable.is_some() || secret_of(&guarded.object) == name)
     };
     let all = objects.state_filter(|object| uses(object));
     all.iter()
-        .inspect(|object| context.memories.secret_changed(uid(object)))
+        .inspect(|object| context.memories.secret_changed(object.uid()))
         .map(|object| ObjectRef::from_obj(object.as_ref()))
         .collect()
 }

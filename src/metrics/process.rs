@@ -47,6 +47,8 @@ pub struct Metrics {
     status_writes: Counter,
     pruned: Family<ByField, Gauge>,
     leader: Gauge,
+    watches: Family<ByWatch, Gauge>,
+    events_dropped: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -64,6 +66,13 @@ struct ByField {
 struct ByKey {
     namespace: String,
     secret: String,
+}
+
+/// A watched resource. The namespace is empty for all namespaces.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByWatch {
+    resource: &'static str,
+    namespace: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -117,6 +126,8 @@ impl Default for Metrics {
             status_writes: Counter::default(),
             pruned: Family::default(),
             leader: Gauge::default(),
+            watches: Family::default(),
+            events_dropped: Counter::default(),
         };
         metrics.initialize();
         let registry = metrics.register();
@@ -230,6 +241,21 @@ impl Metrics {
             "1 on the replica that leads, 0 on a standby",
             self.leader.clone(),
         );
+        register(
+            &mut all,
+            "oxen_operator_watch_last_success_timestamp_seconds",
+            "When the Kubernetes API last answered a list or watch of this `resource` in this \
+             `namespace`, in seconds since 1970, or 0 for never; the namespace is empty for all \
+             namespaces",
+            self.watches.clone(),
+        );
+        register(
+            &mut all,
+            "oxen_operator_events_dropped_total",
+            "Events that were not published, because too many were waiting or the Kubernetes API \
+             did not accept them",
+            self.events_dropped.clone(),
+        );
         all.register_collector(Box::new(self.objects.clone()));
         all
     }
@@ -308,6 +334,27 @@ impl Metrics {
             let field = field.clone();
             self.pruned.get_or_create(&ByField { field }).set(1);
         }
+    }
+
+    /// Adds a watch that the Kubernetes API has not answered yet.
+    pub fn watch_added(&self, resource: &'static str, namespace: &str) {
+        self.watch_answered(resource, namespace, 0);
+    }
+
+    /// Notes when the Kubernetes API last answered the watches of this resource and namespace, in
+    /// seconds since 1970.
+    pub fn watch_answered(&self, resource: &'static str, namespace: &str, at: i64) {
+        let namespace = namespace.to_owned();
+        let by = ByWatch {
+            resource,
+            namespace,
+        };
+        self.watches.get_or_create(&by).set(at);
+    }
+
+    /// Counts an event that was not published.
+    pub fn event_dropped(&self) {
+        self.events_dropped.inc();
     }
 
     /// Says whether this process leads.
