@@ -6,21 +6,28 @@ use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, Method};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, sleep};
 
 use crate::answer::json_response;
+use crate::caller::Caller;
 use crate::fault::Effect;
 use crate::handle::Hub;
+use crate::inference::requested_model;
 use crate::journal::{Endpoint, Entry, Outcome};
 use crate::server::Cut;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(crate) async fn handle(State(hub): State<Hub>, request: Request) -> Response {
-    let entry = new_entry(&hub, &request);
+    let (parts, body) = request.into_parts();
+    let mut entry = new_entry(&hub, &parts);
+    if entry.endpoint == Endpoint::Completions {
+        entry.inference = requested_model(body).await;
+    }
     let mut pending = PendingRequest::new(hub, entry);
     let injected = pending
         .hub
@@ -57,29 +64,36 @@ async fn delay(latency: Duration) {
     }
 }
 
-fn new_entry(hub: &Hub, request: &Request) -> Entry {
-    let path = request.uri().path();
-    let (endpoint, model) = route(request.method(), path);
+fn new_entry(hub: &Hub, request: &Parts) -> Entry {
+    let path = request.uri.path();
+    let (endpoint, model) = route(&request.method, path);
     let header = |name: HeaderName| {
         request
-            .headers()
+            .headers
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
     let key = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+    let caller = match key.and_then(|key| hub.state().keys.get(key).cloned()) {
+        Some(accounts) => Caller::Accounts(accounts),
+        None if request.headers.contains_key(AUTHORIZATION) => Caller::InvalidKey,
+        None => Caller::WithoutKey,
+    };
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&request.uri);
     Entry {
         seq: 0,
         at: Duration::ZERO,
-        method: request.method().to_string(),
+        method: request.method.to_string(),
         path: path.to_owned(),
         model,
+        inference: None,
         endpoint,
         query: query.map_or_else(
             |_| BTreeMap::new(),
             |Query(pairs)| pairs.into_iter().collect(),
         ),
-        account: key.and_then(|key| hub.state().keys.get(key).cloned()),
+        account: caller.accounts().first().cloned(),
+        caller,
         key: key.map(fingerprint),
         user_agent: header(USER_AGENT).map(str::to_owned),
         request_id: header(REQUEST_ID).map(str::to_owned),
@@ -91,6 +105,9 @@ fn new_entry(hub: &Hub, request: &Request) -> Entry {
 
 /// Splits the path before it decodes the id, because a name may contain a slash.
 fn route(method: &Method, path: &str) -> (Endpoint, Option<String>) {
+    if method == Method::POST && path == "/api/ai/chat/completions" {
+        return (Endpoint::Completions, None);
+    }
     let Some(rest) = path.strip_prefix("/api/ai/models") else {
         return (Endpoint::Other, None);
     };
@@ -98,6 +115,8 @@ fn route(method: &Method, path: &str) -> (Endpoint, Option<String>) {
     let (endpoint, id) = match (method.as_str(), segments.as_slice()) {
         ("GET", []) if rest.is_empty() => return (Endpoint::List, None),
         ("GET", ["search"]) => return (Endpoint::Search, None),
+        ("GET", ["favorites"]) => return (Endpoint::Favorites, None),
+        ("GET", ["featured"]) => return (Endpoint::Featured, None),
         ("GET", [id]) => (Endpoint::Retrieve, id),
         ("POST", [id, "activate"]) => (Endpoint::Activate, id),
         ("POST", [id, "deactivate"]) => (Endpoint::Deactivate, id),

@@ -10,14 +10,16 @@ use crate::journal::Entry;
 use crate::limit::Limit;
 use crate::model::{Delays, Model};
 use crate::state::HubState;
+use crate::switches::Switches;
 
 /// A builder of a hub; [`Hub::builder`] creates it.
 pub struct Builder {
     address: SocketAddr,
-    keys: BTreeMap<String, String>,
+    keys: BTreeMap<String, Vec<String>>,
     models: Vec<Model>,
     delays: Delays,
     limit: Option<Limit>,
+    switches: Switches,
     callbacks: Callbacks,
 }
 
@@ -33,6 +35,7 @@ impl Builder {
                 deactivate: delay,
             },
             limit: None,
+            switches: Switches::default(),
             callbacks: Callbacks::default(),
         }
     }
@@ -46,8 +49,20 @@ impl Builder {
 
     /// Adds a key of an account. A hub that is given any key doesn't have the default key.
     #[must_use]
-    pub fn key(mut self, account: &str, key: &str) -> Self {
-        self.keys.insert(key.into(), account.into());
+    pub fn key(self, account: &str, key: &str) -> Self {
+        self.key_of([account], key)
+    }
+
+    /// Adds a key that belongs to several accounts, such as a person's and a team's. If several of
+    /// them own a model of one name, that name means the model of the first such account.
+    #[must_use]
+    pub fn key_of<S: Into<String>>(
+        mut self,
+        accounts: impl IntoIterator<Item = S>,
+        key: &str,
+    ) -> Self {
+        let accounts = accounts.into_iter().map(Into::into).collect();
+        self.keys.insert(key.into(), accounts);
         self
     }
 
@@ -93,6 +108,36 @@ impl Builder {
         self
     }
 
+    /// Sends `Model not found` as `{"error": {"message": "..."}}`, the other documented format.
+    #[must_use]
+    pub fn not_found_as_message(mut self) -> Self {
+        self.switches.not_found_as_message = true;
+        self
+    }
+
+    /// Processes a request with an invalid key as one without a key, and not as a 401. The list
+    /// then has no private models, and a private model is not found.
+    #[must_use]
+    pub fn invalid_key_is_none(mut self) -> Self {
+        self.switches.invalid_key_is_none = true;
+        self
+    }
+
+    /// Adds the prefix `oxen:` to the id of each custom model in responses.
+    #[must_use]
+    pub fn prefixed_ids(mut self) -> Self {
+        self.switches.prefixed_ids = true;
+        self
+    }
+
+    /// Turns off a custom model that was active without a request for this time. By default a model
+    /// stays active. A model can have its own time-out.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.switches.idle_timeout = Some(timeout);
+        self
+    }
+
     /// Sets a callback that gets each request when it arrives, before the hub processes it.
     #[must_use]
     pub fn on_arrival(mut self, callback: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
@@ -114,13 +159,14 @@ impl Builder {
     // This function awaits nothing. It is async so that it can only run within a runtime.
     pub async fn start(mut self) -> io::Result<Hub> {
         if self.keys.is_empty() {
-            self.keys.insert(crate::KEY.into(), crate::ACCOUNT.into());
+            self = self.key(crate::ACCOUNT, crate::KEY);
         }
         let mut state = HubState {
             keys: self.keys,
             models: Vec::new(),
             delays: self.delays,
             limit: self.limit,
+            switches: self.switches,
             faults: Vec::new(),
             last_fault: 0,
         };

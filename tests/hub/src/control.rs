@@ -71,6 +71,9 @@ struct NewModel {
     deployments: Vec<String>,
     activate_delay: Option<String>,
     deactivate_delay: Option<String>,
+    idle_timeout: Option<String>,
+    #[serde(default)]
+    public: bool,
     #[serde(default)]
     fields: Map<String, Value>,
 }
@@ -95,7 +98,7 @@ async fn add_model(State(hub): State<Hub>, Json(new): Json<NewModel>) -> Respons
 
 impl NewModel {
     fn build(self) -> Result<Model, humantime::DurationError> {
-        let delay = |text: Option<String>| {
+        let duration = |text: Option<String>| {
             text.map(|text| humantime::parse_duration(&text))
                 .transpose()
         };
@@ -105,11 +108,17 @@ impl NewModel {
         if let Some(owner) = self.owner {
             model = model.owner(owner);
         }
-        if let Some(delay) = delay(self.activate_delay)? {
+        if let Some(delay) = duration(self.activate_delay)? {
             model = model.activate_delay(delay);
         }
-        if let Some(delay) = delay(self.deactivate_delay)? {
+        if let Some(delay) = duration(self.deactivate_delay)? {
             model = model.deactivate_delay(delay);
+        }
+        if let Some(timeout) = duration(self.idle_timeout)? {
+            model = model.idle_timeout(timeout);
+        }
+        if self.public {
+            model = model.public();
         }
         Ok(model)
     }

@@ -41,29 +41,90 @@ pub(crate) struct Transition {
 #[derive(Clone)]
 pub(crate) struct Deployment {
     status: String,
-    /// Each status with the time from which it holds, in the order of time.
-    scheduled: Vec<(Instant, String)>,
+    since: Instant,
+    /// The changes of the status, in the order of time.
+    changes: Vec<Change>,
+}
+
+#[derive(Clone)]
+struct Change {
+    at: Instant,
+    status: String,
+    /// Whether the deployment was turned off because it had no requests.
+    idle: bool,
+}
+
+impl Change {
+    fn new(at: Instant, status: impl Into<String>) -> Self {
+        Self {
+            at,
+            status: status.into(),
+            idle: false,
+        }
+    }
 }
 
 impl Deployment {
     pub(crate) fn new(status: impl Into<String>) -> Self {
         Self {
             status: status.into(),
-            scheduled: Vec::new(),
+            since: Instant::now(),
+            changes: Vec::new(),
         }
     }
 
     /// The status at the provider at this time.
     pub(crate) fn status(&self, now: Instant) -> &str {
-        let past = self.scheduled.iter().rev().find(|(at, _)| *at <= now);
-        past.map_or(&self.status, |(_, status)| status)
+        self.latest_change(now)
+            .map_or(&self.status, |change| &change.status)
+    }
+
+    fn latest_change(&self, now: Instant) -> Option<&Change> {
+        self.changes.iter().rev().find(|change| change.at <= now)
+    }
+
+    /// The time from which the current status holds.
+    fn since(&self, now: Instant) -> Instant {
+        self.latest_change(now)
+            .map_or(self.since, |change| change.at)
     }
 
     /// Schedules a change of the status that no POST requested. A transition that starts before
     /// that time cancels the change.
     pub(crate) fn schedule_drift(&mut self, status: String, at: Instant) {
-        self.scheduled.push((at, status));
-        self.scheduled.sort_by_key(|(at, _)| *at);
+        self.schedule(Change::new(at, status));
+    }
+
+    fn schedule(&mut self, change: Change) {
+        self.changes.push(change);
+        self.changes.sort_by_key(|change| change.at);
+    }
+
+    /// Turns the deployment off at the time at which it was active without a request for the
+    /// time-out, if that time has come.
+    pub(crate) fn turn_off_if_idle(
+        &mut self,
+        timeout: Duration,
+        last_request: Option<Instant>,
+        now: Instant,
+    ) {
+        if self.status(now) != Operation::Activate.final_status() {
+            return;
+        }
+        let since = self.since(now);
+        let last_use = last_request.map_or(since, |request| request.max(since));
+        // A time-out that is too long for the clock never ends.
+        if let Some(at) = last_use.checked_add(timeout).filter(|at| *at <= now) {
+            self.schedule(Change {
+                idle: true,
+                ..Change::new(at, Operation::Deactivate.final_status())
+            });
+        }
+    }
+
+    /// Whether the deployment is off because it had no requests.
+    pub(crate) fn is_off_by_idleness(&self, now: Instant) -> bool {
+        self.latest_change(now).is_some_and(|change| change.idle)
     }
 
     /// Whether the deployment already has the operation's final status, or is changing to it.
@@ -75,10 +136,10 @@ impl Deployment {
     /// The status that the response to a POST reports: the transitional status of a transition
     /// whose effect is delayed, and the current status where there is none.
     pub(crate) fn reported_status(&self, now: Instant) -> &str {
-        let delayed = self.scheduled.iter().find(|(at, status)| {
-            *at > now && matches!(status.as_str(), "deploying" | "deactivating")
+        let delayed = self.changes.iter().find(|change| {
+            change.at > now && matches!(change.status.as_str(), "deploying" | "deactivating")
         });
-        delayed.map_or_else(|| self.status(now), |(_, status)| status)
+        delayed.map_or_else(|| self.status(now), |change| &change.status)
     }
 
     /// Starts a transition, and returns the status that the response to the POST reports.
@@ -95,10 +156,11 @@ impl Deployment {
         } else {
             operation.final_status()
         };
+        self.since = self.since(now);
         self.status = self.status(now).to_owned();
-        self.scheduled = vec![
-            (begins, operation.transitional_status().to_owned()),
-            (begins + duration, end.to_owned()),
+        self.changes = vec![
+            Change::new(begins, operation.transitional_status()),
+            Change::new(begins + duration, end),
         ];
         operation.transitional_status()
     }

@@ -94,7 +94,8 @@ impl Fault {
     }
 
     /// Restricts the fault to requests for this model. The name and the UUID of an existing model
-    /// match requests with either of them; any other text matches requests with the same text.
+    /// match requests with either of them; any other text matches requests with the same text. A
+    /// request for inference is for the model that its body names.
     #[must_use]
     pub fn on_model(mut self, model: &str) -> Self {
         self.model = Some(model.into());
@@ -145,7 +146,7 @@ impl Fault {
 
     pub(crate) fn matches(&self, entry: &Entry, target: Option<&Model>) -> bool {
         let model = |id: &String| {
-            entry.model.as_ref() == Some(id) || target.is_some_and(|model| model.has_id(id))
+            entry.model_id() == Some(id) || target.is_some_and(|model| model.has_id(id))
         };
         self.model.as_ref().is_none_or(model)
             && self
@@ -154,7 +155,7 @@ impl Fault {
             && self
                 .account
                 .as_ref()
-                .is_none_or(|account| entry.account.as_ref() == Some(account))
+                .is_none_or(|account| entry.caller.accounts().contains(account))
     }
 
     /// Adds this fault to those that apply to a request, unless the request is exempt or another

@@ -114,7 +114,14 @@ impl Hub {
 
     /// Adds a key to an account. The account may be new.
     pub fn add_key(&self, account: &str, key: &str) {
-        self.state().keys.insert(key.into(), account.into());
+        self.add_key_of([account], key);
+    }
+
+    /// Adds a key to several accounts, as [`Builder::key_of`] does. If the hub has the key, the
+    /// accounts replace the former ones.
+    pub fn add_key_of<S: Into<String>>(&self, accounts: impl IntoIterator<Item = S>, key: &str) {
+        let accounts = accounts.into_iter().map(Into::into).collect();
+        self.state().keys.insert(key.into(), accounts);
     }
 
     /// Makes a key invalid.
@@ -127,7 +134,9 @@ impl Hub {
         self.state().insert(model);
     }
 
-    /// Removes every model with this name or UUID. The hub then responds that it is not found.
+    /// Removes every model with this name or UUID. The hub then responds that it is not found. The
+    /// id can have the owner before the name, as `acme/my-bot` has, if another owner's model of
+    /// that name has to stay.
     ///
     /// # Errors
     /// Returns an error if no model has this name or UUID.
@@ -157,6 +166,42 @@ impl Hub {
     pub fn set_status(&self, id: &str, status: &str) -> Result<(), NoSuchModel> {
         self.state().model(id)?.set_status_at_provider(status);
         Ok(())
+    }
+
+    /// Does what a request for inference does. An active model stays active for another idle
+    /// time-out. A model that the time-out turned off starts to deploy. A model that is off for
+    /// another reason stays off.
+    ///
+    /// # Errors
+    /// Returns an error if no model has this name or UUID.
+    pub fn touch(&self, id: &str) -> Result<(), NoSuchModel> {
+        let mut state = self.state();
+        let delays = state.delays;
+        state.model(id)?.receive_request(delays, Instant::now());
+        Ok(())
+    }
+
+    /// Sets or removes the time-out of [`Builder::idle_timeout`]. The time without a request before
+    /// this moment counts.
+    pub fn set_idle_timeout(&self, timeout: Option<Duration>) {
+        let mut state = self.state();
+        state.turn_off_idle_models(Instant::now());
+        state.switches.idle_timeout = timeout;
+    }
+
+    /// Sets the switch [`Builder::not_found_as_message`].
+    pub fn set_not_found_as_message(&self, on: bool) {
+        self.state().switches.not_found_as_message = on;
+    }
+
+    /// Sets the switch [`Builder::invalid_key_is_none`].
+    pub fn set_invalid_key_is_none(&self, on: bool) {
+        self.state().switches.invalid_key_is_none = on;
+    }
+
+    /// Sets the switch [`Builder::prefixed_ids`].
+    pub fn set_prefixed_ids(&self, on: bool) {
+        self.state().switches.prefixed_ids = on;
     }
 
     /// Returns the statuses at the provider, without a request.

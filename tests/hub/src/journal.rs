@@ -7,6 +7,8 @@ use std::time::Duration;
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
+use crate::caller::Caller;
+
 /// The endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -15,12 +17,18 @@ pub enum Endpoint {
     List,
     /// `GET /api/ai/models/search`
     Search,
+    /// `GET /api/ai/models/favorites`
+    Favorites,
+    /// `GET /api/ai/models/featured`
+    Featured,
     /// `GET /api/ai/models/:id`
     Retrieve,
     /// `POST /api/ai/models/:id/activate`
     Activate,
     /// `POST /api/ai/models/:id/deactivate`
     Deactivate,
+    /// `POST /api/ai/chat/completions`
+    Completions,
     /// Any other path or method.
     Other,
 }
@@ -53,12 +61,17 @@ pub struct Entry {
     pub path: String,
     /// The model's id in the path, percent-decoded.
     pub model: Option<String>,
+    /// The model that a request for inference names in its body.
+    pub inference: Option<String>,
     /// The endpoint.
     pub endpoint: Endpoint,
     /// The query parameters, decoded.
     pub query: BTreeMap<String, String>,
-    /// The account that the key belongs to, or none if the key is missing or invalid.
+    /// The account that the key belongs to, the first one if there are several, or none if the key
+    /// is missing or invalid.
     pub account: Option<String>,
+    #[serde(skip)]
+    pub(crate) caller: Caller,
     /// A fingerprint of the key, but never the key itself, or none if the key is missing.
     pub key: Option<String>,
     /// The header `User-Agent`.
@@ -74,10 +87,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether the request is a POST.
+    /// Whether the request is a POST, other than one for inference, which isn't a call of the
+    /// models API.
     #[must_use]
     pub fn is_post(&self) -> bool {
-        self.method == Method::POST.as_str()
+        self.method == Method::POST.as_str() && self.endpoint != Endpoint::Completions
     }
 
     /// Whether the request asks for the live status.
@@ -86,6 +100,11 @@ impl Entry {
         self.query
             .get("deployment_status")
             .is_some_and(|status| status == "live")
+    }
+
+    /// The id in the path, or in the body of a request for inference.
+    pub(crate) fn model_id(&self) -> Option<&String> {
+        self.model.as_ref().or(self.inference.as_ref())
     }
 
     /// Whether the request has an outcome.
@@ -135,7 +154,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Returns every POST.
+    /// Returns every POST, other than those for inference.
     #[must_use]
     pub fn posts(&self) -> Vec<&Entry> {
         self.entries

@@ -23,7 +23,8 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// The default fields of a custom model. They include every field of the reference and every price.
+/// The default fields of a custom model. They include every field of the reference. A price that
+/// the model doesn't have is left out, as in the reference's example.
 pub(crate) fn custom_fields() -> Value {
     json!({
         "object": "model",
@@ -33,15 +34,7 @@ pub(crate) fn custom_fields() -> Value {
         "model_type": "custom",
         "endpoint": "/chat/completions",
         "capabilities": { "input": ["text"], "output": ["text"] },
-        "pricing": {
-            "method": "time",
-            "input_cost_per_token": null,
-            "output_cost_per_token": null,
-            "cost_per_second": 0.00125,
-            "cost_per_image": null,
-            "cost_per_second_high_res": null,
-            "cost_per_second_with_audio": null,
-        },
+        "pricing": { "method": "time", "cost_per_second": 0.00125 },
         "fine_tuning": null,
         "developer": null,
         "source_model": "qwen-3-8b",

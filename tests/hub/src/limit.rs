@@ -39,7 +39,7 @@ impl Limit {
             return None;
         }
         let mut injected = Injected::default();
-        Fault::error(429, "too many requests")
+        Fault::api_error(429, "too many requests")
             .retry_after(WINDOW)
             .apply(&mut injected);
         Some(injected)

@@ -9,6 +9,10 @@ use uuid::Uuid;
 
 use crate::deployment::{Deployment, Operation, Transition};
 use crate::json::{base_fields, custom_fields, merge};
+use crate::switches::Switches;
+
+/// What the vendor's guides write before the name of a custom model.
+const PREFIX: &str = "oxen:";
 
 type Rewrite = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
@@ -30,7 +34,13 @@ pub struct Model {
     activate_delay: Option<Duration>,
     deactivate_delay: Option<Duration>,
     effect_delay: Duration,
+    idle_timeout: Option<Duration>,
+    last_request: Option<Instant>,
     failures: u32,
+    provider: String,
+    public: bool,
+    favorite: bool,
+    featured: bool,
     rewrites: Vec<Rewrite>,
 }
 
@@ -57,7 +67,13 @@ impl Model {
             activate_delay: None,
             deactivate_delay: None,
             effect_delay: Duration::ZERO,
+            idle_timeout: None,
+            last_request: None,
             failures: 0,
+            provider: "oxen".into(),
+            public: false,
+            favorite: false,
+            featured: false,
             rewrites: Vec::new(),
         };
         model
@@ -66,10 +82,41 @@ impl Model {
         model.fields(fields)
     }
 
-    /// Sets the account that owns the model. Only its keys can see a custom model.
+    /// Sets the account that owns the model. Only its keys can see a custom model that isn't
+    /// [public](Self::public).
     #[must_use]
     pub fn owner(mut self, account: impl Into<String>) -> Self {
         self.owner = account.into();
+        self
+    }
+
+    /// Lets every key, and requests without a key, see the model. Only the keys of its owner can
+    /// activate or deactivate it.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    /// Sets the provider, which `provider_name` filters by. The default is `oxen`. It is no field
+    /// of the model object.
+    #[must_use]
+    pub fn provider(mut self, name: impl Into<String>) -> Self {
+        self.provider = name.into();
+        self
+    }
+
+    /// Makes the model a favorite of every account that can see it.
+    #[must_use]
+    pub fn favorite(mut self) -> Self {
+        self.favorite = true;
+        self
+    }
+
+    /// Makes the model one of the featured models.
+    #[must_use]
+    pub fn featured(mut self) -> Self {
+        self.featured = true;
         self
     }
 
@@ -112,6 +159,13 @@ impl Model {
     #[must_use]
     pub fn late_effect(mut self, delay: Duration) -> Self {
         self.effect_delay = delay;
+        self
+    }
+
+    /// Sets how long the model stays active without a request, in place of the hub's time-out.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
         self
     }
 
@@ -192,12 +246,36 @@ impl Model {
         !self.deployments.is_empty()
     }
 
-    pub(crate) fn visible_to(&self, account: &str) -> bool {
-        self.is_base() || self.owner == account
+    pub(crate) fn visible_to_all(&self) -> bool {
+        self.is_base() || self.public
     }
 
+    pub(crate) fn is_favorite(&self) -> bool {
+        self.favorite
+    }
+
+    pub(crate) fn is_featured(&self) -> bool {
+        self.featured
+    }
+
+    pub(crate) fn provider_name(&self) -> &str {
+        &self.provider
+    }
+
+    /// Whether this is the model's name. A custom model also has a UUID, and its name may have the
+    /// prefix `oxen:`, its owner and a slash before it, or both.
     pub(crate) fn has_id(&self, id: &str) -> bool {
-        self.name == id || (!self.is_base() && self.uuid() == id)
+        if self.name == id {
+            return true;
+        }
+        if self.is_base() {
+            return false;
+        }
+        let name = id.strip_prefix(PREFIX).unwrap_or(id);
+        let owned = name
+            .strip_prefix(&self.owner)
+            .and_then(|name| name.strip_prefix('/'));
+        name == self.name || owned == Some(self.name.as_str()) || id == self.uuid()
     }
 
     pub(crate) fn field(&self, name: &str) -> &Value {
@@ -222,22 +300,36 @@ impl Model {
             .for_each(|d| *d = Deployment::new(status));
     }
 
+    /// Turns off the deployments that were active without a request for the time-out. The cached
+    /// status stays the same.
+    pub(crate) fn turn_off_if_idle(&mut self, default: Option<Duration>, now: Instant) {
+        if let Some(timeout) = self.idle_timeout.or(default) {
+            self.deployments
+                .iter_mut()
+                .for_each(|d| d.turn_off_if_idle(timeout, self.last_request, now));
+        }
+    }
+
+    /// Receives a request for inference, which starts the deployments that are off because they had
+    /// no requests. Returns whether there was such a deployment. The cached status stays the same.
+    pub(crate) fn receive_request(&mut self, delays: Delays, now: Instant) -> bool {
+        self.last_request = Some(now);
+        let transition = self.transition(Operation::Activate, delays);
+        let mut changed = false;
+        for deployment in &mut self.deployments {
+            if deployment.is_off_by_idleness(now) {
+                deployment.start(&transition, now);
+                changed = true;
+            }
+        }
+        self.count_failure(changed && transition.fails);
+        changed
+    }
+
     /// Starts the operation on each deployment that doesn't follow it yet. Returns whether there
     /// was such a deployment.
     pub(crate) fn start(&mut self, operation: Operation, delays: Delays, now: Instant) -> bool {
-        let (duration, fails) = match operation {
-            Operation::Activate => (
-                self.activate_delay.unwrap_or(delays.activate),
-                self.failures > 0,
-            ),
-            Operation::Deactivate => (self.deactivate_delay.unwrap_or(delays.deactivate), false),
-        };
-        let transition = Transition {
-            operation,
-            effect_delay: self.effect_delay,
-            duration,
-            fails,
-        };
+        let transition = self.transition(operation, delays);
         let mut changed = false;
         let reported = self.deployments.iter_mut().map(|deployment| {
             if deployment.already_follows(operation, now) {
@@ -247,22 +339,44 @@ impl Model {
             deployment.start(&transition, now).to_owned()
         });
         self.cached = reported.collect();
-        if changed && fails && self.failures != u32::MAX {
-            self.failures -= 1;
-        }
+        self.count_failure(changed && transition.fails);
         changed
     }
 
+    fn transition(&self, operation: Operation, delays: Delays) -> Transition {
+        let (duration, fails) = match operation {
+            Operation::Activate => (
+                self.activate_delay.unwrap_or(delays.activate),
+                self.failures > 0,
+            ),
+            Operation::Deactivate => (self.deactivate_delay.unwrap_or(delays.deactivate), false),
+        };
+        Transition {
+            operation,
+            effect_delay: self.effect_delay,
+            duration,
+            fails,
+        }
+    }
+
+    fn count_failure(&mut self, failed: bool) {
+        if failed && self.failures != u32::MAX {
+            self.failures -= 1;
+        }
+    }
+
     /// The model object, with the cached statuses.
-    pub(crate) fn object(&self, with_schema: bool) -> Value {
+    pub(crate) fn object(&self, switches: Switches) -> Value {
         let mut fields = self.fields.clone();
         let deployments = self.cached.iter().map(|status| json!({ "status": status }));
-        fields.insert("id".into(), self.name.clone().into());
+        let id = if switches.prefixed_ids && !self.is_base() {
+            format!("{PREFIX}{}", self.name)
+        } else {
+            self.name.clone()
+        };
+        fields.insert("id".into(), id.into());
         fields.insert("owned_by".into(), self.owner.clone().into());
         fields.insert("deployments".into(), deployments.collect());
-        if !with_schema {
-            fields.insert("request_schema".into(), Value::Null);
-        }
         let mut object = Value::Object(fields);
         self.rewrites
             .iter()

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::error;
 use crate::fault::Fault;
 
 impl Fault {
@@ -30,6 +31,21 @@ impl Fault {
     #[must_use]
     pub fn error(code: u16, message: &str) -> Self {
         Self::answering(code, json!({ "error": message }))
+    }
+
+    /// Responds with this status code and an error in the hub's usual format. The type depends on
+    /// the code: `unauthenticated` (401), `invalid_params` (400, 422), `resource_not_found` (404)
+    /// or `unknown_error`.
+    #[must_use]
+    pub fn api_error(code: u16, detail: &str) -> Self {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::answering(code, error::body(status, detail))
+    }
+
+    /// Responds with this status code and the body `{"error": {"message": "..."}}`.
+    #[must_use]
+    pub fn message_error(code: u16, message: &str) -> Self {
+        Self::answering(code, error::message_body(message))
     }
 
     /// Responds with this status code and the body

@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::model::Model;
 
 /// Returns custom models of this account (`support-bot-v2` and `ticket-summarizer` are inactive,
-/// `flux-product-shots` is active), and base models, which include those of the reference.
+/// `flux-product-shots` is active), and base models, which include those of the reference. Two base
+/// models are featured, and one is a favorite.
 #[must_use]
 pub fn samples(account: &str) -> Vec<Model> {
     let mut models = vec![claude(), flux(), kling(), qwen()];
@@ -14,7 +15,8 @@ pub fn samples(account: &str) -> Vec<Model> {
 }
 
 fn claude() -> Model {
-    Model::base("claude-sonnet-4-6").fields(json!({
+    let model = Model::base("claude-sonnet-4-6").provider("anthropic");
+    model.favorite().featured().fields(json!({
         "display_name": "Claude Sonnet 4.6",
         "description": "Anthropic's balanced model for a wide range of tasks",
         "summary": "Balanced performance and speed",
@@ -24,7 +26,8 @@ fn claude() -> Model {
 }
 
 fn flux() -> Model {
-    Model::base("flux-2-dev").fields(json!({
+    let model = Model::base("flux-2-dev").provider("fal");
+    model.featured().fields(json!({
         "display_name": "FLUX.2 dev",
         "description": "An open-weight model that makes and edits images",
         "summary": "Images from text",
@@ -47,7 +50,8 @@ fn flux() -> Model {
 }
 
 fn kling() -> Model {
-    Model::base("kling-video-o3-pro-reference-to-video").fields(json!({
+    let model = Model::base("kling-video-o3-pro-reference-to-video").provider("fal");
+    model.fields(json!({
         "display_name": "Kling Video O3 Pro",
         "description": "Makes a video from reference images",
         "summary": "Videos from images",
@@ -56,7 +60,6 @@ fn kling() -> Model {
         "pricing": {
             "method": "per_video_output_second",
             "cost_per_second": 0.28,
-            "cost_per_second_high_res": null,
             "cost_per_second_with_audio": 0.35,
         },
         "developer": { "name": "Kling", "logo": "https://example.com/kling.svg" },

@@ -1,4 +1,4 @@
-//! The state of the hub, and the endpoints and errors of the reference.
+//! The state of the hub, the endpoints of the models API, and their errors.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,14 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::caller::Caller;
 use crate::deployment::Operation;
+use crate::error;
 use crate::fault::{Fault, Injected};
 use crate::journal::{Endpoint, Entry};
 use crate::limit::Limit;
 use crate::model::{Delays, Model};
+use crate::switches::Switches;
 
 /// The error for an id that no model of the simulator has as its name or UUID.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,10 +21,12 @@ use crate::model::{Delays, Model};
 pub struct NoSuchModel(pub String);
 
 pub(crate) struct HubState {
-    pub(crate) keys: BTreeMap<String, String>,
+    /// The accounts of each key.
+    pub(crate) keys: BTreeMap<String, Vec<String>>,
     pub(crate) models: Vec<Model>,
     pub(crate) delays: Delays,
     pub(crate) limit: Option<Limit>,
+    pub(crate) switches: Switches,
     pub(crate) faults: Vec<(u64, Fault)>,
     pub(crate) last_fault: u64,
 }
@@ -35,24 +40,24 @@ pub(crate) struct NormalResponse {
 }
 
 impl NormalResponse {
-    fn ok(body: Value) -> Self {
+    pub(crate) fn ok(body: Value) -> Self {
+        Self::new(StatusCode::OK, body)
+    }
+
+    pub(crate) fn error(status: StatusCode, detail: &str) -> Self {
+        Self::new(status, error::body(status, detail))
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Self::error(StatusCode::UNAUTHORIZED, "unauthenticated")
+    }
+
+    fn new(status: StatusCode, body: Value) -> Self {
         Self {
-            status: StatusCode::OK,
+            status,
             body,
             effect: false,
         }
-    }
-
-    fn error(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            body: json!({ "error": message.into() }),
-            effect: false,
-        }
-    }
-
-    fn not_found(id: &str) -> Self {
-        Self::error(StatusCode::NOT_FOUND, format!("Model not found: {id}"))
     }
 }
 
@@ -60,6 +65,7 @@ impl HubState {
     /// Finds a model of any account by name or UUID. If several accounts have a model of that name,
     /// the oldest is returned.
     pub(crate) fn model(&mut self, id: &str) -> Result<&mut Model, NoSuchModel> {
+        self.turn_off_idle_models(Instant::now());
         let found = self.models.iter_mut().find(|model| model.has_id(id));
         found.ok_or_else(|| NoSuchModel(id.to_owned()))
     }
@@ -69,6 +75,15 @@ impl HubState {
         self.models
             .retain(|old| (old.name(), old.owned_by()) != (model.name(), model.owned_by()));
         self.models.push(model);
+    }
+
+    /// Turns off the models that were active without a request for the time-out. It has to run
+    /// before a status is read and before the time-out changes.
+    pub(crate) fn turn_off_idle_models(&mut self, now: Instant) {
+        let timeout = self.switches.idle_timeout;
+        self.models
+            .iter_mut()
+            .for_each(|model| model.turn_off_if_idle(timeout, now));
     }
 
     /// Returns the combination of the faults that apply to this request, and removes those that are
@@ -82,7 +97,7 @@ impl HubState {
             return injected;
         }
         let Self { models, faults, .. } = self;
-        let target = models.iter().find(|model| is_target(model, entry));
+        let target = position(models, entry).map(|position| &models[position]);
         let mut injected = Injected::default();
         for (_, fault) in faults.iter_mut() {
             if fault.matches(entry, target) {
@@ -93,45 +108,69 @@ impl HubState {
         injected
     }
 
-    /// Processes a request as the reference describes, without faults.
+    /// Processes a request without faults.
     pub(crate) fn process(&mut self, entry: &Entry, now: Instant) -> NormalResponse {
-        let Some(account) = &entry.account else {
-            return NormalResponse::error(StatusCode::UNAUTHORIZED, "unauthenticated");
-        };
+        self.turn_off_idle_models(now);
+        match entry.caller {
+            Caller::InvalidKey if !self.switches.invalid_key_is_none => {
+                return NormalResponse::unauthenticated();
+            }
+            Caller::InvalidKey | Caller::WithoutKey | Caller::Accounts(_) => {}
+        }
         match entry.endpoint {
-            Endpoint::List => self.list(account, &entry.query),
-            Endpoint::Search => self.search(account, &entry.query),
+            Endpoint::List => self.list(entry),
+            Endpoint::Search => self.search(entry),
+            Endpoint::Favorites => self.favorites(entry),
+            Endpoint::Featured => self.matching_models(entry, Model::is_featured),
             Endpoint::Retrieve => self.retrieve(entry, now),
             Endpoint::Activate => self.post(entry, Operation::Activate, now),
             Endpoint::Deactivate => self.post(entry, Operation::Deactivate, now),
-            Endpoint::Other => NormalResponse::error(StatusCode::NOT_FOUND, "Not found"),
+            Endpoint::Completions => self.complete(entry, now),
+            Endpoint::Other => {
+                NormalResponse::new(StatusCode::NOT_FOUND, json!({ "error": "Not found" }))
+            }
         }
     }
 
-    fn list(&self, account: &str, query: &BTreeMap<String, String>) -> NormalResponse {
-        let filter = |name: &str| query.get(name).filter(|value| !value.is_empty());
+    /// The error for a model that doesn't exist, or that the request's key can't see.
+    pub(crate) fn not_found(&self, entry: &Entry) -> NormalResponse {
+        let id = entry.model_id().map_or("", String::as_str);
+        let words = format!("Model not found: {id}");
+        if self.switches.not_found_as_message {
+            NormalResponse::new(StatusCode::NOT_FOUND, error::message_body(&words))
+        } else {
+            NormalResponse::error(StatusCode::NOT_FOUND, &words)
+        }
+    }
+
+    fn list(&self, entry: &Entry) -> NormalResponse {
+        let filter = |name: &str| entry.query.get(name).filter(|value| !value.is_empty());
+        let provider = filter("provider_name").map(|name| name.to_lowercase());
         let developer = filter("developer_name").map(|name| name.to_lowercase());
         let action = filter("action");
-        self.matching_models(account, |model| {
+        self.matching_models(entry, |model| {
             let name = model.field("developer")["name"]
                 .as_str()
                 .map(str::to_lowercase);
             let actions = model.field("fine_tuning")["actions"].as_array();
             let offers =
                 |action: &String| actions.is_some_and(|all| all.iter().any(|one| one == action));
-            (developer.is_none() || developer == name) && action.is_none_or(offers)
+            let provides = |name: &String| model.provider_name().to_lowercase() == *name;
+            provider.as_ref().is_none_or(provides)
+                && (developer.is_none() || developer == name)
+                && action.is_none_or(offers)
         })
     }
 
-    fn search(&self, account: &str, query: &BTreeMap<String, String>) -> NormalResponse {
-        let Some(text) = query.get("search").filter(|text| !text.is_empty()) else {
+    fn search(&self, entry: &Entry) -> NormalResponse {
+        let Some(text) = entry.query.get("search").filter(|text| !text.is_empty()) else {
             return NormalResponse::error(
                 StatusCode::BAD_REQUEST,
                 "Missing required parameter: search",
             );
         };
         let text = text.to_lowercase();
-        self.matching_models(account, |model| {
+        self.matching_models(entry, |model| {
             let display_name = model.field("display_name").as_str().unwrap_or_default();
             [model.name(), display_name]
                 .iter()
@@ -139,54 +178,69 @@ impl HubState {
         })
     }
 
-    fn matching_models(&self, account: &str, matches: impl Fn(&Model) -> bool) -> NormalResponse {
+    fn favorites(&self, entry: &Entry) -> NormalResponse {
+        let has_account = !entry.caller.accounts().is_empty();
+        self.matching_models(entry, |model| has_account && model.is_favorite())
+    }
+
+    fn matching_models(&self, entry: &Entry, matches: impl Fn(&Model) -> bool) -> NormalResponse {
         let models = self
             .models
             .iter()
-            .filter(|model| model.visible_to(account) && matches(model));
-        let data: Vec<Value> = models.map(|model| model.object(false)).collect();
+            .filter(|model| entry.caller.precedence(model).is_some() && matches(model));
+        let data: Vec<Value> = models.map(|model| model.object(self.switches)).collect();
         NormalResponse::ok(json!({ "object": "list", "data": data }))
     }
 
     fn retrieve(&mut self, entry: &Entry, now: Instant) -> NormalResponse {
+        let switches = self.switches;
         let Some(model) = self.target(entry) else {
-            return NormalResponse::not_found(entry.model.as_deref().unwrap_or_default());
+            return self.not_found(entry);
         };
         if entry.is_live() {
             model.refresh(now);
         }
-        NormalResponse::ok(model.object(true))
+        NormalResponse::ok(model.object(switches))
     }
 
     fn post(&mut self, entry: &Entry, operation: Operation, now: Instant) -> NormalResponse {
-        let delays = self.delays;
+        let (delays, switches) = (self.delays, self.switches);
         let Some(model) = self.target(entry) else {
-            return NormalResponse::not_found(entry.model.as_deref().unwrap_or_default());
+            return self.not_found(entry);
         };
+        if entry.caller.accounts().is_empty() {
+            return NormalResponse::unauthenticated();
+        }
         if model.is_base() {
-            let message = format!("Base models are always active: {}", model.name());
-            return NormalResponse::error(StatusCode::UNPROCESSABLE_ENTITY, message);
+            let detail = format!("Base models are always active: {}", model.name());
+            return NormalResponse::error(StatusCode::UNPROCESSABLE_ENTITY, &detail);
+        }
+        if !entry.caller.owns(model) {
+            let detail = format!("Model belongs to another account: {}", model.name());
+            return NormalResponse::error(StatusCode::FORBIDDEN, &detail);
         }
         if !model.has_deployments() {
-            let message = format!("Model has no deployments: {}", model.name());
-            return NormalResponse::error(StatusCode::UNPROCESSABLE_ENTITY, message);
+            let detail = format!("Model has no deployments: {}", model.name());
+            return NormalResponse::error(StatusCode::UNPROCESSABLE_ENTITY, &detail);
         }
         let effect = model.start(operation, delays, now);
         NormalResponse {
             effect,
-            ..NormalResponse::ok(model.object(false))
+            ..NormalResponse::ok(model.object(switches))
         }
     }
 
-    /// Finds the model that the path names, if the request's key can see it.
-    fn target(&mut self, entry: &Entry) -> Option<&mut Model> {
-        self.models.iter_mut().find(|model| is_target(model, entry))
+    /// Finds the model that the request names, if its key can see it.
+    pub(crate) fn target(&mut self, entry: &Entry) -> Option<&mut Model> {
+        position(&self.models, entry).map(|position| &mut self.models[position])
     }
 }
 
-fn is_target(model: &Model, entry: &Entry) -> bool {
-    let id = entry.model.as_deref();
-    let account = entry.account.as_deref();
-    id.is_some_and(|id| model.has_id(id))
-        && account.is_some_and(|account| model.visible_to(account))
+/// The position of the model that the request names, if its key can see it. Of several, the one
+/// with the highest precedence counts, and of those with the same precedence the oldest.
+fn position(models: &[Model], entry: &Entry) -> Option<usize> {
+    let id = entry.model_id()?;
+    let named = models.iter().enumerate().filter(|(_, m)| m.has_id(id));
+    let visible = named.filter_map(|(position, m)| Some((entry.caller.precedence(m)?, position)));
+    visible.min().map(|(_, position)| position)
 }

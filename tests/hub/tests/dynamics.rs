@@ -27,12 +27,6 @@ async fn slow_hub(model: Model) -> Hub {
         .unwrap()
 }
 
-async fn jump(seconds: u64) {
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(seconds)).await;
-    tokio::time::resume();
-}
-
 async fn get_status(hub: &Hub, path: &str) -> String {
     statuses(&get(hub, path).await.1).join(",")
 }

@@ -1,4 +1,4 @@
-//! The endpoints and the exact errors of the hub's API reference.
+//! The endpoints and their exact errors.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +11,7 @@ mod common;
 
 use common::*;
 use hub::{Hub, Model};
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 async fn samples() -> Hub {
@@ -33,7 +33,11 @@ async fn list_has_base_models_and_own_custom_models() {
     let own = ["support-bot-v2", "flux-product-shots", "ticket-summarizer"];
     assert_eq!(ids(&list), [&base[..], &own[..]].concat());
     let models = list["data"].as_array().unwrap();
-    assert!(models.iter().all(|model| model["request_schema"].is_null()));
+    assert!(
+        models
+            .iter()
+            .all(|model| model["request_schema"]["type"] == "object")
+    );
 }
 
 #[tokio::test]
@@ -58,18 +62,28 @@ async fn base_model_equals_the_example_in_the_reference() {
         "source_model": null,
         "image_url": null,
         "released_at": "2025-06-19T00:00:00Z",
-        "request_schema": null,
+        "request_schema": {
+            "type": "object",
+            "required": ["messages"],
+            "properties": { "messages": { "type": "array" } },
+        },
     });
     assert_eq!(list, json!({ "object": "list", "data": [expected] }));
 }
 
 #[tokio::test]
-async fn list_is_filtered_by_developer_and_action() {
+async fn list_is_filtered_by_provider_developer_and_action() {
     let hub = samples().await;
     for (query, expected) in [
         ("developer_name=Qwen", vec!["qwen-3-8b"]),
         ("developer_name=black%20forest%20labs", vec!["flux-2-dev"]),
         ("developer_name=nobody", vec![]),
+        (
+            "provider_name=FAL",
+            vec!["flux-2-dev", "kling-video-o3-pro-reference-to-video"],
+        ),
+        ("provider_name=nobody", vec![]),
+        ("provider_name=fal&developer_name=kling&action=x", vec![]),
         ("action=text_to_image", vec!["flux-2-dev"]),
         ("action=text_to_image&developer_name=qwen", vec![]),
     ] {
@@ -79,10 +93,12 @@ async fn list_is_filtered_by_developer_and_action() {
             "{query}"
         );
     }
-    assert_eq!(
-        ids(&get(&hub, "/api/ai/models?developer_name=").await.1).len(),
-        7
-    );
+    for empty in ["developer_name=", "provider_name="] {
+        assert_eq!(
+            ids(&get(&hub, &format!("/api/ai/models?{empty}")).await.1).len(),
+            7
+        );
+    }
 }
 
 #[tokio::test]
@@ -108,8 +124,8 @@ async fn search_matches_parts_of_names_and_ignores_case() {
 async fn search_without_text_is_a_bad_request() {
     let hub = samples().await;
     for path in ["/api/ai/models/search", "/api/ai/models/search?search="] {
-        let expected = json!({ "error": "Missing required parameter: search" });
-        assert_eq!(get(&hub, path).await, (StatusCode::BAD_REQUEST, expected));
+        let expected = invalid_params(400, "Missing required parameter: search");
+        assert_eq!(get(&hub, path).await, expected);
     }
 }
 
@@ -149,7 +165,11 @@ async fn retrieve_returns_every_field_and_the_request_schema() {
     assert_eq!(model["owned_by"], "acme");
     assert_eq!(model["model_type"], "custom");
     assert_eq!(model["deployments"], json!([{ "status": "inactive" }]));
-    assert_eq!(model["pricing"]["method"], "time");
+    assert_eq!(
+        model["pricing"],
+        json!({ "method": "time", "cost_per_second": 0.00125 }),
+        "a price that the model doesn't have is left out"
+    );
     assert_eq!(model["request_schema"]["type"], "object");
 }
 
@@ -178,10 +198,7 @@ async fn model_name_is_one_percent_decoded_path_segment() {
 #[tokio::test]
 async fn unknown_model_gets_the_not_found_error_of_the_reference() {
     let hub = samples().await;
-    let expected = (
-        StatusCode::NOT_FOUND,
-        json!({ "error": "Model not found: no-such/bot" }),
-    );
+    let expected = not_found("no-such/bot");
     let id = "no-such%2Fbot";
     assert_eq!(get(&hub, &retrieve(id)).await, expected);
     assert_eq!(get(&hub, &live(id)).await, expected);
@@ -190,74 +207,115 @@ async fn unknown_model_gets_the_not_found_error_of_the_reference() {
 }
 
 #[tokio::test]
-async fn missing_unknown_or_revoked_key_is_unauthenticated() {
-    let hub = samples().await;
-    let expected = (
-        StatusCode::UNAUTHORIZED,
-        json!({ "error": "unauthenticated" }),
-    );
-    let bare = reqwest::get(format!("{}/api/ai/models", hub.url()))
-        .await
-        .unwrap();
-    assert_eq!(read(bare).await, expected);
-    let wrong = send_as(&hub, "wrong", Method::GET, &retrieve("no-such-bot"))
-        .await
-        .unwrap();
-    assert_eq!(read(wrong).await, expected);
-    hub.revoke_key(hub::KEY);
-    assert_eq!(post(&hub, &activate("support-bot-v2")).await, expected);
-    assert_eq!(hub.live("support-bot-v2").unwrap(), ["inactive"]);
-    hub.add_key("acme", hub::KEY);
-    assert_eq!(get(&hub, "/api/ai/models").await.0, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn accounts_with_same_model_name_see_their_own_model() {
-    let hub = samples().await;
-    hub.add_key("rival", "rivals-key");
-    hub.add_model(
-        Model::custom("support-bot-v2")
-            .owner("rival")
-            .status("active"),
-    );
-    let of_rival = send_as(&hub, "rivals-key", Method::GET, &retrieve("support-bot-v2"))
-        .await
-        .unwrap();
-    let of_rival = read(of_rival).await.1;
-    assert_eq!(
-        (&of_rival["owned_by"], statuses(&of_rival)),
-        (&json!("rival"), vec!["active"])
-    );
-    assert_eq!(
-        get(&hub, &retrieve("support-bot-v2")).await.1["owned_by"],
-        "acme"
-    );
-    let hidden = send_as(
-        &hub,
-        "rivals-key",
-        Method::GET,
-        &retrieve("ticket-summarizer"),
-    )
-    .await
-    .unwrap();
-    assert_eq!(hidden.status(), StatusCode::NOT_FOUND);
-}
-
-#[tokio::test]
 async fn post_to_base_or_undeployed_model_is_unprocessable() {
     let hub = samples().await;
     hub.add_model(Model::custom("bare").nothing_deployed());
-    let base = json!({ "error": "Base models are always active: flux-2-dev" });
     assert_eq!(
         post(&hub, &deactivate("flux-2-dev")).await,
-        (StatusCode::UNPROCESSABLE_ENTITY, base)
+        invalid_params(422, "Base models are always active: flux-2-dev")
     );
-    let bare = json!({ "error": "Model has no deployments: bare" });
     assert_eq!(
         post(&hub, &activate("bare")).await,
-        (StatusCode::UNPROCESSABLE_ENTITY, bare)
+        invalid_params(422, "Model has no deployments: bare")
     );
     assert_eq!(get(&hub, &live("bare")).await.1["deployments"], json!([]));
+}
+
+#[tokio::test]
+async fn switch_sends_model_not_found_with_only_a_message() {
+    let hub = Hub::builder().with_samples().not_found_as_message();
+    let hub = hub.start().await.unwrap();
+    let expected = (
+        StatusCode::NOT_FOUND,
+        json!({ "error": { "message": "Model not found: typo" } }),
+    );
+    assert_eq!(get(&hub, &retrieve("typo")).await, expected);
+    assert_eq!(get(&hub, &live("typo")).await, expected);
+    assert_eq!(post(&hub, &activate("typo")).await, expected);
+    assert_eq!(post(&hub, &deactivate("typo")).await, expected);
+    assert_eq!(
+        get(&hub, "/api/ai/models/search").await,
+        invalid_params(400, "Missing required parameter: search"),
+        "other errors keep their format"
+    );
+    hub.set_not_found_as_message(false);
+    assert_eq!(get(&hub, &retrieve("typo")).await, not_found("typo"));
+}
+
+#[tokio::test]
+async fn switch_adds_a_prefix_to_the_ids_of_custom_models() {
+    let hub = Hub::builder().with_samples().prefixed_ids();
+    let hub = hub.start().await.unwrap();
+    let uuid = hub.uuid("support-bot-v2").unwrap();
+    for id in ["support-bot-v2", "oxen:support-bot-v2", uuid.as_str()] {
+        let (status, model) = get(&hub, &retrieve(id)).await;
+        assert_eq!(
+            (status, &model["id"]),
+            (StatusCode::OK, &json!("oxen:support-bot-v2"))
+        );
+        assert_eq!(
+            post(&hub, &activate(id)).await.1["id"],
+            "oxen:support-bot-v2"
+        );
+    }
+    assert_eq!(
+        ids(&get(&hub, "/api/ai/models/search?search=flux").await.1),
+        ["flux-2-dev", "oxen:flux-product-shots"],
+        "a base model has no prefix"
+    );
+    let base = "oxen:flux-2-dev";
+    assert_eq!(get(&hub, &retrieve(base)).await, not_found(base));
+    hub.set_prefixed_ids(false);
+    assert_eq!(get(&hub, &retrieve(&uuid)).await.1["id"], "support-bot-v2");
+}
+
+#[tokio::test]
+async fn custom_model_is_found_with_prefix_and_owner_before_its_name() {
+    let hub = samples().await;
+    for id in [
+        "oxen:support-bot-v2",
+        "acme%2Fsupport-bot-v2",
+        "oxen:acme%2Fsupport-bot-v2",
+    ] {
+        assert_eq!(get(&hub, &live(id)).await.1["id"], "support-bot-v2", "{id}");
+        assert_eq!(post(&hub, &deactivate(id)).await.0, StatusCode::OK, "{id}");
+    }
+    for id in [
+        "acme:support-bot-v2",
+        "rival/support-bot-v2",
+        "oxen:oxen:support-bot-v2",
+    ] {
+        let path = retrieve(&id.replace('/', "%2F"));
+        assert_eq!(get(&hub, &path).await, not_found(id));
+    }
+}
+
+#[tokio::test]
+async fn favorites_featured_and_search_are_lists_and_no_models() {
+    let hub = samples().await;
+    let favorites = "/api/ai/models/favorites";
+    let featured = "/api/ai/models/featured";
+    assert_eq!(ids(&get(&hub, favorites).await.1), ["claude-sonnet-4-6"]);
+    assert_eq!(
+        ids(&get(&hub, featured).await.1),
+        ["claude-sonnet-4-6", "flux-2-dev"]
+    );
+    for name in ["favorites", "featured", "search"] {
+        hub.add_model(Model::custom(name));
+        let (_, list) = get(&hub, &format!("{}?search=x", retrieve(name))).await;
+        assert_eq!(list["object"], "list", "{name}");
+        let uuid = hub.uuid(name).unwrap();
+        assert_eq!(get(&hub, &retrieve(&uuid)).await.1["id"], name);
+    }
+    hub.change("favorites", Model::favorite).unwrap();
+    assert_eq!(
+        ids(&get(&hub, favorites).await.1),
+        ["claude-sonnet-4-6", "favorites"]
+    );
+    assert_eq!(
+        get(&hub, favorites).await.1["data"][0],
+        get(&hub, &retrieve("claude-sonnet-4-6")).await.1
+    );
 }
 
 #[tokio::test]

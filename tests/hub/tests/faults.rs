@@ -68,6 +68,12 @@ async fn fault_can_be_restricted_to_model_endpoint_or_account() {
     assert!(!applies(Fault::status(418).on(Endpoint::List), &retrieve("bot")).await);
     assert!(applies(Fault::status(418).on_account("acme"), &retrieve("bot")).await);
     assert!(!applies(Fault::status(418).on_account("rival"), &retrieve("bot")).await);
+    hub.add_key_of(["acme", "rival"], KEY);
+    assert!(applies(Fault::status(418).on_account("rival"), &retrieve("bot")).await);
+    hub.clear_faults();
+    hub.inject(Fault::status(418).on_model(&uuid));
+    assert_eq!(complete(&hub, &json!({ "model": "bot" })).await.0, teapot);
+    assert_ne!(complete(&hub, &json!({ "model": "other" })).await.0, teapot);
 }
 
 #[tokio::test]
@@ -132,6 +138,14 @@ async fn every_known_form_of_error_body_can_be_sent() {
         ),
         (Fault::typed_error(402, "overloaded", "Too busy"), typed),
         (
+            Fault::api_error(402, "no credit"),
+            error("unknown_error", "Unknown error", "no credit"),
+        ),
+        (
+            Fault::message_error(402, "no credit"),
+            json!({ "error": { "message": "no credit" } }),
+        ),
+        (
             Fault::status_message(402, "no"),
             json!({ "status": "error", "status_message": "no" }),
         ),
@@ -158,6 +172,27 @@ async fn every_known_form_of_error_body_can_be_sent() {
             .unwrap()
             .contains("<h1>502 Bad Gateway</h1>")
     );
+}
+
+#[tokio::test]
+async fn type_of_an_error_depends_on_its_code() {
+    for (code, kind) in [
+        (400, "invalid_params"),
+        (401, "unauthenticated"),
+        (403, "unknown_error"),
+        (404, "resource_not_found"),
+        (422, "invalid_params"),
+        (500, "unknown_error"),
+    ] {
+        let hub = hub_with(Fault::api_error(code, "words")).await;
+        let (status, body) = get(&hub, &retrieve("bot")).await;
+        assert_eq!(status, code);
+        assert_eq!(
+            (&body["error"]["type"], &body["error"]["detail"]),
+            (&json!(kind), &json!("words"))
+        );
+        assert_eq!(body["status_message"], kind);
+    }
 }
 
 #[tokio::test]
@@ -351,6 +386,8 @@ async fn rate_limit_applies_to_each_key_separately() {
         assert_eq!(response.status(), expected);
         if expected == 429 {
             assert_eq!(response.headers()["retry-after"], "1");
+            let words = error("unknown_error", "Unknown error", "too many requests");
+            assert_eq!(read(response).await.1, words);
         }
     }
     let other = send_as(&hub, "another-key", Method::GET, &path).await;

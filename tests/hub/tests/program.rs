@@ -42,10 +42,20 @@ impl Program {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        self.send_as("demo-key", method, path, body).await
+    }
+
+    async fn send_as(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         let client = Client::builder().no_proxy().build().unwrap();
         let request = client
             .request(method, format!("{}{path}", self.url))
-            .bearer_auth("demo-key");
+            .bearer_auth(key);
         let request = if let Some(body) = body {
             request.json(&body)
         } else {
@@ -185,12 +195,55 @@ async fn every_documented_fault_can_be_sent_as_json() {
 }
 
 #[tokio::test]
-async fn used_port_and_invalid_key_are_reported() {
+async fn switches_are_flags() {
+    let mut hub = Program::start(&[
+        "--key",
+        "demo+team=demo-key,rival=rivals-key",
+        "--idle-timeout",
+        "0s",
+        "--public",
+        "support-bot-v2",
+        "--prefixed-ids",
+        "--invalid-key-is-none",
+        "--not-found-as-message",
+    ])
+    .await;
+    assert_eq!(
+        hub.line_with("key").await,
+        "  account demo and team, key demo-key"
+    );
+    let model = json!({ "name": "of-team", "owner": "team", "public": false, "idle_timeout": "1h",
+        "deployments": ["active"] });
+    hub.send(Method::POST, "/_hub/models", Some(model)).await;
+    let (_, model) = hub.send(Method::GET, &live("of-team"), None).await;
+    assert_eq!(
+        (&model["id"], statuses(&model)),
+        (&json!("oxen:of-team"), vec!["active"])
+    );
+    let (_, model) = hub
+        .send(Method::GET, &live("flux-product-shots"), None)
+        .await;
+    assert_eq!(statuses(&model), ["inactive"], "it is idle at once");
+    for key in ["rivals-key", "wrong"] {
+        let get = async |id: &str| hub.send_as(key, Method::GET, &live(id), None).await;
+        assert_eq!(get("support-bot-v2").await.0, StatusCode::OK);
+        let body = json!({ "error": { "message": "Model not found: of-team" } });
+        assert_eq!(get("of-team").await, (StatusCode::NOT_FOUND, body));
+    }
+}
+
+#[tokio::test]
+async fn used_port_invalid_key_and_unknown_model_are_reported() {
     let hub = Program::start(&[]).await;
     let address = hub.url.strip_prefix("http://").unwrap();
     for (args, message) in [
-        (["--listen", address], "hub: 127.0.0.1:"),
-        (["--key", "nonsense"], "write it as account=key"),
+        (vec!["--listen", address], "hub: 127.0.0.1:"),
+        (vec!["--key", "nonsense"], "write it as account=key"),
+        (vec!["--key", "demo+=key"], "write it as account=key"),
+        (
+            vec!["--listen", "127.0.0.1:0", "--public", "typo"],
+            r#"has no model "typo""#,
+        ),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_hub"))
             .args(args)
