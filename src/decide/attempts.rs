@@ -72,8 +72,8 @@ pub(super) fn exhausted(
         return Some(Finding::new(
             refused,
             format!(
-                "The hub refused {kind} {CALLS} times, and no more calls are made for this \
-                 generation. Fix the cause, then {}.",
+                "{CALLS} calls were made, and the hub refused the last {kind}. No more calls are made \
+                 for this generation. Fix the cause, then {}.",
                 how_to_retry()
             ),
         ));
@@ -100,8 +100,8 @@ pub(super) fn exhausted(
         Finding::new(
             Verdict::CallHadNoEffect,
             format!(
-                "The hub accepted {kind} {CALLS} times, and the model is still {}. Check what the \
-                 hub says about it, then {}.",
+                "{CALLS} calls were made, and the model is still {}. Check what the hub says about it, \
+                 then {}.",
                 remote.live,
                 how_to_retry()
             ),

@@ -81,7 +81,7 @@ pub enum Verdict {
     ///
     /// Declare it active, or delete the object.
     BaseModelCannotDeactivate,
-    /// The hub accepted three calls, and the model is still as it was.
+    /// Three calls were made, and the model is still as it was.
     ///
     /// Check what the hub says about the model, then request a reconcile.
     CallHadNoEffect,
@@ -101,7 +101,8 @@ pub enum Verdict {
     ///
     /// Fix the problem that the message describes.
     Rejected,
-    /// The hub refused the call three times, and no more calls are made for this generation.
+    /// Three calls were made, and the hub refused the last. No more calls are made for this
+    /// generation.
     ///
     /// Fix the problem that the message describes, then request a reconcile.
     RejectedForGood,
