@@ -77,9 +77,11 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, ReconcileError> {
     let object = newest(scope, watched).await?;
     undecodable::learn(&scope.context).await?;
+    let crd_terminating = crd_terminating(scope, &object).await?;
     Ok(Prepared {
+        // Judged last, with nothing to wait for between this and the decision.
         ownership: ownership_before_observation(scope, &object),
-        crd_terminating: crd_terminating(scope, &object).await?,
+        crd_terminating,
         epoch: scope.context.epoch(),
         operation_id: Uuid::new_v4().to_string(),
         now: now(),
