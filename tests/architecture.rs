@@ -115,10 +115,8 @@ fn paths(module: &str, code: &str) -> Vec<String> {
         all.push(path.trim_end_matches(':').to_owned());
     }
     let absolute = |path: String| {
-        let path = path
-            .replace("oxen_operator::", "crate::")
-            .replace('\n', "")
-            .replace(' ', "");
+        let path = path.replace("oxen_operator::", "crate::");
+        let path = path.replace(['\n', ' '], "");
         if let Some(path) = path.strip_prefix("crate::") {
             return Some(path.to_owned());
         }

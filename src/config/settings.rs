@@ -191,6 +191,8 @@ fn names(list: Vec<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
     use crate::config::{Cli, Command};
 

@@ -80,11 +80,13 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
     let stored = newest(scope, watched).await?;
     let memories = &scope.context.memories;
     let object = memories.with(&stored, |memory| memory.with_tracked(&stored));
+    let crd_terminating = crd_terminating(scope, &object).await?;
     Ok(Prepared {
         watched: watched.clone(),
         stored,
+        // Judged last, with nothing to wait for between this and the decision.
         ownership: ownership_before_observation(scope, &object),
-        crd_terminating: crd_terminating(scope, &object).await?,
+        crd_terminating,
         operation_id: Uuid::new_v4().to_string(),
         now: now(),
         object,

@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 
 use hub::{Hub, Model};
 use serde_json::{Value, json};
+use testkit::world::{World, eventually};
 
-use crate::{
-    tool::{read, run},
-    world::World,
-};
+use crate::tool::{read, run};
 
 const ALERTS: &str = "charts/oxen-operator/files/alerts.yaml";
 const DASHBOARD: &str = "charts/oxen-operator/files/dashboard.json";
@@ -37,7 +35,7 @@ async fn metrics() -> String {
         let own = r#"name="bot",desired="active",live="active",reason="Active"} 1"#;
         text.contains(own) && !text.contains(r#"name="other""#)
     };
-    crate::world::eventually("the metrics match the objects", || async {
+    eventually("the metrics match the objects", || async {
         let text = operator.metrics().await;
         settled(&text).then_some(text)
     })

@@ -4,11 +4,9 @@ use std::{collections::BTreeSet, fs};
 
 use cluster::Cluster;
 use serde_json::Value;
+use testkit::world::with_crd;
 
-use crate::{
-    tool::{path, read},
-    world::with_crd,
-};
+use crate::tool::{path, read};
 
 /// The YAML documents of the blocks of a page that this API server knows.
 fn manifests(page: &str) -> Vec<Value> {
@@ -62,8 +60,8 @@ fn every_reason_has_a_heading_that_says_what_to_do() {
         .split("=> row(\"")
         .skip(1)
         .filter_map(|rest| rest.split('"').next())
-        // Nobody sees it: the object is gone.
-        .filter(|reason| *reason != "LetGo")
+        // Only an event has this reason.
+        .filter(|reason| *reason != "Released")
         .chain(["DeletionBlocked"])
         .collect();
     assert!(reasons.len() > 30, "{reasons:?}");

@@ -7,12 +7,9 @@ use hub::{Fault, Hub, Model};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use oxen_operator::api::{OxenModel, RECONCILE_ANNOTATION};
 use serde_json::{Value, json};
+use testkit::world::{World, status};
 
-use crate::{
-    argocd,
-    tool::run,
-    world::{World, has_finalizer, message, status},
-};
+use crate::{argocd, tool::run};
 
 /// The object as the API server returns it to a GitOps tool.
 async fn live(world: &World, name: &str) -> Value {
@@ -120,18 +117,14 @@ async fn flux_and_argo_cd_derive_the_right_status() {
     reads(&world, "base", "Failed", "Degraded").await;
 
     for name in ["going", "stuck"] {
-        world.until(name, "given a finalizer", has_finalizer).await;
+        world.until_finalizer(name).await;
     }
     world.delete("going").await;
     world.until_reason("going", "Deactivating").await;
     reads(&world, "going", "Terminating", "Progressing").await;
     world.hub.inject(Fault::status(403).on_model("stuck"));
     world.delete("stuck").await;
-    world
-        .until("stuck", "blocked", |object| {
-            message(object).contains("deletionPolicy: Retain")
-        })
-        .await;
+    world.until_blocked("stuck").await;
     reads(&world, "stuck", "Terminating", "Degraded").await;
 }
 
@@ -141,7 +134,7 @@ async fn the_actions_of_argo_cd_work_on_live_objects() {
     let _operator = world.operator();
     world.create("bot", spec("bot", "active")).await;
     world.until_reason("bot", "Active").await;
-    world.until("bot", "given a finalizer", has_finalizer).await;
+    world.until_finalizer("bot").await;
     let act = async |action: &str| {
         let mut object = live(&world, "bot").await;
         // A manifest has no managed fields, and the status belongs to the operator.

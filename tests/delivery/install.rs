@@ -8,11 +8,9 @@ use cluster::{Cluster, Gate, Output};
 use hub::Builder;
 use kube::config::AuthInfo;
 use serde_json::{Value, json};
+use testkit::world::{Operator, World, eventually};
 
-use crate::{
-    tool::path,
-    world::{Operator, World},
-};
+use crate::tool::path;
 
 /// The namespace of the release.
 pub const SYSTEM: &str = "oxen-system";
@@ -149,7 +147,7 @@ impl Installed {
         let (container, url) = (self.container().await, pod.url().await);
         for probe in ["livenessProbe", "readinessProbe"] {
             let path = container[probe]["httpGet"]["path"].as_str().unwrap();
-            crate::world::eventually(probe, || async {
+            eventually(probe, || async {
                 let answer = reqwest::get(format!("{url}{path}")).await.ok()?;
                 answer.status().is_success().then_some(())
             })

@@ -4,21 +4,19 @@
 use cluster::Signal;
 use hub::{Hub, Model};
 use serde_json::{Value, json};
+use testkit::world::Operator;
 
-use crate::{
-    install::{Installed, RELEASE, SYSTEM},
-    world::{Operator, has_finalizer},
-};
+use crate::install::{Installed, RELEASE, SYSTEM};
 
 /// Replaces a pod as a rolling update does: the new pod stands by before the old one is stopped.
 async fn roll(installed: &Installed, old: Operator, name: &str) -> Operator {
     let gate = installed.gate().await;
     let new = installed.pod(name, &gate).await;
-    new.says("standby: another replica leads").await;
+    new.until_logged("standby: another replica leads").await;
     let mut old = old;
     old.signal(Signal::TERM);
-    assert_eq!(old.ended().await, Some(0), "{}", old.log());
-    new.says("the last leader released the Lease").await;
+    assert_eq!(old.exit_code().await, Some(0), "{}", old.log());
+    new.until_logged("the last leader released the Lease").await;
     // The new pod needs the gate until the end of the test.
     std::mem::forget(gate);
     new
@@ -44,7 +42,7 @@ async fn upgrade_and_rollback_cause_no_call_and_uninstall_keeps_the_crd() {
     let changed = json!({"replicas": 2, "syncInterval": "300ms", "log": {"level": "info"}, "deletionPolicy": "Retain"});
     installed.upgrade(changed).await;
     let second = roll(&installed, first, "second").await;
-    installed.world.until_looked("on", 3).await;
+    installed.world.until_observed("on", 3).await;
     let rolled = installed
         .world
         .cluster
@@ -52,12 +50,9 @@ async fn upgrade_and_rollback_cause_no_call_and_uninstall_keeps_the_crd() {
         .await;
     rolled.unwrap().ok().unwrap();
     let third = roll(&installed, second, "third").await;
-    installed.world.until_looked("on", 3).await;
+    installed.world.until_observed("on", 3).await;
     assert_eq!(installed.world.hub.journal().posts().len(), calls);
-    installed
-        .world
-        .until("on", "given a finalizer", has_finalizer)
-        .await;
+    installed.world.until_finalizer("on").await;
 
     // Uninstall in the wrong order: the operator before the objects.
     let gone = installed

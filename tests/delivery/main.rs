@@ -13,5 +13,3 @@ mod install;
 mod lifecycle;
 mod rbac;
 mod tool;
-#[path = "../stories/world.rs"]
-mod world;

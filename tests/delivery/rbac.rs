@@ -6,11 +6,9 @@ use std::collections::BTreeSet;
 use cluster::StatusCode;
 use hub::{Hub, Model};
 use serde_json::{Value, json};
+use testkit::world::{DEADLINE, message};
 
-use crate::{
-    install::{Installed, RELEASE, SYSTEM},
-    world::{DEADLINE, has_finalizer, message},
-};
+use crate::install::{Installed, RELEASE, SYSTEM};
 
 /// A right: verb, API group, and resource with its subresource.
 type Right = (String, String, String);
@@ -102,7 +100,7 @@ async fn life(installed: &Installed) {
         world.edit("bot", spec(state)).await;
         world.until_reason("bot", reason).await;
     }
-    world.until("bot", "given a finalizer", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.delete("bot").await;
     world.until_gone("bot").await;
     assert_eq!(
@@ -122,13 +120,13 @@ async fn every_right_is_used_and_no_other_is_needed() {
     gate.refuse_once("PATCH", "/status", StatusCode::CONFLICT);
     world.create("bot", spec("active")).await;
     let first = installed.pod("first", &gate).await;
-    first.says("leading").await;
+    first.until_logged("leading").await;
     world
         .until("bot", "observed", |object| !message(object).is_empty())
         .await;
     drop(slow);
     let second = installed.pod("second", &gate).await;
-    second.says("standby: another replica leads").await;
+    second.until_logged("standby: another replica leads").await;
     for pod in [&first, &second] {
         installed.probes(pod).await;
     }

@@ -1,43 +1,46 @@
-//! What happens next, from the seed.
+//! The sequence of events, from the seed.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// Names of OxenModels.
+/// The number of names of OxenModels.
 pub const OBJECTS: usize = 200;
 
-/// Remote models: fewer, so that some objects are rivals.
+/// The number of models on the hub. There are fewer than objects, so that some objects share one.
 pub const MODELS: usize = 180;
 
-/// One thing that happens. Objects, models and operators go by their numbers.
+/// An event. Objects, models and operators are given by their numbers.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// A person declares a state, of an object that is made if it isn't there.
+    /// A person declares a state: active if true. The object is created if it doesn't exist.
     Declare(usize, bool),
+    /// A person suspends the object, or resumes it.
     Suspend(usize, bool),
+    /// A person sets the deletion policy Retain, or removes it.
     Retain(usize, bool),
+    /// A person deletes the object.
     Delete(usize),
-    /// A person asks for a look.
+    /// A person requests a reconcile.
     Request(usize),
-    /// Somebody else changes the model, or it fails.
+    /// The model's status changes to this one without a call.
     Drift(usize, &'static str),
-    /// The hub forgets the model, or knows it again.
+    /// The hub knows the model from now on, or no longer.
     Know(usize, bool),
-    /// So many requests to some endpoint meet the fault of that number.
-    Trouble(u32, usize),
-    /// The second key is taken, or isn't.
+    /// This number of requests to some endpoint meet the fault with that number.
+    Fault(u32, usize),
+    /// The hub accepts the second key from now on, or no longer.
     Key(bool),
-    /// An operator is killed, and started again.
+    /// An operator is killed and started again.
     Kill(usize),
-    /// It is asked to end, and started again.
+    /// An operator gets a SIGTERM, and is started again when it has exited.
     Terminate(usize),
-    /// It stands still for a while.
+    /// An operator is frozen for this number of milliseconds.
     Freeze(usize, u64),
-    /// The API server's streams go dead.
+    /// The API server's open streams deliver nothing more.
     Mute,
-    /// Statuses can't be written for a while.
+    /// Writes of a status are refused for this number of milliseconds.
     Refuse(u64),
-    /// Nothing.
-    Breath,
+    /// Nothing happens.
+    Pause,
 }
 
 pub struct Script(StdRng);
@@ -54,7 +57,7 @@ impl Script {
             chance.random_range(0..MODELS),
         );
         let operator = chance.random_range(0..2);
-        // Mostly the second: suspension, policy, oblivion and a bad key pass sooner than they come.
+        // Suspension, Retain, unknown models and a refused key end more often than they begin.
         let often = chance.random_bool(0.6);
         match chance.random_range(0..1000) {
             0..420 => Event::Declare(object, chance.random_bool(0.5)),
@@ -69,7 +72,7 @@ impl Script {
             740..760 => Event::Know(model, often),
             760..900 => {
                 let times = chance.random_range(1..5);
-                Event::Trouble(times, chance.random_range(0..usize::MAX))
+                Event::Fault(times, chance.random_range(0..usize::MAX))
             }
             900..906 => Event::Key(often),
             906..910 => Event::Kill(operator),
@@ -77,7 +80,7 @@ impl Script {
             912..915 => Event::Freeze(operator, chance.random_range(200..5000)),
             915..918 => Event::Mute,
             918..922 => Event::Refuse(chance.random_range(100..1500)),
-            _ => Event::Breath,
+            _ => Event::Pause,
         }
     }
 }

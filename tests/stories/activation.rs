@@ -2,11 +2,10 @@
 
 use hub::{Hub, Model};
 use serde_json::json;
-
-use crate::world::{World, has_finalizer, message, ready, status};
+use testkit::world::{World, message, ready, status};
 
 #[tokio::test]
-async fn an_inactive_model_that_should_be_active_is_activated_with_one_call() {
+async fn an_inactive_model_is_activated_with_one_call() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let _operator = world.operator();
     world
@@ -17,12 +16,12 @@ async fn an_inactive_model_that_should_be_active_is_activated_with_one_call() {
 
     assert_eq!(world.calls("bot"), ["activate"]);
     assert_eq!(ready(&object).unwrap().status, "True");
-    assert!(has_finalizer(&object));
+    assert!(object.has_finalizer());
     let status = status(&object);
     assert_eq!(status.operation, None);
     assert_eq!(status.observed_generation, 1);
     assert_eq!(status.model.unwrap().id, "bot");
-    let events = world.events("bot").await;
+    let events = world.until_last_event("bot", "Active").await;
     assert_eq!(events, ["Activating", "Active"], "{}", message(&object));
 }
 

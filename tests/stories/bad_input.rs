@@ -1,5 +1,5 @@
-//! What a person is told of input that can't be right: by `kubectl apply` where the schema can know, else in the
-//! object's own status; and nothing else suffers.
+//! Invalid input: `kubectl apply` reports what the schema refuses, the object's own status reports
+//! the rest, and no other object is affected.
 
 use cluster::Cluster;
 use hub::{Fault, Hub, Model};
@@ -10,18 +10,17 @@ use kube::{
 };
 use oxen_operator::api::{self, OxenModel};
 use serde_json::{Value, json};
-
-use crate::world::{World, eventually, has_finalizer, install_crd, marker, message, status};
+use testkit::world::{World, eventually, install_crd, message, progress, status};
 
 #[tokio::test]
-async fn kubectl_apply_names_the_field_and_the_mend() {
+async fn kubectl_apply_names_the_field_and_the_fix() {
     let world = World::new(Hub::builder()).await;
     let bad = |field: &str, value: Value| {
         let mut spec = json!({"model": "bot", "state": "active"});
         spec[field] = value;
         spec
     };
-    let printable = "must not hold white space, control characters";
+    let printable = "must not contain white space, control characters";
     for (spec, words) in [
         (
             bad("model", json!("")),
@@ -46,7 +45,7 @@ async fn kubectl_apply_names_the_field_and_the_mend() {
         ),
         (
             bad("model", json!("support%2Fbot")),
-            &["spec.model", "not as it stands in a URL"],
+            &["spec.model", "not as it appears in a URL"],
         ),
         (bad("model", json!("bot?live")), &["spec.model", "'?'"]),
         (bad("model", json!("bot#1")), &["spec.model", "'#'"]),
@@ -140,7 +139,7 @@ async fn kubectl_apply_names_the_field_and_the_mend() {
         ),
     ] {
         let output = world.apply("bad", spec.clone()).await;
-        assert!(!output.status.success(), "{spec} was taken");
+        assert!(!output.status.success(), "{spec} was accepted");
         for word in words {
             assert!(output.stderr.contains(word), "{spec}: {}", output.stderr);
         }
@@ -193,7 +192,7 @@ async fn names_of_any_script_reach_the_hub_as_one_segment() {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_model_leads_to_no_call() {
+async fn a_response_about_another_model_leads_to_no_call() {
     let world = World::new(
         Hub::builder()
             .model(Model::custom("asked"))
@@ -201,7 +200,8 @@ async fn an_answer_about_another_model_leads_to_no_call() {
             .model(Model::custom("sound")),
     )
     .await;
-    let _operator = world.operator();
+    // A response about another model is retried after the same wait as a refused key.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "500")]);
     for name in ["swapped", "sound"] {
         world
             .create(name, json!({"model": name, "state": "active"}))
@@ -219,32 +219,32 @@ async fn an_answer_about_another_model_leads_to_no_call() {
         .create("asked", json!({"model": "asked", "state": "active"}))
         .await;
 
-    let object = world.until_reason("asked", "AnotherModel").await;
-    assert_eq!(marker(&object), Some(("Stalled", "AnotherModel")));
-    let said = message(&object);
+    let object = world.until_reason("asked", "ModelMismatch").await;
+    assert_eq!(progress(&object), Some(("Stalled", "ModelMismatch")));
+    let text = message(&object);
     assert!(
-        said.contains("\"asked\"") && said.contains("\"quite-another\""),
-        "{said}"
+        text.contains("\"asked\"") && text.contains("\"quite-another\""),
+        "{text}"
     );
-    assert!(!has_finalizer(&object));
+    assert!(!object.has_finalizer());
 
     let object = world.until_reason("swapped", "IdentityChanged").await;
-    assert_eq!(marker(&object), Some(("Stalled", "IdentityChanged")));
-    let said = message(&object);
+    assert_eq!(progress(&object), Some(("Stalled", "IdentityChanged")));
+    let text = message(&object);
     for words in [
         "swapped of acme",
         "swapped of somebody-else",
         "oxen.ai/reconcile-requested-at",
     ] {
-        assert!(said.contains(words), "{said}");
+        assert!(text.contains(words), "{text}");
     }
     assert_eq!(
         status(&object).model.unwrap().owner,
         "acme",
-        "who it was is not forgotten"
+        "the identity is kept"
     );
     for model in ["asked", "swapped"] {
-        world.until_looked(model, 3).await;
+        world.until_observed(model, 3).await;
     }
     assert_eq!(world.hub.journal().posts().len(), 0);
 
@@ -254,7 +254,7 @@ async fn an_answer_about_another_model_leads_to_no_call() {
     assert_eq!(world.calls("swapped"), [""; 0]);
 }
 
-/// A control plane whose definition takes nearly anything.
+/// Starts a control plane whose CustomResourceDefinition accepts nearly anything.
 async fn with_relaxed_crd() -> Cluster {
     let cluster = Cluster::start().await.unwrap();
     let relaxed = relaxed();
@@ -263,11 +263,11 @@ async fn with_relaxed_crd() -> Cluster {
     cluster
 }
 
-/// The CRD as a version with hardly a rule would have it.
+/// The CustomResourceDefinition of a version with hardly any rules.
 fn relaxed() -> String {
     let mut crd = serde_json::to_value(api::crd()).unwrap();
     let schema = "/spec/versions/0/schema/openAPIV3Schema/properties";
-    for part in ["spec", "status/properties/deployment"] {
+    for part in ["spec", "status/properties/live"] {
         relax(crd.pointer_mut(&format!("{schema}/{part}")).unwrap());
     }
     crd.to_string()
@@ -287,7 +287,7 @@ fn relax(value: &mut Value) {
     }
 }
 
-/// The object as it is stored, readable or not.
+/// The API of the objects as they are stored, whether or not they can be decoded.
 fn raw(world: &World<&Cluster>) -> Api<DynamicObject> {
     let resource = ApiResource::erase::<OxenModel>(&());
     Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
@@ -299,32 +299,36 @@ async fn patch(world: &World<&Cluster>, name: &str, patch: Value) {
     patched.unwrap();
 }
 
-/// The message of `Ready` once the object is told that it can't be used.
-async fn invalid(world: &World<&Cluster>, name: &str, words: &str) -> String {
-    eventually(&format!("{name} is told {words:?}"), || async {
+/// Waits until the object is reported as invalid with these words, and its deletion as blocked
+/// where it is being deleted. Returns the message of Ready.
+async fn until_invalid(world: &World<&Cluster>, name: &str, words: &str) -> String {
+    eventually(&format!("{name} is reported with {words:?}"), || async {
         let object = raw(world).get(name).await.unwrap();
         let conditions = object.data.pointer("/status/conditions")?;
         let conditions: Vec<Condition> = serde_json::from_value(conditions.clone()).unwrap();
         let of = |type_: &str| conditions.iter().find(|one| one.type_ == type_);
         let (ready, stalled) = (of("Ready")?, of("Stalled")?);
-        let told = ready.status == "False"
+        let blocked = of("DeletionBlocked").map(|blocked| blocked.status.as_str());
+        let deleting = object.metadata.deletion_timestamp.is_some();
+        let reported = ready.status == "False"
             && (ready.reason.as_str(), stalled.reason.as_str()) == ("InvalidSpec", "InvalidSpec")
-            && ready.message.contains(words);
-        told.then(|| ready.message.clone())
+            && ready.message.contains(words)
+            && blocked == deleting.then_some("True");
+        reported.then(|| ready.message.clone())
     })
     .await
 }
 
-async fn gone(world: &World<&Cluster>, name: &str) {
-    let words = format!("{name} is gone");
-    eventually(&words, || async {
-        let left = raw(world).get_opt(name).await.unwrap();
-        left.is_none().then_some(())
+async fn until_gone(world: &World<&Cluster>, name: &str) {
+    eventually(&format!("{name} is gone"), || async {
+        let found = raw(world).get_opt(name).await.unwrap();
+        found.is_none().then_some(())
     })
     .await;
 }
 
-/// Objects that the schema would refuse: name, spec, the field, and what the message says of it.
+/// Objects that today's schema would refuse: the name, the spec, the field, and what the message
+/// says about it.
 fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let with = |name: &str, field: &str, value: Value| {
         let mut spec = json!({"model": name, "state": "active"});
@@ -352,8 +356,8 @@ fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "as the hub lists it",
         ),
         (
-            "hasty",
-            with("hasty", "syncInterval", json!("5s")),
+            "frequent",
+            with("frequent", "syncInterval", json!("5s")),
             "spec.syncInterval",
             "at least 30s",
         ),
@@ -378,14 +382,14 @@ fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         (
             "newer",
             with("newer", "suspend", Value::Null),
-            "status.deployment",
+            "status.live",
             "resting",
         ),
     ]
 }
 
 #[tokio::test]
-async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_other() {
+async fn an_object_that_the_schema_would_refuse_affects_no_other_object() {
     let cluster = with_relaxed_crd().await;
     let world = World::on(&cluster, Hub::builder().model(Model::custom("sound"))).await;
     for (name, spec, ..) in refused_today() {
@@ -394,11 +398,11 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
             world.apply(name, spec.clone()).await.ok().ok()
         })
         .await;
-        // As if it had been sound once.
+        // As if it had been valid before.
         let held = json!({"metadata": {"finalizers": [api::FINALIZER]}});
         patch(&world, name, held).await;
     }
-    let newer = json!({"status": {"observedGeneration": 1, "deployment": "resting"}}).to_string();
+    let newer = json!({"status": {"observedGeneration": 1, "live": "resting"}}).to_string();
     let arguments = [
         "patch",
         "oxm",
@@ -424,29 +428,29 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
         .await;
     world.until_reason("sound", "Active").await;
     for (name, _, field, words) in refused_today() {
-        let said = invalid(&world, name, words).await;
-        assert!(said.contains(field), "{name}: {said}");
+        let text = until_invalid(&world, name, words).await;
+        assert!(text.contains(field), "{name}: {text}");
     }
-    // Once they are told, there is silence.
-    world.until_looked("sound", 1).await;
+    // Once they are reported, nothing is written any more.
+    world.until_observed("sound", 1).await;
     let writes = world.writes("status");
-    world.until_looked("sound", 4).await;
+    world.until_observed("sound", 4).await;
     assert_eq!(world.writes("status"), writes);
-    assert_eq!(world.hub.journal().posts().len(), 1, "the sound one's");
+    assert_eq!(world.hub.journal().posts().len(), 1, "the call for sound");
 
-    // The mend that the message names is enough.
-    patch(&world, "hasty", json!({"spec": {"syncInterval": "30s"}})).await;
-    world.until_reason("hasty", "Active").await;
+    // The fix that the message names is enough.
+    patch(&world, "frequent", json!({"spec": {"syncInterval": "30s"}})).await;
+    world.until_reason("frequent", "Active").await;
     patch(&world, "soon", json!({"spec": {"syncInterval": null}})).await;
     world.until_reason("soon", "Active").await;
 
-    // A deletion does as its policy says, as far as that can be read.
-    for name in ["paused", "late", "hasty"] {
+    // A deletion follows its policy, as far as that can be read.
+    for name in ["paused", "late", "frequent"] {
         raw(&world)
             .delete(name, &DeleteParams::default())
             .await
             .unwrap();
-        gone(&world, name).await;
+        until_gone(&world, name).await;
         assert_eq!(world.calls(name), ["deactivate"], "{name}");
         assert_eq!(world.hub.live(name).unwrap(), ["inactive"]);
     }
@@ -455,14 +459,14 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
             .delete(name, &DeleteParams::default())
             .await
             .unwrap();
-        invalid(&world, name, "deletionPolicy: Retain").await;
+        until_invalid(&world, name, "deletionPolicy: Retain").await;
         let mut retain = json!({"deletionPolicy": "Retain"});
         if name == "no-model" {
-            // The API server takes no other change while a required field is missing.
+            // The API server accepts no other change while a required field is missing.
             retain["model"] = json!(name);
         }
         patch(&world, name, json!({"spec": retain})).await;
-        gone(&world, name).await;
+        until_gone(&world, name).await;
         assert_eq!(world.calls(name), [""; 0], "{name}");
     }
     world.edit("sound", json!({"state": "inactive"})).await;
@@ -470,7 +474,7 @@ async fn an_object_that_the_schema_would_refuse_today_is_told_so_and_harms_no_ot
 }
 
 #[tokio::test]
-async fn an_owner_that_can_no_longer_be_read_keeps_its_model_over_a_restart_too() {
+async fn an_owner_that_cannot_be_decoded_keeps_its_model_after_a_restart() {
     let cluster = with_relaxed_crd().await;
     let bot = Model::custom("bot").status("active");
     let world = World::on(&cluster, Hub::builder().model(bot)).await;
@@ -486,13 +490,13 @@ async fn an_owner_that_can_no_longer_be_read_keeps_its_model_over_a_restart_too(
     world.create("second", second).await;
     world.until_reason("second", "Conflict").await;
 
-    // Were it the second one's, the model would be turned off.
+    // If the second object owned the model, it would turn it off.
     patch(&world, "first", json!({"spec": {"syncInterval": "soon"}})).await;
-    invalid(&world, "first", "30s, 5m or 1h30m").await;
-    world.until_looked("bot", 4).await;
+    until_invalid(&world, "first", "30s, 5m or 1h30m").await;
+    world.until_observed("bot", 4).await;
     operator.kill();
     let _operator = world.operator();
-    world.until_looked("bot", 4).await;
+    world.until_observed("bot", 4).await;
     world.until_reason("second", "Conflict").await;
     assert_eq!(world.calls("bot"), [""; 0]);
 

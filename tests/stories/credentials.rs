@@ -1,16 +1,21 @@
-//! Whose API key is used: what a person is told where there is none, what wakes an object up again,
-//! and that the key shows up nowhere.
+//! Which API key is used, what is reported where there is none, what wakes an object then, and that
+//! no key is ever shown.
 
 use cluster::Cluster;
 use hub::{ACCOUNT, Fault, Hub, KEY, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
+use testkit::world::{
+    DEADLINE, World, condition, install_crd, message, program, progress, ready, status,
+};
 use tokio::process::Command;
 
-use crate::world::{DEADLINE, World, condition, install_crd, marker, message, ready, status};
+/// With these settings, an object without a valid key is retried after five minutes, which is
+/// longer than a test waits: only a change of the Secret can wake it.
+const RARE_RETRIES: &[(&str, &str)] = &[("OXEN_TIME_SCALE", "1"), ("OXEN_SYNC_INTERVAL", "1h")];
 
-/// So long that no story sees it: only a change of the Secret can wake the object.
-const NEVER: &[(&str, &str)] = &[("OXEN_REFUSED_PROBE", "1h"), ("OXEN_SYNC_INTERVAL", "1h")];
+/// With this setting, an object without a valid key is retried after 0.6 seconds.
+const QUICK_RETRIES: (&str, &str) = ("OXEN_TIME_SCALE", "500");
 
 async fn with_bot(status: &str) -> World {
     World::new(Hub::builder().model(Model::custom("bot").status(status))).await
@@ -24,8 +29,8 @@ fn with_secret(model: &str, secret: Value) -> Value {
     json!({"model": model, "state": "active", "apiKeySecretRef": secret})
 }
 
-/// The operator has a key of its own, and these namespaces may use it.
-fn lending<'a>(key: &'a str, namespaces: &'a str) -> [(&'a str, &'a str); 2] {
+/// The settings that give the operator its own key, which these namespaces may use.
+fn operator_key<'a>(key: &'a str, namespaces: &'a str) -> [(&'a str, &'a str); 2] {
     [
         ("OXEN_API_KEY", key),
         ("OXEN_OPERATOR_KEY_NAMESPACES", namespaces),
@@ -33,23 +38,23 @@ fn lending<'a>(key: &'a str, namespaces: &'a str) -> [(&'a str, &'a str); 2] {
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_named_with_the_line_that_creates_it_and_creating_it_is_enough() {
+async fn a_missing_secret_is_reported_with_the_command_that_creates_it() {
     let world = with_bot("inactive").await;
     world.delete_secret("oxen-api-key").await;
-    let _operator = world.operator_with(NEVER);
+    let _operator = world.operator_with(RARE_RETRIES);
     world.create("bot", active("bot")).await;
 
     let object = world.until_reason("bot", "CredentialsNotFound").await;
-    assert_eq!(marker(&object), Some(("Stalled", "CredentialsNotFound")));
+    assert_eq!(progress(&object), Some(("Stalled", "CredentialsNotFound")));
     assert_eq!(ready(&object).unwrap().status, "False");
     assert_eq!(world.hub.journal().entries.len(), 0);
 
-    run_what_it_says(&world, &object).await;
+    run_command_of_message(&world, &object).await;
     world.until_reason("bot", "Active").await;
 }
 
-/// Runs the line of a message, as a shell would.
-async fn run_what_it_says(world: &World, object: &OxenModel) {
+/// Runs the command in the object's message, as a shell does.
+async fn run_command_of_message(world: &World, object: &OxenModel) {
     let (_, line) = message(object).split_once("kubectl ").unwrap();
     let line = line.replace("YOUR_API_KEY", KEY).replace('\'', "");
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -57,7 +62,7 @@ async fn run_what_it_says(world: &World, object: &OxenModel) {
 }
 
 #[tokio::test]
-async fn what_a_secret_holds_that_can_be_no_key_is_said_and_mending_it_is_enough() {
+async fn an_invalid_key_is_reported_with_the_command_that_replaces_it() {
     let rows: [(&str, &str, &[u8], &str, &str); 5] = [
         (
             "other-key",
@@ -86,7 +91,7 @@ async fn what_a_secret_holds_that_can_be_no_key_is_said_and_mending_it_is_enough
     let world = World::new(Hub::builder()).await;
     let names = rows.map(|row| row.0).join(",");
     let mut settings = vec![("OXEN_SECRET_NAMES", names.as_str())];
-    settings.extend(NEVER);
+    settings.extend(RARE_RETRIES);
     let _operator = world.operator_with(&settings);
     for (name, key, bytes, _, _) in rows {
         world.hub.add_model(Model::custom(name));
@@ -97,42 +102,40 @@ async fn what_a_secret_holds_that_can_be_no_key_is_said_and_mending_it_is_enough
     }
     for (name, _, _, reason, words) in rows {
         let object = world.until_reason(name, reason).await;
-        assert_eq!(marker(&object), Some(("Stalled", reason)));
-        let said = message(&object);
+        assert_eq!(progress(&object), Some(("Stalled", reason)));
+        let text = message(&object);
         assert!(
-            said.contains(words) && said.contains(&format!("{name:?}")),
-            "{said}"
+            text.contains(words) && text.contains(&format!("{name:?}")),
+            "{text}"
         );
     }
     assert_eq!(world.hub.journal().entries.len(), 0);
 
     for (name, ..) in rows {
         let object = world.get(name).await;
-        run_what_it_says(&world, &object).await;
+        run_command_of_message(&world, &object).await;
+    }
+    for (name, ..) in rows {
         world.until_reason(name, "Active").await;
     }
-    // As `echo` writes it.
+    // `echo` ends its output with a newline.
     world.secret("empty", "api-key", format!("{KEY}\n")).await;
-    world.request("empty", "1").await;
-    world
-        .until("empty", "looked at with it", |object| {
-            status(object).last_handled_reconcile_at.as_deref() == Some("1")
-        })
-        .await;
+    world.request_reconcile("empty", "1").await;
+    world.until_handled("empty", "1").await;
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_taken_at_once() {
+async fn a_rotated_key_is_used_at_once() {
     let world = with_bot("active").await;
-    let _operator = world.operator_with(NEVER);
+    let _operator = world.operator_with(RARE_RETRIES);
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "Active").await;
 
     world.hub.revoke_key(KEY);
     world.hub.add_key(ACCOUNT, "the-next-key");
-    world.request("bot", "1").await;
+    world.request_reconcile("bot", "1").await;
     let object = world.until_reason("bot", "Unauthenticated").await;
-    assert_eq!(marker(&object), Some(("Stalled", "Unauthenticated")));
+    assert_eq!(progress(&object), Some(("Stalled", "Unauthenticated")));
     assert_eq!(condition(&object, "Synced").unwrap().status, "False");
     assert_eq!(status(&object).model.unwrap().id, "bot");
 
@@ -153,21 +156,21 @@ async fn a_secret_that_is_not_watched_is_read_when_it_is_needed() {
     world.create("bot", with_secret("bot", secret)).await;
     world.until_reason("bot", "Active").await;
 
-    // It isn't watched, so a change of it is noticed when the object is looked at.
+    // The Secret isn't watched, so a change is noticed when the object is polled.
     world.delete_secret("team").await;
     let object = world.until_reason("bot", "CredentialsNotFound").await;
-    let said = message(&object);
+    let text = message(&object);
     assert!(
-        said.contains("generic team") && said.contains("--from-literal=token="),
-        "{said}"
+        text.contains("generic team") && text.contains("--from-literal=token="),
+        "{text}"
     );
     world.secret("team", "token", KEY).await;
     world.until_reason("bot", "Active").await;
 }
 
-/// The operator as a user with just the rights that it needs.
+/// The operator is a user with only the rights that it needs.
 #[tokio::test]
-async fn a_secret_that_the_operator_may_not_read_is_said_so() {
+async fn a_secret_that_the_operator_may_not_read_is_reported() {
     let cluster = Cluster::builder()
         .user("operator", &[])
         .start()
@@ -182,7 +185,7 @@ async fn a_secret_that_the_operator_may_not_read_is_said_so() {
             {"apiGroups": ["oxen.ai"], "resources": ["oxenmodels"], "verbs": ["get", "list", "watch", "patch"]},
             {"apiGroups": ["oxen.ai"], "resources": ["oxenmodels/status"], "verbs": ["patch"]},
             {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
-            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["oxen-api-key"], "verbs": ["list", "watch"]},
+            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["oxen-api-key"], "verbs": ["get", "list", "watch"]},
         ],
     })
     .to_string();
@@ -218,14 +221,15 @@ async fn a_secret_that_the_operator_may_not_read_is_said_so() {
     world.create("ours", active("ours")).await;
 
     world.until_reason("ours", "Active").await;
-    assert_eq!(world.events("ours").await, ["Activating", "Active"]);
+    let events = world.until_last_event("ours", "Active").await;
+    assert_eq!(events, ["Activating", "Active"]);
     let object = world.until_reason("theirs", "CredentialsNotFound").await;
-    let said = message(&object);
-    assert!(said.contains("may not read the Secret \"team\""), "{said}");
-    assert!(said.contains("Role"), "{said}");
-    assert!(!said.contains("kubectl"), "{said}");
+    let text = message(&object);
+    assert!(text.contains("may not read the Secret \"team\""), "{text}");
+    assert!(text.contains("Role"), "{text}");
+    assert!(!text.contains("kubectl"), "{text}");
 
-    // And with its rights a deletion completes, too.
+    // The rights are also enough to complete a deletion.
     world.delete("ours").await;
     world.until_gone("ours").await;
     assert_eq!(world.calls("ours"), ["activate", "deactivate"]);
@@ -233,35 +237,38 @@ async fn a_secret_that_the_operator_may_not_read_is_said_so() {
 }
 
 #[tokio::test]
-async fn the_operators_key_is_lent_to_the_namespaces_that_are_listed() {
+async fn the_operators_key_is_used_in_the_listed_namespaces() {
     let world = World::new(Hub::builder()).await;
     world.delete_secret("oxen-api-key").await;
     let named = format!("elsewhere, {}", world.namespace);
     for (name, namespaces) in [("named", named.as_str()), ("all", "*")] {
         world.hub.add_model(Model::custom(name));
         world.create(name, active(name)).await;
-        let _operator = world.operator_with(&lending(KEY, namespaces));
+        let _operator = world.operator_with(&operator_key(KEY, namespaces));
         world.until_reason(name, "Active").await;
     }
 }
 
 #[tokio::test]
-async fn the_operators_key_is_lent_to_no_other_namespace() {
+async fn the_operators_key_is_used_in_no_other_namespace() {
     for namespaces in ["elsewhere", ""] {
         let world = with_bot("active").await;
         world.delete_secret("oxen-api-key").await;
-        let mut settings = lending(KEY, namespaces).to_vec();
-        settings.extend(NEVER);
+        let mut settings = operator_key(KEY, namespaces).to_vec();
+        settings.extend(RARE_RETRIES);
         let _operator = world.operator_with(&settings);
         world.create("bot", active("bot")).await;
         let object = world.until_reason("bot", "OperatorKeyNotAllowed").await;
-        assert_eq!(marker(&object), Some(("Stalled", "OperatorKeyNotAllowed")));
-        let said = message(&object);
+        assert_eq!(
+            progress(&object),
+            Some(("Stalled", "OperatorKeyNotAllowed"))
+        );
+        let text = message(&object);
         for words in [
             "--operator-key-namespaces",
             "kubectl create secret generic oxen-api-key",
         ] {
-            assert!(said.contains(words), "{said}");
+            assert!(text.contains(words), "{text}");
         }
         assert_eq!(world.hub.journal().entries.len(), 0);
 
@@ -271,13 +278,14 @@ async fn the_operators_key_is_lent_to_no_other_namespace() {
 }
 
 #[tokio::test]
-async fn no_other_key_is_tried_when_the_one_to_use_is_refused() {
+async fn no_other_key_is_tried_when_the_right_one_is_refused() {
     let world = with_bot("active").await;
-    // The namespace's own Secret would do, and the operator's key would do for the other one.
-    let operator = world.operator_with(&lending("a-revoked-key", "*"));
+    // First the namespace's own Secret has a valid key, and then the operator has one.
+    let [key, namespaces] = operator_key("a-revoked-key", "*");
+    let operator = world.operator_with(&[QUICK_RETRIES, key, namespaces]);
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "Unauthenticated").await;
-    world.until_looked("bot", 2).await;
+    world.until_observed("bot", 2).await;
     operator.kill();
 
     world
@@ -285,10 +293,10 @@ async fn no_other_key_is_tried_when_the_one_to_use_is_refused() {
         .await;
     let secret = json!({"apiKeySecretRef": {"name": "stale"}});
     world.edit("bot", secret).await;
-    let lent = [("OXEN_API_KEY", KEY), ("OXEN_OPERATOR_KEY_NAMESPACES", "*")];
-    let _operator = world.operator_with(&lent);
+    let [key, namespaces] = operator_key(KEY, "*");
+    let _operator = world.operator_with(&[QUICK_RETRIES, key, namespaces]);
     world.until_reason("bot", "Unauthenticated").await;
-    world.until_looked("bot", 2).await;
+    world.until_observed("bot", 2).await;
     let journal = world.hub.journal();
     let refused = |entry: &hub::Entry| entry.account.is_none();
     assert!(journal.entries.iter().all(refused), "{journal:#?}");
@@ -303,15 +311,16 @@ async fn the_operators_key_is_read_from_its_file_for_each_use() {
         .folder()
         .join(format!("{}.key", world.namespace));
     let _operator = world.operator_with(&[
+        QUICK_RETRIES,
         ("OXEN_API_KEY_FILE", file.to_str().unwrap()),
         ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
     ]);
     world.create("bot", active("bot")).await;
     let object = world.until_reason("bot", "CredentialsNotFound").await;
-    let said = message(&object);
-    assert!(said.contains("its own API key"), "{said}");
-    assert!(said.contains("operatorKey.existingSecret"), "{said}");
-    assert!(!said.contains("kubectl"), "it would not be read: {said}");
+    let text = message(&object);
+    assert!(text.contains("its own API key"), "{text}");
+    assert!(text.contains("operatorKey.existingSecret"), "{text}");
+    assert!(!text.contains("kubectl"), "a Secret isn't read: {text}");
     std::fs::write(&file, "not\na key").unwrap();
     world.until_reason("bot", "CredentialsInvalid").await;
     std::fs::write(&file, format!("{KEY}\n")).unwrap();
@@ -319,7 +328,7 @@ async fn the_operators_key_is_read_from_its_file_for_each_use() {
 }
 
 #[tokio::test]
-async fn the_keys_bytes_are_in_no_log_status_or_event() {
+async fn no_key_is_in_a_log_status_event_or_metric() {
     const LIVE: &str = "oxk-live-5a1d3c7e9b";
     const REVOKED: &str = "oxk-revoked-77aa31c0";
     const BROKEN: &str = "oxk-broken-1c2d3e4f";
@@ -331,9 +340,10 @@ async fn the_keys_bytes_are_in_no_log_status_or_event() {
         ("revoked", REVOKED.to_owned()),
         ("broken", format!("{BROKEN}\n{BROKEN}")),
     ];
-    // A hub that quotes the key back is no reason to pass it on.
+    // The hub quotes the key in its errors.
     let echo = format!("invalid key {LIVE}: Bearer {LIVE}");
     let operator = world.operator_with(&[
+        QUICK_RETRIES,
         ("RUST_LOG", "trace"),
         ("OXEN_API_KEY", OWN),
         ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
@@ -360,7 +370,7 @@ async fn the_keys_bytes_are_in_no_log_status_or_event() {
     .enumerate()
     {
         let fault = world.hub.inject(fault.on_model("live"));
-        world.request("live", &n.to_string()).await;
+        world.request_reconcile("live", &n.to_string()).await;
         world
             .until("live", "out of sync", |object| {
                 condition(object, "Synced").unwrap().status == "False"
@@ -387,10 +397,10 @@ async fn the_keys_bytes_are_in_no_log_status_or_event() {
         let listed = world.kubectl(&["get", kind, "-o", "json"]).await;
         places.push((kind, listed.ok().unwrap().stdout));
     }
-    assert!(operator.log().contains("TRACE"), "it logs all that it can");
+    assert!(operator.log().contains("TRACE"), "the log is complete");
     for key in [LIVE, REVOKED, BROKEN, OWN] {
         let encoded = serde_json::to_value(k8s_openapi::ByteString(key.into())).unwrap();
-        // The end of a base64 text depends on what follows the key.
+        // The end of the base64 text depends on what follows the key.
         let encoded: String = encoded.as_str().unwrap().chars().take(16).collect();
         for (place, text) in &places {
             for bytes in [key, &encoded] {
@@ -402,7 +412,7 @@ async fn the_keys_bytes_are_in_no_log_status_or_event() {
 }
 
 #[tokio::test]
-async fn a_setting_that_can_not_be_used_ends_the_start_with_its_name() {
+async fn an_invalid_setting_ends_the_start_and_is_named() {
     let missing = "/nowhere/kubeconfig";
     for (settings, words) in [
         (&[("OXEN_BASE_URL", "hub.oxen.ai")][..], "OXEN_BASE_URL"),
@@ -421,14 +431,15 @@ async fn a_setting_that_can_not_be_used_ends_the_start_with_its_name() {
         ),
         (&[("OXEN_SYNC_INTERVAL", "soon")], "--sync-interval"),
         (&[("OXEN_SYNC_INTERVAL", "0s")], "--sync-interval"),
-        (&[("OXEN_BACKOFF_LAST", "10ms")], "--backoff-last"),
-        (&[("OXEN_FAILURE_DELAYS", "1m")], "--failure-delays"),
+        (&[("OXEN_PROGRESS_DEADLINE", "0s")], "--progress-deadline"),
+        (&[("OXEN_REQUEST_TIMEOUT", "10")], "--request-timeout"),
         (&[("OXEN_DELETION_POLICY", "Orphan")], "--deletion-policy"),
-        (&[("OXEN_CONCURRENCY", "0")], "--concurrency"),
+        (&[("OXEN_HUB_RATE", "0")], "--hub-rate"),
+        (&[("OXEN_LEADER_ELECT", "maybe")], "--leader-elect"),
         (&[("OXEN_LISTEN", "8080")], "--listen"),
         (&[("KUBECONFIG", missing)], missing),
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_oxen-operator"));
+        let mut command = Command::new(program());
         let run = command
             .arg("run")
             .env_clear()
@@ -437,14 +448,14 @@ async fn a_setting_that_can_not_be_used_ends_the_start_with_its_name() {
             .output();
         let ended = tokio::time::timeout(DEADLINE, run).await;
         let output = ended
-            .unwrap_or_else(|_| panic!("{settings:?}: it runs"))
+            .unwrap_or_else(|_| panic!("{settings:?}: the operator runs"))
             .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success(), "{settings:?}: {said}");
-        let first = said.lines().next().unwrap();
-        assert!(first.contains(words), "{settings:?}: {said}");
-        assert!(!said.contains("two words"), "{said}");
-        assert!(!said.contains("panicked"), "{said}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{settings:?}: {text}");
+        let first = text.lines().next().unwrap();
+        assert!(first.contains(words), "{settings:?}: {text}");
+        assert!(!text.contains("two words"), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
     }
 }
 

@@ -1,38 +1,58 @@
-//! Deleting an OxenModel: the model is turned off first, or left alone, or the deletion says why
-//! it waits.
+//! Deleting an OxenModel: the model is turned off first or left as it is, or the deletion is
+//! blocked and says how to release the object.
 
 use std::time::Duration;
 
 use hub::{Endpoint, Fault, Hub, Model};
-use serde_json::json;
+use oxen_operator::api::OxenModel;
+use serde_json::{Value, json};
+use testkit::world::{DEADLINE, Operator, World, condition, eventually, is_blocked};
 
-use crate::world::{DEADLINE, World, has_finalizer, message};
+/// Creates a world with one settled, active object.
+async fn settled(spec: Value) -> (World, Operator) {
+    settled_with(Model::custom("bot").status("active"), spec).await
+}
 
-/// A world with one settled, active object.
-async fn settled(spec: serde_json::Value) -> (World, crate::world::Operator) {
-    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+async fn settled_with(model: Model, spec: Value) -> (World, Operator) {
+    let world = World::new(Hub::builder().model(model)).await;
     let operator = world.operator();
     world.create("bot", spec).await;
     world.until_reason("bot", "Active").await;
     (world, operator)
 }
 
-fn active() -> serde_json::Value {
+fn active() -> Value {
     json!({"model": "bot", "state": "active"})
 }
 
+fn is_free(object: &OxenModel) -> bool {
+    !object.has_finalizer()
+}
+
+/// Waits until the metric of the blocked deletion has this value.
+async fn until_metric(world: &World, operator: &Operator, blocked: u32) {
+    let namespace = &world.namespace;
+    let labels = format!(r#"namespace="{namespace}",name="bot""#);
+    let line = format!("oxen_model_deletion_blocked{{{labels}}} {blocked}");
+    eventually(&line, || async {
+        let metrics = operator.metrics().await;
+        metrics.lines().any(|one| one == line).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
-async fn deleting_deactivates_first_and_lets_go_when_it_is_inactive() {
+async fn deleting_deactivates_first_and_releases_when_it_is_inactive() {
     let (world, _operator) = settled(active()).await;
-    let held = |object: &_| has_finalizer(object);
-    world.until("bot", "held by the finalizer", held).await;
+    world.until_finalizer("bot").await;
 
     world.delete("bot").await;
     world.until_gone("bot").await;
 
     assert_eq!(world.calls("bot"), ["deactivate"]);
     assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
-    assert_eq!(world.events("bot").await.last().unwrap(), "LetGo");
+    let events = world.until_last_event("bot", "Released").await;
+    assert!(!events.contains(&"DeletionBlocked".into()), "{events:?}");
 }
 
 #[tokio::test]
@@ -40,7 +60,7 @@ async fn retain_leaves_the_model_as_it_is() {
     let mut spec = active();
     spec["deletionPolicy"] = "Retain".into();
     let (world, _operator) = settled(spec).await;
-    assert!(!has_finalizer(&world.get("bot").await));
+    assert!(is_free(&world.get("bot").await));
 
     world.delete("bot").await;
     world.until_gone("bot").await;
@@ -52,17 +72,13 @@ async fn retain_leaves_the_model_as_it_is() {
 #[tokio::test]
 async fn the_finalizer_follows_the_policy() {
     let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.edit("bot", json!({"deletionPolicy": "Retain"})).await;
-    world
-        .until("bot", "free", |object| !has_finalizer(object))
-        .await;
+    world.until("bot", "free", is_free).await;
     world.edit("bot", json!({"deletionPolicy": null})).await;
-    world.until("bot", "held again", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.edit("bot", json!({"suspend": true})).await;
-    world
-        .until("bot", "free again", |object| !has_finalizer(object))
-        .await;
+    world.until("bot", "free again", is_free).await;
 }
 
 #[tokio::test]
@@ -78,48 +94,53 @@ async fn a_name_that_the_hub_does_not_know_never_holds_its_deletion() {
 }
 
 #[tokio::test]
-async fn while_the_hub_is_down_the_deletion_waits_and_says_how_to_let_go() {
-    let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+async fn while_the_hub_is_down_the_deletion_is_blocked_and_says_so() {
+    // The deactivation lasts until the test ends it.
+    let slow = Duration::from_secs(3600);
+    let model = Model::custom("bot").status("active").deactivate_delay(slow);
+    let mut spec = active();
+    spec["progressDeadline"] = "1h".into();
+    let (world, operator) = settled_with(model, spec).await;
+    let object = world.until_finalizer("bot").await;
+    assert_eq!(condition(&object, "DeletionBlocked"), None);
+    until_metric(&world, &operator, 0).await;
+
     world.hub.stop().await.unwrap();
     world.delete("bot").await;
-    world
-        .until("bot", "blocked, with the way out", |object| {
-            message(object).contains("deletionPolicy: Retain")
-        })
-        .await;
-    let events = world.events("bot").await;
-    assert_eq!(events.last().unwrap(), "DeletionBlocked", "{events:?}");
+    let object = world.until_blocked("bot").await;
+    let blocked = condition(&object, "DeletionBlocked").unwrap();
+    assert_eq!(blocked.reason, "HubUnreachable");
+    until_metric(&world, &operator, 1).await;
+    world.until_last_event("bot", "DeletionBlocked").await;
 
     world.hub.restart().await.unwrap();
+    let object = world.until_reason("bot", "Deactivating").await;
+    assert_eq!(condition(&object, "DeletionBlocked"), None);
+    until_metric(&world, &operator, 0).await;
+
+    world.hub.set_status("bot", "inactive").unwrap();
     world.until_gone("bot").await;
     assert_eq!(world.calls("bot"), ["deactivate"]);
 }
 
 #[tokio::test]
-async fn retain_lets_a_blocked_deletion_go() {
+async fn retain_releases_an_object_whose_deletion_is_blocked() {
     let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.hub.stop().await.unwrap();
     world.delete("bot").await;
-    world
-        .until("bot", "blocked", |object| {
-            message(object).contains("Retain")
-        })
-        .await;
+    world.until_blocked("bot").await;
     world.edit("bot", json!({"deletionPolicy": "Retain"})).await;
     world.until_gone("bot").await;
     assert_eq!(world.hub.live("bot").unwrap(), ["active"]);
 }
 
 #[tokio::test]
-async fn a_post_that_was_accepted_lets_nothing_go_until_a_live_look_shows_it() {
+async fn an_accepted_call_releases_nothing_before_a_live_get_shows_it() {
     let late = Duration::from_millis(600);
     let model = Model::custom("bot").status("active").late_effect(late);
-    let world = World::new(Hub::builder().model(model)).await;
-    let _operator = world.operator();
-    world.create("bot", active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    let (world, _operator) = settled_with(model, active()).await;
+    world.until_finalizer("bot").await;
     world.delete("bot").await;
     world.until_gone("bot").await;
     assert_eq!(world.calls("bot"), ["deactivate"]);
@@ -127,9 +148,9 @@ async fn a_post_that_was_accepted_lets_nothing_go_until_a_live_look_shows_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_goes_with_the_object_does_not_keep_it() {
+async fn a_secret_that_is_deleted_first_does_not_hold_the_object() {
     let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.delete_secret("oxen-api-key").await;
     world.until_reason("bot", "CredentialsNotFound").await;
     world.delete("bot").await;
@@ -138,9 +159,9 @@ async fn a_secret_that_goes_with_the_object_does_not_keep_it() {
 }
 
 #[tokio::test]
-async fn a_model_that_the_hub_has_forgotten_lets_its_object_go() {
+async fn a_model_that_the_hub_no_longer_knows_releases_its_object() {
     let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.hub.remove_model("bot").unwrap();
     world.delete("bot").await;
     world.until_gone("bot").await;
@@ -148,30 +169,27 @@ async fn a_model_that_the_hub_has_forgotten_lets_its_object_go() {
 }
 
 #[tokio::test]
-async fn not_found_for_another_key_is_no_reason_to_let_go() {
+async fn not_found_with_another_key_does_not_release_the_object() {
     let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.hub.add_key("another", "anothers-key");
     world
         .secret("oxen-api-key", "api-key", "anothers-key")
         .await;
     world.until_reason("bot", "ModelNotFound").await;
     world.delete("bot").await;
-    world
-        .until("bot", "blocked", |object| {
-            message(object).contains("Retain")
-        })
-        .await;
-    world.until_looked("bot", 4).await;
+    world.until_blocked("bot").await;
+    world.until_observed("bot", 4).await;
+    assert!(is_blocked(&world.get("bot").await));
     world.secret("oxen-api-key", "api-key", hub::KEY).await;
     world.until_gone("bot").await;
     assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
 }
 
 #[tokio::test]
-async fn an_object_deleted_and_made_again_is_another_one() {
+async fn an_object_that_is_deleted_and_created_again_is_another_object() {
     let (world, _operator) = settled(active()).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world
         .hub
         .inject(Fault::status(503).on(Endpoint::Deactivate).times(1));
@@ -190,7 +208,7 @@ async fn an_object_deleted_and_made_again_is_another_one() {
 }
 
 #[tokio::test]
-async fn a_deletion_whose_call_has_no_answer_makes_it_once_and_goes_when_it_shows() {
+async fn a_deletion_whose_call_gets_no_answer_calls_once() {
     for fault in [
         Fault::status(502),
         Fault::cut(),
@@ -199,7 +217,7 @@ async fn a_deletion_whose_call_has_no_answer_makes_it_once_and_goes_when_it_show
         Fault::status(503).retry_after(Duration::from_secs(1)),
     ] {
         let (world, _operator) = settled(active()).await;
-        world.until("bot", "held", has_finalizer).await;
+        world.until_finalizer("bot").await;
         let lost = fault.on(Endpoint::Deactivate).times(1);
         world.hub.inject(lost.after_effect());
         world.delete("bot").await;

@@ -1,11 +1,12 @@
-//! What the hub says of a model's deployments, folded to one word; missing data is never read as off.
+//! What the hub says about a model's deployments, folded to one word. Missing data is never read as
+//! inactive.
 
 use hub::{Fault, Hub, Model};
 use serde_json::{Value, json};
+use testkit::world::{World, condition, message, progress, ready, status};
 
-use crate::world::{World, condition, has_finalizer, marker, message, ready, status};
-
-/// The object's name, its model, the declared state, and what is shown: deployment, Ready, reason and marker.
+/// The object's name, its model, the declared state, and what is shown: the live status, Ready, its
+/// reason, and Reconciling or Stalled.
 type Row = (
     &'static str,
     Model,
@@ -22,7 +23,7 @@ fn custom(name: &str) -> Model {
     Model::custom(name).status("active")
 }
 
-/// Models that no call is ever made on, whatever is declared.
+/// Models for which no call is ever made, whatever is declared.
 fn never_called() -> Vec<Row> {
     let unknown = ("unknown", "Unknown", "StatusUnknown", Some("Reconciling"));
     let bare = |owner: &str| {
@@ -68,7 +69,7 @@ fn never_called() -> Vec<Row> {
             "none-on",
             custom("none-on").nothing_deployed(),
             "active",
-            ("none", "False", "NothingDeployed", Some("Stalled")),
+            ("none", "False", "NoDeployment", Some("Stalled")),
         ),
         (
             "none-off",
@@ -101,8 +102,8 @@ fn never_called() -> Vec<Row> {
             unknown,
         ),
         (
-            "unheard-of",
-            custom("unheard-of").status("paused"),
+            "other-word",
+            custom("other-word").status("paused"),
             "active",
             unknown,
         ),
@@ -152,21 +153,22 @@ fn never_called() -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_called_or_is_not_known_is_never_called() {
+async fn a_model_that_takes_no_call_or_is_not_known_is_never_called() {
     let world = World::new(Hub::builder()).await;
-    let _operator = world.operator();
+    // Some models are in a transition that never ends.
+    let _operator = world.operator_with(&[("OXEN_PROGRESS_DEADLINE", "1h")]);
     for (name, model, state, _) in never_called() {
         world.hub.add_model(model);
         world
             .create(name, json!({"model": name, "state": state}))
             .await;
     }
-    for (name, _, _, (deployment, ready_, reason, marker_)) in never_called() {
+    for (name, _, _, (live, ready_, reason, progress_)) in never_called() {
         let object = world.until_reason(name, reason).await;
         assert_eq!(ready(&object).unwrap().status, ready_, "{name}");
         assert_eq!(
-            marker(&object),
-            marker_.map(|marker| (marker, reason)),
+            progress(&object),
+            progress_.map(|progress| (progress, reason)),
             "{name}"
         );
         assert_eq!(
@@ -174,20 +176,20 @@ async fn what_cannot_be_called_or_is_not_known_is_never_called() {
             "True",
             "{name}"
         );
-        let shown = status(&object).deployment.unwrap().to_string();
-        assert_eq!(shown, deployment, "{name}");
+        let shown = status(&object).live.unwrap().to_string();
+        assert_eq!(shown, live, "{name}");
     }
     for (name, ..) in never_called() {
-        world.until_looked(name, 2).await;
+        world.until_observed(name, 2).await;
         let base = name.contains("base");
-        assert_eq!(has_finalizer(&world.get(name).await), !base, "{name}");
+        assert_eq!(world.get(name).await.has_finalizer(), !base, "{name}");
     }
     assert_eq!(world.hub.journal().posts().len(), 0);
 
     for (name, words) in [
-        ("two", "Other deployments of it: inactive"),
+        ("two", "Its other deployments are inactive"),
         ("base-off", "state: active"),
-        ("none-on", "Deploy it on the hub"),
+        ("none-on", "Deploy the model on the hub"),
     ] {
         let object = world.get(name).await;
         assert!(message(&object).contains(words), "{}", message(&object));
@@ -208,25 +210,25 @@ async fn two_deployments_of_which_one_is_active_are_turned_off() {
 }
 
 #[tokio::test]
-async fn a_status_that_becomes_unknown_is_waited_for_in_mid_transition_too() {
+async fn an_unknown_status_in_a_transition_is_waited_for() {
     let world = World::new(Hub::builder().model(Model::custom("bot"))).await;
     let _operator = world.operator();
-    let unheard = world
+    let unknown = world
         .hub
         .inject(Fault::shows("reticulating").skip(2).on_model("bot"));
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
-    world.until_deployment("bot", "unknown").await;
-    world.until_looked("bot", 3).await;
+    world.until_live("bot", "unknown").await;
+    world.until_observed("bot", 3).await;
     assert_ne!(ready(&world.get("bot").await).unwrap().status, "True");
-    world.hub.clear_fault(unheard);
+    world.hub.clear_fault(unknown);
     world.until_reason("bot", "Active").await;
     assert!(world.calls("bot").len() <= 1);
 }
 
 #[tokio::test]
-async fn what_the_hub_says_of_the_model_is_in_the_status() {
+async fn what_the_hub_says_about_the_model_is_in_the_status() {
     let pricing = json!({
         "method": "token",
         "input_cost_per_token": 3e-6,
@@ -246,7 +248,7 @@ async fn what_the_hub_says_of_the_model_is_in_the_status() {
     }));
     let world = World::new(Hub::builder().model(model)).await;
     let _operator = world.operator();
-    // It may be asked for by its UUID.
+    // A model can be retrieved by its UUID.
     let uuid = world.hub.uuid("bot").unwrap();
     world
         .create("bot", json!({"model": uuid, "state": "active"}))
@@ -272,7 +274,7 @@ async fn what_the_hub_says_of_the_model_is_in_the_status() {
         })
     );
     assert_eq!(
-        (&status["desired"], &status["deployment"]),
+        (&status["desired"], &status["live"]),
         (&json!("active"), &json!("active"))
     );
     assert!(status["since"].is_string());

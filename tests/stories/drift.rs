@@ -1,12 +1,12 @@
-//! The hub leaves the declared state, or never gets there: what is corrected, how often, and where it ends.
+//! A model leaves the declared state, or never reaches it: what is corrected, how often, and when
+//! the operator stops.
 
 use std::time::Duration;
 
 use hub::{Endpoint, Fault, Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
-
-use crate::world::{DEADLINE, World, marker, message, status};
+use testkit::world::{World, message, progress, status};
 
 const CORRECTIONS: &str = "oxen_operator_corrections_total";
 
@@ -14,18 +14,13 @@ fn active(model: &str) -> Value {
     json!({"model": model, "state": "active"})
 }
 
+/// Returns a condition for an object that is Stalled for this reason.
 fn stalled(reason: &str) -> impl Fn(&OxenModel) -> bool {
-    move |object| marker(object) == Some(("Stalled", reason))
-}
-
-/// Waits until that many calls went out; each was recorded before, so that `Ready` is no older.
-async fn called(world: &World, model: &str, calls: usize) {
-    let went_out = |journal: &hub::Journal| journal.posts_for(model).len() == calls;
-    world.hub.wait_for(DEADLINE, went_out).await.unwrap();
+    move |object| progress(object) == Some(("Stalled", reason))
 }
 
 #[tokio::test]
-async fn drift_is_corrected_with_a_reason_of_its_own() {
+async fn drift_is_corrected_with_its_own_reason() {
     let world = World::new(
         Hub::builder()
             .model(Model::custom("on").status("active"))
@@ -46,7 +41,8 @@ async fn drift_is_corrected_with_a_reason_of_its_own() {
         ("off", "active", "deactivate", "Inactive"),
     ] {
         world.hub.set_status(name, drifted).unwrap();
-        called(&world, name, 1).await;
+        // The call was recorded before, so Ready is no older.
+        world.until_called(name, 1).await;
         let object = world.until_reason(name, reason).await;
         assert_eq!(status(&object).operation, None);
         assert_eq!(world.calls(name), [call]);
@@ -56,24 +52,25 @@ async fn drift_is_corrected_with_a_reason_of_its_own() {
 }
 
 #[tokio::test]
-async fn drift_that_keeps_coming_back_is_corrected_three_times_and_then_left_alone() {
+async fn drift_that_comes_back_is_corrected_three_times_and_then_reported() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
-    let operator = world.operator();
+    // The correction window is 15 minutes, which no busy machine exceeds.
+    let operator = world.operator_with(&[("OXEN_TIME_SCALE", "4")]);
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "Active").await;
-    // What is called for, and settles again; the number counts all calls so far.
+    // Waits for the correction; `calls` is the number of all calls so far.
     let corrected = async |calls: usize| {
-        called(&world, "bot", calls).await;
+        world.until_called("bot", calls).await;
         world.until_reason("bot", "Active").await;
     };
     let contended = async |calls: usize| {
         world.hub.set_status("bot", "inactive").unwrap();
-        let given_up = stalled("DriftContention");
-        world.until("bot", "given up", given_up).await;
-        // The API server's log has a write once its pass goes on.
-        world.until_looked("bot", 1).await;
+        let contended = stalled("DriftContention");
+        world.until("bot", "contended", contended).await;
+        // The API server logs a write after the operator has its answer.
+        world.until_observed("bot", 1).await;
         let writes = world.writes("status");
-        world.until_looked("bot", 3).await;
+        world.until_observed("bot", 3).await;
         assert_eq!(world.calls("bot").len(), calls);
         assert_eq!(world.writes("status"), writes);
     };
@@ -84,7 +81,7 @@ async fn drift_that_keeps_coming_back_is_corrected_three_times_and_then_left_alo
     contended(3).await;
     assert_eq!(operator.metric(CORRECTIONS).await, 3.0);
 
-    world.request("bot", "1").await;
+    world.request_reconcile("bot", "1").await;
     corrected(4).await;
     for calls in 5..=6 {
         world.hub.set_status("bot", "inactive").unwrap();
@@ -92,38 +89,38 @@ async fn drift_that_keeps_coming_back_is_corrected_three_times_and_then_left_alo
     }
     contended(6).await;
 
-    // A new generation is a new matter.
+    // A new generation has all its attempts again.
     world.edit("bot", json!({"progressDeadline": "10m"})).await;
     corrected(7).await;
 }
 
 #[tokio::test]
-async fn a_deployment_that_fails_is_tried_again_a_few_times_and_then_needs_a_person() {
+async fn a_failed_deployment_is_retried_until_the_attempts_are_exhausted() {
     let world = World::new(
         Hub::builder()
             .model(Model::custom("failed").status("error").never_deploys())
             .model(Model::custom("fails").never_deploys())
-            .model(Model::custom("mends").fails_to_deploy(1)),
+            .model(Model::custom("recovers").fails_to_deploy(1)),
     )
     .await;
-    let _operator = world.operator_with(&[("OXEN_FAILURE_DELAYS", "2s,2s,2s")]);
-    for name in ["failed", "fails", "mends"] {
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "30")]);
+    for name in ["failed", "fails", "recovers"] {
         world.create(name, active(name)).await;
     }
-    world.until_reason("mends", "Active").await;
-    assert_eq!(world.calls("mends"), ["activate"; 2]);
-    for name in ["failed", "fails"] {
+    world.until_reason("recovers", "Active").await;
+    assert_eq!(world.calls("recovers"), ["activate"; 2]);
+    // Two of the delays of 2, 10 and 30 seconds lie between the three calls.
+    for (name, delays) in [("failed", [10, 30]), ("fails", [2, 10])] {
         let object = world
-            .until(name, "given up", stalled("DeploymentFailed"))
+            .until(name, "Stalled", stalled("DeploymentFailed"))
             .await;
         assert!(
             message(&object).contains("oxen.ai/reconcile-requested-at"),
             "{}",
             message(&object)
         );
-        world.until_looked(name, 3).await;
+        world.until_observed(name, 3).await;
         assert_eq!(world.calls(name), ["activate"; 3], "{name}");
-        // Further apart than the looks; the status keeps whole seconds.
         let posts: Vec<Duration> = world
             .hub
             .journal()
@@ -131,8 +128,10 @@ async fn a_deployment_that_fails_is_tried_again_a_few_times_and_then_needs_a_per
             .iter()
             .map(|post| post.at)
             .collect();
-        for pair in posts.windows(2) {
-            assert!(pair[1] - pair[0] >= Duration::from_secs(1), "{posts:?}");
+        for (pair, delay) in posts.windows(2).zip(delays) {
+            // The status has whole seconds.
+            let least = Duration::from_secs(delay - 1);
+            assert!(pair[1] - pair[0] >= least, "{posts:?}");
         }
         assert!(
             world
@@ -148,7 +147,7 @@ async fn a_deployment_that_fails_is_tried_again_a_few_times_and_then_needs_a_per
             .change(name, |model| model.fails_to_deploy(0))
             .unwrap();
     }
-    world.request("failed", "1").await;
+    world.request_reconcile("failed", "1").await;
     world.until_reason("failed", "Active").await;
     world.edit("fails", json!({"state": "inactive"})).await;
     world.until_reason("fails", "Inactive").await;
@@ -156,7 +155,7 @@ async fn a_deployment_that_fails_is_tried_again_a_few_times_and_then_needs_a_per
 }
 
 #[tokio::test]
-async fn a_transition_past_its_deadline_is_said_and_still_watched() {
+async fn a_transition_past_its_deadline_is_reported_and_still_polled() {
     let slow = Duration::from_secs(3600);
     let world = World::new(Hub::builder().model(Model::custom("bot").activate_delay(slow))).await;
     let _operator = world.operator();
@@ -164,10 +163,10 @@ async fn a_transition_past_its_deadline_is_said_and_still_watched() {
     world.create("bot", spec).await;
     let object = world.until_reason("bot", "ProgressDeadlineExceeded").await;
     assert_eq!(
-        marker(&object),
+        progress(&object),
         Some(("Stalled", "ProgressDeadlineExceeded"))
     );
-    world.until_looked("bot", 3).await;
+    world.until_observed("bot", 3).await;
     assert_eq!(world.calls("bot"), ["activate"]);
 
     world.hub.set_status("bot", "active").unwrap();
@@ -176,40 +175,40 @@ async fn a_transition_past_its_deadline_is_said_and_still_watched() {
 }
 
 #[tokio::test]
-async fn a_deployment_that_never_ends_and_is_not_wanted_gets_one_deactivate_past_its_deadline() {
+async fn an_endless_deployment_gets_one_deactivate_past_its_deadline() {
     let world = World::new(
         Hub::builder()
-            .model(Model::custom("heeds").status("deploying"))
-            .model(Model::custom("deaf").status("deploying")),
+            .model(Model::custom("reacts").status("deploying"))
+            .model(Model::custom("ignores").status("deploying")),
     )
     .await;
-    // It takes the call, and goes on deploying.
-    let taken = json!({"id": "deaf", "object": "model", "created": 1, "owned_by": "acme"});
+    // The hub accepts the call, and the model continues to deploy.
+    let accepted = json!({"id": "ignores", "object": "model", "created": 1, "owned_by": "acme"});
     world.hub.inject(
-        Fault::answering(200, taken)
+        Fault::answering(200, accepted)
             .on(Endpoint::Deactivate)
-            .on_model("deaf"),
+            .on_model("ignores"),
     );
     let _operator = world.operator();
-    for name in ["heeds", "deaf"] {
-        let spec = json!({"model": name, "state": "inactive", "progressDeadline": "2s"});
+    for name in ["reacts", "ignores"] {
+        let spec = json!({"model": name, "state": "inactive", "progressDeadline": "6s"});
         world.create(name, spec).await;
         let object = world.until_reason(name, "WaitingForDeployment").await;
         assert_eq!(
-            marker(&object),
+            progress(&object),
             Some(("Reconciling", "WaitingForDeployment"))
         );
         assert_eq!(world.calls(name), [""; 0]);
     }
-    world.until_reason("heeds", "Inactive").await;
-    assert_eq!(world.calls("heeds"), ["deactivate"]);
+    world.until_reason("reacts", "Inactive").await;
+    assert_eq!(world.calls("reacts"), ["deactivate"]);
 
+    // Past the deadline again, the operation has been closed without an effect.
     world
-        .until("deaf", "given up", |object| {
-            stalled("ProgressDeadlineExceeded")(object) && !world.calls("deaf").is_empty()
+        .until("ignores", "Stalled after its call", |object| {
+            stalled("ProgressDeadlineExceeded")(object) && !world.calls("ignores").is_empty()
         })
         .await;
-    // The patience is over by then.
-    world.until_looked("deaf", 8).await;
-    assert_eq!(world.calls("deaf"), ["deactivate"]);
+    world.until_observed("ignores", 8).await;
+    assert_eq!(world.calls("ignores"), ["deactivate"]);
 }

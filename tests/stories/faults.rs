@@ -1,23 +1,24 @@
-//! The hub's faults: each has its own reason, none leads to a call on a guess, and nothing else suffers.
+//! The hub's faults: each has its own reason, none leads to a call that no observation requires,
+//! and no other object is affected.
 
 use std::time::{Duration, SystemTime};
 
 use hub::{Endpoint, Entry, Fault, Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
+use testkit::world::{DEADLINE, Operator, World, condition, message, progress, ready, status};
 
-use crate::world::{DEADLINE, Operator, World, condition, marker, message, ready, status};
-
-/// What a fault makes of `Ready`.
+/// What a fault does to Ready.
 #[derive(Clone, Copy, PartialEq)]
 enum Shown {
-    /// As it was; unknown where nothing was.
+    /// Ready stays as it was, and is Unknown where there was none.
     Kept,
     Unknown,
     Stalled,
 }
 
-/// A fault of a look: its name, its reason, and words that the message holds.
+/// A fault of a live GET: its name, the fault, its reason, what it does to Ready, and words that
+/// the message contains.
 type Row = (&'static str, Fault, &'static str, Shown, &'static str);
 
 fn rows(hub: &Hub) -> Vec<Row> {
@@ -96,7 +97,7 @@ fn rows(hub: &Hub) -> Vec<Row> {
             busy,
             "RateLimited",
             Kept,
-            "left alone",
+            "when the hub allows it",
         ),
         ("cut", Fault::cut(), unreachable, Kept, "can't be reached"),
         (
@@ -106,38 +107,27 @@ fn rows(hub: &Hub) -> Vec<Row> {
             Kept,
             "can't be reached",
         ),
-        (
-            "hang",
-            Fault::hang(),
-            unreachable,
-            Kept,
-            "no answer in time",
-        ),
-        ("truncated", Fault::truncated(), odd, Unknown, "breaks off"),
-        ("not-json", Fault::not_json(), odd, Unknown, "no JSON"),
+        ("hang", Fault::hang(), unreachable, Kept, "timed out"),
+        ("truncated", Fault::truncated(), odd, Unknown, "incomplete"),
+        ("not-json", Fault::not_json(), odd, Unknown, "not JSON"),
         (
             "wrong-shape",
             Fault::wrong_shape(),
             odd,
             Unknown,
-            "no model object",
+            "not a model object",
         ),
-        (
-            "empty",
-            Fault::empty(),
-            odd,
-            Unknown,
-            "JSON that breaks off",
-        ),
+        ("empty", Fault::empty(), odd, Unknown, "incomplete JSON"),
         ("huge", Fault::huge(5 << 20), odd, Unknown, "too large"),
     ]
 }
 
-/// The settled object of a row, and the one that needs a call.
+/// The name of a row's settled object.
 fn on(row: &Row) -> String {
     format!("on-{}", row.0)
 }
 
+/// The name of a row's object that needs a call.
 fn off(row: &Row) -> String {
     format!("off-{}", row.0)
 }
@@ -146,7 +136,8 @@ fn active(model: &str) -> Value {
     json!({"model": model, "state": "active"})
 }
 
-/// A 401 is about the whole key, and one probe answers for all its objects: here each has its own.
+/// The spec of a row's object. Objects that meet a 401 have keys of their own, because it is about
+/// the whole key.
 fn active_in(row: &Row, model: &str) -> Value {
     let mut spec = active(model);
     if row.0 == "401" {
@@ -156,7 +147,7 @@ fn active_in(row: &Row, model: &str) -> Value {
 }
 
 #[tokio::test]
-async fn each_fault_of_a_look_has_its_reason_and_harms_no_other_object() {
+async fn each_fault_has_its_reason_and_affects_no_other_object() {
     let world = World::new(Hub::builder().model(Model::custom("sound"))).await;
     for name in ["on-401", "off-401"] {
         let key = format!("key-of-{name}");
@@ -171,66 +162,45 @@ async fn each_fault_of_a_look_has_its_reason_and_harms_no_other_object() {
             .add_model(Model::custom(off(row)).status("inactive"));
         world.create(&on(row), active_in(row, &on(row))).await;
     }
-    // A settled object looks when it is asked to, and its Ready outlives the faults.
-    let _operator = world.operator_with(&[
-        ("OXEN_SYNC_INTERVAL", "1h"),
-        ("OXEN_STALE_READY", "1h"),
+    // A settled object is observed on request only, and its Ready is kept for 15 minutes.
+    let rare = ("OXEN_SYNC_INTERVAL", "1h");
+    let operator = world.operator_with(&[
+        rare,
+        ("OXEN_TIME_SCALE", "1"),
         ("OXEN_REQUEST_TIMEOUT", "2s"),
-        ("OXEN_CONNECT_TIMEOUT", "2s"),
     ]);
     for row in &rows {
         world.until_reason(&on(row), "Active").await;
         for model in [on(row), off(row)] {
             world.hub.inject(row.1.clone().on_model(&model));
         }
-        world.request(&on(row), "1").await;
+        world.request_reconcile(&on(row), "1").await;
         world.create(&off(row), active_in(row, &off(row))).await;
     }
-
-    for row @ (name, _, reason, shown, words) in &rows {
-        let object = world.until_fault(&on(row), reason).await;
-        let settled = ready(&object).unwrap();
-        let expected = match shown {
-            Shown::Kept => ("True", "Active", None),
-            Shown::Unknown => ("Unknown", *reason, Some(("Reconciling", *reason))),
-            Shown::Stalled => ("False", *reason, Some(("Stalled", *reason))),
-        };
-        let found = (
-            settled.status.as_str(),
-            settled.reason.as_str(),
-            marker(&object),
-        );
-        assert_eq!(found, expected, "{name}");
-        let said = &condition(&object, "Synced").unwrap().message;
-        assert!(said.contains(words), "{name}: {said}");
-        assert_eq!(status(&object).last_handled_reconcile_at, None, "{name}");
-
-        let object = world.until_reason(&off(row), reason).await;
-        let (status, marker_) = match shown {
-            Shown::Kept | Shown::Unknown => ("Unknown", "Reconciling"),
-            Shown::Stalled => ("False", "Stalled"),
-        };
-        assert_eq!(ready(&object).unwrap().status, status, "{name}");
-        assert_eq!(marker(&object), Some((marker_, *reason)), "{name}");
-        assert!(
-            message(&object).contains(words),
-            "{name}: {}",
-            message(&object)
-        );
+    for row in &rows {
+        until_fault_is_shown(&world, row).await;
     }
-
     world.create("sound", active("sound")).await;
     world.until_reason("sound", "Active").await;
     assert_eq!(world.calls("sound"), ["activate"]);
+    operator.kill();
 
-    // Looking on changes nothing, and no call is made on a guess.
-    let looked_again = async || {
+    // The retries of the next operator come soon. Ready is kept for three seconds.
+    let _operator = world.operator_with(&[rare, ("OXEN_TIME_SCALE", "300")]);
+    for row in rows.iter().filter(|row| row.3 == Shown::Kept) {
+        let unreachable = row.2 == "HubUnreachable";
+        let ready = if unreachable { "Unknown" } else { "True" };
+        let described = format!("{ready} in the end");
+        let shown = |object: &OxenModel| self::ready(object).unwrap().status == ready;
+        world.until(&on(row), &described, shown).await;
+    }
+    let observed_again = async || {
         for row in &rows {
-            world.until_looked(&off(row), 1).await;
+            world.until_observed(&off(row), 1).await;
         }
         world.writes("status")
     };
-    assert_eq!(looked_again().await, looked_again().await);
+    assert_eq!(observed_again().await, observed_again().await);
     assert_eq!(world.hub.journal().posts().len(), 1);
     assert_eq!(
         world.hub.journal().count_all(Endpoint::Other),
@@ -253,11 +223,45 @@ async fn each_fault_of_a_look_has_its_reason_and_harms_no_other_object() {
     }
 }
 
+/// Waits until both objects of a row show its fault.
+async fn until_fault_is_shown(world: &World, row: &Row) {
+    let (name, _, reason, shown, words) = row;
+    let object = world.until_fault(&on(row), reason).await;
+    let settled = ready(&object).unwrap();
+    let expected = match shown {
+        Shown::Kept => ("True", "Active", None),
+        Shown::Unknown => ("Unknown", *reason, Some(("Reconciling", *reason))),
+        Shown::Stalled => ("False", *reason, Some(("Stalled", *reason))),
+    };
+    let found = (
+        settled.status.as_str(),
+        settled.reason.as_str(),
+        progress(&object),
+    );
+    assert_eq!(found, expected, "{name}");
+    let text = &condition(&object, "Synced").unwrap().message;
+    assert!(text.contains(words), "{name}: {text}");
+    assert_eq!(status(&object).last_handled_reconcile_at, None, "{name}");
+
+    let object = world.until_reason(&off(row), reason).await;
+    let (status, progress_) = match shown {
+        Shown::Kept | Shown::Unknown => ("Unknown", "Reconciling"),
+        Shown::Stalled => ("False", "Stalled"),
+    };
+    assert_eq!(ready(&object).unwrap().status, status, "{name}");
+    assert_eq!(progress(&object), Some((progress_, *reason)), "{name}");
+    assert!(
+        message(&object).contains(words),
+        "{name}: {}",
+        message(&object)
+    );
+}
+
 #[tokio::test]
-async fn ready_is_not_kept_for_a_generation_that_no_look_has_judged() {
+async fn ready_is_not_kept_for_a_generation_that_was_never_observed() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
-    let _operator =
-        world.operator_with(&[("OXEN_SYNC_INTERVAL", "1h"), ("OXEN_STALE_READY", "1h")]);
+    // Ready is kept for 15 minutes.
+    let _operator = world.operator_with(&[("OXEN_SYNC_INTERVAL", "1h"), ("OXEN_TIME_SCALE", "1")]);
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "Active").await;
 
@@ -286,7 +290,7 @@ async fn a_hub_that_is_down_makes_ready_unknown_after_a_while_and_recovers() {
     for name in ["on", "off"] {
         let object = world.until_reason(name, "HubUnreachable").await;
         assert_eq!(ready(&object).unwrap().status, "Unknown", "{name}");
-        assert_eq!(marker(&object), Some(("Reconciling", "HubUnreachable")));
+        assert_eq!(progress(&object), Some(("Reconciling", "HubUnreachable")));
     }
 
     world.hub.restart().await.unwrap();
@@ -297,7 +301,7 @@ async fn a_hub_that_is_down_makes_ready_unknown_after_a_while_and_recovers() {
 }
 
 #[tokio::test]
-async fn a_name_that_the_hub_does_not_know_is_told_its_neighbours_from_one_search() {
+async fn an_unknown_name_is_reported_with_similar_ones_from_one_search() {
     let world = World::new(
         Hub::builder()
             .model(Model::custom("support-bot-v2"))
@@ -310,32 +314,32 @@ async fn a_name_that_the_hub_does_not_know_is_told_its_neighbours_from_one_searc
     world.create("gone", active("gone")).await;
     world.until_reason("gone", "Active").await;
     world.hub.remove_model("gone").unwrap();
-    // Were `not found` read as inactive, this one would be Ready.
+    // If Model not found were read as inactive, this object would be Ready.
     let typo = json!({"model": "support-bto-v2", "state": "inactive"});
     world.create("typo", typo).await;
 
     let object = world.until_reason("typo", "ModelNotFound").await;
     assert_eq!(ready(&object).unwrap().status, "False");
-    assert_eq!(marker(&object), Some(("Stalled", "ModelNotFound")));
-    let said = message(&object);
+    assert_eq!(progress(&object), Some(("Stalled", "ModelNotFound")));
+    let text = message(&object);
     assert!(
-        said.contains("support-bot-v2") && said.contains("support-bot-v1"),
-        "{said}"
+        text.contains("support-bot-v2") && text.contains("support-bot-v1"),
+        "{text}"
     );
-    assert!(!said.contains("unrelated"), "{said}");
+    assert!(!text.contains("unrelated"), "{text}");
     let object = world.until_reason("gone", "ModelNotFound").await;
-    assert_eq!(marker(&object), Some(("Stalled", "ModelNotFound")));
+    assert_eq!(progress(&object), Some(("Stalled", "ModelNotFound")));
     assert_eq!(
         status(&object).model.unwrap().id,
         "gone",
-        "who it was is not forgotten"
+        "the identity is kept"
     );
 
     for model in ["support-bto-v2", "gone"] {
-        world.until_looked(model, 3).await;
+        world.until_observed(model, 3).await;
     }
     let journal = world.hub.journal();
-    assert_eq!(journal.count_all(Endpoint::Search), 2, "one for each");
+    assert_eq!(journal.count_all(Endpoint::Search), 2, "one per object");
     assert_eq!(journal.posts().len(), 0);
 
     world.hub.add_model(Model::custom("gone").status("active"));
@@ -346,7 +350,7 @@ async fn a_name_that_the_hub_does_not_know_is_told_its_neighbours_from_one_searc
     world.until_reason("typo", "Inactive").await;
 }
 
-/// Two objects of one key, settled, and one of another key.
+/// Creates a world with two settled objects of one key, and one of another key.
 async fn two_keys() -> (World, Operator) {
     let hub = Hub::builder()
         .key(hub::ACCOUNT, hub::KEY)
@@ -356,9 +360,10 @@ async fn two_keys() -> (World, Operator) {
         .model(Model::custom("theirs").owner("other").status("active"));
     let world = World::new(hub).await;
     world.secret("other", "api-key", "another-key").await;
-    // Nothing looks by itself.
+    // A settled object is observed on request only, and a Retry-After of ten minutes is followed.
     let operator = world.operator_with(&[
         ("OXEN_SYNC_INTERVAL", "1h"),
+        ("OXEN_TIME_SCALE", "1"),
         ("OXEN_SECRET_NAMES", "oxen-api-key,other"),
     ]);
     for name in ["one", "two"] {
@@ -379,91 +384,86 @@ fn of_account(world: &World, account: &str) -> Vec<Entry> {
     entries
 }
 
-async fn a_429_binds_every_object_of_its_key(limit: impl Fn(Duration) -> Fault) {
+async fn a_429_holds_for_every_object_of_its_key(limit: impl Fn(Duration) -> Fault) {
     let (world, _operator) = two_keys().await;
     let limit = |wait| limit(wait).on_account(hub::ACCOUNT).times(1);
     world.hub.inject(limit(Duration::from_secs(600)));
     world.hub.clear_journal();
-    world.request("one", "1").await;
+    world.request_reconcile("one", "1").await;
     let object = world.until_fault("one", "RateLimited").await;
     assert_eq!(ready(&object).unwrap().status, "True", "Ready is kept");
 
-    // Neither a request nor a new generation hurries it; the other key goes on.
-    world.request("one", "2").await;
-    world.request("two", "2").await;
+    // Neither a requested reconcile nor a new generation shortens it. The other key is not
+    // affected.
+    world.request_reconcile("one", "2").await;
+    world.request_reconcile("two", "2").await;
     world.until_fault("two", "RateLimited").await;
     world.edit("two", json!({"progressDeadline": "5m"})).await;
     world.until_reason("two", "RateLimited").await;
-    world.request("theirs", "2").await;
-    world.until("theirs", "looked at", handled).await;
+    world.request_reconcile("theirs", "2").await;
+    world.until_handled("theirs", "2").await;
     assert_eq!(of_account(&world, hub::ACCOUNT).len(), 1);
 
-    // It ends when the hub says.
+    // It ends after the Retry-After.
     let (world, _operator) = two_keys().await;
     let wait = Duration::from_secs(3);
     world.hub.inject(limit(wait));
     world.hub.clear_journal();
-    world.request("one", "1").await;
+    world.request_reconcile("one", "1").await;
     let limited = |journal: &hub::Journal| journal.entries.iter().any(Entry::is_over);
     world.hub.wait_for(DEADLINE, limited).await.unwrap();
     for name in ["one", "two"] {
-        world.request(name, "2").await;
+        world.request_reconcile(name, "2").await;
     }
     for name in ["one", "two"] {
-        world.until(name, "looked at", handled).await;
+        world.until_handled(name, "2").await;
     }
-    let mine = of_account(&world, hub::ACCOUNT);
-    let rested = mine[1].at - mine[0].at;
-    assert!(rested >= wait, "after {rested:?}: {mine:#?}");
+    let requests = of_account(&world, hub::ACCOUNT);
+    let waited = requests[1].at - requests[0].at;
+    assert!(waited >= wait, "after {waited:?}: {requests:#?}");
     assert_eq!(world.hub.journal().posts().len(), 0);
 }
 
-fn handled(object: &OxenModel) -> bool {
-    status(object).last_handled_reconcile_at.as_deref() == Some("2")
-}
-
 #[tokio::test]
-async fn a_429_with_seconds_binds_every_object_of_its_key() {
+async fn a_429_with_seconds_holds_for_every_object_of_its_key() {
     let limit = |wait| Fault::status(429).retry_after(wait);
-    a_429_binds_every_object_of_its_key(limit).await;
+    a_429_holds_for_every_object_of_its_key(limit).await;
 }
 
 #[tokio::test]
-async fn a_429_with_a_date_binds_every_object_of_its_key() {
-    // A date has no fractions of a second.
+async fn a_429_with_a_date_holds_for_every_object_of_its_key() {
+    // A date has whole seconds.
     let limit = |wait| {
         let date = SystemTime::now() + wait + Duration::from_secs(1);
         Fault::status(429).retry_after_date(date)
     };
-    a_429_binds_every_object_of_its_key(limit).await;
+    a_429_holds_for_every_object_of_its_key(limit).await;
 }
 
 #[tokio::test]
-async fn a_429_without_a_time_is_left_alone_for_longer_each_time() {
+async fn a_429_without_retry_after_is_waited_for_longer_each_time() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
     world.hub.inject(Fault::status(429).times(3));
-    let _operator = world.operator_with(&[
-        ("OXEN_BACKOFF_FIRST", "500ms"),
-        ("OXEN_BACKOFF_LAST", "10s"),
-    ]);
+    // The backoff starts with half a second.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "2")]);
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "Active").await;
 
     let times: Vec<Duration> = world.requests("bot").iter().map(|entry| entry.at).collect();
-    let rests: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    for (rest, least) in rests.iter().zip([500, 1000, 2000]) {
-        assert!(*rest >= Duration::from_millis(least), "{rests:?}");
+    let waits: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (wait, least) in waits.iter().zip([500, 1000, 2000]) {
+        assert!(*wait >= Duration::from_millis(least), "{waits:?}");
     }
 }
 
 #[tokio::test]
-async fn a_call_that_the_hub_has_no_time_for_costs_nothing_and_is_made_later() {
+async fn a_rate_limited_call_uses_no_attempt_and_is_made_later() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let limit = Fault::status(429).retry_after(Duration::from_secs(1));
     world.hub.inject(limit.on(Endpoint::Activate).times(4));
     let _operator = world.operator();
     world.create("bot", active("bot")).await;
-    // More often than a generation may call.
+    // A generation may make three calls.
     world.until_reason("bot", "Active").await;
     let requests = world.requests("bot");
     assert_eq!(world.calls("bot"), ["activate"; 5]);
@@ -473,13 +473,13 @@ async fn a_call_that_the_hub_has_no_time_for_costs_nothing_and_is_made_later() {
         .filter(|(_, entry)| entry.is_post())
         .take(4)
     {
-        let rested = requests[n + 1].at - entry.at;
-        assert!(rested >= Duration::from_secs(1), "{rested:?}");
+        let waited = requests[n + 1].at - entry.at;
+        assert!(waited >= Duration::from_secs(1), "{waited:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refused_call_is_tried_three_times_and_then_needs_a_person() {
+async fn a_refused_call_is_made_three_times_and_then_needs_a_person() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     world
         .hub
@@ -487,12 +487,12 @@ async fn a_refused_call_is_tried_three_times_and_then_needs_a_person() {
     let _operator = world.operator();
     world.create("bot", active("bot")).await;
 
-    let stalled = |object: &OxenModel| marker(object) == Some(("Stalled", "Rejected"));
+    let stalled = |object: &OxenModel| progress(object) == Some(("Stalled", "Rejected"));
     let object = world.until("bot", "Stalled", stalled).await;
-    let said = message(&object);
-    assert!(said.contains("no GPU is left (422)"), "{said}");
-    assert!(said.contains("oxen.ai/reconcile-requested-at"), "{said}");
-    world.until_looked("bot", 3).await;
+    let text = message(&object);
+    assert!(text.contains("no GPU is left (422)"), "{text}");
+    assert!(text.contains("oxen.ai/reconcile-requested-at"), "{text}");
+    world.until_observed("bot", 3).await;
     let object = world.get("bot").await;
     assert!(
         message(&object).contains("no GPU is left (422)"),
@@ -513,15 +513,15 @@ async fn a_refused_call_is_tried_three_times_and_then_needs_a_person() {
         "a tight loop: {posts:?}"
     );
 
-    // A person asks for more.
+    // A requested reconcile gives it all attempts again.
     world.hub.clear_faults();
-    world.request("bot", "1").await;
+    world.request_reconcile("bot", "1").await;
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot").len(), 4);
 }
 
 #[tokio::test]
-async fn a_call_that_is_refused_for_a_known_cause_says_that_cause() {
+async fn a_call_that_is_refused_for_a_known_cause_reports_that_cause() {
     let rows = [
         ("unauthenticated", 401, "Unauthenticated"),
         ("no credits left", 402, "PaymentRequired"),
@@ -529,7 +529,8 @@ async fn a_call_that_is_refused_for_a_known_cause_says_that_cause() {
         ("Model not found: bot", 404, "ModelNotFound"),
     ];
     let world = World::new(Hub::builder()).await;
-    let _operator = world.operator();
+    // An account that can't pay is polled after 1.8 seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "500")]);
     for (words, code, reason) in rows {
         let name = format!("bot-{code}");
         world.hub.add_model(Model::custom(&name));
@@ -540,27 +541,27 @@ async fn a_call_that_is_refused_for_a_known_cause_says_that_cause() {
         world.create(&name, active(&name)).await;
         world
             .until(&name, "Stalled after all its calls", |object| {
-                marker(object) == Some(("Stalled", reason))
+                progress(object) == Some(("Stalled", reason))
                     && status(object).attempts.unwrap().sends == Some(3)
             })
             .await;
-        world.until_looked(&name, 3).await;
+        world.until_observed(&name, 3).await;
         assert_eq!(world.calls(&name), ["activate"; 3], "{code}");
         let object = world.get(&name).await;
         assert_eq!(
-            marker(&object),
+            progress(&object),
             Some(("Stalled", reason)),
             "{}",
             message(&object)
         );
 
         world.hub.clear_fault(fault);
-        world.request(&name, "1").await;
+        world.request_reconcile(&name, "1").await;
         world.until_reason(&name, "Active").await;
     }
 }
 
-/// Answers of the hub to a call after which nobody knows what became of it.
+/// Responses to a call after which its outcome is not known.
 fn unknown_outcomes() -> Vec<(&'static str, Fault)> {
     vec![
         ("cut", Fault::cut()),
@@ -580,9 +581,10 @@ fn unknown_outcomes() -> Vec<(&'static str, Fault)> {
     ]
 }
 
+/// How long an operation without an effect stays open, at a time scale of 60.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A world with one model for each outcome, each faulty call but the first one sound.
+/// Creates a world with one model per outcome. The first call for each model meets its fault.
 async fn with_unknown_outcomes(change: impl Fn(Fault) -> Fault) -> (World, Operator) {
     let world = World::new(Hub::builder().model(Model::custom("sound"))).await;
     for (name, fault) in unknown_outcomes() {
@@ -594,8 +596,7 @@ async fn with_unknown_outcomes(change: impl Fn(Fault) -> Fault) -> (World, Opera
         world.hub.inject(change(fault));
         world.create(name, active(name)).await;
     }
-    let patience = format!("{}s", PATIENCE.as_secs());
-    let operator = world.operator_with(&[("OXEN_OPERATION_PATIENCE", &patience)]);
+    let operator = world.operator_with(&[("OXEN_TIME_SCALE", "60")]);
     world.create("sound", active("sound")).await;
     world.until_reason("sound", "Active").await;
     assert_eq!(world.calls("sound"), ["activate"]);
@@ -607,7 +608,7 @@ async fn a_call_whose_answer_is_lost_after_its_effect_is_never_repeated() {
     let (world, _operator) = with_unknown_outcomes(Fault::after_effect).await;
     for (name, _) in unknown_outcomes() {
         world.until_reason(name, "Active").await;
-        world.until_looked(name, 3).await;
+        world.until_observed(name, 3).await;
         assert_eq!(world.calls(name), ["activate"], "{name}");
         let events = world.events(name).await;
         assert!(
@@ -618,7 +619,7 @@ async fn a_call_whose_answer_is_lost_after_its_effect_is_never_repeated() {
 }
 
 #[tokio::test]
-async fn a_call_that_had_no_effect_is_repeated_only_after_the_patience_and_two_late_looks() {
+async fn a_call_without_effect_is_repeated_only_after_two_late_live_gets() {
     let (world, _operator) = with_unknown_outcomes(|fault| fault).await;
     for (name, _) in unknown_outcomes() {
         let object = world
@@ -640,7 +641,7 @@ async fn a_call_that_had_no_effect_is_repeated_only_after_the_patience_and_two_l
         let old = requests[posts[0]].at + PATIENCE;
         let late = between
             .iter()
-            .filter(|look| look.is_live() && look.at >= old)
+            .filter(|get| get.is_live() && get.at >= old)
             .count();
         assert!(late >= 2, "{name}: {between:#?}");
         assert_eq!(status(&world.get(name).await).operation, None);
@@ -651,27 +652,28 @@ async fn a_call_that_had_no_effect_is_repeated_only_after_the_patience_and_two_l
 async fn a_call_whose_effect_shows_late_is_made_once() {
     let late = Model::custom("bot").late_effect(Duration::from_secs(2));
     let world = World::new(Hub::builder().model(late)).await;
-    let _operator = world.operator_with(&[("OXEN_OPERATION_PATIENCE", "1m")]);
+    // The operation may stay open for six seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "20")]);
     world.create("bot", active("bot")).await;
     let object = world
-        .until("bot", "taken", |object| {
+        .until("bot", "accepted", |object| {
             status(object)
                 .operation
                 .is_some_and(|open| open.accepted == Some(true))
         })
         .await;
-    assert_eq!(marker(&object), Some(("Reconciling", "Activating")));
-    // Not even a changed mind gets a second call out before the first one shows.
+    assert_eq!(progress(&object), Some(("Reconciling", "Activating")));
+    // Not even a new generation leads to a second call before the first one shows its effect.
     world.edit("bot", json!({"state": "inactive"})).await;
-    world.until_looked("bot", 2).await;
+    world.until_observed("bot", 2).await;
     world.edit("bot", json!({"state": "active"})).await;
-    world.request("bot", "1").await;
+    world.request_reconcile("bot", "1").await;
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
 #[tokio::test]
-async fn a_hub_that_asks_to_be_left_alone_after_a_call_is_left_alone_about_that_object() {
+async fn a_retry_after_in_the_response_to_a_call_holds_for_its_object() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let operator = world.operator();
     let wait = Duration::from_secs(4);
@@ -679,8 +681,8 @@ async fn a_hub_that_asks_to_be_left_alone_after_a_call_is_left_alone_about_that_
     world.hub.inject(busy.times(1).after_effect());
     world.create("bot", active("bot")).await;
     world.until_reason("bot", "OutcomeUnknown").await;
-    // Whatever wakes the operator in between.
-    world.request("bot", "at once").await;
+    // It holds for a requested reconcile too.
+    world.request_reconcile("bot", "at once").await;
     world.until_fault("bot", "RateLimited").await;
     world.until_reason("bot", "Active").await;
     drop(operator);

@@ -1,13 +1,12 @@
-//! A settled cluster is silent: no POST and no write, counted at both ends.
+//! A settled cluster causes no calls and no writes, counted at the hub and at the API server.
 
 use hub::{Endpoint, Hub, Journal, Model};
-use oxen_operator::api::State;
+use oxen_operator::api::{FINALIZER, State};
 use serde_json::json;
-
-use crate::world::{DEADLINE, World, status};
+use testkit::world::{DEADLINE, World};
 
 #[tokio::test]
-async fn a_settled_cluster_causes_no_post_and_no_write() {
+async fn a_settled_cluster_causes_no_call_and_no_write() {
     let models = [
         Model::custom("on").status("inactive"),
         Model::custom("off").status("active"),
@@ -20,7 +19,7 @@ async fn a_settled_cluster_causes_no_post_and_no_write() {
     let settled = [
         ("on", State::Active, "Active"),
         ("off", State::Inactive, "Inactive"),
-        ("empty", State::Active, "NothingDeployed"),
+        ("empty", State::Active, "NoDeployment"),
         ("base", State::Active, "AlwaysActive"),
         ("typo", State::Active, "ModelNotFound"),
     ];
@@ -32,56 +31,60 @@ async fn a_settled_cluster_causes_no_post_and_no_write() {
         world.until_reason(name, reason).await;
     }
 
-    quiet(&world, settled.map(|(name, ..)| name)).await;
+    nothing_is_written(&world, settled.map(|(name, ..)| name)).await;
 
-    // A restart forgets what the process remembers, and changes nothing either.
+    // A restart loses what the process remembers, and changes nothing either.
     operator.kill();
     let _operator = world.operator();
-    quiet(&world, settled.map(|(name, ..)| name)).await;
+    nothing_is_written(&world, settled.map(|(name, ..)| name)).await;
 }
 
-/// Counts over several looks at each object.
-async fn quiet<const N: usize>(world: &World, models: [&str; N]) {
+/// Checks that nothing is called or written while each model is observed several times.
+async fn nothing_is_written<const N: usize>(world: &World, models: [&str; N]) {
     let count = || {
         let posts = world.hub.journal().posts().len();
         (posts, world.writes("status"), world.writes(""))
     };
-    // The first looks after a start, and with them the last writes of before.
+    // The last writes before the settled state come with the first observations after a start.
     for model in models {
-        world.until_looked(model, 2).await;
+        world.until_observed(model, 2).await;
     }
     let before = count();
     for model in models {
-        world.until_looked(model, 4).await;
+        world.until_observed(model, 4).await;
     }
     assert_eq!(count(), before);
 }
 
 #[tokio::test]
-async fn the_operators_own_status_write_starts_no_pass() {
+async fn the_operators_own_status_write_starts_no_reconcile() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
-    // The look that makes up for a watch that lags is put off, and the first list of a watched Secret, which is a
-    // reason to look whenever it comes, isn't there: this machine may be busy.
+    // A settled object is polled only once in an hour. The first list of a watched Secret starts a
+    // reconcile whenever it comes, so the object's Secret isn't watched.
     let _operator = world.operator_with(&[
         ("OXEN_SYNC_INTERVAL", "1h"),
-        ("OXEN_BACKOFF_FIRST", "30s"),
-        ("OXEN_BACKOFF_LAST", "30s"),
         ("OXEN_SECRET_NAMES", "another"),
     ]);
-    let spec = json!({"model": "bot", "state": "active"});
+    let observations = |journal: &Journal| journal.count(Endpoint::Retrieve, "bot");
+    let observed = async |number| {
+        let observed = |journal: &Journal| observations(journal) == number;
+        world.hub.wait_for(DEADLINE, observed).await.unwrap();
+    };
+    // The operator adds no finalizer with this policy. It would reconcile again soon after that.
+    let spec = json!({"model": "bot", "state": "active", "deletionPolicy": "Retain"});
     world.create("bot", spec).await;
     world.until_reason("bot", "Active").await;
-    // One for the object, one for its finalizer.
-    let looks = |journal: &Journal| journal.count(Endpoint::Retrieve, "bot");
-    let both = world.hub.wait_for(DEADLINE, |journal| looks(journal) == 2);
-    both.await.unwrap();
+    observed(1).await;
 
-    world.request("bot", "1").await;
+    // The finalizer starts one reconcile, and the operator's removal of it another one.
+    let finalizer = json!({"metadata": {"finalizers": [FINALIZER]}});
+    world.patch("bot", finalizer).await;
+    observed(3).await;
 
-    world
-        .until("bot", "looked at on request", |object| {
-            status(object).last_handled_reconcile_at.as_deref() == Some("1")
-        })
-        .await;
-    assert_eq!(looks(&world.hub.journal()), 3);
+    for number in [4, 5] {
+        let value = number.to_string();
+        world.request_reconcile("bot", &value).await;
+        world.until_handled("bot", &value).await;
+        assert_eq!(observations(&world.hub.journal()), number);
+    }
 }

@@ -1,5 +1,5 @@
-//! The operator is killed at each step of a pass, again and again, and no call is ever made that
-//! the model's state didn't ask for.
+//! The operator is killed at each step of a reconcile, many times, and it never makes a call that
+//! the model's live status didn't require.
 
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ use hub::{Endpoint, Fault, Hub, Model};
 use kube::runtime::wait::await_condition;
 use oxen_operator::api::OxenModel;
 use serde_json::json;
+use testkit::world::{DEADLINE, World, ready, status};
 use tokio::time::timeout;
 
-use crate::world::{DEADLINE, World, has_finalizer, ready, status};
-
-/// Kills at each step; with five steps, 200 altogether.
+/// The number of kills at each of the five steps.
 const KILLS: u32 = 40;
 
-/// How far a pass gets before its process dies.
+/// How far a reconcile gets before its process is killed.
 #[derive(Clone, Copy)]
 enum Step {
-    /// The live look went out.
-    Looking,
-    /// The call is recorded; whether it went out is anyone's guess.
+    /// The live GET was sent.
+    Observing,
+    /// The operation is recorded. The call may or may not have been sent.
     Recorded,
-    /// The call has reached the hub, and the answer is on its way.
+    /// The call has reached the hub, which hasn't answered yet.
     Called,
-    /// The answer is here; whether it is recorded is anyone's guess.
+    /// The hub has answered. The outcome may or may not be recorded.
     Answered,
     /// The outcome is recorded.
-    Noted,
+    OutcomeRecorded,
 }
 
-/// What the last process left half done doesn't keep a round waiting for long.
-const QUICK: &[(&str, &str)] = &[("OXEN_OPERATION_PATIENCE", "300ms")];
+/// With this setting, an operation without an effect stays open for 0.3 seconds, so that a round
+/// doesn't wait long for what the last process left open.
+const QUICK: &[(&str, &str)] = &[("OXEN_TIME_SCALE", "400")];
 
-/// A world with slow answers, so that each step lasts long enough to die in.
+/// Creates a world with slow responses, so that each step lasts long enough to be killed in.
 async fn slow_world() -> World {
     let bot = Model::custom("bot")
         .status("inactive")
@@ -51,8 +51,8 @@ async fn create(world: &World, state: &str) {
     world.create("bot", spec).await;
 }
 
-/// Wants the opposite of what is, in a new generation.
-async fn want_the_opposite(world: &World, round: u32) {
+/// Declares the opposite of the live status, in a new generation.
+async fn declare_the_opposite(world: &World, round: u32) {
     let live = world.hub.live("bot").unwrap().remove(0);
     let state = if live == "active" || live == "deploying" {
         "inactive"
@@ -65,7 +65,7 @@ async fn want_the_opposite(world: &World, round: u32) {
         .await;
 }
 
-/// The model is as the present generation wants it.
+/// Returns true when the model is in the state that the current generation declares.
 fn is_as_declared(object: &OxenModel) -> bool {
     let current = object.metadata.generation;
     ready(object).is_some_and(|it| it.status == "True" && it.observed_generation == current)
@@ -81,10 +81,10 @@ async fn until_step(world: &World, step: Step, before: &OxenModel, posts: usize)
         let waiting = await_condition(world.api(), "bot", condition);
         timeout(DEADLINE, waiting).await.unwrap().unwrap();
     };
-    let looks = world.hub.journal().count(Endpoint::Retrieve, "bot");
+    let observed = world.hub.journal().count(Endpoint::Retrieve, "bot");
     match step {
-        Step::Looking => {
-            journaled(&|journal| journal.count(Endpoint::Retrieve, "bot") > looks).await;
+        Step::Observing => {
+            journaled(&|journal| journal.count(Endpoint::Retrieve, "bot") > observed).await;
         }
         Step::Recorded => {
             shown(&|object| last(object).is_some() && last(object) != last(before)).await;
@@ -97,29 +97,29 @@ async fn until_step(world: &World, step: Step, before: &OxenModel, posts: usize)
             };
             journaled(&over).await;
         }
-        Step::Noted => {
-            let noted = |object: &OxenModel| {
+        Step::OutcomeRecorded => {
+            let recorded = |object: &OxenModel| {
                 let operation = status(object).operation;
                 operation.is_some_and(|operation| operation.accepted == Some(true))
             };
-            shown(&|object| noted(object) && last(object) != last(before)).await;
+            shown(&|object| recorded(object) && last(object) != last(before)).await;
         }
     }
 }
 
-async fn killed_again_and_again(step: Step) {
+async fn killed_many_times(step: Step) {
     let world = slow_world().await;
     create(&world, "inactive").await;
     let mut kills = 0;
     for round in 0.. {
-        want_the_opposite(&world, round).await;
+        declare_the_opposite(&world, round).await;
         let before = world.get("bot").await;
         let posts = world.hub.journal().posts_for("bot").len();
         let operator = world.operator_with(QUICK);
         tokio::select! {
             biased;
             () = until_step(&world, step, &before, posts) => kills += 1,
-            // The last process's call reached the hub after its death, and left nothing to do.
+            // The last process's call reached the hub after the kill, so nothing is to be done.
             _ = world.until("bot", "as declared", is_as_declared) => {}
         }
         operator.kill();
@@ -135,56 +135,58 @@ async fn killed_again_and_again(step: Step) {
 
 fn each_call_had_its_effect(world: &World) {
     let calls = world.hub.journal();
-    assert!(!calls.posts_for("bot").is_empty(), "nothing was tried");
+    assert!(!calls.posts_for("bot").is_empty(), "no call was made");
     for call in calls.posts_for("bot") {
-        assert!(
-            call.effect,
-            "a call that changed nothing: {call}\n{calls:#?}"
-        );
+        assert!(call.effect, "a call without an effect: {call}\n{calls:#?}");
     }
 }
 
 #[tokio::test]
-async fn killed_while_looking() {
-    killed_again_and_again(Step::Looking).await;
+async fn killed_while_observing() {
+    killed_many_times(Step::Observing).await;
 }
 
 #[tokio::test]
-async fn killed_once_the_call_is_recorded() {
-    killed_again_and_again(Step::Recorded).await;
+async fn killed_after_the_operation_is_recorded() {
+    killed_many_times(Step::Recorded).await;
 }
 
 #[tokio::test]
-async fn killed_while_the_call_is_out() {
-    killed_again_and_again(Step::Called).await;
+async fn killed_while_the_call_is_in_flight() {
+    killed_many_times(Step::Called).await;
 }
 
 #[tokio::test]
-async fn killed_once_the_call_is_answered() {
-    killed_again_and_again(Step::Answered).await;
+async fn killed_after_the_call_is_answered() {
+    killed_many_times(Step::Answered).await;
 }
 
 #[tokio::test]
-async fn killed_once_the_outcome_is_recorded() {
-    killed_again_and_again(Step::Noted).await;
+async fn killed_after_the_outcome_is_recorded() {
+    killed_many_times(Step::OutcomeRecorded).await;
 }
 
-/// The first passes of an object, which bring its finalizer, and the last ones, which let it go.
+/// The first reconciles of an object add its finalizer, and the last ones release it.
 #[tokio::test]
-async fn killed_while_an_object_comes_and_while_it_goes() {
+async fn killed_while_an_object_is_created_and_while_it_is_deleted() {
     const LIVES: usize = 8;
     let world = slow_world().await;
     for life in 0..LIVES {
         create(&world, "active").await;
         let operator = world.operator_with(QUICK);
-        world.until("bot", "held", has_finalizer).await;
+        world.until_finalizer("bot").await;
         operator.kill();
 
         let operator = world.operator_with(QUICK);
         let before = world.until("bot", "as declared", is_as_declared).await;
         let posts = world.hub.journal().posts_for("bot").len();
         world.delete("bot").await;
-        let step = [Step::Recorded, Step::Called, Step::Answered, Step::Noted][life % 4];
+        let step = [
+            Step::Recorded,
+            Step::Called,
+            Step::Answered,
+            Step::OutcomeRecorded,
+        ][life % 4];
         tokio::select! {
             biased;
             () = until_step(&world, step, &before, posts) => {}

@@ -1,4 +1,4 @@
-//! What a person sees with kubectl, compared with `golden/`; `UPDATE_GOLDEN=1` writes those files anew.
+//! What kubectl prints, compared with the files in `golden/`. `UPDATE_GOLDEN=1` updates them.
 
 use std::path::Path;
 
@@ -6,11 +6,10 @@ use hub::{Fault, Hub, Model};
 use kube::ResourceExt;
 use oxen_operator::api;
 use serde_json::{Value, json};
+use testkit::world::{Operator, World, eventually, program, progress, status};
 
-use crate::world::{Operator, World, eventually, marker, status};
-
-/// A world with an object of each kind, all settled.
-async fn menagerie() -> (World, Operator) {
+/// Creates a world with an object of each kind, all settled.
+async fn one_of_each_kind() -> (World, Operator) {
     let world = World::new(
         Hub::builder()
             .model(Model::custom("support-bot-v2").status("inactive"))
@@ -20,7 +19,8 @@ async fn menagerie() -> (World, Operator) {
             .model(Model::base("claude-sonnet-4-6")),
     )
     .await;
-    let operator = world.operator();
+    // An unknown status must not exceed the progress deadline while kubectl prints.
+    let operator = world.operator_with(&[("OXEN_PROGRESS_DEADLINE", "1h")]);
     for (name, spec) in [
         (
             "base",
@@ -59,7 +59,7 @@ async fn menagerie() -> (World, Operator) {
     (world, operator)
 }
 
-/// Fails where the text isn't the golden file's.
+/// Fails if the text differs from the golden file.
 fn golden(name: &str, text: &str) {
     let text: String = text
         .lines()
@@ -73,12 +73,12 @@ fn golden(name: &str, text: &str) {
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         text == expected,
-        "{} is not what kubectl prints (UPDATE_GOLDEN=1 writes it anew):\n{text}",
+        "{} is not what kubectl prints; UPDATE_GOLDEN=1 updates it:\n{text}",
         path.display()
     );
 }
 
-/// A printed table with its ages masked, and its columns as wide as they then need to be.
+/// Returns a printed table with its ages masked, and with columns of the width that they need then.
 fn masked(table: &str) -> String {
     let header = table.lines().next().unwrap();
     let starts: Vec<usize> = (0..header.len())
@@ -122,7 +122,7 @@ fn masked(table: &str) -> String {
 
 #[tokio::test]
 async fn the_printed_tables_are_the_golden_ones() {
-    let (world, _operator) = menagerie().await;
+    let (world, _operator) = one_of_each_kind().await;
     for (name, arguments) in [
         ("get", &["get", "oxenmodels"][..]),
         ("get-wide", &["get", "oxenmodels", "-o", "wide"]),
@@ -158,7 +158,7 @@ async fn the_printed_tables_are_the_golden_ones() {
 async fn kubectl_explains_every_field() {
     let world = World::new(Hub::builder()).await;
     let explain = async |path: &str| {
-        eventually("kubectl explains it", || async {
+        eventually("kubectl explains the field", || async {
             let explained = world.kubectl(&["explain", path]).await;
             explained.ok().ok().map(|output| output.stdout)
         })
@@ -217,7 +217,7 @@ async fn kubectl_waits_and_describes() {
     world.edit("bot", json!({"state": "inactive"})).await;
     let inactive = [
         "wait",
-        "--for=jsonpath={.status.deployment}=inactive",
+        "--for=jsonpath={.status.live}=inactive",
         "oxm/bot",
         "--timeout=60s",
     ];
@@ -239,7 +239,7 @@ async fn kubectl_waits_and_describes() {
 }
 
 #[tokio::test]
-async fn over_a_whole_life_the_operator_never_writes_the_spec() {
+async fn the_operator_never_writes_the_spec() {
     let world = World::new(Hub::builder().model(Model::custom("bot"))).await;
     let _operator = world.operator();
     let manifest = |state: &str| {
@@ -267,19 +267,14 @@ async fn over_a_whole_life_the_operator_never_writes_the_spec() {
         let fault = world.hub.inject(Fault::status(403));
         world
             .until("bot", "Forbidden", |object| {
-                marker(object) == Some(("Stalled", "Forbidden"))
+                progress(object) == Some(("Stalled", "Forbidden"))
             })
             .await;
         world.hub.clear_fault(fault);
         world.until_reason("bot", reason).await;
         let calls = world.calls("bot").len();
         world.hub.set_status("bot", drifted).unwrap();
-        let corrected = |journal: &hub::Journal| journal.posts_for("bot").len() > calls;
-        world
-            .hub
-            .wait_for(crate::world::DEADLINE, corrected)
-            .await
-            .unwrap();
+        world.until_called("bot", calls + 1).await;
         let object = world.until_reason("bot", reason).await;
         assert_eq!(
             status(&object).observed_generation,
@@ -318,13 +313,13 @@ async fn over_a_whole_life_the_operator_never_writes_the_spec() {
 
 #[test]
 fn the_crd_file_is_what_the_program_prints() {
-    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_oxen-operator"))
+    let printed = std::process::Command::new(program())
         .arg("crd")
         .output()
         .unwrap();
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/oxenmodels.yaml");
     assert!(
         std::fs::read(file).unwrap() == printed.stdout,
-        "crds/oxenmodels.yaml is stale: oxen-operator crd > crds/oxenmodels.yaml"
+        "crds/oxenmodels.yaml is out of date; run `make crd`"
     );
 }

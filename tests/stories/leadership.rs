@@ -1,8 +1,9 @@
-//! Two replicas: one works. Whatever happens to it, the other makes no call before the calls of the
-//! first can have ended, and waits for nothing where it has seen the first let go.
+//! Two replicas, of which one works. Whatever happens to it, the other one makes no call before the
+//! calls of the first can have ended, and doesn't wait where it has observed the release of the
+//! Lease.
 //!
-//! Each replica has a hub's key of its own, so that the journal tells whose a request is.
-#![allow(clippy::print_stdout)] // what was measured, for a person
+//! Each replica has its own key of the hub, so that the journal shows who sent a request.
+#![allow(clippy::print_stdout)] // a measurement, for people
 
 use std::{
     ops::Deref,
@@ -14,30 +15,38 @@ use hub::{Endpoint, Entry, Fault, Hub, Journal, Model};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use testkit::world::{DEADLINE, Operator, World, eventually, message, status, with_crd};
 use tokio::time::sleep;
 
-use crate::world::{DEADLINE, Operator, World, message, status, with_crd};
-
-/// The Lease's durations, as long as a busy machine may take to renew it.
-const QUICK: &[(&str, &str)] = &[
+/// With these settings, a Lease is renewed after 0.2 seconds, has a renew deadline of three seconds
+/// and lasts four. A shorter one would be lost on a busy machine.
+const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_LEADER_ELECT", "true"),
-    ("OXEN_LEASE", "4s"),
-    ("OXEN_LEASE_RENEW", "3s"),
-    ("OXEN_LEASE_RETRY", "200ms"),
-    ("OXEN_LEASE_QUARANTINE_MARGIN", "200ms"),
+    ("OXEN_TIME_SCALE", "20"),
     ("OXEN_REQUEST_TIMEOUT", "1s"),
-    ("OXEN_CONNECT_TIMEOUT", "500ms"),
-    ("OXEN_KUBE_TIMEOUT", "1s"),
     ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
 ];
 
-/// A replica with this makes no call in a story, unless it has seen the last leader let go.
-const WAITS_LONG: (&str, &str) = ("OXEN_LEASE_QUARANTINE_MARGIN", "1h");
+/// With this setting, a replica that didn't observe a release makes no call for 45 seconds, which
+/// is longer than a test needs to check that.
+const LONG_TAKEOVER: (&str, &str) = ("OXEN_TIME_SCALE", "1");
 
 const KEYS: [&str; 2] = ["key-of-the-first", "key-of-the-second"];
+
+/// What a new leader logs where it makes calls at once.
+const RELEASED: &str = "leading: the last leader released the Lease";
+
+/// What a new leader logs where it has to wait for the calls of the last one.
+const NOT_RELEASED: &str = "the last leader was not observed to release the Lease";
+
+/// What a leader logs when its authority has ended.
+const LAPSED: &str = "no reconciles until it is";
+
+/// What a leader logs when it ends because it no longer leads.
+const LOST: &str = "lost leadership";
 
 fn bot() -> Model {
     Model::custom("bot")
@@ -52,15 +61,15 @@ fn replica<C: Deref<Target = Cluster>>(
 ) -> Operator {
     world.hub.add_key(hub::ACCOUNT, key);
     let own = [
-        ("OXEN_LEASE_NAMESPACE", world.namespace.as_str()),
+        ("POD_NAMESPACE", world.namespace.as_str()),
         ("OXEN_API_KEY", key),
     ];
-    let all: Vec<(&str, &str)> = [QUICK, &own, settings].concat();
+    let all: Vec<(&str, &str)> = [SETTINGS, &own, settings].concat();
     world.operator_with(&all)
 }
 
-/// A replica that leads and has activated the bot, as of the epoch that comes with it.
-async fn at_work<C: Deref<Target = Cluster>>(
+/// Starts a replica that leads and has activated the bot. Returns it with the epoch of the call.
+async fn leader<C: Deref<Target = Cluster>>(
     world: &World<C>,
     settings: &[(&str, &str)],
 ) -> (Operator, i64) {
@@ -72,7 +81,7 @@ async fn at_work<C: Deref<Target = Cluster>>(
     (first, epoch)
 }
 
-/// The epoch of the next call that is recorded, where an earlier one had that epoch.
+/// Waits until a call of a later epoch than this one is recorded, and returns its epoch.
 async fn epoch_of_call<C: Deref<Target = Cluster>>(world: &World<C>, last: i64) -> i64 {
     let epoch = |object: &_| status(object).operation.map(|it| it.epoch);
     let called = world.until("bot", "called", |object| epoch(object) > Some(last));
@@ -84,11 +93,11 @@ async fn standby<C: Deref<Target = Cluster>>(
     settings: &[(&str, &str)],
 ) -> Operator {
     let second = replica(world, KEYS[1], settings);
-    second.says("stands by").await;
+    second.until_logged("standby: another replica leads").await;
     second
 }
 
-/// Whose the calls were, in order: 0 is who made the first request of all.
+/// Returns who made each call, in order. The replica of the first request is 0.
 fn callers(journal: &Journal) -> Vec<usize> {
     let mut keys: Vec<&Option<String>> = Vec::new();
     for entry in &journal.entries {
@@ -100,12 +109,12 @@ fn callers(journal: &Journal) -> Vec<usize> {
     journal.posts().iter().map(caller).collect()
 }
 
-/// Waits for the call that corrects the drift, and sees that it stays the only one.
+/// Waits for the call that corrects the drift, and checks that it is the only one and the second
+/// replica's.
 async fn corrected_by_the_second<C: Deref<Target = Cluster>>(world: &World<C>) {
-    let called = |journal: &Journal| journal.posts().len() > 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    world.until_called("bot", 2).await;
     world.until_reason("bot", "Active").await;
-    world.until_looked("bot", 3).await;
+    world.until_observed("bot", 3).await;
     assert_eq!(callers(&world.hub.journal()), [0, 1]);
 }
 
@@ -116,22 +125,22 @@ fn leases<C: Deref<Target = Cluster>>(world: &World<C>) -> Api<Lease> {
 #[tokio::test]
 async fn a_sigterm_with_nothing_in_flight_hands_over_without_a_wait() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (mut first, epoch) = at_work(&world, &[]).await;
-    let second = standby(&world, &[WAITS_LONG]).await;
+    let (mut first, epoch) = leader(&world, &[]).await;
+    let second = standby(&world, &[LONG_TAKEOVER]).await;
     second.ready().await;
     assert_eq!(first.metric("oxen_operator_leader ").await, 1.0);
     assert_eq!(second.metric("oxen_operator_leader ").await, 0.0);
-    world.until_looked("bot", 3).await;
+    world.until_observed("bot", 3).await;
     let keys = world.hub.journal().entries.into_iter().map(|it| it.key);
     let mut keys: Vec<_> = keys.collect();
     keys.dedup();
-    assert_eq!(keys.len(), 1, "a standby asks the hub nothing");
+    assert_eq!(keys.len(), 1, "a standby sends the hub no requests");
 
-    let told = Instant::now();
+    let signalled = Instant::now();
     first.signal(Signal::TERM);
-    second.says("the last leader was seen to let go").await;
-    println!("handed over in {:?}", told.elapsed());
-    assert_eq!(first.ended().await, Some(0));
+    second.until_logged(RELEASED).await;
+    println!("handed over in {:?}", signalled.elapsed());
+    assert_eq!(first.exit_code().await, Some(0));
     world.hub.set_status("bot", "inactive").unwrap();
     assert!(epoch_of_call(&world, epoch).await > epoch);
     corrected_by_the_second(&world).await;
@@ -140,168 +149,170 @@ async fn a_sigterm_with_nothing_in_flight_hands_over_without_a_wait() {
 }
 
 #[tokio::test]
-async fn a_leader_that_stops_with_a_call_in_flight_does_not_let_go() {
+async fn a_leader_that_shuts_down_with_a_call_in_flight_does_not_release() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (mut first, _) = at_work(&world, &[("OXEN_DRAIN", "100ms")]).await;
+    // The call takes longer than the three seconds of the shutdown.
+    let (mut first, _) = leader(&world, &[("OXEN_REQUEST_TIMEOUT", "10s")]).await;
     let second = standby(&world, &[]).await;
     world.hub.inject(Fault::hang().on(Endpoint::Deactivate));
     world
         .edit("bot", json!({"model": "bot", "state": "inactive"}))
         .await;
-    let called = |journal: &Journal| journal.posts().len() > 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    world.until_called("bot", 2).await;
     first.signal(Signal::TERM);
-    assert_eq!(first.ended().await, Some(0));
-    second.says("the last leader was not seen to let go").await;
+    assert_eq!(first.exit_code().await, Some(0));
+    second.until_logged(NOT_RELEASED).await;
 }
 
 #[tokio::test]
-async fn a_dead_leader_is_followed_once_its_lease_and_its_calls_have_ended() {
+async fn a_dead_leader_is_succeeded_after_its_lease_and_calls_have_ended() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (first, epoch) = at_work(&world, &[]).await;
+    let (first, epoch) = leader(&world, &[]).await;
     let second = standby(&world, &[]).await;
     let killed = Instant::now();
     first.kill();
     world.hub.set_status("bot", "inactive").unwrap();
-    second.says("the last leader was not seen to let go").await;
+    second.until_logged(NOT_RELEASED).await;
     assert!(epoch_of_call(&world, epoch).await > epoch);
-    // Twice the Lease and the margin, but for the age of the last renewal.
+    // Twice the lease duration and a margin, less the age of the last renewal.
     let waited = killed.elapsed();
     assert!(waited > Duration::from_secs(7), "{waited:?}");
     corrected_by_the_second(&world).await;
 }
 
 #[tokio::test]
-async fn a_leader_that_froze_between_record_and_call_does_not_call_when_it_goes_on() {
-    let others = ["one", "other"];
-    let models = others.map(|name| Model::custom(name).status("active"));
-    let hub = models.into_iter().fold(Hub::builder(), hub::Builder::model);
+async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
+    // As many other objects as the operator sends requests at once, and some more.
+    let others: Vec<String> = (0..20).map(|number| format!("other-{number}")).collect();
+    let models = others
+        .iter()
+        .map(|name| Model::custom(name).status("active"));
+    let hub = models.fold(Hub::builder(), hub::Builder::model);
     let world = World::new(hub.model(bot())).await;
-    let long = [
-        ("OXEN_LEASE", "6s"),
-        ("OXEN_LEASE_RENEW", "5s"),
-        ("OXEN_REQUEST_TIMEOUT", "3s"),
-    ];
-    // The call waits, recorded, for the one turn that slow looks at the others keep taken, and
-    // nothing but the Lease tells it later that it is too late.
+    // Settled objects are observed on request only, and a request may hang for 12 seconds.
     let slow = [
-        ("OXEN_IN_FLIGHT", "1"),
-        ("OXEN_SYNC_INTERVAL", "50ms"),
-        ("OXEN_FRESHNESS", "1h"),
+        ("OXEN_SYNC_INTERVAL", "1h"),
+        ("OXEN_REQUEST_TIMEOUT", "12s"),
     ];
-    let (mut first, epoch) = at_work(&world, &[long, slow].concat()).await;
-    let second = standby(&world, &long).await;
-    for name in others {
-        let spec = json!({"model": name, "state": "active"});
+    let (mut first, epoch) = leader(&world, &slow).await;
+    let second = standby(&world, &[]).await;
+    for name in &others {
+        let spec = json!({"model": name, "state": "active", "suspend": true});
         world.create(name, spec).await;
         world.until_reason(name, "Active").await;
     }
-    let latency = Fault::latency(Duration::from_millis(2500)).on(Endpoint::Retrieve);
-    for name in others {
-        world.hub.inject(latency.clone().on_model(name));
-        world.until_looked(name, 1).await;
+
+    // While the bot is observed, requests that hang take all other permits. The call is recorded
+    // then, and waits for one of them.
+    let latency = Fault::latency(Duration::from_secs(5)).on_model("bot");
+    world.hub.inject(latency.times(1));
+    world.hub.set_status("bot", "inactive").unwrap();
+    world.hub.clear_journal();
+    world.request_reconcile("bot", "1").await;
+    let arrived = |journal: &Journal| !journal.entries.is_empty();
+    world.hub.wait_for(DEADLINE, arrived).await.unwrap();
+    for name in &others {
+        world.hub.inject(Fault::hang().on_model(name));
+        world.request_reconcile(name, "1").await;
     }
     let recorded = |object: &_| status(object).operation.is_some();
-    world.hub.set_status("bot", "inactive").unwrap();
     world.until("bot", "recorded", recorded).await;
     first.signal(Signal::STOP);
-    assert_eq!(world.calls("bot").len(), 1, "it froze too late");
+    assert_eq!(world.calls("bot"), [""; 0], "it was frozen too late");
     world.hub.clear_faults();
 
-    second.says("the last leader was not seen to let go").await;
+    second.until_logged(NOT_RELEASED).await;
     first.signal(Signal::CONT);
-    assert_eq!(first.ended().await, Some(1));
-    let log = first.log();
-    assert!(log.contains("leadership is lost"), "{log}");
+    assert_eq!(first.exit_code().await, Some(1));
+    assert!(first.log().contains(LOST), "{}", first.log());
     assert!(epoch_of_call(&world, epoch).await > epoch);
-    corrected_by_the_second(&world).await;
+    world.until_reason("bot", "Active").await;
+    world.until_observed("bot", 3).await;
+    assert_eq!(callers(&world.hub.journal()), [1]);
 }
 
 #[tokio::test]
-async fn a_leader_that_is_cut_off_stops_working_and_goes_on_where_nobody_has_followed() {
+async fn a_leader_that_is_cut_off_stops_and_continues_without_a_successor() {
     let world = World::on(Box::new(with_crd().await), Hub::builder().model(bot())).await;
-    let (first, _) = at_work(&world, &[]).await;
+    let (first, _) = leader(&world, &[]).await;
     world.cluster.pause_apiserver().unwrap();
     world.hub.set_status("bot", "inactive").unwrap();
-    first.says("no passes until it is").await;
-    // What had begun before has ended by then.
-    sleep(Duration::from_millis(2500)).await;
-    let requests = world.hub.journal().entries.len();
-    sleep(Duration::from_secs(2)).await;
-    assert_eq!(world.hub.journal().entries.len(), requests);
+    first.until_logged(LAPSED).await;
+    // What began before ends in time, and nothing follows it in four sync intervals.
+    let requests = || world.hub.journal().entries.len();
+    eventually("the hub gets no requests", || async {
+        let before = requests();
+        sleep(Duration::from_secs(2)).await;
+        (requests() == before).then_some(())
+    })
+    .await;
     assert_eq!(world.calls("bot"), ["activate"]);
 
     world.cluster.resume_apiserver().unwrap();
-    first.says("leads again").await;
-    let called = |journal: &Journal| journal.posts().len() > 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    first.until_logged("leading again").await;
+    world.until_called("bot", 2).await;
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate", "activate"]);
 }
 
 #[tokio::test]
-async fn a_leader_that_alone_is_cut_off_makes_no_call_beside_its_successor() {
+async fn a_leader_that_is_cut_off_alone_makes_no_call_beside_its_successor() {
     let world = World::new(Hub::builder().model(bot())).await;
     let gate = world.cluster.gate().await.unwrap();
     let kubeconfig = ("KUBECONFIG", gate.kubeconfig().to_str().unwrap());
-    let (first, epoch) = at_work(&world, &[kubeconfig]).await;
+    let (mut first, epoch) = leader(&world, &[kubeconfig]).await;
     let second = standby(&world, &[]).await;
     for method in ["GET", "PUT", "PATCH", "POST"] {
         gate.refuse(method, "", StatusCode::SERVICE_UNAVAILABLE);
     }
     gate.mute_streams();
     world.hub.set_status("bot", "inactive").unwrap();
-    first.says("no passes until it is").await;
-    second.says("the last leader was not seen to let go").await;
+    first.until_logged(LAPSED).await;
+    second.until_logged(NOT_RELEASED).await;
     assert!(epoch_of_call(&world, epoch).await > epoch);
     corrected_by_the_second(&world).await;
-    // It hears of it, and ends.
-    let mut first = first;
+    // It reads the Lease of its successor, and ends.
     gate.clear();
-    assert_eq!(first.ended().await, Some(1));
+    assert_eq!(first.exit_code().await, Some(1));
 }
 
 #[tokio::test]
-async fn a_renewal_whose_answer_is_lost_costs_nothing() {
+async fn a_renewal_whose_answer_is_lost_does_not_cost_the_lease() {
     let world = World::new(Hub::builder().model(bot())).await;
     let gate = world.cluster.gate().await.unwrap();
     let kubeconfig = ("KUBECONFIG", gate.kubeconfig().to_str().unwrap());
-    let (first, epoch) = at_work(&world, &[kubeconfig]).await;
+    let (first, epoch) = leader(&world, &[kubeconfig]).await;
     let mut lost = gate.hold_answer("PUT", "/leases/");
     lost.arrived().await;
-    first.says("the Lease can't be written").await;
+    first.until_logged("the Lease can't be written").await;
     drop(lost);
     world.hub.set_status("bot", "inactive").unwrap();
     assert_eq!(epoch_of_call(&world, epoch - 1).await, epoch);
-    let called = |journal: &Journal| journal.posts().len() > 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    world.until_called("bot", 2).await;
     world.until_reason("bot", "Active").await;
-    assert!(
-        !first.log().contains("leadership is lost"),
-        "{}",
-        first.log()
-    );
+    assert!(!first.log().contains(LOST), "{}", first.log());
 }
 
-/// The first ends, and the second looks but makes no call, and says so.
-async fn meddled_with(how: impl AsyncFnOnce(&Api<Lease>)) {
+/// Checks that the first replica ends after a change of the Lease, and that the second one observes
+/// the model but makes no call, and reports why.
+async fn changed_by_hand(change: impl AsyncFnOnce(&Api<Lease>)) {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (mut first, _) = at_work(&world, &[]).await;
-    let second = standby(&world, &[WAITS_LONG]).await;
-    how(&leases(&world)).await;
-    assert_eq!(first.ended().await, Some(1));
-    second.says("the last leader was not seen to let go").await;
+    let (mut first, _) = leader(&world, &[]).await;
+    let second = standby(&world, &[LONG_TAKEOVER]).await;
+    change(&leases(&world)).await;
+    assert_eq!(first.exit_code().await, Some(1));
+    second.until_logged(NOT_RELEASED).await;
     world.hub.set_status("bot", "inactive").unwrap();
     world
-        .until("bot", "seen and left alone", |object| {
-            message(object).contains("activate is due and was not called")
+        .until("bot", "observed and not called", |object| {
+            message(object).contains("The activate call is due and was not sent")
         })
         .await;
     assert_eq!(status(&world.get("bot").await).operation, None);
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
-async fn edited(leases: &Api<Lease>, spec: Value) {
+async fn edit(leases: &Api<Lease>, spec: Value) {
     let patch = Patch::Merge(json!({ "spec": spec }));
     let params = PatchParams::default();
     let edited = leases.patch("oxen-operator", &params, &patch).await;
@@ -309,8 +320,8 @@ async fn edited(leases: &Api<Lease>, spec: Value) {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_deleted_ends_its_leader_and_is_no_reason_to_hurry() {
-    meddled_with(async |leases| {
+async fn a_lease_that_is_deleted_ends_its_leader_and_shortens_no_wait() {
+    changed_by_hand(async |leases| {
         let params = DeleteParams::default();
         leases.delete("oxen-operator", &params).await.unwrap();
     })
@@ -318,19 +329,19 @@ async fn a_lease_that_is_deleted_ends_its_leader_and_is_no_reason_to_hurry() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_emptied_by_hand_ends_its_leader_and_is_no_reason_to_hurry() {
-    meddled_with(async |leases| edited(leases, json!({"holderIdentity": null})).await).await;
+async fn a_lease_that_is_emptied_ends_its_leader_and_shortens_no_wait() {
+    changed_by_hand(async |leases| edit(leases, json!({"holderIdentity": null})).await).await;
 }
 
 #[tokio::test]
-async fn a_lease_that_is_given_to_a_stranger_ends_its_leader_and_runs_out() {
-    meddled_with(async |leases| edited(leases, json!({"holderIdentity": "stranger"})).await).await;
+async fn a_lease_that_is_given_to_a_stranger_ends_its_leader_and_expires() {
+    changed_by_hand(async |leases| edit(leases, json!({"holderIdentity": "stranger"})).await).await;
 }
 
 #[tokio::test]
-async fn what_people_put_on_the_lease_stays_and_costs_nothing() {
+async fn labels_on_the_lease_are_kept_and_do_not_cost_the_lease() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (first, _) = at_work(&world, &[]).await;
+    let (first, _) = leader(&world, &[]).await;
     let leases = leases(&world);
     let before = leases.get("oxen-operator").await.unwrap().spec.unwrap();
     let patch = Patch::Merge(json!({"metadata": {"labels": {"team": "models"}}}));
@@ -338,8 +349,7 @@ async fn what_people_put_on_the_lease_stays_and_costs_nothing() {
     let labelled = leases.patch("oxen-operator", &params, &patch).await;
     labelled.unwrap();
     world.hub.set_status("bot", "inactive").unwrap();
-    let called = |journal: &Journal| journal.posts().len() > 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    world.until_called("bot", 2).await;
     let lease = leases.get("oxen-operator").await.unwrap();
     let after = lease.spec.unwrap();
     assert!(before.renew_time < after.renew_time);
@@ -356,18 +366,29 @@ async fn what_people_put_on_the_lease_stays_and_costs_nothing() {
         )
     );
     assert_eq!(lease.metadata.labels.unwrap()["team"], "models");
-    assert!(!first.log().contains("leadership is lost"));
+    assert!(!first.log().contains(LOST), "{}", first.log());
 }
 
 #[tokio::test]
-async fn the_only_replica_needs_no_lease() {
+async fn a_single_replica_needs_no_lease() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let own = ("OXEN_LEASE_NAMESPACE", world.namespace.as_str());
+    let own = ("POD_NAMESPACE", world.namespace.as_str());
     let operator = world.operator_with(&[("OXEN_LEADER_ELECT", "false"), own]);
     let spec = json!({"model": "bot", "state": "active"});
     world.create("bot", spec).await;
     world.until_reason("bot", "Active").await;
     assert_eq!(operator.metric("oxen_operator_leader ").await, 1.0);
-    let leases = leases(&world).list(&Default::default()).await.unwrap();
+    let leases = leases(&world).list(&ListParams::default()).await.unwrap();
     assert!(leases.items.is_empty());
+}
+
+#[tokio::test]
+async fn outside_a_pod_the_lease_is_in_the_namespace_of_the_kubeconfig() {
+    let world = World::new(Hub::builder()).await;
+    // No other test of this control plane has its Lease in the namespace `default`.
+    let operator = world.operator_with(&[("OXEN_LEADER_ELECT", "true"), ("POD_NAMESPACE", "")]);
+    operator.until_metric("oxen_operator_leader ", 1.0).await;
+    let leases: Api<Lease> = Api::namespaced(world.client.clone(), "default");
+    let lease = leases.get("oxen-operator").await.unwrap();
+    assert!(lease.spec.unwrap().holder_identity.is_some());
 }

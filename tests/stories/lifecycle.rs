@@ -1,27 +1,30 @@
-//! The process itself: its start, its probes, its end, and an API server that comes and goes.
+//! The process: its start, its probes, its shutdown, and an API server that stops and starts again.
 
 use std::time::Duration;
 
 use cluster::{Cluster, Signal};
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::json;
-
-use crate::world::{DEADLINE, World, eventually, has_finalizer, install_crd, status, with_crd};
+use testkit::world::{DEADLINE, World, eventually, install_crd, status, with_crd};
 
 #[tokio::test]
-async fn a_crd_that_is_missing_is_waited_for_and_said() {
+async fn a_missing_crd_is_waited_for_and_reported() {
     let cluster = Cluster::start().await.unwrap();
     let world = World::on(&cluster, Hub::builder().model(Model::custom("bot"))).await;
     let operator = world.operator();
-    operator.says("is not installed; waiting for it").await;
+    operator
+        .until_logged("oxenmodels.oxen.ai is not installed")
+        .await;
     let readyz = format!("{}/readyz", operator.url().await);
     let answer = reqwest::get(&readyz).await.unwrap();
     assert_eq!(answer.status(), 503);
-    // Nothing has begun, so nothing has to end.
+    // No work has begun, so the shutdown waits for nothing.
     let mut other = world.operator();
-    other.says("is not installed; waiting for it").await;
+    other
+        .until_logged("oxenmodels.oxen.ai is not installed")
+        .await;
     other.signal(Signal::TERM);
-    assert_eq!(other.ended().await, Some(0));
+    assert_eq!(other.exit_code().await, Some(0));
     let log = other.log();
     assert!(!log.contains("did not end in time"), "{log}");
 
@@ -48,7 +51,7 @@ async fn probes_and_metrics_are_on_one_port() {
     let metrics = reqwest::get(format!("{url}/metrics")).await.unwrap();
     let text = metrics.text().await.unwrap();
     for line in [
-        "oxen_operator_calls_total{direction=\"activate\",answer=\"accepted\"} 1",
+        "oxen_operator_calls_total{kind=\"activate\",answer=\"accepted\"} 1",
         "oxen_operator_hub_requests_total{endpoint=\"activate\",outcome=\"200\"} 1",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
@@ -56,23 +59,23 @@ async fn probes_and_metrics_are_on_one_port() {
 }
 
 #[tokio::test]
-async fn a_sigterm_lets_what_is_in_flight_end_and_starts_nothing_new() {
+async fn after_a_sigterm_the_work_in_flight_ends_and_no_new_work_begins() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let slow = Fault::latency(Duration::from_secs(1)).on(Endpoint::Activate);
     world.hub.inject(slow);
-    let mut operator = world.operator();
+    // The work in flight has 15 seconds to end.
+    let mut operator = world.operator_with(&[("OXEN_TIME_SCALE", "1")]);
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
-    let called = |journal: &hub::Journal| journal.posts_for("bot").len() == 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    world.until_called("bot", 1).await;
     operator.signal(Signal::TERM);
     world
         .create("late", json!({"model": "late", "state": "active"}))
         .await;
-    assert_eq!(operator.ended().await, Some(0), "{}", operator.log());
+    assert_eq!(operator.exit_code().await, Some(0), "{}", operator.log());
 
-    // The call's outcome was still recorded.
+    // The call's outcome was recorded.
     let recorded = status(&world.get("bot").await).operation.unwrap();
     assert_eq!(recorded.accepted, Some(true));
     assert_eq!(
@@ -85,19 +88,19 @@ async fn a_sigterm_lets_what_is_in_flight_end_and_starts_nothing_new() {
 async fn a_sigterm_does_not_wait_for_a_hub_that_never_answers() {
     let world = World::new(Hub::builder().model(Model::custom("bot"))).await;
     world.hub.inject(Fault::hang());
-    let settings = [("OXEN_DRAIN", "500ms"), ("OXEN_REQUEST_TIMEOUT", "60s")];
-    let mut operator = world.operator_with(&settings);
+    // The request takes longer than the test waits, and the shutdown three seconds.
+    let mut operator = world.operator_with(&[("OXEN_REQUEST_TIMEOUT", "10m")]);
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
     let asked = |journal: &hub::Journal| !journal.entries.is_empty();
     world.hub.wait_for(DEADLINE, asked).await.unwrap();
     operator.signal(Signal::TERM);
-    assert_eq!(operator.ended().await, Some(0), "{}", operator.log());
+    assert_eq!(operator.exit_code().await, Some(0), "{}", operator.log());
 }
 
 #[tokio::test]
-async fn an_api_server_that_goes_and_comes_back_is_taken_up_again() {
+async fn an_api_server_that_stops_and_starts_again_is_used_again() {
     let cluster = with_crd().await;
     let hub = Hub::builder().model(Model::custom("bot").status("active"));
     let world = World::on(&cluster, hub).await;
@@ -110,7 +113,7 @@ async fn an_api_server_that_goes_and_comes_back_is_taken_up_again() {
     cluster.stop_apiserver().await.unwrap();
     world.hub.set_status("bot", "inactive").unwrap();
     operator
-        .says("a request to the Kubernetes API failed")
+        .until_logged("a request to the Kubernetes API failed")
         .await;
     assert_eq!(
         world.calls("bot"),
@@ -127,7 +130,7 @@ async fn an_api_server_that_goes_and_comes_back_is_taken_up_again() {
 }
 
 #[tokio::test]
-async fn when_the_definition_is_deleted_its_objects_go_and_the_models_stay_as_they_are() {
+async fn deleting_the_crd_releases_the_objects_and_changes_no_model() {
     let cluster = with_crd().await;
     let hub = Hub::builder().model(Model::custom("bot").status("active"));
     let world = World::on(&cluster, hub).await;
@@ -136,7 +139,7 @@ async fn when_the_definition_is_deleted_its_objects_go_and_the_models_stay_as_th
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
     world.until_reason("bot", "Active").await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
 
     let crd = "crd/oxenmodels.oxen.ai";
     let deleted = cluster.kubectl(&["delete", crd, "--wait=false"]).await;

@@ -1,5 +1,5 @@
-//! A namespace is deleted as a whole, and its controller empties it in an order of its own: the
-//! models are turned off all the same, or the namespace says what it waits for.
+//! A namespace is deleted, and its controller deletes the contents in an order of its own. The
+//! models are turned off nevertheless, or the namespace says what it waits for.
 
 use cluster::{Cluster, Process};
 use hub::{Hub, Model};
@@ -7,18 +7,15 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Api, Resource, runtime::wait::await_condition};
 use oxen_operator::api::FINALIZER;
 use serde_json::json;
+use testkit::world::{DEADLINE, Operator, World, eventually, is_blocked, ready, with_crd};
 use tokio::{sync::OnceCell, time::timeout};
-
-use crate::world::{
-    DEADLINE, Operator, World, eventually, has_finalizer, message, ready, with_crd,
-};
 
 const NAMES: [&str; 2] = ["bot", "reader"];
 
-/// A control plane of these stories' own: on that of the others, no namespace ever goes.
+/// The control plane of these stories. On that of the other ones, no controller deletes namespaces.
 static CLUSTER: OnceCell<(Cluster, Process)> = OnceCell::const_new();
 
-/// A world with two settled, active objects.
+/// Creates a world with two settled, active objects.
 async fn settled() -> (World, Operator) {
     let start = || async {
         let cluster = with_crd().await;
@@ -37,7 +34,7 @@ async fn settled() -> (World, Operator) {
     }
     for name in NAMES {
         world.until_reason(name, "Active").await;
-        world.until(name, "held", has_finalizer).await;
+        world.until_finalizer(name).await;
     }
     (world, operator)
 }
@@ -74,11 +71,10 @@ async fn until_all_gone(world: &World) {
     until_gone(namespaces, &world.namespace).await;
 }
 
-/// Waits until an object's deletion says why it waits, and how to let go.
+/// Waits until an object's deletion is blocked for this reason.
 async fn until_blocked(world: &World, name: &str, reason: &str) {
     let blocked = |object: &_| {
-        ready(object).is_some_and(|ready| ready.reason == reason)
-            && message(object).contains("deletionPolicy: Retain")
+        is_blocked(object) && ready(object).is_some_and(|ready| ready.reason == reason)
     };
     let described = format!("blocked by {reason}, with the way out");
     world.until(name, &described, blocked).await;
@@ -100,16 +96,17 @@ async fn until_namespace_names_the_finalizer(world: &World) {
     .await;
 }
 
-/// All that matters can be written in a namespace that goes. An event can't, and fails nothing.
-fn no_pass_failed(operator: &Operator) {
+/// Checks that no reconcile failed. In a namespace that is being deleted, only events can't be
+/// written, and that fails nothing.
+fn no_reconcile_failed(operator: &Operator) {
     let log = operator.log();
     for failure in ["a request to the Kubernetes API failed", "panicked"] {
         assert!(!log.contains(failure), "{log}");
     }
 }
 
-/// Nothing in the namespace may be deleted but what is no OxenModel: so the Secret goes first.
-async fn keep_models(world: &World) {
+/// Forbids to delete OxenModels of the namespace, so that its Secret is deleted first.
+async fn forbid_deletion(world: &World) {
     let name = &world.namespace;
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -143,7 +140,7 @@ async fn keep_models(world: &World) {
             .await;
         created.unwrap().ok().unwrap();
     }
-    eventually("the models are kept", || async {
+    eventually("the deletion is forbidden", || async {
         let tried = ["delete", "oxm", NAMES[0], "--dry-run=server"];
         let tried = world.kubectl(&tried).await;
         tried.stderr.contains("not yet").then_some(())
@@ -151,16 +148,16 @@ async fn keep_models(world: &World) {
     .await;
 }
 
-async fn keep_models_no_longer(world: &World) {
+async fn allow_deletion(world: &World) {
     let kind = "validatingadmissionpolicybinding";
     let command = ["delete", kind, &world.namespace];
     world.kubectl(&command).await.ok().unwrap();
 }
 
 #[tokio::test]
-async fn a_deleted_namespace_turns_its_models_off_though_the_secret_goes_first() {
+async fn a_deleted_namespace_turns_its_models_off_without_its_secret() {
     let (world, operator) = settled().await;
-    keep_models(&world).await;
+    forbid_deletion(&world).await;
     delete_namespace(&world).await;
     until_secret_gone(&world).await;
     for name in NAMES {
@@ -168,29 +165,29 @@ async fn a_deleted_namespace_turns_its_models_off_though_the_secret_goes_first()
     }
     assert!(NAMES.iter().all(|name| world.calls(name).is_empty()));
 
-    keep_models_no_longer(&world).await;
+    allow_deletion(&world).await;
     until_all_gone(&world).await;
     for name in NAMES {
         assert_eq!(world.calls(name), ["deactivate"]);
         assert_eq!(world.hub.live(name).unwrap(), ["inactive"]);
     }
-    no_pass_failed(&operator);
+    no_reconcile_failed(&operator);
 }
 
 #[tokio::test]
-async fn a_deleted_namespace_without_any_key_says_what_it_waits_for_and_retain_lets_it_go() {
+async fn a_deleted_namespace_without_a_key_waits_until_it_is_retained() {
     let (world, operator) = settled().await;
     operator.kill();
     delete_namespace(&world).await;
     until_secret_gone(&world).await;
 
-    // This one has never seen the key.
+    // This process never had the key.
     let operator = world.operator();
     for name in NAMES {
         until_blocked(&world, name, "CredentialsNotFound").await;
     }
     until_namespace_names_the_finalizer(&world).await;
-    operator.says("the event was not published").await;
+    operator.until_logged("the event was not published").await;
 
     for name in NAMES {
         let patch = r#"{"spec":{"deletionPolicy":"Retain"}}"#;
@@ -202,11 +199,11 @@ async fn a_deleted_namespace_without_any_key_says_what_it_waits_for_and_retain_l
         assert_eq!(world.calls(name), [""; 0]);
         assert_eq!(world.hub.live(name).unwrap(), ["active"]);
     }
-    no_pass_failed(&operator);
+    no_reconcile_failed(&operator);
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_deleted_while_the_hub_is_down_waits_for_it_and_says_so() {
+async fn a_namespace_that_is_deleted_while_the_hub_is_down_waits_for_it() {
     let (world, operator) = settled().await;
     world.hub.stop().await.unwrap();
     delete_namespace(&world).await;
@@ -222,5 +219,5 @@ async fn a_namespace_that_is_deleted_while_the_hub_is_down_waits_for_it_and_says
         assert_eq!(world.calls(name), ["deactivate"]);
         assert_eq!(world.hub.live(name).unwrap(), ["inactive"]);
     }
-    no_pass_failed(&operator);
+    no_reconcile_failed(&operator);
 }

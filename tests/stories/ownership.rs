@@ -1,14 +1,14 @@
-//! Two objects on one remote model: one of them decides, and the hub never hears two voices.
+//! Two objects of one model: only the owner calls the hub.
 
 use std::time::Duration;
 
 use hub::{Fault, Hub, Model};
-use serde_json::json;
+use oxen_operator::api::OxenModel;
+use serde_json::{Value, json};
+use testkit::world::{Operator, World, eventually, message, ready, status};
 
-use crate::world::{DEADLINE, World, eventually, has_finalizer, message, status};
-
-/// Creates an object that is younger than all before it.
-async fn create_younger(world: &World, name: &str, spec: serde_json::Value) {
+/// Creates an object that is younger than all existing ones.
+async fn create_younger(world: &World, name: &str, spec: Value) {
     world.next_second().await;
     world.create(name, spec).await;
 }
@@ -17,19 +17,24 @@ async fn world() -> World {
     World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await
 }
 
-/// The one that owns the model, settled.
-async fn first_is_active(world: &World) {
+/// Creates the object that owns the model, and waits until it is settled.
+async fn create_owner(world: &World) {
     world
         .create("first", json!({"model": "bot", "state": "active"}))
         .await;
     world.until_reason("first", "Active").await;
 }
 
+fn is_settled(object: &OxenModel) -> bool {
+    let reason = ready(object).map(|ready| ready.reason.as_str());
+    matches!(reason, Some("Active" | "Conflict"))
+}
+
 #[tokio::test]
-async fn the_older_one_owns_the_model_and_the_other_one_is_told_so() {
+async fn the_older_object_owns_the_model_and_the_other_one_reports_that() {
     let world = world().await;
     let _operator = world.operator();
-    first_is_active(&world).await;
+    create_owner(&world).await;
     create_younger(
         &world,
         "second",
@@ -42,7 +47,7 @@ async fn the_older_one_owns_the_model_and_the_other_one_is_told_so() {
         "{}",
         message(&second)
     );
-    world.until_looked("bot", 6).await;
+    world.until_observed("bot", 6).await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
@@ -51,7 +56,7 @@ async fn a_name_and_a_uuid_are_one_model() {
     let world = world().await;
     let _operator = world.operator();
     let uuid = world.hub.uuid("bot").unwrap();
-    first_is_active(&world).await;
+    create_owner(&world).await;
     create_younger(
         &world,
         "second",
@@ -59,12 +64,12 @@ async fn a_name_and_a_uuid_are_one_model() {
     )
     .await;
     world.until_reason("second", "Conflict").await;
-    world.until_looked(&uuid, 4).await;
+    world.until_observed(&uuid, 4).await;
     assert_eq!(world.hub.journal().posts().len(), 1);
 }
 
 #[tokio::test]
-async fn two_brand_new_objects_make_one_call() {
+async fn two_new_objects_make_one_call() {
     let world = world().await;
     for name in ["first", "second"] {
         world
@@ -72,54 +77,47 @@ async fn two_brand_new_objects_make_one_call() {
             .await;
     }
     let _operator = world.operator();
-    let settled = async |name| {
-        world
-            .until(name, "settled", |object| {
-                let reason = crate::world::ready(object).map(|ready| ready.reason.as_str());
-                matches!(reason, Some("Active" | "Conflict"))
-            })
-            .await
-    };
-    settled("first").await;
-    settled("second").await;
-    world.until_looked("bot", 6).await;
+    for name in ["first", "second"] {
+        world.until(name, "settled", is_settled).await;
+    }
+    world.until_observed("bot", 6).await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
 #[tokio::test]
-async fn when_the_owner_goes_the_next_one_takes_over_without_a_cold_start() {
+async fn the_next_object_takes_over_a_deleted_owners_model_as_it_is() {
     let world = world().await;
     let _operator = world.operator_with(&[("OXEN_SYNC_INTERVAL", "1h")]);
-    first_is_active(&world).await;
-    world.until("first", "held", has_finalizer).await;
+    create_owner(&world).await;
+    world.until_finalizer("first").await;
     create_younger(&world, "second", json!({"model": "bot", "state": "active"})).await;
     world.until_reason("second", "Conflict").await;
 
     world.delete("first").await;
     world.until_gone("first").await;
-    // No sync interval ends in time for this: the change itself wakes it.
+    // The change wakes the second object, because no sync interval ends in time.
     world.until_reason("second", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
 #[tokio::test]
-async fn a_loser_that_is_deleted_makes_no_call_not_even_after_a_restart() {
+async fn deleting_an_object_that_is_not_the_owner_makes_no_call() {
     let world = world().await;
     let operator = world.operator();
-    first_is_active(&world).await;
+    create_owner(&world).await;
     create_younger(&world, "second", json!({"model": "bot", "state": "active"})).await;
     world.until_reason("second", "Conflict").await;
-    world.until("second", "held", has_finalizer).await;
+    world.until_finalizer("second").await;
     operator.kill();
     world.delete("second").await;
     let _operator = world.operator();
     world.until_gone("second").await;
-    world.until_looked("bot", 4).await;
+    world.until_observed("bot", 4).await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
 #[tokio::test]
-async fn an_owner_whose_key_fails_for_a_while_stays_the_owner() {
+async fn an_owner_whose_key_is_refused_stays_the_owner() {
     let world = world().await;
     let _operator = world.operator();
     world.secret("own", "api-key", "own-key").await;
@@ -136,13 +134,13 @@ async fn an_owner_whose_key_fails_for_a_while_stays_the_owner() {
     world.until_reason("second", "Conflict").await;
     world.hub.revoke_key("own-key");
     world.until_reason("first", "Unauthenticated").await;
-    world.until_looked("bot", 6).await;
+    world.until_observed("bot", 6).await;
     world.until_reason("second", "Conflict").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
 #[tokio::test]
-async fn an_object_that_the_hub_refuses_blocks_nobody() {
+async fn an_object_whose_key_was_never_accepted_owns_nothing() {
     let world = world().await;
     let _operator = world.operator();
     world.secret("bad", "api-key", "nobodys-key").await;
@@ -154,7 +152,7 @@ async fn an_object_that_the_hub_refuses_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn two_that_are_deleted_together_turn_the_model_off_once() {
+async fn two_objects_that_are_deleted_together_turn_the_model_off_once() {
     let world = world().await;
     let _operator = world.operator();
     for name in ["first", "second"] {
@@ -162,19 +160,13 @@ async fn two_that_are_deleted_together_turn_the_model_off_once() {
             .create(name, json!({"model": "bot", "state": "active"}))
             .await;
         world
-            .until(name, "known and held", |object| {
-                has_finalizer(object) && status(object).model.is_some()
+            .until(name, "observed, with the finalizer", |object| {
+                object.has_finalizer() && status(object).model.is_some()
             })
             .await;
     }
-    world
-        .until("first", "active", |object| {
-            status(object)
-                .deployment
-                .is_some_and(|now| now.to_string() == "active")
-        })
-        .await;
-    // Nothing goes until both are on their way.
+    world.until_live("first", "active").await;
+    // Neither is released before both are being deleted.
     let fault = world.hub.inject(Fault::status(500));
     world.delete("second").await;
     world.delete("first").await;
@@ -185,34 +177,35 @@ async fn two_that_are_deleted_together_turn_the_model_off_once() {
     assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
 }
 
-/// One more namespace, with the key.
+/// Creates another namespace, with the key of this world's hub.
 async fn neighbour(world: &World) -> World {
     let hub = Hub::builder();
     let other = World::new(hub).await;
-    // The objects there are about this world's hub, because the operator is.
+    // The operator uses this world's hub for the objects there.
     other.secret("oxen-api-key", "api-key", hub::KEY).await;
     assert_ne!(other.namespace, world.namespace);
     other
 }
 
-fn over_both(world: &World, other: &World) -> crate::world::Operator {
+/// Starts an operator that watches both namespaces.
+fn operator_of_both(world: &World, other: &World) -> Operator {
     let both = format!("{},{}", world.namespace, other.namespace);
     world.operator_with(&[("OXEN_NAMESPACES", &both), ("OXEN_SYNC_INTERVAL", "1h")])
 }
 
 #[tokio::test]
-async fn moving_to_another_namespace_costs_no_cold_start() {
+async fn moving_an_object_to_another_namespace_leaves_the_model_active() {
     let world = world().await;
     let other = neighbour(&world).await;
-    let _operator = over_both(&world, &other);
-    first_is_active(&world).await;
-    world.until("first", "held", has_finalizer).await;
+    let _operator = operator_of_both(&world, &other);
+    create_owner(&world).await;
+    world.until_finalizer("first").await;
     world.next_second().await;
     other
         .create("moved", json!({"model": "bot", "state": "active"}))
         .await;
     let moved = other.until_reason("moved", "Conflict").await;
-    // Who it is, is nobody's business there.
+    // The owner isn't named in another namespace.
     assert!(!message(&moved).contains("first"), "{}", message(&moved));
 
     world.delete("first").await;
@@ -222,20 +215,21 @@ async fn moving_to_another_namespace_costs_no_cold_start() {
 }
 
 #[tokio::test]
-async fn a_start_judges_no_claim_before_every_namespace_is_listed() {
+async fn ownership_is_not_judged_before_every_namespace_is_listed() {
     let world = world().await;
     let other = neighbour(&world).await;
-    let operator = over_both(&world, &other);
-    first_is_active(&world).await;
-    world.until("first", "held", has_finalizer).await;
+    let operator = operator_of_both(&world, &other);
+    create_owner(&world).await;
+    world.until_finalizer("first").await;
     world.next_second().await;
     other
         .create("younger", json!({"model": "bot", "state": "active"}))
         .await;
     other.until_reason("younger", "Conflict").await;
-    other.until("younger", "held", has_finalizer).await;
+    other.until_finalizer("younger").await;
     operator.kill();
-    // The younger one goes while nobody looks, and the next operator hears of the owner late.
+    // The younger object is deleted while no operator runs, and the next operator lists the owner
+    // late.
     other.delete("younger").await;
     let gate = world.cluster.gate().await.unwrap();
     let list = format!("namespaces/{}/oxenmodels?", world.namespace);
@@ -248,7 +242,7 @@ async fn a_start_judges_no_claim_before_every_namespace_is_listed() {
     ];
     let operator = world.operator_with(&settings);
     held.arrived().await;
-    // The other namespace is listed by then, and its Secrets.
+    // The other namespace is listed by then.
     eventually("the other namespace is listed", || async {
         let metrics = operator.metrics().await;
         metrics.contains(r#"name="younger""#).then_some(())
@@ -256,12 +250,12 @@ async fn a_start_judges_no_claim_before_every_namespace_is_listed() {
     .await;
     drop(held);
     other.until_gone("younger").await;
-    world.until_looked("bot", 4).await;
+    world.until_observed("bot", 4).await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
 #[tokio::test]
-async fn two_made_in_the_same_instant_by_name_and_by_uuid_make_one_call() {
+async fn two_simultaneous_objects_by_name_and_by_uuid_make_one_call() {
     let world = world().await;
     let _operator = world.operator();
     let uuid = world.hub.uuid("bot").unwrap();
@@ -269,29 +263,20 @@ async fn two_made_in_the_same_instant_by_name_and_by_uuid_make_one_call() {
     let by_uuid = world.create("by-uuid", json!({"model": uuid, "state": "active"}));
     tokio::join!(by_name, by_uuid);
     for name in ["by-name", "by-uuid"] {
-        world
-            .until(name, "settled", |object| {
-                let reason = crate::world::ready(object).map(|ready| ready.reason.as_str());
-                matches!(reason, Some("Active" | "Conflict"))
-            })
-            .await;
+        world.until(name, "settled", is_settled).await;
     }
-    world.until_looked("bot", 4).await;
+    world.until_observed("bot", 4).await;
     assert_eq!(world.hub.journal().posts().len(), 1);
 }
 
 #[tokio::test]
-async fn an_owner_that_goes_while_nobody_watches_still_hands_over() {
+async fn an_owner_that_is_deleted_between_two_watches_is_succeeded() {
     let world = world().await;
     let gate = world.cluster.gate().await.unwrap();
     let kubeconfig = gate.kubeconfig().to_str().unwrap();
-    let quiet = [
-        ("KUBECONFIG", kubeconfig),
-        ("OXEN_WATCH", "2s"),
-        ("OXEN_SYNC_INTERVAL", "1h"),
-    ];
-    let operator = world.operator_with(&quiet);
-    first_is_active(&world).await;
+    let settings = [("KUBECONFIG", kubeconfig), ("OXEN_SYNC_INTERVAL", "1h")];
+    let operator = world.operator_with(&settings);
+    create_owner(&world).await;
     create_younger(&world, "second", json!({"model": "bot", "state": "active"})).await;
     world.until_reason("second", "Conflict").await;
 
@@ -301,7 +286,9 @@ async fn an_owner_that_goes_while_nobody_watches_still_hands_over() {
         cluster::StatusCode::SERVICE_UNAVAILABLE,
     );
     gate.mute_streams();
-    operator.says("the watch of OxenModels failed").await;
+    operator
+        .until_logged("the watch of OxenModels failed")
+        .await;
     world
         .patch("first", json!({"metadata": {"finalizers": null}}))
         .await;
@@ -312,23 +299,23 @@ async fn an_owner_that_goes_while_nobody_watches_still_hands_over() {
     assert_eq!(world.calls("bot"), ["activate"]);
 }
 
-/// A hub that shows a call late, and an operator that waits for it.
-async fn with_a_call_under_way(first: serde_json::Value) -> (World, crate::world::Operator) {
+/// Creates a world in which the first object's call was sent and shows its effect only after two
+/// seconds. The operator waits six seconds for it.
+async fn with_open_operation(first: Value) -> (World, Operator) {
     let bot = Model::custom("bot").status("inactive");
     let late = bot.late_effect(Duration::from_secs(2));
     let world = World::new(Hub::builder().model(late)).await;
     world.create("first", first).await;
     world.next_second().await;
-    let operator = world.operator_with(&[("OXEN_OPERATION_PATIENCE", "30s")]);
-    let called = |journal: &hub::Journal| journal.posts_for("bot").len() == 1;
-    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    let operator = world.operator_with(&[("OXEN_TIME_SCALE", "20")]);
+    world.until_called("bot", 1).await;
     (world, operator)
 }
 
 #[tokio::test]
-async fn an_owner_that_goes_with_a_call_under_way_stays_until_it_shows() {
+async fn a_deleted_owner_with_an_open_operation_stays_until_it_is_closed() {
     let active = json!({"model": "bot", "state": "active"});
-    let (world, _operator) = with_a_call_under_way(active.clone()).await;
+    let (world, _operator) = with_open_operation(active.clone()).await;
     world.create("second", active).await;
     world.until_reason("second", "Conflict").await;
 
@@ -341,9 +328,9 @@ async fn an_owner_that_goes_with_a_call_under_way_stays_until_it_shows() {
 }
 
 #[tokio::test]
-async fn a_call_whose_object_was_retained_and_made_anew_is_not_repeated_beside_it() {
+async fn the_call_of_a_replaced_object_is_not_repeated() {
     let retained = json!({"model": "bot", "state": "active", "deletionPolicy": "Retain"});
-    let (world, _operator) = with_a_call_under_way(retained.clone()).await;
+    let (world, _operator) = with_open_operation(retained.clone()).await;
 
     world.delete("first").await;
     world.until_gone("first").await;

@@ -1,18 +1,22 @@
-//! The pace towards the hub: quick where it allows it, slow where it doesn't, and a bad key costs
-//! next to nothing.
-#![allow(clippy::print_stdout)] // what was measured, for a person
+//! The rate of requests to the hub: as high as the hub allows, and next to nothing for a key that
+//! it refuses.
+#![allow(clippy::print_stdout)] // measurements, for people
 
 use std::time::{Duration, Instant};
 
+use cluster::Signal;
 use futures::{StreamExt, stream};
-use hub::{Endpoint, Hub, Model, Outcome};
+use hub::{Endpoint, Entry, Fault, Hub, Journal, Model, Outcome};
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use testkit::world::{DEADLINE, World, eventually, ready};
+use tokio::time::sleep;
 
-use crate::world::{DEADLINE, World, eventually, ready};
+/// With this setting, settled objects are observed on request only.
+const NO_POLLS: (&str, &str) = ("OXEN_SYNC_INTERVAL", "1h");
 
-/// Nothing looks by itself, so that every request has a reason.
-const STILL: (&str, &str) = ("OXEN_SYNC_INTERVAL", "1h");
+/// The number of requests of one key that the operator sends at once.
+const IN_FLIGHT: usize = 16;
 
 fn name(number: usize) -> String {
     format!("bot-{number}")
@@ -38,11 +42,11 @@ fn active(model: &str) -> Value {
     json!({"model": model, "state": "active"})
 }
 
-/// Waits until so many objects have this reason.
+/// Waits until this number of objects has this reason.
 async fn until_all(world: &World, objects: usize, reason: &str) {
     eventually(&format!("{objects} objects are {reason}"), || async {
-        // The list is long, and the machine has other things to do.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Each poll lists hundreds of objects.
+        sleep(Duration::from_millis(300)).await;
         let all = world.api().list(&ListParams::default()).await.ok()?;
         let there = all
             .iter()
@@ -53,12 +57,12 @@ async fn until_all(world: &World, objects: usize, reason: &str) {
 }
 
 #[tokio::test]
-async fn five_hundred_models_change_state_with_one_call_each() {
+async fn five_hundred_models_are_activated_with_one_call_each() {
     const MODELS: usize = 500;
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     let started = Instant::now();
-    let _operator = world.operator_with(&[STILL]);
+    let _operator = world.operator_with(&[NO_POLLS]);
     let called = world.hub.wait_for(DEADLINE, |journal| {
         journal.count_all(Endpoint::Activate) == MODELS
     });
@@ -75,7 +79,7 @@ async fn five_hundred_models_change_state_with_one_call_each() {
 }
 
 #[tokio::test]
-async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() {
+async fn a_refused_key_sends_three_requests_and_a_new_one_is_tried_at_once() {
     const MODELS: usize = 1000;
     let builder = hub(MODELS)
         .key(hub::ACCOUNT, hub::KEY)
@@ -88,18 +92,19 @@ async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() 
         json!({"model": model, "state": "inactive", "apiKeySecretRef": named})
     })
     .await;
+    // A refused key is retried after five minutes.
     let _operator = world.operator_with(&[
-        STILL,
-        ("OXEN_REFUSED_PROBE", "1h"),
+        NO_POLLS,
+        ("OXEN_TIME_SCALE", "1"),
         ("OXEN_SECRET_NAMES", "oxen-api-key,bad"),
     ]);
     until_all(&world, MODELS, "Unauthenticated").await;
     world.create("other", active("other")).await;
     world.until_reason("other", "Active").await;
-    // Nor does asking for a look make one.
-    world.request(&name(0), "1").await;
-    world.request("other", "1").await;
-    world.until_looked("other", 1).await;
+    // A requested reconcile sends no request either.
+    world.request_reconcile(&name(0), "1").await;
+    world.request_reconcile("other", "1").await;
+    world.until_observed("other", 1).await;
 
     let refused = |journal: &hub::Journal| {
         let entries = journal.entries.iter();
@@ -113,17 +118,13 @@ async fn a_bad_key_makes_a_handful_of_requests_and_a_new_one_is_tried_at_once() 
 }
 
 #[tokio::test]
-async fn a_hub_with_a_limit_is_heeded_and_every_model_gets_its_turn() {
+async fn the_rate_limit_of_a_hub_is_followed_and_every_model_is_activated() {
     const MODELS: usize = 10;
     let world = World::new(hub(MODELS).limit(5)).await;
     create(&world, MODELS, active).await;
-    let _operator = world.operator_with(&[
-        STILL,
-        ("OXEN_HUB_RATE", "50"),
-        ("OXEN_HUB_RAISE", "1s"),
-        ("OXEN_TRANSITION_FIRST", "500ms"),
-        ("OXEN_TRANSITION_LAST", "1s"),
-    ]);
+    // The rate is raised by a step after each second without a 429.
+    let _operator =
+        world.operator_with(&[NO_POLLS, ("OXEN_HUB_RATE", "50"), ("OXEN_TIME_SCALE", "10")]);
     until_all(&world, MODELS, "Active").await;
 
     let entries = world.hub.journal().entries;
@@ -134,7 +135,7 @@ async fn a_hub_with_a_limit_is_heeded_and_every_model_gets_its_turn() {
             .filter(|entry| entry.effect && entry.model.as_ref() == Some(&model));
         assert_eq!(effects.count(), 1, "{model}");
     }
-    // Once the first burst has been told off.
+    // The first burst shows the operator that there is a limit.
     let learning = entries[0].at + Duration::from_secs(2);
     let learned = || entries.iter().filter(|entry| entry.at > learning);
     let refused = learned().filter(|entry| entry.outcome == Outcome::Answered(429));
@@ -147,58 +148,102 @@ async fn a_hub_with_a_limit_is_heeded_and_every_model_gets_its_turn() {
 }
 
 #[tokio::test]
-async fn a_call_whose_turn_comes_after_its_look_is_out_of_date_is_not_made() {
-    let world = World::new(hub(1)).await;
-    let slow = [("OXEN_HUB_RATE", "1"), ("OXEN_HUB_BURST", "1")];
-    let hasty = [("OXEN_FRESHNESS", "500ms"), STILL];
-    let operator = world.operator_with(&[slow, hasty].concat());
-    create(&world, 1, active).await;
+async fn a_call_whose_observation_became_too_old_is_not_made() {
+    // As many other objects as there are requests at once, and some more.
+    let others: Vec<String> = (1..IN_FLIGHT + 4).map(name).collect();
+    let world = World::new(hub(1 + others.len())).await;
+    // An observation may be 23 seconds old.
+    let operator = world.operator_with(&[NO_POLLS, ("OXEN_REQUEST_TIMEOUT", "20s")]);
     let bot = name(0);
-    world.until_looked(&bot, 3).await;
+    world
+        .create(&bot, json!({"model": bot, "state": "inactive"}))
+        .await;
+    world.until_finalizer(&bot).await;
+    world.until_reason(&bot, "Inactive").await;
+    for name in &others {
+        let spec = json!({"model": name, "state": "active", "suspend": true});
+        world.create(name, spec).await;
+        world.until_reason(name, "WouldActivate").await;
+    }
 
-    assert_eq!(world.calls(&bot), [""; 0]);
-    let not_sent = r#"oxen_operator_calls_total{direction="activate",answer="not_sent"}"#;
-    assert!(operator.metric(not_sent).await >= 1.0);
-    assert!(
-        operator
-            .metric("oxen_operator_hub_wait_seconds_count")
-            .await
-            >= 3.0
-    );
-    drop(operator);
+    // The observation takes 15 seconds. Four seconds after its start, requests that hang for 20
+    // seconds take all other permits, so the call gets one after 24 seconds.
+    let slow = Fault::latency(Duration::from_secs(15));
+    world.hub.inject(slow.on_model(&bot).times(1));
+    world.hub.clear_journal();
+    world.edit(&bot, json!({"state": "active"})).await;
+    let observing = |journal: &Journal| journal.count(Endpoint::Retrieve, &bot) == 1;
+    world.hub.wait_for(DEADLINE, observing).await.unwrap();
+    sleep(Duration::from_secs(4)).await;
+    for name in &others {
+        world.hub.inject(Fault::hang().on_model(name));
+        world.request_reconcile(name, "1").await;
+    }
+    let not_sent = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
+    operator.until_metric(not_sent, 1.0).await;
 
-    let _operator = world.operator_with(&slow);
+    // The call is made after another observation.
+    world.hub.clear_faults();
     world.until_reason(&bot, "Active").await;
     assert_eq!(world.calls(&bot), ["activate"]);
+    let requests = world.requests(&bot);
+    let call = requests.iter().position(Entry::is_post).unwrap();
+    assert!(call >= 2, "{requests:#?}");
+    let waits = "oxen_operator_hub_wait_seconds_count";
+    assert!(operator.metric(waits).await >= 3.0);
 }
 
 #[tokio::test]
-async fn a_wait_for_a_turn_outlives_no_object_and_delays_no_stop() {
+async fn a_wait_for_a_permit_ends_with_its_object_and_delays_no_shutdown() {
     const MODELS: usize = 8;
+    let (first, last, gone) = (name(0), name(MODELS - 2), name(MODELS - 1));
     let world = World::new(hub(MODELS)).await;
-    let slow = [("OXEN_HUB_RATE", "1"), ("OXEN_HUB_BURST", "1"), STILL];
-    let mut operator = world.operator_with(&slow);
-    // One look each, and nothing else.
-    for number in 0..MODELS {
-        let model = name(number);
-        let spec = json!({"model": model, "state": "active", "suspend": true});
-        world.create(&model, spec).await;
+    // The first request of a key is sent alone, and all others wait until it has ended.
+    let slow = Fault::latency(Duration::from_secs(15));
+    world.hub.inject(slow.on_model(&first).times(1));
+    // The work in flight has 15 seconds to end after a SIGTERM.
+    let mut operator = world.operator_with(&[
+        NO_POLLS,
+        ("OXEN_HUB_RATE", "1"),
+        ("OXEN_REQUEST_TIMEOUT", "20s"),
+        ("OXEN_TIME_SCALE", "1"),
+    ]);
+    let create = async |name: &str| {
+        let spec = json!({"model": name, "state": "active", "suspend": true});
+        world.create(name, spec).await;
+    };
+    create(&first).await;
+    let sent = |journal: &Journal| journal.count(Endpoint::Retrieve, &first) == 1;
+    world.hub.wait_for(DEADLINE, sent).await.unwrap();
+    for number in 1..MODELS {
+        create(&name(number)).await;
     }
-    let (last, gone) = (name(MODELS - 2), name(MODELS - 1));
+    let series = format!("name={gone:?}");
+    let is_watched = async || operator.metrics().await.contains(&series);
+    eventually("the operator has the object", async || {
+        is_watched().await.then_some(())
+    })
+    .await;
     world.delete(&gone).await;
-    world.until_looked(&last, 1).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    eventually("the operator knows that the object is gone", async || {
+        (!is_watched().await).then_some(())
+    })
+    .await;
+    // Requests are sent in the order in which they began to wait.
+    world.until_observed(&last, 1).await;
+    world.request_reconcile(&first, "1").await;
+    world.until_handled(&first, "1").await;
     assert_eq!(world.hub.journal().count(Endpoint::Retrieve, &gone), 0);
 
     for number in 0..MODELS - 1 {
-        world.request(&name(number), "1").await;
+        world.request_reconcile(&name(number), "2").await;
     }
-    let started = Instant::now();
-    operator.signal(cluster::Signal::TERM);
-    assert_eq!(operator.ended().await, Some(0));
-    let took = started.elapsed();
+    let signalled = Instant::now();
+    operator.signal(Signal::TERM);
+    assert_eq!(operator.exit_code().await, Some(0));
+    let took = signalled.elapsed();
     assert!(
-        took < Duration::from_secs(5),
+        took < Duration::from_secs(10),
         "{took:?}\n{}",
         operator.log()
     );

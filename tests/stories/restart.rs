@@ -1,11 +1,10 @@
-//! The operator is killed in the middle of things, and its next self makes no second call.
+//! The operator is killed and started again, and makes no second call.
 
 use std::time::Duration;
 
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::json;
-
-use crate::world::{DEADLINE, World, status};
+use testkit::world::{DEADLINE, World, condition, status};
 
 fn slow_bot() -> Model {
     Model::custom("bot")
@@ -14,19 +13,13 @@ fn slow_bot() -> Model {
 }
 
 #[tokio::test]
-async fn a_restart_in_mid_transition_makes_no_second_call() {
+async fn a_restart_during_a_transition_makes_no_second_call() {
     let world = World::new(Hub::builder().model(slow_bot())).await;
     let operator = world.operator();
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
-    world
-        .until("bot", "deploying", |object| {
-            status(object)
-                .deployment
-                .is_some_and(|now| now.to_string() == "deploying")
-        })
-        .await;
+    world.until_live("bot", "deploying").await;
     operator.kill();
     let _operator = world.operator();
     world.until_reason("bot", "Active").await;
@@ -34,12 +27,12 @@ async fn a_restart_in_mid_transition_makes_no_second_call() {
 }
 
 #[tokio::test]
-async fn a_restart_between_record_and_answer_does_not_repeat_the_call() {
+async fn a_restart_before_the_answer_does_not_repeat_the_call() {
     let model = Model::custom("bot")
         .status("inactive")
         .late_effect(Duration::from_millis(500));
     let world = World::new(Hub::builder().model(model)).await;
-    // The call takes effect, and its answer never comes.
+    // The call takes effect, and is never answered.
     world
         .hub
         .inject(Fault::hang().on(Endpoint::Activate).after_effect());
@@ -61,7 +54,7 @@ async fn a_restart_between_record_and_answer_does_not_repeat_the_call() {
 }
 
 #[tokio::test]
-async fn a_restart_refills_no_budget() {
+async fn a_restart_gives_no_new_attempts() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     world
         .hub
@@ -72,16 +65,16 @@ async fn a_restart_refills_no_budget() {
         .await;
     world
         .until("bot", "refused for good", |object| {
-            crate::world::condition(object, "Stalled").is_some_and(|it| it.reason == "Rejected")
+            condition(object, "Stalled").is_some_and(|it| it.reason == "Rejected")
         })
         .await;
     operator.kill();
     let _operator = world.operator();
-    world.until_looked("bot", 4).await;
+    world.until_observed("bot", 4).await;
     assert_eq!(world.calls("bot").len(), 3);
 
-    // A person's request does.
+    // A requested reconcile does.
     world.hub.clear_faults();
-    world.request("bot", "now").await;
+    world.request_reconcile("bot", "now").await;
     world.until_reason("bot", "Active").await;
 }

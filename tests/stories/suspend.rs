@@ -1,11 +1,12 @@
-//! Suspended objects: the operator looks, says truthfully what is the case, and never calls.
+//! Suspended objects: the operator observes and reports their models, and makes no calls.
+
+use std::time::Duration;
 
 use hub::{Hub, Model};
 use serde_json::{Value, json};
+use testkit::world::{World, condition, message, progress, ready, status};
 
-use crate::world::{World, condition, has_finalizer, marker, message, ready, status};
-
-/// The model's status, the declared state, and what is shown of both.
+/// The model's status, the declared state, and the status and reason of Ready.
 const ROWS: [(&str, &str, &str, &str); 11] = [
     ("active", "active", "True", "Active"),
     ("inactive", "inactive", "True", "Inactive"),
@@ -24,15 +25,13 @@ fn name(row: &(&str, &str, &str, &str)) -> String {
     format!("{}-as-{}", row.0, row.1)
 }
 
-async fn every_row_is_looked_at_and_never_called(world: &World, suspend: Value, because: &str) {
-    for row @ (deployment, state, ..) in &ROWS {
-        world
-            .hub
-            .add_model(Model::custom(name(row)).status(*deployment));
+async fn every_row_is_observed_and_never_called(world: &World, suspend: Value, because: &str) {
+    for row @ (live, state, ..) in &ROWS {
+        world.hub.add_model(Model::custom(name(row)).status(*live));
         let spec = json!({"model": name(row), "state": state, "suspend": suspend});
         world.create(&name(row), spec).await;
     }
-    for row @ (deployment, _, ready_, reason) in &ROWS {
+    for row @ (live, _, ready_, reason) in &ROWS {
         let object = world.until_reason(&name(row), reason).await;
         let name = name(row);
         assert_eq!(ready(&object).unwrap().status, *ready_, "{name}");
@@ -41,32 +40,29 @@ async fn every_row_is_looked_at_and_never_called(world: &World, suspend: Value, 
             "True",
             "{name}"
         );
-        assert!(!has_finalizer(&object), "{name}");
+        assert!(!object.has_finalizer(), "{name}");
         if reason.starts_with("Would") {
-            assert_eq!(marker(&object), None, "{name}");
-            let said = message(&object);
-            assert!(
-                said.contains(because) && said.contains(deployment),
-                "{said}"
-            );
+            assert_eq!(progress(&object), None, "{name}");
+            let text = message(&object);
+            assert!(text.contains(because) && text.contains(live), "{text}");
         }
     }
     for row in &ROWS {
-        world.until_looked(&name(row), 2).await;
+        world.until_observed(&name(row), 2).await;
     }
     assert_eq!(world.hub.journal().posts().len(), 0);
 }
 
 #[tokio::test]
-async fn a_suspended_object_says_what_it_would_do_and_acts_once_it_is_let_go() {
+async fn a_suspended_object_reports_what_it_would_do_until_it_is_resumed() {
     let world = World::new(Hub::builder()).await;
     let _operator = world.operator();
-    every_row_is_looked_at_and_never_called(&world, json!(true), "spec.suspend is true").await;
+    every_row_is_observed_and_never_called(&world, json!(true), "spec.suspend is true").await;
 
     let (on, off) = ("inactive-as-active", "active-as-inactive");
     world.edit(on, json!({"suspend": false})).await;
     world.edit(off, json!({"suspend": null})).await;
-    assert!(has_finalizer(&world.until_reason(on, "Active").await));
+    assert!(world.until_reason(on, "Active").await.has_finalizer());
     world.until_reason(off, "Inactive").await;
     assert_eq!(world.calls(on), ["activate"]);
     assert_eq!(world.calls(off), ["deactivate"]);
@@ -77,7 +73,7 @@ async fn a_suspended_object_says_what_it_would_do_and_acts_once_it_is_let_go() {
 async fn with_observe_only_every_object_is_suspended() {
     let world = World::new(Hub::builder()).await;
     let operator = world.operator_with(&[("OXEN_OBSERVE_ONLY", "true")]);
-    every_row_is_looked_at_and_never_called(&world, Value::Null, "--observe-only").await;
+    every_row_is_observed_and_never_called(&world, Value::Null, "--observe-only").await;
     world.delete("error-as-active").await;
     world.until_gone("error-as-active").await;
     operator.kill();
@@ -89,24 +85,24 @@ async fn with_observe_only_every_object_is_suspended() {
 }
 
 #[tokio::test]
-async fn suspending_in_mid_transition_freezes_what_comes_after_it() {
-    let slow = Model::custom("bot").activate_delay(std::time::Duration::from_secs(3));
+async fn suspending_during_a_transition_prevents_the_next_call() {
+    let slow = Model::custom("bot").activate_delay(Duration::from_secs(3));
     let world = World::new(Hub::builder().model(slow)).await;
     let _operator = world.operator();
     let active = json!({"model": "bot", "state": "active"});
     world.create("bot", active).await;
-    world.until_deployment("bot", "deploying").await;
-    let frozen = json!({"suspend": true, "state": "inactive"});
-    world.edit("bot", frozen).await;
+    world.until_live("bot", "deploying").await;
+    let suspended = json!({"suspend": true, "state": "inactive"});
+    world.edit("bot", suspended).await;
     let object = world
-        .until("bot", "let go of", |object| !has_finalizer(object))
+        .until("bot", "free", |object| !object.has_finalizer())
         .await;
-    assert_eq!(marker(&object).filter(|marker| marker.0 == "Stalled"), None);
+    assert_eq!(condition(&object, "Stalled"), None);
 
-    let object = world.until_deployment("bot", "active").await;
+    let object = world.until_live("bot", "active").await;
     assert_eq!(ready(&object).unwrap().reason, "WouldDeactivate");
     assert_eq!(status(&object).operation, None);
-    world.until_looked("bot", 2).await;
+    world.until_observed("bot", 2).await;
     assert_eq!(world.calls("bot"), ["activate"]);
 
     world.edit("bot", json!({"suspend": false})).await;
@@ -115,12 +111,12 @@ async fn suspending_in_mid_transition_freezes_what_comes_after_it() {
 }
 
 #[tokio::test]
-async fn deleting_a_suspended_object_leaves_its_model_alone() {
+async fn deleting_a_suspended_object_leaves_its_model_as_it_is() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
     let _operator = world.operator();
     let spec = json!({"model": "bot", "state": "active", "deletionPolicy": "Deactivate"});
     world.create("bot", spec).await;
-    world.until("bot", "held", has_finalizer).await;
+    world.until_finalizer("bot").await;
     world.edit("bot", json!({"suspend": true})).await;
     world.delete("bot").await;
     world.until_gone("bot").await;

@@ -1,4 +1,4 @@
-//! The arithmetic of authority, to the edge.
+//! When a call may start, at the limits of the authority.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ const GRANT: Grant = Grant {
     transitions: 3,
 };
 
+/// The longest time that a call can take.
 const CALL: Duration = s(13);
 
 #[test]
@@ -32,37 +33,37 @@ fn a_call_starts_only_if_more_authority_remains_than_it_can_take() {
 }
 
 #[test]
-fn no_call_starts_before_the_last_leaders_calls_can_have_ended() {
-    let refusal = GRANT.permits(s(49), CALL).unwrap_err();
-    assert_eq!(refusal.wait, Some(s(1)));
+fn no_call_starts_while_one_of_the_last_leader_may_be_in_flight() {
+    let error = GRANT.permits(s(49), CALL).unwrap_err();
+    assert_eq!(error.wait, Some(s(1)));
     assert!(GRANT.permits(s(50), CALL).is_ok());
     assert_eq!(GRANT.permits(s(90), CALL).unwrap_err().wait, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn passes_start_while_the_lease_is_renewed_in_time_and_not_after() {
-    let (say, grants) = watch::channel(None);
+async fn reconciles_start_only_while_the_lease_is_renewed_in_time() {
+    let (sender, grants) = watch::channel(None);
     let start = Instant::now();
     let authority = Authority::Elected(Elected { start, grants });
-    let is = || (authority.holds(), authority.permits(CALL).is_ok());
-    assert_eq!((is(), authority.transitions()), ((false, false), 0));
-    say.send_replace(Some(GRANT));
-    assert_eq!((is(), authority.transitions()), ((true, false), 3));
+    let allows = || (authority.holds(), authority.permits(CALL).is_ok());
+    assert_eq!((allows(), authority.transitions()), ((false, false), 0));
+    sender.send_replace(Some(GRANT));
+    assert_eq!((allows(), authority.transitions()), ((true, false), 3));
     tokio::time::advance(s(60)).await;
-    assert_eq!(is(), (true, true));
+    assert_eq!(allows(), (true, true));
     tokio::time::advance(s(40)).await;
-    assert_eq!(is(), (false, false));
-    say.send_replace(Some(Grant {
+    assert_eq!(allows(), (false, false));
+    sender.send_replace(Some(Grant {
         until: s(120),
         ..GRANT
     }));
-    assert_eq!(is(), (true, true));
-    say.send_replace(None);
-    assert_eq!(is(), (false, false));
+    assert_eq!(allows(), (true, true));
+    sender.send_replace(None);
+    assert_eq!(allows(), (false, false));
 }
 
 #[test]
-fn the_only_replica_may_always_work() {
+fn without_an_election_the_authority_is_permanent() {
     let authority = Authority::Permanent;
     assert!(authority.holds() && authority.permits(s(3600)).is_ok());
 }

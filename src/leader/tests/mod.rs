@@ -1,4 +1,4 @@
-//! Leadership without a cluster: each rule by itself, and all of them in a small world.
+//! Leader election without a cluster: each rule by itself, and all rules in a simulation.
 
 mod authority;
 mod rules;
@@ -6,9 +6,12 @@ mod world;
 
 use std::time::Duration;
 
-use super::machine::{LeaseState, LeaseUpdate, Machine, Step, Timing};
+use super::{
+    machine::{LeaseState, LeaseUpdate, Machine, Step},
+    timing::Timing,
+};
 
-/// What the shipped operator starts with.
+/// The durations of the shipped operator.
 const TIMING: Timing = Timing {
     lease_duration: Duration::from_secs(30),
     renew_deadline: Duration::from_secs(20),
@@ -31,30 +34,30 @@ fn held_by(holder: &str, version: &str, transitions: i32) -> LeaseState {
     }
 }
 
-fn released_by_holder(last: &str, version: &str, transitions: i32) -> LeaseState {
+fn released_by_holder(holder: &str, version: &str, transitions: i32) -> LeaseState {
     LeaseState {
-        released_by: Some(last.into()),
+        released_by: Some(holder.into()),
         ..held_by("", version, transitions)
     }
 }
 
-fn me() -> Machine {
+fn new_machine() -> Machine {
     Machine::new("me".into(), TIMING)
 }
 
-/// One that has read this, at this time, with no time lost.
+/// A machine that has read these Leases at these times. Each response took no time.
 fn after_reading(reads: impl IntoIterator<Item = (u64, Option<LeaseState>)>) -> Machine {
-    let mut machine = me();
+    let mut machine = new_machine();
     for (at, found) in reads {
         machine.read(s(at), s(at), found);
     }
     machine
 }
 
-/// One that has then taken the Lease, at this time.
+/// A machine that has read these Leases at these times, and acquired the Lease at `at`.
 fn leading(reads: impl IntoIterator<Item = (u64, Option<LeaseState>)>, at: u64) -> Machine {
     let mut machine = after_reading(reads);
-    let update = written(machine.next(s(at)));
+    let update = update_of(machine.next(s(at)));
     machine.wrote(
         s(at),
         s(at),
@@ -63,9 +66,10 @@ fn leading(reads: impl IntoIterator<Item = (u64, Option<LeaseState>)>, at: u64) 
     machine
 }
 
-fn written(step: Step) -> LeaseUpdate {
+/// The update of a step that must be a write.
+fn update_of(step: Step) -> LeaseUpdate {
     match step {
         Step::Write(update) => update,
-        Step::Read | Step::Wait(_) | Step::Lost(_) => panic!("no write: {step:?}"),
+        Step::Read | Step::Wait(_) | Step::Lost(_) => panic!("not a write: {step:?}"),
     }
 }

@@ -1,33 +1,33 @@
-//! Each rule by itself.
+//! Each rule of the leader election by itself.
 
 use super::*;
 
-/// When a leader may first call; it leads since `at`.
+/// When a leader may make its first call.
 fn calls_from(machine: &Machine) -> Duration {
     machine.grant().unwrap().calls_from
 }
 
 #[test]
-fn the_lease_is_read_before_anything_is_written() {
-    assert_eq!(me().next(s(0)), Step::Read);
-    let mut machine = me();
+fn the_lease_is_read_before_it_is_written() {
+    assert_eq!(new_machine().next(s(0)), Step::Read);
+    let mut machine = new_machine();
     machine.failed(s(0), s(5));
     assert_eq!(
         machine.next(s(5)),
         Step::Read,
-        "the answer took longer than a retry"
+        "the response took longer than the retry period"
     );
     machine.failed(s(5), s(5));
     assert_eq!(
         machine.next(s(6)),
         Step::Wait(s(9)),
-        "a quick refusal is not repeated at once"
+        "a request that failed quickly is not repeated at once"
     );
 }
 
 #[test]
-fn a_lease_that_is_renewed_is_never_taken() {
-    let mut machine = me();
+fn a_lease_that_is_renewed_is_never_acquired() {
+    let mut machine = new_machine();
     for renewal in 0..50 {
         let now = s(4 * renewal);
         machine.read(now, now, Some(held_by("other", &renewal.to_string(), 2)));
@@ -36,22 +36,22 @@ fn a_lease_that_is_renewed_is_never_taken() {
 }
 
 #[test]
-fn expiry_is_counted_from_when_this_process_has_last_seen_a_change() {
-    let dead = || Some(held_by("dead", "7", 2));
-    // The answer of a read sent at 100 came at 103, and the holder may have renewed until then.
-    let mut machine = me();
-    machine.read(s(100), s(103), dead());
-    machine.read(s(120), s(120), dead());
+fn expiry_counts_from_when_this_process_last_observed_a_change() {
+    let expired = || Some(held_by("other", "7", 2));
+    // The response to a read sent at 100 came at 103, and the holder may have renewed until then.
+    let mut machine = new_machine();
+    machine.read(s(100), s(103), expired());
+    machine.read(s(120), s(120), expired());
     assert_eq!(machine.next(s(123)), Step::Wait(s(124)));
-    machine.read(s(130), s(130), dead());
+    machine.read(s(130), s(130), expired());
     assert_eq!(machine.next(s(132)), Step::Wait(s(133)));
-    let update = written(machine.next(s(133)));
+    let update = update_of(machine.next(s(133)));
     assert_eq!((update.holder.as_str(), update.transitions), ("me", 3));
 }
 
-/// The Lease's own times, an hour off or missing, are not even part of what is known of it.
+/// The machine doesn't even know the times in the Lease, which may be an hour off or missing.
 #[test]
-fn clocks_an_hour_apart_change_nothing() {
+fn clocks_that_differ_by_an_hour_change_nothing() {
     use jiff::{SignedDuration, Timestamp};
     use k8s_openapi::{
         api::coordination::v1::{Lease, LeaseSpec},
@@ -73,47 +73,47 @@ fn clocks_an_hour_apart_change_nothing() {
         };
         let machine = after_reading([(0, Some(super::super::lease::state(&lease)))]);
         assert_eq!(machine.next(s(29)), Step::Read);
-        written(machine.next(s(30)));
+        update_of(machine.next(s(30)));
     }
 }
 
 #[test]
-fn a_holder_that_means_to_stay_longer_is_given_longer() {
-    let patient = LeaseState {
+fn a_holder_with_a_longer_lease_duration_keeps_the_lease_longer() {
+    let longer = LeaseState {
         duration: s(300),
         ..held_by("other", "7", 2)
     };
-    let machine = after_reading([(0, Some(patient.clone()))]);
+    let machine = after_reading([(0, Some(longer.clone()))]);
     assert_eq!(machine.next(s(299)), Step::Read);
-    written(machine.next(s(300)));
-    // Also where its Lease has gone meanwhile.
-    let machine = leading([(0, Some(patient)), (1, None)], 2);
+    update_of(machine.next(s(300)));
+    // The same holds for the calls of a holder whose Lease was deleted.
+    let machine = leading([(0, Some(longer)), (1, None)], 2);
     assert_eq!(calls_from(&machine), s(2 + 300 + 15));
 }
 
 #[test]
-fn only_a_release_that_was_seen_to_happen_is_clean() {
+fn only_after_an_observed_release_may_calls_start_at_once() {
     let other = || Some(held_by("other", "7", 2));
-    let clean = [(0, other()), (4, Some(released_by_holder("other", "8", 2)))];
-    assert_eq!(calls_from(&leading(clean, 4)), s(4));
+    let released = [(0, other()), (4, Some(released_by_holder("other", "8", 2)))];
+    assert_eq!(calls_from(&leading(released, 4)), s(4));
 
     for (what, reads) in [
         ("there was never a Lease", vec![(4, None)]),
         (
-            "it was released before",
+            "the Lease was released before it was first read",
             vec![(4, Some(released_by_holder("other", "8", 2)))],
         ),
-        ("it was deleted", vec![(0, other()), (4, None)]),
+        ("the Lease was deleted", vec![(0, other()), (4, None)]),
         (
-            "it was emptied by hand",
+            "a person emptied the Lease",
             vec![(0, other()), (4, Some(held_by("", "8", 2)))],
         ),
         (
-            "another than the last holder that was seen had let go",
+            "the holder that released the Lease was never observed",
             vec![(0, other()), (4, Some(released_by_holder("third", "8", 3)))],
         ),
         (
-            "somebody did something to it after",
+            "the Lease changed after the release",
             vec![
                 (0, other()),
                 (3, Some(released_by_holder("other", "8", 2))),
@@ -121,7 +121,7 @@ fn only_a_release_that_was_seen_to_happen_is_clean() {
             ],
         ),
         (
-            "it is another Lease",
+            "the Lease was deleted and created again",
             vec![
                 (0, other()),
                 (
@@ -139,12 +139,12 @@ fn only_a_release_that_was_seen_to_happen_is_clean() {
     assert_eq!(
         calls_from(&leading([(0, other())], 30)),
         s(30 + 30 + 15),
-        "it ran out"
+        "the Lease expired"
     );
 }
 
 #[test]
-fn a_release_is_clean_although_it_was_read_more_than_once() {
+fn a_release_that_is_read_twice_counts_as_observed() {
     let released = || Some(released_by_holder("other", "8", 2));
     let reads = [
         (0, Some(held_by("other", "7", 2))),
@@ -156,14 +156,14 @@ fn a_release_is_clean_although_it_was_read_more_than_once() {
 
 #[test]
 fn authority_counts_from_when_the_renewal_was_sent() {
-    let mut machine = me();
+    let mut machine = new_machine();
     machine.read(s(0), s(1), None);
     machine.wrote(s(1), s(3), Some(held_by("me", "1", 0)));
     let grant = machine.grant().unwrap();
     assert_eq!((grant.until, grant.calls_from), (s(21), s(3 + 30 + 15)));
     assert_eq!(machine.next(s(3)), Step::Wait(s(5)));
     assert_eq!(
-        written(machine.next(s(5))),
+        update_of(machine.next(s(5))),
         LeaseUpdate {
             holder: "me".into(),
             transitions: 0,
@@ -180,27 +180,27 @@ fn authority_counts_from_when_the_renewal_was_sent() {
 }
 
 #[test]
-fn a_renewal_whose_answer_is_lost_gives_no_authority_and_is_looked_into() {
-    for worked in [false, true] {
+fn a_lost_response_to_a_renewal_leads_to_a_read_and_no_authority() {
+    for renewed in [false, true] {
         let mut machine = leading([(0, None)], 0);
         machine.wrote(s(4), s(9), None);
         assert_eq!(machine.grant().unwrap().until, s(20));
         assert_eq!(machine.next(s(9)), Step::Read);
-        let version = if worked { "lost" } else { "mine" };
+        let version = if renewed { "lost" } else { "mine" };
         machine.read(s(9), s(10), Some(held_by("me", version, 0)));
         assert_eq!(
             machine.grant().unwrap().until,
             s(20),
-            "a read is no renewal"
+            "a read is not a renewal"
         );
-        written(machine.next(s(10)));
+        update_of(machine.next(s(10)));
         machine.wrote(s(10), s(11), Some(held_by("me", "again", 0)));
         assert_eq!(machine.grant().unwrap().until, s(30));
     }
 }
 
 #[test]
-fn a_leader_that_was_cut_off_goes_on_if_nobody_has_taken_the_lease() {
+fn a_leader_that_was_cut_off_continues_if_it_still_holds_the_lease() {
     let mut machine = leading([(0, None)], 0);
     machine.wrote(s(4), s(9), None);
     machine.failed(s(9), s(14));
@@ -213,36 +213,40 @@ fn a_leader_that_was_cut_off_goes_on_if_nobody_has_taken_the_lease() {
 }
 
 #[test]
-fn an_acquisition_whose_answer_is_lost_gives_authority_with_the_first_renewal() {
+fn after_a_lost_response_to_an_acquisition_a_renewal_gives_authority() {
     let released = released_by_holder("other", "8", 2);
     let mut machine = after_reading([(0, Some(held_by("other", "7", 2))), (1, Some(released))]);
     machine.wrote(s(1), s(6), None);
     machine.read(s(6), s(6), Some(held_by("me", "9", 3)));
     let grant = machine.grant().unwrap();
     assert_eq!((grant.until, grant.calls_from), (s(0), s(6 + 30 + 15)));
-    written(machine.next(s(6)));
+    update_of(machine.next(s(6)));
     machine.wrote(s(6), s(7), Some(held_by("me", "10", 3)));
     assert_eq!(machine.grant().unwrap().until, s(26));
 }
 
 #[test]
-fn a_conflict_is_read_and_only_another_holder_ends_leadership() {
-    let labelled = held_by("me", "labelled", 0);
+fn a_conflict_leads_to_a_read_and_only_another_term_ends_leadership() {
+    let labeled = held_by("me", "labeled", 0);
     for (what, found, lost) in [
-        ("somebody put a label on it", Some(labelled.clone()), false),
-        ("it was deleted", None, true),
-        ("another took it", Some(held_by("other", "x", 1)), true),
-        ("it was emptied", Some(held_by("", "x", 0)), true),
+        ("a person labeled the Lease", Some(labeled.clone()), false),
+        ("the Lease was deleted", None, true),
         (
-            "another had it meanwhile",
+            "another process acquired the Lease",
+            Some(held_by("other", "x", 1)),
+            true,
+        ),
+        ("the Lease was emptied", Some(held_by("", "x", 0)), true),
+        (
+            "another process held the Lease in between",
             Some(held_by("me", "x", 2)),
             true,
         ),
         (
-            "it was created anew",
+            "the Lease was deleted and created again",
             Some(LeaseState {
                 uid: "lease-2".into(),
-                ..labelled
+                ..labeled
             }),
             true,
         ),
@@ -257,7 +261,7 @@ fn a_conflict_is_read_and_only_another_holder_ends_leadership() {
 }
 
 #[test]
-fn what_was_lost_stays_lost() {
+fn lost_leadership_stays_lost() {
     let mut machine = leading([(0, None)], 0);
     machine.read(s(4), s(4), None);
     machine.read(s(5), s(5), Some(held_by("me", "mine", 0)));
@@ -268,19 +272,19 @@ fn what_was_lost_stays_lost() {
 }
 
 #[test]
-fn the_lease_counts_its_holders_even_when_it_is_deleted() {
+fn transitions_are_counted_on_after_the_lease_is_deleted() {
     for (reads, transitions) in [
         (vec![(0, None)], 0),
         (vec![(0, Some(held_by("", "1", 4)))], 5),
         (vec![(0, Some(held_by("other", "1", 4))), (1, None)], 5),
     ] {
         let machine = after_reading(reads);
-        assert_eq!(written(machine.next(s(1))).transitions, transitions);
+        assert_eq!(update_of(machine.next(s(1))).transitions, transitions);
     }
 }
 
 #[test]
-fn a_standby_that_is_told_of_a_change_reads_at_once_and_a_leader_does_not_listen() {
+fn a_change_of_the_lease_wakes_a_standby_and_no_leader() {
     let mut machine = after_reading([(0, Some(held_by("other", "7", 2)))]);
     assert_eq!(machine.next(s(1)), Step::Wait(s(4)));
     machine.wake(s(1));
@@ -291,21 +295,21 @@ fn a_standby_that_is_told_of_a_change_reads_at_once_and_a_leader_does_not_listen
 }
 
 #[test]
-fn a_release_carries_a_mark_only_if_its_leader_could_vouch_for_the_last_one() {
-    let mine = |machine: &Machine, now| machine.release(s(now), &held_by("me", "mine", 0));
+fn a_release_has_a_mark_only_after_the_wait_for_the_last_leader() {
+    let release = |machine: &Machine, now| machine.release(s(now), &held_by("me", "mine", 0));
     let machine = leading([(0, None)], 0);
-    let released_by = |now| mine(&machine, now).unwrap().released_by;
+    let released_by = |now| release(&machine, now).unwrap().released_by;
     assert_eq!(
         released_by(44),
         None,
-        "calls of the last leader may be under way"
+        "calls of the last leader may be in flight"
     );
     assert_eq!(released_by(45), Some("me".into()));
-    assert_eq!(mine(&machine, 45).unwrap().holder, "");
+    assert_eq!(release(&machine, 45).unwrap().holder, "");
 
-    // An acquisition was under way when the stop came.
+    // The shutdown began during an acquisition.
     let standby = after_reading([(0, None)]);
-    assert_eq!(mine(&standby, 100).unwrap().released_by, None);
+    assert_eq!(release(&standby, 100).unwrap().released_by, None);
 
     let others = held_by("other", "x", 1);
     assert_eq!(machine.release(s(100), &others), None);

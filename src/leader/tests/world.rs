@@ -1,6 +1,6 @@
-//! Three processes and a Lease in a small world of its own time, in which messages are slow and get
-//! lost, processes freeze, die and are stopped, and people delete and edit the Lease. Whatever
-//! happens, no two processes call at the same time.
+//! A simulation of three processes and a Lease, with a simulated clock. Messages are slow and get
+//! lost, processes freeze, die and shut down, and people delete and edit the Lease. No two
+//! processes may call at the same time.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,13 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::*;
 
+/// The time between two states of the simulation.
 const TICK: Duration = Duration::from_millis(100);
 const HOUR: Duration = s(3600);
-/// The longest that a call takes, and each takes as long.
+/// The longest time that a call can take. Each call takes that long.
 const CALL: Duration = s(13);
-/// For a request about the Lease.
-const PATIENCE: Duration = s(5);
+/// The timeout of a request about the Lease.
+const REQUEST_TIMEOUT: Duration = s(5);
 
 const WORLDS: u64 = 10;
 
@@ -22,11 +23,12 @@ struct Request {
     id: u64,
     step: Step,
     sent: Duration,
+    /// When the response arrives, or `None` where it is lost.
     answered: Option<Duration>,
 }
 
-/// A request on its way. It arrives even when its sender has given it up or is dead.
-struct Mail {
+/// A request on its way. It arrives even if its sender has stopped waiting or is dead.
+struct Message {
     id: u64,
     arrives: Duration,
     step: Step,
@@ -38,57 +40,65 @@ struct Process {
     machine: Machine,
     started: Duration,
     request: Option<Request>,
-    /// The record that the next write rests on.
+    /// The Lease that the next write replaces.
     base: Option<LeaseState>,
     frozen_until: Duration,
-    stopping: bool,
+    shutting_down: bool,
     calling_until: Duration,
 }
 
+/// How often the simulation reached what it is for.
 #[derive(Default)]
-struct Seen {
+struct Counts {
     calls: u32,
+    /// Calls of another process than the last one.
     handovers: u32,
-    clean: u32,
-    lost: u32,
-    lapsed: u32,
+    /// Handovers that came so early that the release must have been observed.
+    early_handovers: u32,
+    losses: u32,
+    lapses: u32,
 }
 
 struct World {
     rng: StdRng,
     now: Duration,
     lease: Option<LeaseState>,
-    /// For versions, names and requests.
+    /// The last number that was given to a version, a name or a request.
     number: u64,
-    mail: Vec<Mail>,
-    /// What was read or written, by request; nothing where the write was refused.
-    served: HashMap<u64, Option<LeaseState>>,
+    messages: Vec<Message>,
+    /// The result of each request that arrived, by its id: the Lease as it was read or written, or
+    /// `None` where there is no Lease or the write was refused.
+    results: HashMap<u64, Option<LeaseState>>,
     processes: Vec<Process>,
-    /// Who called last, and when that call ends.
+    /// The process that called last, and when that call ends.
     last_call: Option<(String, Duration)>,
-    seen: Seen,
+    counts: Counts,
 }
 
 #[test]
 fn no_two_processes_ever_call_at_the_same_time() {
-    let mut all = Seen::default();
+    let mut all = Counts::default();
     for seed in 0..WORLDS {
         let mut world = World::new(seed);
         while world.now < HOUR {
             world.tick(seed);
         }
-        all.calls += world.seen.calls;
-        all.handovers += world.seen.handovers;
-        all.clean += world.seen.clean;
-        all.lost += world.seen.lost;
-        all.lapsed += world.seen.lapsed;
+        all.calls += world.counts.calls;
+        all.handovers += world.counts.handovers;
+        all.early_handovers += world.counts.early_handovers;
+        all.losses += world.counts.losses;
+        all.lapses += world.counts.lapses;
     }
-    // None of it held for lack of trying.
+    // Without these, the property could hold merely because nothing happens.
     assert!(all.calls > 500, "{} calls", all.calls);
     assert!(all.handovers > 40, "{} handovers", all.handovers);
-    assert!(all.clean > 3, "{} clean ones", all.clean);
-    assert!(all.lost > 20, "{} losses", all.lost);
-    assert!(all.lapsed > 10, "{} lapses", all.lapsed);
+    assert!(
+        all.early_handovers > 3,
+        "{} early handovers",
+        all.early_handovers
+    );
+    assert!(all.losses > 20, "{} losses", all.losses);
+    assert!(all.lapses > 10, "{} lapses", all.lapses);
 }
 
 impl World {
@@ -98,22 +108,22 @@ impl World {
             now: s(1),
             lease: None,
             number: 0,
-            mail: Vec::new(),
-            served: HashMap::new(),
+            messages: Vec::new(),
+            results: HashMap::new(),
             processes: Vec::new(),
             last_call: None,
-            seen: Seen::default(),
+            counts: Counts::default(),
         };
         for _ in 0..3 {
-            let process = world.born();
+            let process = world.new_process();
             world.processes.push(process);
         }
         world
     }
 
-    /// Every life has a name and a clock of its own.
-    fn born(&mut self) -> Process {
-        let name = format!("life-{}", self.count());
+    /// A process with a new name, whose clock starts now.
+    fn new_process(&mut self) -> Process {
+        let name = format!("process-{}", self.next_number());
         Process {
             machine: Machine::new(name.clone(), TIMING),
             name,
@@ -121,17 +131,17 @@ impl World {
             request: None,
             base: None,
             frozen_until: self.now,
-            stopping: false,
+            shutting_down: false,
             calling_until: Duration::ZERO,
         }
     }
 
-    fn count(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.number += 1;
         self.number
     }
 
-    /// On the average once in so long.
+    /// Returns true once per `average` of time, on average.
     fn once_in(&mut self, average: Duration) -> bool {
         self.rng
             .random_bool(TICK.as_secs_f64() / average.as_secs_f64())
@@ -139,23 +149,23 @@ impl World {
 
     fn tick(&mut self, seed: u64) {
         self.now += TICK;
-        self.meddle();
-        self.serve();
+        self.edit_lease();
+        self.deliver();
         for one in 0..self.processes.len() {
-            self.suffer(one);
+            self.disturb(one);
             if self.processes[one].frozen_until <= self.now {
-                self.live(one);
+                self.advance(one);
                 self.call(one, seed);
             }
         }
     }
 
-    /// A person deletes the Lease, empties it, hands it to a stranger, or puts a label on it.
-    fn meddle(&mut self) {
+    /// Now and then, a person deletes the Lease, empties it, gives it to a stranger, or labels it.
+    fn edit_lease(&mut self) {
         if !self.once_in(s(400)) {
             return;
         }
-        let version = self.count().to_string();
+        let version = self.next_number().to_string();
         let holder = match self.rng.random_range(0..4) {
             0 => return self.lease = None,
             1 => Some(""),
@@ -170,40 +180,42 @@ impl World {
         }
     }
 
-    /// It freezes, dies and is born anew, or is told to stop.
-    fn suffer(&mut self, one: usize) {
+    /// Now and then, a process freezes, dies and is started again, or begins to shut down.
+    fn disturb(&mut self, one: usize) {
         let now = self.now;
         if self.once_in(s(200)) {
             let longest = if self.rng.random_bool(0.5) { 10 } else { 120 };
             self.processes[one].frozen_until = now + s(self.rng.random_range(0..longest));
         }
         if self.once_in(s(900)) {
-            self.processes[one] = self.born();
+            self.processes[one] = self.new_process();
         }
         if self.once_in(s(300)) {
-            self.processes[one].stopping = true;
+            self.processes[one].shutting_down = true;
         }
     }
 
-    /// The server does what arrives: a write only over the very version that it rests on.
-    fn serve(&mut self) {
+    /// The API server performs the requests that arrive. A write must replace the stored version.
+    fn deliver(&mut self) {
         let now = self.now;
-        let arrived: Vec<Mail> = self
-            .mail
-            .extract_if(.., |mail| mail.arrives <= now)
+        let arrived: Vec<Message> = self
+            .messages
+            .extract_if(.., |message| message.arrives <= now)
             .collect();
-        for mail in arrived {
-            let done = match &mail.step {
-                Step::Write(update) if same(&self.lease, &mail.base) => Some(self.put(update)),
+        for message in arrived {
+            let result = match &message.step {
+                Step::Write(update) if same_version(&self.lease, &message.base) => {
+                    Some(self.write(update))
+                }
                 Step::Write(_) => None,
                 Step::Read | Step::Wait(_) | Step::Lost(_) => self.lease.clone(),
             };
-            self.served.insert(mail.id, done);
+            self.results.insert(message.id, result);
         }
     }
 
-    fn put(&mut self, update: &LeaseUpdate) -> LeaseState {
-        let version = self.count().to_string();
+    fn write(&mut self, update: &LeaseUpdate) -> LeaseState {
+        let version = self.next_number().to_string();
         let before = self.lease.take();
         let lease = LeaseState {
             uid: before.map_or_else(|| format!("lease-{version}"), |lease| lease.uid),
@@ -217,8 +229,8 @@ impl World {
         lease
     }
 
-    /// A process takes its request's answer, or makes its next one.
-    fn live(&mut self, one: usize) {
+    /// A process takes the response to its request, or performs its next step.
+    fn advance(&mut self, one: usize) {
         let now = self.now;
         let process = &mut self.processes[one];
         if process
@@ -226,38 +238,38 @@ impl World {
             .grant()
             .is_some_and(|grant| grant.lapsed(now - process.started))
         {
-            self.seen.lapsed += 1;
+            self.counts.lapses += 1;
         }
         if let Some(request) = process.request.take() {
-            let over = request.answered.is_some_and(|at| at <= now);
-            if !over && now < request.sent + PATIENCE {
+            let answered = request.answered.is_some_and(|at| at <= now);
+            if !answered && now < request.sent + REQUEST_TIMEOUT {
                 process.request = Some(request);
                 return;
             }
-            let answer = self.served.remove(&request.id).filter(|_| over);
-            return self.hear(one, request, answer);
+            let result = self.results.remove(&request.id).filter(|_| answered);
+            return self.receive(one, request, result);
         }
         let step = process.machine.next(now - process.started);
-        let drained = process.stopping && now >= process.calling_until;
+        let drained = process.shutting_down && now >= process.calling_until;
         match step {
-            // It drains, and is started again.
+            // The process waits for its call, and is then started again.
             Step::Lost(_) if now < process.calling_until => {}
             Step::Lost(_) => {
-                self.seen.lost += 1;
-                self.processes[one] = self.born();
+                self.counts.losses += 1;
+                self.processes[one] = self.new_process();
             }
-            // What lets go begins with a look.
-            Step::Read | Step::Write(_) | Step::Wait(_) if drained => self.ask(one, Step::Read),
-            Step::Read | Step::Write(_) => self.ask(one, step),
+            // A release begins with a read.
+            Step::Read | Step::Write(_) | Step::Wait(_) if drained => self.send(one, Step::Read),
+            Step::Read | Step::Write(_) => self.send(one, step),
             Step::Wait(_) => {}
         }
     }
 
-    fn ask(&mut self, one: usize, step: Step) {
-        let (now, id) = (self.now, self.count());
+    fn send(&mut self, one: usize, step: Step) {
+        let (now, id) = (self.now, self.next_number());
         let rng = &mut self.rng;
-        let slow = if rng.random_bool(0.9) { 200 } else { 20_000 };
-        let mut delay = || Duration::from_millis(rng.random_range(10..slow));
+        let longest = if rng.random_bool(0.9) { 200 } else { 20_000 };
+        let mut delay = || Duration::from_millis(rng.random_range(10..longest));
         let arrives = now + delay();
         let answered = arrives + delay();
         let process = &mut self.processes[one];
@@ -269,7 +281,7 @@ impl World {
         });
         if rng.random_bool(0.95) {
             let base = process.base.clone();
-            self.mail.push(Mail {
+            self.messages.push(Message {
                 id,
                 arrives,
                 step,
@@ -278,15 +290,15 @@ impl World {
         }
     }
 
-    /// Calls whenever it may, for as long as a call can take.
+    /// A process starts a call whenever it may.
     fn call(&mut self, one: usize, seed: u64) {
         let (now, process) = (self.now, &mut self.processes[one]);
-        let mine = now - process.started;
+        let own_time = now - process.started;
         let permitted = process
             .machine
             .grant()
-            .is_some_and(|it| it.permits(mine, CALL).is_ok());
-        if process.stopping || !permitted || now < process.calling_until {
+            .is_some_and(|grant| grant.permits(own_time, CALL).is_ok());
+        if process.shutting_down || !permitted || now < process.calling_until {
             return;
         }
         if let Some((last, until)) = &self.last_call
@@ -294,26 +306,26 @@ impl World {
         {
             assert!(
                 *until <= now,
-                "seed {seed}: {last} calls until {until:?}, and {} at {now:?}",
+                "seed {seed}: the call of {last} ends at {until:?}, and {} calls at {now:?}",
                 process.name
             );
-            self.seen.handovers += 1;
-            self.seen.clean += u32::from(now - *until < TIMING.lease_duration);
+            self.counts.handovers += 1;
+            self.counts.early_handovers += u32::from(now - *until < TIMING.lease_duration);
         }
-        self.seen.calls += 1;
+        self.counts.calls += 1;
         process.calling_until = now + CALL;
         self.last_call = Some((process.name.clone(), now + CALL));
     }
 
-    /// No answer, or one: what was read or written, or nothing where there was none.
-    fn hear(&mut self, one: usize, request: Request, answer: Option<Option<LeaseState>>) {
+    /// A process takes the result of its request, or `None` where there is no response.
+    fn receive(&mut self, one: usize, request: Request, result: Option<Option<LeaseState>>) {
         let process = &mut self.processes[one];
         let (sent, now) = (request.sent - process.started, self.now - process.started);
-        let drained = process.stopping && self.now >= process.calling_until;
-        match (request.step, answer) {
+        let drained = process.shutting_down && self.now >= process.calling_until;
+        match (request.step, result) {
             (Step::Write(update), written) if update.holder.is_empty() => {
                 if written.flatten().is_some() {
-                    self.processes[one] = self.born();
+                    self.processes[one] = self.new_process();
                 }
             }
             (Step::Write(_), written) => {
@@ -330,9 +342,9 @@ impl World {
                 process.base.clone_from(&found);
                 let release = found
                     .as_ref()
-                    .and_then(|it| process.machine.release(now, it));
+                    .and_then(|found| process.machine.release(now, found));
                 match release.filter(|_| drained) {
-                    Some(update) => self.ask(one, Step::Write(update)),
+                    Some(update) => self.send(one, Step::Write(update)),
                     None => process.machine.read(sent, now, found),
                 }
             }
@@ -340,7 +352,8 @@ impl World {
     }
 }
 
-fn same(one: &Option<LeaseState>, other: &Option<LeaseState>) -> bool {
+/// Returns true when both are the same version of the same Lease, or no Lease.
+fn same_version(one: &Option<LeaseState>, other: &Option<LeaseState>) -> bool {
     let key = |it: &Option<LeaseState>| it.as_ref().map(|it| (it.uid.clone(), it.version.clone()));
     key(one) == key(other)
 }

@@ -1,323 +1,326 @@
-//! The bounds that are explored. Each scenario is exhaustive within its own: every order of up
-//! to `any` things that go wrong or that people do, with a pass, a delivery, the hub's progress
-//! and time between any two of them.
+//! The scenarios. Each one explores every order of up to `all` faults and human actions, with
+//! steps of the operator and the hub, and time, between any two of them.
 
-use oxen_operator::api::Deployment;
+use oxen_operator::api::LiveStatus;
 
 use crate::{
     decision::{Decision, Mutation},
-    hub::{Failure, Glimpse, LOOKS, Outcome, REFUSALS},
-    news::Rule,
+    hub::{HubFailure, Outcome, REFUSALS, RETRIEVE_FAULTS, Retrieved},
     scenario::Scenario,
     step::Step,
-    world::Left,
+    step_log::Rule,
+    world::Remaining,
 };
-
-const START: [Deployment; 1] = [Deployment::Inactive];
 
 const NAME: &str = "bot";
 const UUID: &str = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e";
 
-/// All that may happen, that often.
-fn up_to(any: u8) -> Left {
-    Left {
-        any,
+/// Faults and human actions of all kinds.
+fn up_to(all: u8) -> Remaining {
+    Remaining {
+        all,
         edits: 3,
         deletions: 2,
         creations: 1,
         requests: 1,
         crashes: 2,
         lapses: 2,
-        looks: 3,
-        calls: 4,
-        drifts: 4,
+        retrieve_faults: 3,
+        call_faults: 4,
+        changes: 4,
         hours: 2,
     }
 }
 
-/// Everything of the tables, on one object and one process.
-fn all(any: u8) -> Scenario {
-    use Outcome::{AnswerLost, Delayed, Lost, TakenLate};
-    let foreign = Glimpse::Foreign(Deployment::Inactive);
-    let fates = [TakenLate, AnswerLost, Lost, Delayed];
+/// One object and one process, with every fault.
+fn every_fault(all: u8) -> Scenario {
+    use Outcome::{AcceptedLate, Delayed, RequestLost, ResponseLost};
+    let foreign = Retrieved::Foreign(LiveStatus::Inactive);
+    let call_faults = [AcceptedLate, ResponseLost, RequestLost, Delayed];
     Scenario {
         name: "one object, every fault",
         slots: 1,
         objects: 1,
-        asked: [NAME, NAME],
+        models: [NAME, NAME],
         replicas: 1,
         overlap: true,
         base: false,
-        starts: START.to_vec(),
-        left: Left {
+        initial: vec![LiveStatus::Inactive],
+        limits: Remaining {
             lapses: 0,
-            ..up_to(any)
+            ..up_to(all)
         },
-        looks: LOOKS
-            .map(Glimpse::Failed)
-            .into_iter()
-            .chain([foreign])
-            .collect(),
-        fates: fates
+        retrieve_faults: RETRIEVE_FAULTS.into_iter().chain([foreign]).collect(),
+        call_faults: call_faults
             .into_iter()
             .chain(REFUSALS.map(Outcome::Refused))
             .collect(),
-        drifts: vec![
-            Step::Drift(Deployment::Active),
-            Step::Drift(Deployment::Inactive),
-            Step::Drift(Deployment::Error),
-            Step::Veil(true),
-            Step::Forget,
-            Step::Secret(0, false),
+        changes: vec![
+            Step::Drift(LiveStatus::Active),
+            Step::Drift(LiveStatus::Inactive),
+            Step::Drift(LiveStatus::Error),
+            Step::HideDeployments(true),
+            Step::ForgetModel,
+            Step::SetSecret(0, false),
         ],
         decision: Decision::Production,
-        calm: false,
+        fault_free: false,
     }
 }
 
-/// One of each kind, for where there is more than one object or process.
-fn few(any: u8) -> Scenario {
+/// A few faults of each kind, for scenarios with more than one object or process.
+fn few_faults(all: u8) -> Scenario {
     Scenario {
-        looks: vec![Glimpse::Failed(Failure::Unreachable)],
-        fates: vec![Outcome::TakenLate, Outcome::AnswerLost, Outcome::Lost],
-        drifts: vec![Step::Drift(Deployment::Inactive), Step::Veil(true)],
-        ..all(any)
+        retrieve_faults: vec![Retrieved::Failed(HubFailure::Unreachable)],
+        call_faults: vec![
+            Outcome::AcceptedLate,
+            Outcome::ResponseLost,
+            Outcome::RequestLost,
+        ],
+        changes: vec![
+            Step::Drift(LiveStatus::Inactive),
+            Step::HideDeployments(true),
+        ],
+        ..every_fault(all)
     }
 }
 
-fn starts(any: u8) -> Scenario {
-    use Deployment::{Active, Deploying, Error, None};
+fn every_status(all: u8) -> Scenario {
+    use LiveStatus::{Active, Deploying, Error, None};
     Scenario {
         name: "one object, from every status",
-        starts: vec![Active, Deploying, Error, None],
-        ..few(any)
+        initial: vec![Active, Deploying, Error, None],
+        ..few_faults(all)
     }
 }
 
-fn base(any: u8) -> Scenario {
+fn base_model(all: u8) -> Scenario {
     Scenario {
         name: "a base model",
         base: true,
-        starts: vec![Deployment::None],
-        ..few(any)
+        initial: vec![LiveStatus::None],
+        ..few_faults(all)
     }
 }
 
-fn calls(any: u8) -> Scenario {
+fn calls_without_effect(all: u8) -> Scenario {
     Scenario {
-        name: "calls that come to nothing",
-        left: Left {
-            any,
-            calls: any,
+        name: "calls without effect",
+        limits: Remaining {
+            all,
+            call_faults: all,
             crashes: 1,
             requests: 1,
-            ..Left::default()
+            ..Remaining::default()
         },
-        fates: vec![Outcome::Lost, Outcome::Refused(Failure::Rejected)],
-        ..few(any)
+        call_faults: vec![Outcome::RequestLost, Outcome::Refused(HubFailure::Rejected)],
+        ..few_faults(all)
     }
 }
 
-fn drift(any: u8) -> Scenario {
+fn drift(all: u8) -> Scenario {
     Scenario {
-        name: "a model that keeps drifting",
-        left: Left {
-            any,
-            drifts: any,
+        name: "a model that drifts again and again",
+        limits: Remaining {
+            all,
+            changes: all,
             crashes: 1,
             hours: 1,
-            ..Left::default()
+            ..Remaining::default()
         },
-        drifts: vec![
-            Step::Drift(Deployment::Inactive),
-            Step::Drift(Deployment::Error),
+        changes: vec![
+            Step::Drift(LiveStatus::Inactive),
+            Step::Drift(LiveStatus::Error),
         ],
-        starts: vec![Deployment::Active],
-        ..few(any)
+        initial: vec![LiveStatus::Active],
+        ..few_faults(all)
     }
 }
 
-fn processes(any: u8) -> Scenario {
+fn two_processes(all: u8) -> Scenario {
     Scenario {
         name: "one object, two processes",
         replicas: 2,
-        left: Left {
-            looks: 0,
-            drifts: 0,
+        limits: Remaining {
+            retrieve_faults: 0,
+            changes: 0,
             hours: 0,
-            ..up_to(any)
+            ..up_to(all)
         },
-        fates: vec![Outcome::Lost, Outcome::Delayed],
-        ..few(any)
+        call_faults: vec![Outcome::RequestLost, Outcome::Delayed],
+        ..few_faults(all)
     }
 }
 
-fn claims(any: u8) -> Scenario {
+fn two_objects(all: u8) -> Scenario {
     Scenario {
         name: "two objects, one process",
         slots: 2,
         objects: 2,
-        ..few(any)
+        ..few_faults(all)
     }
 }
 
-/// What people can do with two objects of one model, while the hub does as it is told.
-fn rivals(any: u8) -> Scenario {
+/// Two objects of one model, with human actions and a hub without faults.
+fn human_actions(all: u8) -> Scenario {
     Scenario {
-        name: "two objects, and people who change their minds",
-        left: Left {
-            looks: 0,
-            calls: 0,
-            drifts: 0,
+        name: "two objects, human actions",
+        limits: Remaining {
+            retrieve_faults: 0,
+            call_faults: 0,
+            changes: 0,
             hours: 0,
             crashes: 1,
-            ..up_to(any)
+            ..up_to(all)
         },
-        ..claims(any)
+        ..two_objects(all)
     }
 }
 
-fn uuids(any: u8) -> Scenario {
+fn name_and_uuid(all: u8) -> Scenario {
     Scenario {
         name: "two objects, one by name and one by UUID",
-        asked: [NAME, UUID],
-        fates: vec![Outcome::Lost],
-        drifts: vec![Step::Secret(0, false)],
-        ..claims(any)
+        models: [NAME, UUID],
+        call_faults: vec![Outcome::RequestLost],
+        changes: vec![Step::SetSecret(0, false)],
+        ..two_objects(all)
     }
 }
 
-fn refusals(any: u8) -> Scenario {
+fn refusals(all: u8) -> Scenario {
     Scenario {
-        name: "two objects, and a hub that refuses",
-        left: Left {
-            any,
-            calls: any,
-            looks: any,
+        name: "two objects, refused calls",
+        limits: Remaining {
+            all,
+            call_faults: all,
+            retrieve_faults: all,
             deletions: 1,
-            ..Left::default()
+            ..Remaining::default()
         },
-        looks: vec![
-            Glimpse::Failed(Failure::ModelNotFound),
-            Glimpse::Foreign(Deployment::Inactive),
+        retrieve_faults: vec![
+            Retrieved::Failed(HubFailure::ModelNotFound),
+            Retrieved::Foreign(LiveStatus::Inactive),
         ],
-        fates: REFUSALS.map(Outcome::Refused).to_vec(),
-        drifts: Vec::new(),
-        ..claims(any)
+        call_faults: REFUSALS.map(Outcome::Refused).to_vec(),
+        changes: Vec::new(),
+        ..two_objects(all)
     }
 }
 
-fn everything(any: u8) -> Scenario {
+fn two_of_both(all: u8) -> Scenario {
     Scenario {
         name: "two objects, two processes",
         slots: 2,
         objects: 1,
         replicas: 2,
-        left: up_to(any),
-        fates: vec![Outcome::Lost],
-        drifts: Vec::new(),
-        looks: Vec::new(),
-        ..few(any)
+        limits: up_to(all),
+        call_faults: vec![Outcome::RequestLost],
+        changes: Vec::new(),
+        retrieve_faults: Vec::new(),
+        ..few_faults(all)
     }
 }
 
-/// What every test run explores.
+/// The scenarios of every test run.
 #[must_use]
 pub fn bounded() -> Vec<Scenario> {
     vec![
-        all(2),
-        starts(2),
-        base(2),
-        calls(5),
+        every_fault(2),
+        every_status(2),
+        base_model(2),
+        calls_without_effect(5),
         drift(5),
-        processes(1),
-        claims(1),
-        uuids(1),
+        two_processes(1),
+        two_objects(1),
+        name_and_uuid(1),
         refusals(1),
-        everything(1),
+        two_of_both(1),
     ]
 }
 
-/// What there is time for now and then. Two objects and two more events of any kind are too much for any machine;
-/// the random walks go on from there.
+/// The same with wider bounds, which take an hour or more. Two objects with two faults of any kind
+/// are too much for any machine: random walks cover that.
 #[must_use]
 pub fn deep() -> Vec<Scenario> {
     vec![
-        all(3),
-        starts(3),
-        base(3),
-        calls(7),
+        every_fault(3),
+        every_status(3),
+        base_model(3),
+        calls_without_effect(7),
         drift(7),
-        processes(2),
-        rivals(2),
-        uuids(1),
+        two_processes(2),
+        human_actions(2),
+        name_and_uuid(1),
         refusals(2),
-        everything(1),
+        two_of_both(1),
     ]
 }
 
-/// Everything at once: two processes, two objects that are one model by name and by UUID, each with a key of its
-/// own, and all that can go wrong. Far too much to explore whole; random walks go through it.
+/// Everything at once: two processes, two objects that are one model by name and by UUID, each with
+/// a key of its own, and every fault. It is far too large to explore: random walks go through it.
 #[must_use]
-pub fn mix() -> Scenario {
-    let secrets = [0, 1].map(|at| Step::Secret(at, false));
+pub fn combined() -> Scenario {
+    let secrets = [0, 1].map(|slot| Step::SetSecret(slot, false));
     Scenario {
         name: "two objects, two processes, everything",
         slots: 2,
         objects: 2,
         replicas: 2,
-        asked: [NAME, UUID],
-        // What the last leader writes late is a name that its successor can't tell from its own object's UUID.
+        models: [NAME, UUID],
+        // The last leader may write an object's identity late. Until then, a new leader can't tell
+        // that the name and the UUID are one model. So the last leader's reconciles end first.
         overlap: false,
-        left: Left {
-            any: u8::MAX,
+        limits: Remaining {
+            all: u8::MAX,
             ..up_to(0)
         },
-        drifts: [&all(0).drifts[..5], &secrets].concat(),
-        ..all(0)
+        changes: [&every_fault(0).changes[..5], &secrets].concat(),
+        ..every_fault(0)
     }
 }
 
-/// Where the calm after the storm is explored.
+/// The scenarios in whose states the liveness check begins.
 #[must_use]
-pub fn endings() -> Vec<Scenario> {
+pub fn liveness() -> Vec<Scenario> {
     vec![
-        all(1),
-        starts(1),
-        base(1),
-        calls(4),
+        every_fault(1),
+        every_status(1),
+        base_model(1),
+        calls_without_effect(4),
         drift(4),
-        processes(1),
-        claims(0),
-        everything(1),
+        two_processes(1),
+        two_objects(0),
+        two_of_both(1),
     ]
 }
 
-/// Where a mutant is hunted for, and the rule that it breaks; no rule where it can only be told
-/// by what becomes of the calm.
+/// The scenario in which a seeded fault is found, and the rule that it breaks. A fault without a
+/// rule is found by the liveness check.
 #[must_use]
-pub fn hunt(mutation: Mutation) -> (Scenario, Option<Rule>) {
+pub fn seeded(mutation: Mutation) -> (Scenario, Option<Rule>) {
     let (scenario, rule) = match mutation {
-        Mutation::PostOnUnknown => (few(1), Rule::NeverOnUnknown),
-        Mutation::AbsentReadAsOff => (few(2), Rule::LetGoByTheRules),
-        Mutation::NoWriteAhead => (few(0), Rule::WrittenAhead),
-        Mutation::LoserPosts => (claims(0), Rule::OwnerOnly),
-        Mutation::RepeatWhileOpen | Mutation::GiveUpAtOnce => (few(1), Rule::OneCallAtATime),
-        Mutation::ReadyWhileStale => (few(1), Rule::ReadyAsDeclared),
-        Mutation::ReadyKeptForAnotherGeneration => (all(2), Rule::ReadyAsDeclared),
-        Mutation::ReadyOnAnAnswer => (few(0), Rule::NoReadyWhileOpen),
-        Mutation::FinalizerDroppedEarly => (few(1), Rule::LetGoByTheRules),
-        Mutation::FinalizerAfterTheCall => (few(0), Rule::HeldBeforeCall),
-        Mutation::SuspensionIgnored => (few(1), Rule::NeverSuspended),
-        Mutation::BudgetRefilledByRestart => (calls(4), Rule::SendsBounded),
+        Mutation::CallOnUnknown => (few_faults(1), Rule::NoCallOnUnknown),
+        Mutation::UnknownReadAsInactive => (few_faults(2), Rule::ReleasedByTheRules),
+        Mutation::CallBeforeRecord => (few_faults(0), Rule::RecordedBeforeCall),
+        Mutation::CallWithoutOwnership => (two_objects(0), Rule::OwnerOnly),
+        Mutation::CallWhileOperationOpen | Mutation::OperationExpiresAtOnce => {
+            (few_faults(1), Rule::OneCallAtATime)
+        }
+        Mutation::ReadyWhileUnreachable => (few_faults(1), Rule::ReadyAsDeclared),
+        Mutation::ReadyKeptForNewGeneration => (every_fault(2), Rule::ReadyAsDeclared),
+        Mutation::ReadyOnAcceptedCall => (few_faults(0), Rule::NoReadyWhileOpen),
+        Mutation::FinalizerRemovedWhileDeactivating => (few_faults(1), Rule::ReleasedByTheRules),
+        Mutation::CallBeforeFinalizer => (few_faults(0), Rule::FinalizerBeforeCall),
+        Mutation::SuspensionIgnored => (few_faults(1), Rule::NoCallWhileSuspended),
+        Mutation::AttemptsRenewedByRestart => (calls_without_effect(4), Rule::CallsBounded),
         Mutation::CorrectionsForgotten => (drift(4), Rule::CorrectionsBounded),
-        Mutation::LetGoOnAnAnswer => (few(1), Rule::LetGoOnALook),
-        Mutation::GoneAtFirstSight => (all(2), Rule::LetGoByTheRules),
-        Mutation::VersionIgnored => (few(1), Rule::RecordedOnWhatWasSeen),
-        Mutation::TermIgnored => (processes(1), Rule::LeaderOnly),
-        Mutation::BothMarkers => (few(0), Rule::OneMarker),
-        Mutation::NeverGivesUp => return (mutant(few(1), mutation), None),
-        Mutation::Restless => return (mutant(few(0), mutation), None),
+        Mutation::ReleaseOnAcceptedCall => (few_faults(1), Rule::ReleasedOnObservation),
+        Mutation::ReleaseOnFirstNotFound => (every_fault(2), Rule::ReleasedByTheRules),
+        Mutation::ResourceVersionIgnored => (few_faults(1), Rule::RecordedOnDecidedObject),
+        Mutation::LeadershipIgnored => (two_processes(1), Rule::LeaderOnly),
+        Mutation::ReconcilingAndStalled => (few_faults(0), Rule::OneProgressCondition),
+        Mutation::OperationNeverExpires => return (mutant(few_faults(1), mutation), None),
+        Mutation::StatusAlwaysChanges => return (mutant(few_faults(0), mutation), None),
     };
     (mutant(scenario, mutation), Some(rule))
 }

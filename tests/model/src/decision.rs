@@ -1,242 +1,266 @@
-//! The decision under check: the production's, or one with a seeded fault, to show that the
-//! checker would find it.
+//! The decision under check: the production's, or one with a seeded fault, which shows that the
+//! checker finds that fault.
 //!
-//! A mutant alters what the production is shown, or the plan that it makes of it, or skips a step
-//! of the pass. The onlooker in `rules` sees what was really the case.
+//! A mutant alters the production's input or its plan, or skips a step of the reconcile. The
+//! observer in `observer.rs` sees the unaltered input.
 
 use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
-    api::{Deployment, FINALIZER, OxenModelStatus, State},
-    decide::{Action, Answer, Claim, Observation, Plan, answered, decide},
+    api::{FINALIZER, LiveStatus, OxenModelStatus, State},
+    decide::{
+        Action, CallOutcome, Observation, OperationWatch, Ownership, Plan, READY, RECONCILING,
+        STALLED, Subject, after_call, decide, unobserved,
+    },
 };
 
 use crate::{
-    hub::{Failure, Glimpse},
+    hub::{HubFailure, Retrieved},
     object::{NOW, RULES},
-    world::Seen,
+    world::Snapshot,
 };
 
 /// Which decision is under check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The one that ships.
+    /// The decision that ships.
     Production,
-    /// It, with a seeded fault.
+    /// The decision that ships, with a seeded fault.
     Mutant(Mutation),
 }
 
+/// The plans that were made for snapshots.
+type Plans = HashMap<Snapshot, Option<Arc<Plan>>>;
+
 thread_local! {
-    static KNOWN: RefCell<(Decision, HashMap<Seen, Arc<Plan>>)> =
+    static KNOWN: RefCell<(Decision, Plans)> =
         RefCell::new((Decision::Production, HashMap::new()));
 }
 
 /// A seeded fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
+#[allow(missing_docs)] // the names say what is wrong
 pub enum Mutation {
-    PostOnUnknown,
-    AbsentReadAsOff,
-    NoWriteAhead,
-    LoserPosts,
-    RepeatWhileOpen,
-    GiveUpAtOnce,
-    ReadyWhileStale,
-    ReadyKeptForAnotherGeneration,
-    ReadyOnAnAnswer,
-    FinalizerDroppedEarly,
-    FinalizerAfterTheCall,
+    CallOnUnknown,
+    UnknownReadAsInactive,
+    CallBeforeRecord,
+    CallWithoutOwnership,
+    CallWhileOperationOpen,
+    OperationExpiresAtOnce,
+    ReadyWhileUnreachable,
+    ReadyKeptForNewGeneration,
+    ReadyOnAcceptedCall,
+    FinalizerRemovedWhileDeactivating,
+    CallBeforeFinalizer,
     SuspensionIgnored,
-    BudgetRefilledByRestart,
+    AttemptsRenewedByRestart,
     CorrectionsForgotten,
-    LetGoOnAnAnswer,
-    GoneAtFirstSight,
-    VersionIgnored,
-    TermIgnored,
-    BothMarkers,
-    NeverGivesUp,
-    Restless,
+    ReleaseOnAcceptedCall,
+    ReleaseOnFirstNotFound,
+    ResourceVersionIgnored,
+    LeadershipIgnored,
+    ReconcilingAndStalled,
+    OperationNeverExpires,
+    StatusAlwaysChanges,
 }
 
 impl Mutation {
-    /// All of them.
+    /// All seeded faults.
     pub const ALL: [Mutation; 21] = [
-        Mutation::PostOnUnknown,
-        Mutation::AbsentReadAsOff,
-        Mutation::NoWriteAhead,
-        Mutation::LoserPosts,
-        Mutation::RepeatWhileOpen,
-        Mutation::GiveUpAtOnce,
-        Mutation::ReadyWhileStale,
-        Mutation::ReadyKeptForAnotherGeneration,
-        Mutation::ReadyOnAnAnswer,
-        Mutation::FinalizerDroppedEarly,
-        Mutation::FinalizerAfterTheCall,
+        Mutation::CallOnUnknown,
+        Mutation::UnknownReadAsInactive,
+        Mutation::CallBeforeRecord,
+        Mutation::CallWithoutOwnership,
+        Mutation::CallWhileOperationOpen,
+        Mutation::OperationExpiresAtOnce,
+        Mutation::ReadyWhileUnreachable,
+        Mutation::ReadyKeptForNewGeneration,
+        Mutation::ReadyOnAcceptedCall,
+        Mutation::FinalizerRemovedWhileDeactivating,
+        Mutation::CallBeforeFinalizer,
         Mutation::SuspensionIgnored,
-        Mutation::BudgetRefilledByRestart,
+        Mutation::AttemptsRenewedByRestart,
         Mutation::CorrectionsForgotten,
-        Mutation::LetGoOnAnAnswer,
-        Mutation::GoneAtFirstSight,
-        Mutation::VersionIgnored,
-        Mutation::TermIgnored,
-        Mutation::BothMarkers,
-        Mutation::NeverGivesUp,
-        Mutation::Restless,
+        Mutation::ReleaseOnAcceptedCall,
+        Mutation::ReleaseOnFirstNotFound,
+        Mutation::ResourceVersionIgnored,
+        Mutation::LeadershipIgnored,
+        Mutation::ReconcilingAndStalled,
+        Mutation::OperationNeverExpires,
+        Mutation::StatusAlwaysChanges,
     ];
 }
 
-impl Seen {
-    /// As the production takes it.
-    fn observation(&self) -> Observation<'_> {
-        let ((late, unmoved), (silent, gone)) = (self.watched, self.past);
-        let mut seen = Observation {
+impl Snapshot {
+    /// The production's subject.
+    fn subject(&self) -> Subject<'_> {
+        Subject {
             object: &self.object,
             now: NOW,
             rules: &RULES,
             epoch: 1,
             operation_id: self.operation_id.clone(),
-            look: self.glimpse.look(),
-            watched: Default::default(),
-            past: Default::default(),
-            claim: self.claim.clone(),
-            crd_going: false,
-        };
-        if late {
-            seen.watched.elapsed = RULES.operation_patience;
+            ownership: self.ownership.clone(),
+            crd_terminating: false,
         }
-        if silent {
-            seen.past.silence = RULES.stale_ready;
+    }
+
+    /// The production's observation of what was retrieved.
+    fn observation(&self, retrieved: Retrieved) -> Observation<'_> {
+        Observation {
+            subject: self.subject(),
+            retrieved: retrieved.result(),
+            history: self.history.clone(),
         }
-        seen.watched.unmoved = unmoved.into();
-        seen.past.gone = gone.into();
-        seen
+    }
+
+    /// The production's plan, or `None` where the hub has to be observed first.
+    fn plan(&self) -> Option<Plan> {
+        match self.retrieved {
+            None => unobserved(&self.subject()),
+            Some(retrieved) => Some(decide(&self.observation(retrieved))),
+        }
     }
 }
 
 impl Decision {
-    /// What to do. The same is seen in many worlds, so the last decisions are kept.
+    /// The plan, or `None` where the hub has to be observed first.
     #[must_use]
-    pub fn decide(self, seen: &Seen) -> Arc<Plan> {
+    pub fn plan(self, snapshot: &Snapshot) -> Option<Arc<Plan>> {
+        // Many worlds have the same snapshot.
         KNOWN.with_borrow_mut(|known| {
             if known.0 != self {
                 *known = (self, HashMap::new());
             }
-            if let Some(plan) = known.1.get(seen) {
+            if let Some(plan) = known.1.get(snapshot) {
                 return plan.clone();
             }
-            let shown = self.distort(seen);
-            let plan = decide(&shown.observation());
-            let plan = Arc::new(self.twist(seen, plan));
-            known.1.insert(seen.clone(), plan.clone());
+            let plan = self.altered_input(snapshot).plan();
+            let plan = plan.map(|plan| Arc::new(self.altered_plan(snapshot, plan)));
+            known.1.insert(snapshot.clone(), plan.clone());
             plan
         })
     }
 
-    /// What a call's answer makes of it.
+    /// The plan that follows from what became of a plan's call.
     #[must_use]
-    pub fn answered(self, seen: &Seen, plan: Plan, answer: &Answer) -> Plan {
-        let shown = self.distort(seen);
-        let plan = answered(&shown.observation(), plan, answer);
-        let accepted = *answer == Answer::Accepted;
-        match self {
-            Decision::Mutant(Mutation::LetGoOnAnAnswer) if accepted && seen.object.deleting() => {
-                Plan {
-                    action: Action::RemoveFinalizer,
-                    ..plan
-                }
-            }
-            Decision::Mutant(Mutation::ReadyOnAnAnswer) if accepted => ready(plan),
-            Decision::Production | Decision::Mutant(_) => plan,
-        }
-    }
-
-    /// Whether this fault is seeded.
-    #[must_use]
-    pub fn is(self, mutation: Mutation) -> bool {
-        self == Decision::Mutant(mutation)
-    }
-
-    /// What the mutant is shown.
-    fn distort(self, seen: &Seen) -> Cow<'_, Seen> {
-        let Decision::Mutant(mutation) = self else {
-            return Cow::Borrowed(seen);
+    pub fn after_call(self, snapshot: &Snapshot, plan: Plan, outcome: &CallOutcome) -> Plan {
+        let input = self.altered_input(snapshot);
+        let Some(retrieved) = input.retrieved else {
+            return plan;
         };
-        let mut shown = seen.clone();
-        let unknown = seen.glimpse == Glimpse::Seen(Deployment::Unknown);
-        match mutation {
-            Mutation::PostOnUnknown if unknown => {
-                shown.glimpse = Glimpse::Seen(match seen.object.wanted() {
-                    State::Active => Deployment::Inactive,
-                    State::Inactive => Deployment::Active,
-                });
-            }
-            Mutation::AbsentReadAsOff if unknown => {
-                shown.glimpse = Glimpse::Seen(Deployment::Inactive);
-            }
-            Mutation::LoserPosts => shown.claim = Claim::Mine,
-            Mutation::RepeatWhileOpen => change(&mut shown, |status| status.operation = None),
-            Mutation::GiveUpAtOnce => shown.watched = (true, 2),
-            Mutation::ReadyKeptForAnotherGeneration => keep_ready(&mut shown),
-            Mutation::FinalizerAfterTheCall if !seen.object.deleting() => {
-                shown.object = shown
-                    .object
-                    .with(|object| object.metadata.finalizers = Some(vec![FINALIZER.into()]));
-            }
-            Mutation::SuspensionIgnored => {
-                shown.object = shown.object.with(|object| object.spec.suspend = None);
-            }
-            Mutation::BudgetRefilledByRestart if seen.first => {
-                change(&mut shown, |status| status.attempts = None);
-            }
-            Mutation::CorrectionsForgotten => change(&mut shown, |status| {
-                if let Some(spent) = &mut status.attempts {
-                    spent.corrections = None;
-                }
-            }),
-            Mutation::GoneAtFirstSight => shown.past.1 = 2,
-            Mutation::NeverGivesUp => shown.watched = (false, 0),
-            Mutation::PostOnUnknown
-            | Mutation::AbsentReadAsOff
-            | Mutation::FinalizerAfterTheCall
-            | Mutation::BudgetRefilledByRestart
-            | Mutation::NoWriteAhead
-            | Mutation::ReadyWhileStale
-            | Mutation::ReadyOnAnAnswer
-            | Mutation::FinalizerDroppedEarly
-            | Mutation::LetGoOnAnAnswer
-            | Mutation::VersionIgnored
-            | Mutation::TermIgnored
-            | Mutation::BothMarkers
-            | Mutation::Restless => {}
-        }
-        Cow::Owned(shown)
-    }
-
-    /// What the mutant makes of the plan.
-    fn twist(self, seen: &Seen, plan: Plan) -> Plan {
-        let unreachable = seen.glimpse == Glimpse::Failed(Failure::Unreachable);
+        let plan = after_call(&input.observation(retrieved), plan, outcome);
+        let accepted = *outcome == CallOutcome::Accepted;
         match self {
-            Decision::Mutant(Mutation::ReadyWhileStale) if unreachable => ready(plan),
-            Decision::Mutant(Mutation::FinalizerDroppedEarly)
-                if seen.object.deleting()
-                    && seen.glimpse == Glimpse::Seen(Deployment::Deactivating) =>
+            Decision::Mutant(Mutation::ReleaseOnAcceptedCall)
+                if accepted && snapshot.object.deleting() =>
             {
                 Plan {
                     action: Action::RemoveFinalizer,
                     ..plan
                 }
             }
-            Decision::Mutant(Mutation::BothMarkers) => both_markers(plan),
-            Decision::Mutant(Mutation::Restless) => restless(plan),
+            Decision::Mutant(Mutation::ReadyOnAcceptedCall) if accepted => ready(plan),
+            Decision::Production | Decision::Mutant(_) => plan,
+        }
+    }
+
+    /// Returns true when this fault is seeded.
+    #[must_use]
+    pub fn is(self, mutation: Mutation) -> bool {
+        self == Decision::Mutant(mutation)
+    }
+
+    /// What the production's functions get instead of the snapshot.
+    fn altered_input(self, snapshot: &Snapshot) -> Cow<'_, Snapshot> {
+        let Decision::Mutant(mutation) = self else {
+            return Cow::Borrowed(snapshot);
+        };
+        let mut input = snapshot.clone();
+        let unknown = snapshot.retrieved == Some(Retrieved::Custom(LiveStatus::Unknown));
+        match mutation {
+            Mutation::CallOnUnknown if unknown => {
+                input.retrieved = Some(Retrieved::Custom(match snapshot.object.desired() {
+                    State::Active => LiveStatus::Inactive,
+                    State::Inactive => LiveStatus::Active,
+                }));
+            }
+            Mutation::UnknownReadAsInactive if unknown => {
+                input.retrieved = Some(Retrieved::Custom(LiveStatus::Inactive));
+            }
+            Mutation::CallWithoutOwnership => input.ownership = Ownership::Owned,
+            Mutation::CallWhileOperationOpen => {
+                change_status(&mut input, |status| status.operation = None);
+            }
+            Mutation::OperationExpiresAtOnce => {
+                input.history.operation = Some(OperationWatch {
+                    id: input.operation_id.clone(),
+                    elapsed: RULES.operation_patience,
+                    unmoved: 2,
+                });
+            }
+            Mutation::ReadyKeptForNewGeneration => judge_this_generation(&mut input),
+            Mutation::CallBeforeFinalizer if !snapshot.object.deleting() => {
+                input.object = input
+                    .object
+                    .with(|object| object.metadata.finalizers = Some(vec![FINALIZER.into()]));
+            }
+            Mutation::SuspensionIgnored => {
+                input.object = input.object.with(|object| object.spec.suspend = None);
+            }
+            Mutation::AttemptsRenewedByRestart if snapshot.first => {
+                change_status(&mut input, |status| status.attempts = None);
+            }
+            Mutation::CorrectionsForgotten => change_status(&mut input, |status| {
+                if let Some(spent) = &mut status.attempts {
+                    spent.corrections = None;
+                }
+            }),
+            Mutation::ReleaseOnFirstNotFound => input.history.not_found = 2,
+            Mutation::OperationNeverExpires => input.history.operation = None,
+            Mutation::CallOnUnknown
+            | Mutation::UnknownReadAsInactive
+            | Mutation::CallBeforeFinalizer
+            | Mutation::AttemptsRenewedByRestart
+            | Mutation::CallBeforeRecord
+            | Mutation::ReadyWhileUnreachable
+            | Mutation::ReadyOnAcceptedCall
+            | Mutation::FinalizerRemovedWhileDeactivating
+            | Mutation::ReleaseOnAcceptedCall
+            | Mutation::ResourceVersionIgnored
+            | Mutation::LeadershipIgnored
+            | Mutation::ReconcilingAndStalled
+            | Mutation::StatusAlwaysChanges => {}
+        }
+        Cow::Owned(input)
+    }
+
+    /// What the mutant has instead of the production's plan.
+    fn altered_plan(self, snapshot: &Snapshot, plan: Plan) -> Plan {
+        let retrieved = snapshot.retrieved;
+        let unreachable = retrieved == Some(Retrieved::Failed(HubFailure::Unreachable));
+        let deactivating = retrieved == Some(Retrieved::Custom(LiveStatus::Deactivating));
+        match self {
+            Decision::Mutant(Mutation::ReadyWhileUnreachable) if unreachable => ready(plan),
+            Decision::Mutant(Mutation::FinalizerRemovedWhileDeactivating)
+                if snapshot.object.deleting() && deactivating =>
+            {
+                Plan {
+                    action: Action::RemoveFinalizer,
+                    ..plan
+                }
+            }
+            Decision::Mutant(Mutation::ReconcilingAndStalled) => reconciling_and_stalled(plan),
+            Decision::Mutant(Mutation::StatusAlwaysChanges) => always_changing(plan),
             Decision::Production | Decision::Mutant(_) => plan,
         }
     }
 }
 
-fn change(seen: &mut Seen, change: impl FnOnce(&mut OxenModelStatus)) {
-    if seen.object.status.is_some() {
-        seen.object = seen.object.with(|object| {
+fn change_status(input: &mut Snapshot, change: impl FnOnce(&mut OxenModelStatus)) {
+    if input.object.status.is_some() {
+        input.object = input.object.with(|object| {
             if let Some(status) = &mut object.status {
                 change(status);
             }
@@ -244,10 +268,10 @@ fn change(seen: &mut Seen, change: impl FnOnce(&mut OxenModelStatus)) {
     }
 }
 
-/// As if `Ready` had been judged for this generation.
-fn keep_ready(seen: &mut Seen) {
-    let generation = seen.object.metadata.generation;
-    change(seen, |status| {
+/// Makes all conditions look as if this generation had been judged.
+fn judge_this_generation(input: &mut Snapshot) {
+    let generation = input.object.metadata.generation;
+    change_status(input, |status| {
         for condition in &mut status.conditions {
             condition.observed_generation = generation;
         }
@@ -256,26 +280,26 @@ fn keep_ready(seen: &mut Seen) {
 
 fn ready(mut plan: Plan) -> Plan {
     for condition in &mut plan.status.conditions {
-        if condition.type_ == "Ready" {
+        if condition.type_ == READY {
             condition.status = "True".into();
         }
     }
     plan
 }
 
-fn both_markers(mut plan: Plan) -> Plan {
+fn reconciling_and_stalled(mut plan: Plan) -> Plan {
     let conditions = &mut plan.status.conditions;
-    let marked = conditions.iter().find(|one| one.type_ == "Reconciling");
-    let second = marked.map(|marker| Condition {
-        type_: "Stalled".into(),
-        ..marker.clone()
+    let reconciling = conditions.iter().find(|one| one.type_ == RECONCILING);
+    let stalled = reconciling.map(|reconciling| Condition {
+        type_: STALLED.into(),
+        ..reconciling.clone()
     });
-    conditions.extend(second);
+    conditions.extend(stalled);
     plan
 }
 
-/// A status that is never the same twice.
-fn restless(mut plan: Plan) -> Plan {
+/// A plan whose status differs from each status before it.
+fn always_changing(mut plan: Plan) -> Plan {
     let last = &mut plan.status.last_handled_reconcile_at;
     *last = last.is_none().then(|| "just now".into());
     plan

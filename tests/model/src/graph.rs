@@ -1,42 +1,42 @@
-//! Strongly connected parts of a graph, by Tarjan's algorithm without recursion.
+//! The strongly connected components of a graph, by Tarjan's algorithm without recursion.
 
 /// A step from one state to another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edge {
     pub(crate) to: usize,
-    /// Its kind, as a bit; zero for one that need never be taken.
+    /// The kind of the step, as a bit, or zero for a step that need never be taken.
     pub(crate) kind: u64,
-    /// Something was called or written.
-    pub(crate) noisy: bool,
+    /// Whether the step calls the hub or writes to the Kubernetes API.
+    pub(crate) acts: bool,
 }
 
-const UNSEEN: usize = usize::MAX;
+const UNVISITED: usize = usize::MAX;
 
-/// The number of the part that each state is in.
-pub(crate) fn parts(graph: &[Vec<Edge>]) -> Vec<usize> {
+/// The number of each state's component.
+pub(crate) fn components(graph: &[Vec<Edge>]) -> Vec<usize> {
     let mut search = Search {
-        order: vec![UNSEEN; graph.len()],
+        order: vec![UNVISITED; graph.len()],
         low: vec![0; graph.len()],
-        part: vec![UNSEEN; graph.len()],
+        component: vec![UNVISITED; graph.len()],
         stack: Vec::new(),
         next: 0,
-        parts: 0,
+        components: 0,
     };
     for root in 0..graph.len() {
-        if search.order[root] == UNSEEN {
+        if search.order[root] == UNVISITED {
             search.from(root, graph);
         }
     }
-    search.part
+    search.component
 }
 
 struct Search {
     order: Vec<usize>,
     low: Vec<usize>,
-    part: Vec<usize>,
+    component: Vec<usize>,
     stack: Vec<usize>,
     next: usize,
-    parts: usize,
+    components: usize,
 }
 
 impl Search {
@@ -54,10 +54,10 @@ impl Search {
                 continue;
             };
             *taken += 1;
-            if self.order[edge.to] == UNSEEN {
+            if self.order[edge.to] == UNVISITED {
                 self.enter(edge.to);
                 path.push((edge.to, 0));
-            } else if self.part[edge.to] == UNSEEN {
+            } else if self.component[edge.to] == UNVISITED {
                 self.low[at] = self.low[at].min(self.order[edge.to]);
             }
         }
@@ -70,18 +70,18 @@ impl Search {
         self.stack.push(at);
     }
 
-    /// The root of a part takes the part off the stack.
+    /// Takes a component off the stack, where the state is the component's root.
     fn leave(&mut self, at: usize) {
         if self.low[at] != self.order[at] {
             return;
         }
         while let Some(member) = self.stack.pop() {
-            self.part[member] = self.parts;
+            self.component[member] = self.components;
             if member == at {
                 break;
             }
         }
-        self.parts += 1;
+        self.components += 1;
     }
 }
 
@@ -90,23 +90,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cycle_is_one_part_and_what_leads_to_it_another() {
+    fn a_cycle_is_one_component_and_its_predecessor_another() {
         let graph: Vec<Vec<Edge>> = [vec![1], vec![2], vec![1, 3], vec![3], vec![0]]
             .into_iter()
             .map(|all| {
                 let edge = |to| Edge {
                     to,
                     kind: 0,
-                    noisy: false,
+                    acts: false,
                 };
                 all.into_iter().map(edge).collect()
             })
             .collect();
-        let part = parts(&graph);
-        assert_eq!(part[1], part[2]);
-        let mut all = part.clone();
+        let component = components(&graph);
+        assert_eq!(component[1], component[2]);
+        let mut all = component.clone();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 4, "{part:?}");
+        assert_eq!(all.len(), 4, "{component:?}");
     }
 }

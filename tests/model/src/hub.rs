@@ -1,54 +1,60 @@
-//! The hub as the model has it: one model, the requests on their way to it, and what it answers.
+//! The hub as the model has it: one hub model, the calls on their way to it, and its answers.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use oxen_operator::{
-    api::{Deployment, Direction},
-    decide::{Answer, Fault, Look, Mend},
-    oxen::{self, fold},
+    api::{LiveStatus, OperationKind},
+    decide::{CallOutcome, CredentialFault, Fault, HubFault, Remedy, Remote},
+    hub::{Model, fold},
 };
 use serde_json::json;
 use url::Url;
 
-/// The hub, and the Secrets that hold the keys for it.
+/// The hub, and the Secrets with the API keys for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hub {
-    /// What is the case.
-    pub deployment: Deployment,
-    /// It leaves the deployments out of its answers.
-    pub veiled: bool,
-    /// It knows the model.
-    pub known: bool,
-    /// A call that it took and doesn't show yet.
-    pub late: Option<Direction>,
-    /// A call that nobody waits for any more and that may still arrive.
-    pub in_flight: Option<Direction>,
-    /// The Secrets with the objects' keys that are not there. Each object has one of its own.
-    pub missing: Vec<usize>,
+    /// The true live status.
+    pub live: LiveStatus,
+    /// Whether its answers leave out the deployments.
+    pub hides_deployments: bool,
+    /// Whether it knows the model.
+    pub knows_model: bool,
+    /// A call that it accepted and whose effect it doesn't show yet.
+    pub accepted: Option<OperationKind>,
+    /// A call whose sender has stopped waiting, and that may still arrive.
+    pub in_flight: Option<OperationKind>,
+    /// The objects whose Secret doesn't exist. Each object has a Secret of its own.
+    pub missing_secrets: Vec<usize>,
 }
 
-/// What one look shows.
+/// What became of a live GET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Glimpse {
-    /// The hub was not asked.
-    Unneeded,
-    /// A base model.
+pub enum Retrieved {
+    /// The answer is a base model.
     Base,
-    /// A custom model.
-    Seen(Deployment),
-    /// The model of that name of another account.
-    Foreign(Deployment),
-    /// No usable answer.
-    Failed(Failure),
+    /// The answer is the custom model.
+    Custom(LiveStatus),
+    /// The answer is a model of the same name and another account.
+    Foreign(LiveStatus),
+    /// There is no API key, so no request was sent.
+    NoKey(KeyFailure),
+    /// The hub gave no usable answer.
+    Failed(HubFailure),
 }
 
-/// The faults of the table.
+/// A [`CredentialFault`] without its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // as `Fault`
-pub enum Failure {
-    CredentialsNotFound,
-    CredentialsInvalid,
+#[allow(missing_docs)] // documented by `CredentialFault`
+pub enum KeyFailure {
+    NotFound,
+    Invalid,
     OperatorKeyNotAllowed,
+}
+
+/// A [`HubFault`] without its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // documented by `HubFault`
+pub enum HubFailure {
     Unauthenticated,
     Forbidden,
     PaymentRequired,
@@ -56,242 +62,249 @@ pub enum Failure {
     RateLimited,
     Unreachable,
     Unexpected,
-    AnotherModel,
+    ModelMismatch,
     Rejected,
 }
 
-/// How the hub can fail to answer a retrieve.
-pub const LOOKS: [Failure; 10] = [
-    Failure::Unreachable,
-    Failure::RateLimited,
-    Failure::ModelNotFound,
-    Failure::Unexpected,
-    Failure::Unauthenticated,
-    Failure::Forbidden,
-    Failure::PaymentRequired,
-    Failure::AnotherModel,
-    Failure::OperatorKeyNotAllowed,
-    Failure::CredentialsInvalid,
+/// The ways in which a live GET can fail.
+pub const RETRIEVE_FAULTS: [Retrieved; 10] = [
+    Retrieved::Failed(HubFailure::Unreachable),
+    Retrieved::Failed(HubFailure::RateLimited),
+    Retrieved::Failed(HubFailure::ModelNotFound),
+    Retrieved::Failed(HubFailure::Unexpected),
+    Retrieved::Failed(HubFailure::Unauthenticated),
+    Retrieved::Failed(HubFailure::Forbidden),
+    Retrieved::Failed(HubFailure::PaymentRequired),
+    Retrieved::Failed(HubFailure::ModelMismatch),
+    Retrieved::NoKey(KeyFailure::OperatorKeyNotAllowed),
+    Retrieved::NoKey(KeyFailure::Invalid),
 ];
 
-/// How the hub can refuse a call.
-pub const REFUSALS: [Failure; 7] = [
-    Failure::Rejected,
-    Failure::PaymentRequired,
-    Failure::ModelNotFound,
-    // There was no connection to send it on.
-    Failure::Unreachable,
-    Failure::RateLimited,
-    Failure::Forbidden,
-    Failure::Unauthenticated,
+/// The ways in which the hub can refuse a call.
+pub const REFUSALS: [HubFailure; 7] = [
+    HubFailure::Rejected,
+    HubFailure::PaymentRequired,
+    HubFailure::ModelNotFound,
+    // There was no connection to send the call on.
+    HubFailure::Unreachable,
+    HubFailure::RateLimited,
+    HubFailure::Forbidden,
+    HubFailure::Unauthenticated,
 ];
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It never goes out.
+    /// The call never goes out.
     NotSent,
-    /// Taken, and shown at once.
-    Taken,
-    /// Taken, and shown later.
-    TakenLate,
-    /// Refused.
-    Refused(Failure),
-    /// Taken, and the answer is lost.
-    AnswerLost,
-    /// Lost on its way.
-    Lost,
-    /// No answer in time, and it may still arrive.
+    /// The hub accepts the call and shows its effect at once.
+    Accepted,
+    /// The hub accepts the call and shows its effect later.
+    AcceptedLate,
+    /// The hub refuses the call.
+    Refused(HubFailure),
+    /// The hub accepts the call, and its response is lost.
+    ResponseLost,
+    /// The call is lost on its way.
+    RequestLost,
+    /// The call times out, and may still arrive.
     Delayed,
 }
 
 impl Outcome {
-    /// As the process that made the call hears of it.
+    /// What the process that made the call knows of its outcome.
     #[must_use]
-    pub fn answer(self) -> Answer {
+    pub fn call_outcome(self) -> CallOutcome {
         match self {
-            Outcome::NotSent => Answer::NotSent("the look is out of date"),
-            Outcome::Taken | Outcome::TakenLate => Answer::Accepted,
-            Outcome::Refused(failure) => Answer::Refused(failure.fault()),
-            Outcome::AnswerLost | Outcome::Lost | Outcome::Delayed => {
-                Answer::unknown("no answer in time")
+            Outcome::NotSent => CallOutcome::NotSent("the observation is too old"),
+            Outcome::Accepted | Outcome::AcceptedLate => CallOutcome::Accepted,
+            Outcome::Refused(failure) => CallOutcome::Refused(failure.fault()),
+            Outcome::ResponseLost | Outcome::RequestLost | Outcome::Delayed => {
+                CallOutcome::unknown("the request timed out")
             }
         }
     }
 }
 
-impl Failure {
-    fn fault(self) -> Fault {
-        let words = || "said the hub".to_owned();
+impl KeyFailure {
+    fn fault(self) -> CredentialFault {
         match self {
-            Failure::CredentialsNotFound => Fault::CredentialsNotFound {
-                why: "There is no such Secret".into(),
-                mend: Mend::Allow,
+            KeyFailure::NotFound => CredentialFault::NotFound {
+                why: "The Secret doesn't exist".into(),
+                remedy: Remedy::GrantAccess,
             },
-            Failure::CredentialsInvalid => Fault::CredentialsInvalid {
+            KeyFailure::Invalid => CredentialFault::Invalid {
                 why: "The key is empty".into(),
-                mend: Mend::Lend,
+                remedy: Remedy::SetOperatorKey,
             },
-            Failure::OperatorKeyNotAllowed => Fault::OperatorKeyNotAllowed,
-            Failure::Unauthenticated => Fault::Unauthenticated,
-            Failure::Forbidden => Fault::Forbidden(words()),
-            Failure::PaymentRequired => Fault::PaymentRequired(words()),
-            Failure::ModelNotFound => Fault::ModelNotFound(Vec::new()),
-            Failure::RateLimited => Fault::RateLimited {
-                wait: None,
-                whole_key: false,
-            },
-            Failure::Unreachable => Fault::Unreachable(words()),
-            Failure::Unexpected => Fault::Unexpected(words()),
-            Failure::AnotherModel => Fault::AnotherModel("another".into()),
-            Failure::Rejected => Fault::Rejected(words()),
+            KeyFailure::OperatorKeyNotAllowed => CredentialFault::OperatorKeyNotAllowed,
         }
     }
 }
 
-impl Glimpse {
-    /// What production makes of the hub's JSON.
-    #[must_use]
-    pub fn look(self) -> Look {
+impl HubFailure {
+    fn fault(self) -> HubFault {
+        let words = || "the hub's words".to_owned();
         match self {
-            Glimpse::Unneeded => Look::Unneeded,
-            Glimpse::Failed(failure) => Look::Failed(failure.fault()),
-            Glimpse::Base | Glimpse::Seen(_) | Glimpse::Foreign(_) => {
-                let known = READ.get(&self).cloned();
+            HubFailure::Unauthenticated => HubFault::Unauthenticated,
+            HubFailure::Forbidden => HubFault::Forbidden(words()),
+            HubFailure::PaymentRequired => HubFault::PaymentRequired(words()),
+            HubFailure::ModelNotFound => HubFault::ModelNotFound(Vec::new()),
+            HubFailure::RateLimited => HubFault::RateLimited {
+                wait: None,
+                whole_key: false,
+            },
+            HubFailure::Unreachable => HubFault::Unreachable(words()),
+            HubFailure::Unexpected => HubFault::Unexpected(words()),
+            HubFailure::ModelMismatch => HubFault::ModelMismatch("another".into()),
+            HubFailure::Rejected => HubFault::Rejected(words()),
+        }
+    }
+}
+
+impl Retrieved {
+    /// The result of the live GET in the production's types.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no model.
+    pub fn result(self) -> Result<Box<Remote>, Fault> {
+        match self {
+            Retrieved::NoKey(failure) => Err(failure.fault().into()),
+            Retrieved::Failed(failure) => Err(failure.fault().into()),
+            Retrieved::Base | Retrieved::Custom(_) | Retrieved::Foreign(_) => {
+                let known = ANSWERS.get(&self).cloned();
                 known.unwrap_or_else(|| read(self))
             }
         }
     }
 
-    /// The live status, where the look showed one of a custom model.
+    /// The live status, where the answer is a custom model.
     #[must_use]
-    pub fn shown(self) -> Option<Deployment> {
+    pub fn live(self) -> Option<LiveStatus> {
         match self {
-            Glimpse::Seen(deployment) | Glimpse::Foreign(deployment) => Some(deployment),
-            Glimpse::Unneeded | Glimpse::Base | Glimpse::Failed(_) => None,
+            Retrieved::Custom(live) | Retrieved::Foreign(live) => Some(live),
+            Retrieved::Base | Retrieved::NoKey(_) | Retrieved::Failed(_) => None,
         }
     }
 }
 
-/// Every good look, read once.
-static READ: LazyLock<HashMap<Glimpse, Look>> = LazyLock::new(|| {
-    let seen = DEPLOYMENTS.map(Glimpse::Seen);
-    let foreign = DEPLOYMENTS.map(Glimpse::Foreign);
-    let all = seen.into_iter().chain(foreign).chain([Glimpse::Base]);
-    all.map(|glimpse| (glimpse, read(glimpse))).collect()
+/// The answers with a model, each as the production reads it.
+static ANSWERS: LazyLock<HashMap<Retrieved, Result<Box<Remote>, Fault>>> = LazyLock::new(|| {
+    let custom = LIVE_STATUSES.map(Retrieved::Custom);
+    let foreign = LIVE_STATUSES.map(Retrieved::Foreign);
+    let all = custom.into_iter().chain(foreign).chain([Retrieved::Base]);
+    all.map(|answer| (answer, read(answer))).collect()
 });
 
-/// Every word that deployments fold to.
-pub const DEPLOYMENTS: [Deployment; 7] = [
-    Deployment::Active,
-    Deployment::Inactive,
-    Deployment::Deploying,
-    Deployment::Deactivating,
-    Deployment::Error,
-    Deployment::Unknown,
-    Deployment::None,
+/// Every live status.
+pub const LIVE_STATUSES: [LiveStatus; 7] = [
+    LiveStatus::Active,
+    LiveStatus::Inactive,
+    LiveStatus::Deploying,
+    LiveStatus::Deactivating,
+    LiveStatus::Error,
+    LiveStatus::Unknown,
+    LiveStatus::None,
 ];
 
-/// A good look at the hub's JSON, through the production's own types and fold.
-fn read(glimpse: Glimpse) -> Look {
-    let owner = match glimpse {
-        Glimpse::Base => "oxen",
-        Glimpse::Foreign(_) => "another",
-        Glimpse::Seen(_) | Glimpse::Unneeded | Glimpse::Failed(_) => "acme",
+/// Reads an answer's JSON with the production's types and fold.
+fn read(answer: Retrieved) -> Result<Box<Remote>, Fault> {
+    let owner = match answer {
+        Retrieved::Base => "oxen",
+        Retrieved::Foreign(_) => "another",
+        Retrieved::Custom(_) | Retrieved::NoKey(_) | Retrieved::Failed(_) => "acme",
     };
     let mut json = json!({"id": "bot", "object": "model", "created": 0, "owned_by": owner,
-        "model_type": if glimpse == Glimpse::Base { "base" } else { "custom" }});
-    match glimpse.shown() {
-        Some(Deployment::Unknown) | None => {}
-        Some(Deployment::None) => json["deployments"] = json!([]),
-        Some(deployment) => json["deployments"] = json!([{"status": deployment}]),
+        "model_type": if answer == Retrieved::Base { "base" } else { "custom" }});
+    match answer.live() {
+        Some(LiveStatus::Unknown) | None => {}
+        Some(LiveStatus::None) => json["deployments"] = json!([]),
+        Some(live) => json["deployments"] = json!([{"status": live}]),
     }
-    let read = serde_json::from_value::<oxen::Model>(json).map_err(|error| error.to_string());
-    let folded = read.and_then(|model| {
-        let base = Url::parse("https://hub.oxen.ai/api/ai").map_err(|error| error.to_string())?;
-        fold("bot", &model, &base).map_err(|fault| format!("{fault:?}"))
-    });
-    match folded {
-        Ok(remote) => Look::Seen(Box::new(remote)),
-        Err(words) => Look::Failed(Fault::Unexpected(words)),
-    }
+    let unexpected = |words: String| Fault::Hub(HubFault::Unexpected(words));
+    let model: Model =
+        serde_json::from_value(json).map_err(|error| unexpected(error.to_string()))?;
+    let base = Url::parse("https://hub.oxen.ai/api/ai");
+    let base = base.map_err(|error| unexpected(error.to_string()))?;
+    Ok(Box::new(fold("bot", &model, &base)?))
 }
 
 impl Hub {
-    /// A hub whose model is in that state.
+    /// A hub whose model has that live status.
     #[must_use]
-    pub fn new(deployment: Deployment) -> Self {
+    pub fn new(live: LiveStatus) -> Self {
         Self {
-            deployment,
-            veiled: false,
-            known: true,
-            late: None,
+            live,
+            hides_deployments: false,
+            knows_model: true,
+            accepted: None,
             in_flight: None,
-            missing: Vec::new(),
+            missing_secrets: Vec::new(),
         }
     }
 
-    /// The Secret with that object's key is there.
+    /// Returns true when the Secret of that object exists.
     #[must_use]
-    pub fn has_key(&self, at: usize) -> bool {
-        !self.missing.contains(&at)
+    pub fn has_secret(&self, slot: usize) -> bool {
+        !self.missing_secrets.contains(&slot)
     }
 
-    /// It goes, or comes.
-    pub fn set_key(&mut self, at: usize, there: bool) {
-        self.missing.retain(|one| *one != at);
-        if !there {
-            self.missing.push(at);
-            self.missing.sort_unstable();
+    /// Creates or deletes the Secret of that object.
+    pub fn set_secret(&mut self, slot: usize, exists: bool) {
+        self.missing_secrets.retain(|one| *one != slot);
+        if !exists {
+            self.missing_secrets.push(slot);
+            self.missing_secrets.sort_unstable();
         }
     }
 
-    /// What a retrieve is answered with.
+    /// The true answer to a live GET.
     #[must_use]
-    pub fn glimpse(&self, base: bool) -> Glimpse {
-        if !self.known {
-            Glimpse::Failed(Failure::ModelNotFound)
+    pub fn retrieve(&self, base: bool) -> Retrieved {
+        if !self.knows_model {
+            Retrieved::Failed(HubFailure::ModelNotFound)
         } else if base {
-            Glimpse::Base
-        } else if self.veiled {
-            Glimpse::Seen(Deployment::Unknown)
+            Retrieved::Base
+        } else if self.hides_deployments {
+            Retrieved::Custom(LiveStatus::Unknown)
         } else {
-            Glimpse::Seen(self.deployment)
+            Retrieved::Custom(self.live)
         }
     }
 
-    /// A call arrives.
-    pub fn receive(&mut self, direction: Direction, outcome: Outcome) {
+    /// Takes a call with its outcome.
+    pub fn call(&mut self, kind: OperationKind, outcome: Outcome) {
         match outcome {
-            Outcome::NotSent | Outcome::Lost | Outcome::Refused(_) => {}
-            Outcome::Taken | Outcome::AnswerLost => self.apply(direction),
-            Outcome::TakenLate => self.late = Some(direction),
-            Outcome::Delayed => self.in_flight = Some(direction),
+            Outcome::NotSent | Outcome::RequestLost | Outcome::Refused(_) => {}
+            Outcome::Accepted | Outcome::ResponseLost => self.take_effect(kind),
+            Outcome::AcceptedLate => self.accepted = Some(kind),
+            Outcome::Delayed => self.in_flight = Some(kind),
         }
     }
 
-    /// A call shows its effect.
-    pub fn apply(&mut self, direction: Direction) {
-        self.deployment = match (self.deployment, direction) {
-            (Deployment::Active | Deployment::Deploying, Direction::Activate)
-            | (Deployment::Inactive | Deployment::Deactivating, Direction::Deactivate)
-            | (Deployment::None, _) => self.deployment,
-            (_, Direction::Activate) => Deployment::Deploying,
-            (_, Direction::Deactivate) => Deployment::Deactivating,
+    /// Shows the effect of a call.
+    pub fn take_effect(&mut self, kind: OperationKind) {
+        self.live = match (self.live, kind) {
+            (LiveStatus::Active | LiveStatus::Deploying, OperationKind::Activate)
+            | (LiveStatus::Inactive | LiveStatus::Deactivating, OperationKind::Deactivate)
+            | (LiveStatus::None, _) => self.live,
+            (_, OperationKind::Activate) => LiveStatus::Deploying,
+            (_, OperationKind::Deactivate) => LiveStatus::Deactivating,
         };
     }
 
-    /// A transition ends.
+    /// The live status after the transition, where there is one.
     #[must_use]
-    pub fn settled(&self) -> Option<Deployment> {
-        match self.deployment {
-            Deployment::Deploying => Some(Deployment::Active),
-            Deployment::Deactivating => Some(Deployment::Inactive),
-            Deployment::Active
-            | Deployment::Inactive
-            | Deployment::Error
-            | Deployment::Unknown
-            | Deployment::None => None,
+    pub fn after_transition(&self) -> Option<LiveStatus> {
+        match self.live {
+            LiveStatus::Deploying => Some(LiveStatus::Active),
+            LiveStatus::Deactivating => Some(LiveStatus::Inactive),
+            LiveStatus::Active
+            | LiveStatus::Inactive
+            | LiveStatus::Error
+            | LiveStatus::Unknown
+            | LiveStatus::None => None,
         }
     }
 }
@@ -301,14 +314,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn production_reads_every_good_look_as_it_is_meant() {
-        for (glimpse, look) in READ.iter() {
-            let Look::Seen(remote) = look else {
-                unreachable!("{glimpse:?} is read as {look:?}");
+    fn the_production_reads_each_answer_as_it_is_meant() {
+        for (answer, result) in ANSWERS.iter() {
+            let Ok(remote) = result else {
+                unreachable!("{answer:?} is read as {result:?}");
             };
-            assert_eq!(remote.base, *glimpse == Glimpse::Base);
-            let shown = (!remote.base).then_some(remote.deployment);
-            assert_eq!(shown, glimpse.shown());
+            assert_eq!(remote.base, *answer == Retrieved::Base);
+            let live = (!remote.base).then_some(remote.live);
+            assert_eq!(live, answer.live());
         }
     }
 }

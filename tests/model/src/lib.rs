@@ -1,26 +1,27 @@
-//! A model checker's view of the operator: the production decision between two processes, a hub
-//! that fails in every way of the table, and people who change their minds.
+//! A model of the operator for the model checker `stateright`: two processes, a hub with every
+//! fault, and people who change objects.
 //!
-//! Every order of events within a [`Scenario`]'s bounds is explored, with
-//! [`oxen_operator::decide`] deciding. What surrounds it (the API server, the hub, a process's
-//! memory, the steps of a pass) is modelled here.
+//! Every order of events within a [`Scenario`]'s bounds is explored. The decision and the history
+//! of observations are the production's own code in [`oxen_operator::decide`]. The API server, the
+//! hub, the steps of a reconcile and the passing of time are modeled here.
 //!
 //! # Layout
 //!
 //! | what | where |
 //! |---|---|
-//! | objects, and time that only ages them | `object.rs`, `mark.rs` |
+//! | objects, and time that only ages them | `object.rs`, `object_hash.rs` |
 //! | the hub, its faults, and what becomes of a call | `hub.rs` |
-//! | the whole world at one moment | `world.rs` |
-//! | a pass, step by step | `pass.rs` |
+//! | the state of everything at one moment | `world.rs` |
+//! | what a process remembers of an object | `memory.rs` |
+//! | a reconcile, step by step | `reconcile.rs` |
 //! | everything that can happen next | `step.rs` |
-//! | bounds, and which steps are open | `scenario.rs` |
-//! | the onlooker that knows the rules | `rules.rs`, `news.rs` |
+//! | the bounds of an exploration, and which steps are possible | `scenario.rs` |
+//! | the scenarios | `catalogue.rs` |
+//! | the observer, and the rules that it checks | `observer.rs`, `step_log.rs` |
 //! | the properties in words | `properties.rs` |
+//! | the check of a scenario, and its result | `report.rs` |
+//! | what follows when faults stop | `liveness.rs`, `graph.rs` |
 //! | random walks through more than can be explored | `walk.rs` |
-//! | what becomes of the world once nothing goes wrong | `liveness.rs`, `graph.rs` |
-//! | a check, and what it came to | `report.rs` |
-//! | the bounds that are explored | `catalogue.rs` |
 //! | the decision under check, and its mutants | `decision.rs` |
 
 mod catalogue;
@@ -28,27 +29,28 @@ mod decision;
 mod graph;
 mod hub;
 mod liveness;
-mod mark;
-mod news;
+mod memory;
 mod object;
-mod pass;
+mod object_hash;
+mod observer;
 mod properties;
+mod reconcile;
 mod report;
-mod rules;
 mod scenario;
 mod step;
+mod step_log;
 mod walk;
 mod world;
 
-pub use catalogue::{bounded, deep, endings, hunt, mix};
+pub use catalogue::{bounded, combined, deep, liveness, seeded};
 pub use decision::{Decision, Mutation};
-pub use hub::{DEPLOYMENTS, Failure, Glimpse, Hub, Outcome};
-pub use liveness::{Calm, calm};
-pub use news::{Milestone, News, Rule};
+pub use hub::{Hub, HubFailure, KeyFailure, LIVE_STATUSES, Outcome, Retrieved};
+pub use liveness::{Convergence, converge};
 pub use object::{NOW, Object, RULES, Tick};
 pub use properties::{ALWAYS, SOMETIMES};
-pub use report::{Report, check, finds};
+pub use report::{Report, check, counterexample};
 pub use scenario::Scenario;
 pub use step::Step;
+pub use step_log::{Milestone, Rule, StepLog};
 pub use walk::{Walks, walk};
-pub use world::{Left, World};
+pub use world::{Remaining, World};

@@ -1,10 +1,10 @@
-//! What becomes of the world once nothing goes wrong any more: from every state that a scenario
-//! reaches, faults stop, people are content, and the rest is explored to its end.
+//! What follows when faults stop: from every state that a scenario reaches, everything that can
+//! still happen without faults and human actions is explored.
 //!
-//! A fair run can stay for ever only in a strongly connected part of that graph in which each
-//! kind of step is taken, or is at some point not open. In each such part every object must be as
-//! declared, or stalled, or say how its deletion can be let go; and nothing may be called or
-//! written.
+//! A fair execution can stay only in a strongly connected component in which each kind of step is
+//! taken, or is in some state not possible. In each such component there must be no call and no
+//! write, and every object must be in the desired state, be Stalled for a reason that still applies
+//! or because its attempts are used up, or be in a deletion that says how to release it.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -12,70 +12,69 @@ use std::{
 };
 
 use oxen_operator::{
-    api::Deployment,
-    decide::{CALLS, HOW_TO_LET_GO},
+    api::{LiveStatus, ModelStatus, OxenModelStatus},
+    decide::{CALLS, DELETION_BLOCKED, READY, STALLED, blocked_message},
 };
 use stateright::Model;
 
 use crate::{
-    graph::{Edge, parts},
-    news::News,
+    graph::{Edge, components},
     object::{Object, Tick},
-    rules::{find, fits, has_rival, is_true},
+    observer::{find, fits, has_owner_elsewhere, is_true},
     scenario::Scenario,
     step::Step,
     world::World,
 };
 
-/// What the exploration came to.
+/// The result of an exploration without faults.
 #[derive(Clone, Debug, Default)]
-pub struct Calm {
-    /// States that the calm began in, and those that it led to.
+pub struct Convergence {
+    /// The number of states that the exploration began in or reached.
     pub states: usize,
-    /// Parts in which a fair run can stay.
-    pub ends: usize,
+    /// The number of components in which a fair execution can stay.
+    pub components: usize,
     /// What is wrong, with the state that it is wrong in.
     pub faults: Vec<(&'static str, World)>,
 }
 
-/// Explores the calm after every state of the scenario.
+/// Explores what follows when faults stop in any state of the scenario.
 #[must_use]
-pub fn calm(scenario: &Scenario) -> Calm {
-    calm_after(scenario, starts(scenario))
+pub fn converge(scenario: &Scenario) -> Convergence {
+    converge_from(scenario, states_without_faults(scenario))
 }
 
-/// Explores the calm that begins in these worlds, which are calmed already.
-pub(crate) fn calm_after(scenario: &Scenario, mut worlds: Vec<World>) -> Calm {
-    let quiet = Scenario {
-        calm: true,
+/// Explores what follows from these worlds, in which no faults remain.
+pub(crate) fn converge_from(scenario: &Scenario, mut worlds: Vec<World>) -> Convergence {
+    let scenario = Scenario {
+        fault_free: true,
         ..scenario.clone()
     };
     let mut known: HashMap<_, usize> = worlds.iter().map(fingerprint).zip(0..).collect();
     let mut graph: Vec<Vec<Edge>> = Vec::new();
-    let mut open: Vec<u64> = Vec::new();
+    let mut possible: Vec<u64> = Vec::new();
     while graph.len() < worlds.len() {
         let world = worlds[graph.len()].clone();
         let mut steps = Vec::new();
-        quiet.actions(&world, &mut steps);
+        scenario.actions(&world, &mut steps);
         let (mut edges, mut kinds) = (Vec::new(), 0);
         for step in steps {
             let kind = kind(step, world.slots.len());
             kinds |= kind;
-            let after = quiet.after(&world, step);
-            let noisy = after
+            let after = scenario.after(&world, step);
+            let acts = after
                 .as_ref()
-                .is_some_and(|world| world.news.posted || world.news.wrote);
-            let after = after.map_or_else(|| world.clone(), silent);
+                .is_some_and(|world| world.log.called || world.log.wrote);
+            let after = after.map_or_else(|| world.clone(), World::without_observer);
             let to = *known.entry(fingerprint(&after)).or_insert_with(|| {
                 worlds.push(after);
                 worlds.len() - 1
             });
-            edges.push(Edge { to, kind, noisy });
+            edges.push(Edge { to, kind, acts });
         }
         graph.push(edges);
-        open.push(kinds);
+        possible.push(kinds);
     }
-    judge(&worlds, &graph, &open)
+    judge(&worlds, &graph, &possible)
 }
 
 fn fingerprint(world: &World) -> u64 {
@@ -84,160 +83,174 @@ fn fingerprint(world: &World) -> u64 {
     hasher.finish()
 }
 
-/// Without what only the onlooker knows.
-fn silent(mut world: World) -> World {
-    world.news = News::default();
-    for slot in &mut world.slots {
-        slot.tally = Default::default();
-    }
-    world
-}
-
-/// Every state that the scenario reaches, calmed.
-fn starts(scenario: &Scenario) -> Vec<World> {
+/// Every state that the scenario reaches, without its remaining faults.
+fn states_without_faults(scenario: &Scenario) -> Vec<World> {
     let mut queue: VecDeque<World> = scenario.init_states().into();
-    let mut seen: HashSet<_> = queue.iter().map(fingerprint).collect();
-    let (mut calm, mut starts) = (HashSet::new(), Vec::new());
+    let mut known: HashSet<_> = queue.iter().map(fingerprint).collect();
+    let (mut kept, mut states) = (HashSet::new(), Vec::new());
     while let Some(world) = queue.pop_front() {
-        let calmed = world.calmed();
-        if calm.insert(fingerprint(&calmed)) {
-            starts.push(calmed);
+        let state = world.without_faults();
+        if kept.insert(fingerprint(&state)) {
+            states.push(state);
         }
         let next = scenario.next_states(&world);
         queue.extend(
             next.into_iter()
-                .filter(|next| seen.insert(fingerprint(next))),
+                .filter(|next| known.insert(fingerprint(next))),
         );
     }
-    starts
+    states
 }
 
-/// The kind of a step, as a bit. A kind that stays open is taken some time.
+/// The kind of a step, as a bit. A fair execution takes a step of each kind that stays possible.
 fn kind(step: Step, slots: usize) -> u64 {
-    let own = |what: usize, who: usize, at: usize| 1 << (8 + 3 * (who * slots + at) + what);
+    let own =
+        |what: usize, process: usize, slot: usize| 1 << (8 + 3 * (process * slots + slot) + what);
     match step {
         Step::Elect(_) => 1,
         Step::Tick(Tick::Minutes) => 2,
         Step::Tick(Tick::Hours) => 4,
-        Step::Land | Step::Vanish => 8,
-        Step::Show => 16,
-        Step::Settle => 32,
-        Step::Look(who, at, _) => own(0, who, at),
-        Step::Decide(who, at)
-        | Step::Record(who, at)
-        | Step::Act(who, at, _)
-        | Step::Note(who, at) => own(1, who, at),
-        Step::Deliver(who, at) => own(2, who, at),
-        // Nobody has to.
-        Step::Secret(..)
+        Step::CallArrives | Step::CallLost => 8,
+        Step::EffectShows => 16,
+        Step::TransitionEnds => 32,
+        Step::Observe(process, slot, _) => own(0, process, slot),
+        Step::Decide(process, slot)
+        | Step::Record(process, slot)
+        | Step::Act(process, slot, _)
+        | Step::RecordOutcome(process, slot) => own(1, process, slot),
+        Step::Deliver(process, slot) => own(2, process, slot),
+        // These need never happen.
+        Step::SetSecret(..)
         | Step::Crash(_)
         | Step::Lapse
         | Step::Drift(_)
-        | Step::Veil(_)
-        | Step::Forget
-        | Step::Edit(_)
-        | Step::Suspend(_)
-        | Step::Retain(_)
+        | Step::HideDeployments(_)
+        | Step::ForgetModel
+        | Step::FlipState(_)
+        | Step::ToggleSuspend(_)
+        | Step::ToggleRetain(_)
         | Step::Delete(_)
         | Step::Create(_)
-        | Step::Request(_) => 0,
+        | Step::RequestReconcile(_) => 0,
     }
 }
 
-/// What is known of a part.
+/// A strongly connected component.
 #[derive(Clone, Default)]
-struct Part {
+struct Component {
     members: Vec<usize>,
+    /// The kinds of the steps that stay in it.
     taken: u64,
-    /// Kinds that are open in every state of it.
-    always_open: Option<u64>,
-    noisy: bool,
+    /// The kinds that are possible in each of its states.
+    always_possible: Option<u64>,
+    /// Whether one of the steps that stay in it calls the hub or writes to the Kubernetes API.
+    acts: bool,
 }
 
-fn judge(worlds: &[World], graph: &[Vec<Edge>], open: &[u64]) -> Calm {
-    let part = parts(graph);
-    let mut all = vec![Part::default(); part.iter().max().map_or(0, |last| last + 1)];
+impl Component {
+    /// Returns true when a fair execution can stay in it.
+    fn is_fair(&self) -> bool {
+        self.always_possible.unwrap_or_default() & !self.taken == 0
+    }
+}
+
+fn judge(worlds: &[World], graph: &[Vec<Edge>], possible: &[u64]) -> Convergence {
+    let component = components(graph);
+    let count = component.iter().max().map_or(0, |last| last + 1);
+    let mut all = vec![Component::default(); count];
     for (at, edges) in graph.iter().enumerate() {
-        let own = &mut all[part[at]];
+        let own = &mut all[component[at]];
         own.members.push(at);
-        own.always_open = Some(own.always_open.unwrap_or(u64::MAX) & open[at]);
-        for edge in edges.iter().filter(|edge| part[edge.to] == part[at]) {
-            own.taken |= edge.kind;
-            own.noisy |= edge.noisy;
+        own.always_possible = Some(own.always_possible.unwrap_or(u64::MAX) & possible[at]);
+        for edge in edges {
+            if component[edge.to] == component[at] {
+                own.taken |= edge.kind;
+                own.acts |= edge.acts;
+            }
         }
     }
-    let mut calm = Calm {
+    let mut convergence = Convergence {
         states: worlds.len(),
-        ..Calm::default()
+        ..Convergence::default()
     };
-    let fair = |part: &&Part| part.always_open.unwrap_or_default() & !part.taken == 0;
-    for part in all.iter().filter(fair) {
-        calm.ends += 1;
-        let mut members = part.members.iter().map(|at| &worlds[*at]);
-        if part.noisy {
-            calm.faults
-                .extend(members.clone().next().map(|world| ("noise", world.clone())));
+    for component in all.iter().filter(|component| component.is_fair()) {
+        convergence.components += 1;
+        let mut members = component.members.iter().map(|at| &worlds[*at]);
+        if component.acts {
+            let first = members.clone().next();
+            let words = "there are calls or writes without end";
+            convergence
+                .faults
+                .extend(first.map(|world| (words, world.clone())));
         }
-        let fault = members.find_map(|world| Some((restless(world)?, world.clone())));
-        calm.faults.extend(fault);
+        let fault = members.find_map(|world| Some((unconverged(world)?, world.clone())));
+        convergence.faults.extend(fault);
     }
-    calm
+    convergence
 }
 
-/// Why this is no state to stay in.
-fn restless(world: &World) -> Option<&'static str> {
+/// Why a fair execution may not stay in this state.
+fn unconverged(world: &World) -> Option<&'static str> {
     if world.leader.is_none() {
-        return Some("nobody leads");
+        return Some("no process leads");
     }
     let slots = world.slots.iter().enumerate();
-    let mut objects = slots.filter_map(|(at, slot)| Some((at, slot.stored.as_ref()?)));
-    objects.find_map(|(at, own)| unsettled(at, &own.object, world))
+    let mut objects = slots.filter_map(|(slot, own)| Some((slot, own.stored.as_ref()?)));
+    objects.find_map(|(slot, stored)| unconverged_object(slot, &stored.object, world))
 }
 
-fn unsettled(at: usize, object: &Object, world: &World) -> Option<&'static str> {
-    let status = object.seen();
-    let ready = find(&status, "Ready");
+fn unconverged_object(slot: usize, object: &Object, world: &World) -> Option<&'static str> {
+    let status = object.status_or_default();
     if Some(status.observed_generation) != object.metadata.generation {
-        return Some("a generation was never looked at");
+        return Some("a generation is never observed");
     }
-    if let Some(stalled) = find(&status, "Stalled") {
-        let why = stalled.reason.as_str();
-        return (!stands(why, at, object, world)).then_some("stalled, and for no reason any more");
+    if object.deleting() && !says_how_to_release(&status) {
+        return Some("a deletion waits and doesn't say how to release the object");
+    }
+    if let Some(stalled) = find(&status, STALLED) {
+        let applies = still_applies(&stalled.reason, slot, object, world);
+        return (!applies).then_some("Stalled for a reason that no longer applies");
     }
     if object.deleting() {
-        let says_how = ready.is_some_and(|ready| ready.message.ends_with(HOW_TO_LET_GO));
-        return (!says_how).then_some("a deletion waits and doesn't say how to let go");
+        return None;
     }
-    if is_true(&status, "Ready") {
-        let shown = world
-            .hub
-            .glimpse(status.model.is_some_and(|model| model.is_base()));
-        return (!fits(shown, object.wanted())).then_some("Ready, and not so");
+    if is_true(&status, READY) {
+        let base = status.model.as_ref().is_some_and(ModelStatus::is_base);
+        let answer = world.hub.retrieve(base);
+        return (!fits(answer, object.desired())).then_some("Ready, and not in the desired state");
     }
-    let would = ready.is_some_and(|ready| ready.reason.starts_with("Would"));
-    let frozen = would && object.spec.suspend == Some(true);
-    (!frozen).then_some("neither as declared nor stalled")
+    let ready = find(&status, READY);
+    let would_call = ready.is_some_and(|ready| ready.reason.starts_with("Would"));
+    let suspended = would_call && object.spec.suspend == Some(true);
+    (!suspended).then_some("neither in the desired state nor Stalled")
 }
 
-/// Whether what an object is stalled for is still the case: the world is so, or a budget is spent.
-fn stands(why: &str, at: usize, object: &Object, world: &World) -> bool {
-    let (status, hub) = (object.seen(), &world.hub);
+fn says_how_to_release(status: &OxenModelStatus) -> bool {
+    let blocked = find(status, DELETION_BLOCKED);
+    let how = blocked_message("");
+    blocked.is_some_and(|blocked| blocked.status == "True" && blocked.message.ends_with(&how))
+}
+
+/// Returns true when the reason for which an object is Stalled still applies, or its attempts are
+/// used up.
+fn still_applies(reason: &str, slot: usize, object: &Object, world: &World) -> bool {
+    let (status, hub) = (object.status_or_default(), &world.hub);
     let spent = status.attempts.unwrap_or_default();
     let calls = [spent.sends, spent.failures, spent.rejections];
-    let bound = calls.into_iter().flatten().any(|count| count >= CALLS);
-    match why {
-        "Conflict" => has_rival(at, object, world),
-        "ModelNotFound" => !hub.known,
-        "NothingDeployed" => hub.deployment == Deployment::None,
+    let exhausted = calls.into_iter().flatten().any(|count| count >= CALLS);
+    match reason {
+        "Conflict" => has_owner_elsewhere(world, slot, object),
+        "ModelNotFound" => !hub.knows_model,
+        "NoDeployment" => hub.live == LiveStatus::None,
         "BaseModelCannotDeactivate" => status.model.is_some_and(|model| model.is_base()),
-        "CredentialsNotFound" => !hub.has_key(at),
-        // What another account's key once showed was taken for this object's own.
+        "CredentialsNotFound" => !hub.has_secret(slot),
+        // The first answer was about another account's model, and the object keeps that identity.
         "IdentityChanged" => status.model.is_some_and(|model| model.owner != "acme"),
-        "DriftContention" => spent.contended == Some(true) || bound,
-        "CallHadNoEffect" | "DeploymentFailed" | "Rejected" => bound,
-        // A call was refused so for as long as the budget lasted.
+        "DriftContention" => spent.contended == Some(true) || exhausted,
+        "CallHadNoEffect" | "DeploymentFailed" | "Rejected" => exhausted,
+        // The hub refused each call with this reason.
         "Forbidden" | "Unauthenticated" | "PaymentRequired" => {
-            bound && spent.refusal.as_deref() == Some(why)
+            exhausted && spent.refusal.as_deref() == Some(reason)
         }
         _ => false,
     }

@@ -1,29 +1,29 @@
-//! `make check-model`: explores the scenarios and prints what they came to.
+//! `make check-model`: explores the scenarios and prints the results.
 #![allow(clippy::print_stdout)] // a program for people
 
 use std::{collections::BTreeSet, process::ExitCode};
 
 use clap::Parser;
-use model::{ALWAYS, Report, SOMETIMES, bounded, calm, check, deep, endings, mix, walk};
+use model::{ALWAYS, Report, SOMETIMES, bounded, check, combined, converge, deep, liveness, walk};
 
 /// Explores every order of events around the operator's decision, within bounds.
 #[derive(Parser)]
 struct Arguments {
-    /// The wider bounds: they take an hour or more, and gigabytes of memory.
+    /// Use wider bounds, which take an hour or more and gigabytes of memory.
     #[arg(long)]
     deep: bool,
-    /// Only the scenarios whose name holds this.
+    /// Run only the scenarios whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Random walks through everything at once; as many as the bounds suggest where it isn't said.
+    /// The number of random walks [default: 2000, or 100000 with --deep].
     #[arg(long)]
     walks: Option<usize>,
-    /// What the walks are drawn from.
+    /// The seed of the random walks.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// Walks within a test run's time, and within the deeper check's.
+/// The numbers of walks within the bounds and within the wider bounds.
 const WALKS: [usize; 2] = [2_000, 100_000];
 
 fn main() -> ExitCode {
@@ -37,24 +37,25 @@ fn main() -> ExitCode {
         println!("  {report}");
         reports.push(report);
     }
-    let mut holds = verdicts(&reports, arguments.only.is_empty());
-    println!("\nLiveness, once faults stop:");
-    for scenario in endings().iter().filter(|one| chosen(one.name)) {
-        let calm = calm(scenario);
+    let mut holds = print_properties(&reports, arguments.only.is_empty());
+    println!("\nLiveness, when faults stop:");
+    for scenario in liveness().iter().filter(|one| chosen(one.name)) {
+        let convergence = converge(scenario);
         println!(
-            "  {}: {} states, {} ends",
-            scenario.name, calm.states, calm.ends
+            "  {}: {} states, {} fair components",
+            scenario.name, convergence.states, convergence.components
         );
-        for (why, world) in &calm.faults {
+        for (why, world) in &convergence.faults {
             println!("    BROKEN: {why}: {world:?}");
         }
-        holds &= calm.faults.is_empty();
+        holds &= convergence.faults.is_empty();
     }
-    let (mix, deep) = (mix(), usize::from(arguments.deep));
-    if chosen(mix.name) {
-        println!("\nBoth, by random walks:");
-        let walks = walk(&mix, arguments.walks.unwrap_or(WALKS[deep]), arguments.seed);
-        println!("  {}: {walks}", mix.name);
+    let (combined, deep) = (combined(), usize::from(arguments.deep));
+    if chosen(combined.name) {
+        println!("\nSafety and liveness, on random walks:");
+        let walks = arguments.walks.unwrap_or(WALKS[deep]);
+        let walks = walk(&combined, walks, arguments.seed);
+        println!("  {}: {walks}", combined.name);
         holds &= walks.broken.is_empty();
     }
     if holds {
@@ -64,38 +65,35 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints each property's verdict. What must be possible is asked of all scenarios together.
-fn verdicts(reports: &[Report], whole: bool) -> bool {
+/// Prints the result of each property. `whole` says that all scenarios were checked, so that every
+/// milestone must be reached in one of them. Returns true when no property is broken.
+fn print_properties(reports: &[Report], whole: bool) -> bool {
     let states: usize = reports.iter().map(|report| report.states).sum();
-    println!("\n{states} states in all. What always holds:");
+    println!("\n{states} states in all scenarios. What must always hold:");
     let broken: BTreeSet<&str> = reports
         .iter()
         .flat_map(|report| report.broken.iter().map(|(name, _)| *name))
         .collect();
     for (name, _) in ALWAYS {
-        println!(
-            "  {} {name}",
-            if broken.contains(name) {
-                "BROKEN"
-            } else {
-                "holds "
-            }
-        );
+        let result = if broken.contains(name) {
+            "BROKEN"
+        } else {
+            "holds "
+        };
+        println!("  {result} {name}");
     }
-    println!("\nWhat was seen to be possible:");
+    println!("\nWhat must be reached in some scenario:");
     let reached: BTreeSet<&str> = reports
         .iter()
         .flat_map(|report| report.reached.clone())
         .collect();
     for (name, _) in SOMETIMES {
-        println!(
-            "  {} {name}",
-            if reached.contains(name) {
-                "seen "
-            } else {
-                "NEVER"
-            }
-        );
+        let result = match (reached.contains(name), whole) {
+            (true, _) => "reached",
+            (false, true) => "MISSED ",
+            (false, false) => "-      ",
+        };
+        println!("  {result} {name}");
     }
     broken.is_empty() && (!whole || reached.len() == SOMETIMES.len())
 }

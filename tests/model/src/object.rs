@@ -1,8 +1,8 @@
-//! Objects as the API server keeps them: the production types, made comparable.
+//! Objects as the API server keeps them: the production's types, made comparable.
 //!
-//! The clock stands still at [`NOW`]; what moves are the ages of the times in a status, and only
-//! between the few spans that the decision can tell apart. So the model stays finite, and a
-//! settled object looks the same an hour later.
+//! The clock stands still at [`NOW`]. What changes are the ages of the times in a status, and only
+//! between the few values that a decision can tell apart. This keeps the model finite, and a
+//! settled object is the same state an hour later.
 
 use std::{
     fmt,
@@ -19,30 +19,40 @@ use oxen_operator::{
     decide::Rules,
 };
 
-use crate::mark::mark;
+use crate::object_hash::object_hash;
 
-/// The time at every step.
+/// The wall clock, which is the same at every step.
 pub const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// The settings of the shipped operator.
+/// The rules of the shipped operator.
 pub static RULES: LazyLock<Rules> = LazyLock::new(Rules::default);
 
-/// Time that goes by.
+/// A span of time that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tick {
-    /// Enough for an open operation's patience, for a failed deployment's first rest, and to
-    /// make a look too old for a call.
+    /// Enough for the patience of an open operation, for the first wait after a failed deployment,
+    /// and to make an observation too old for a call.
     Minutes,
     /// Enough for every deadline and window.
     Hours,
 }
 
 impl Tick {
-    /// The age of a time that was this old before.
+    /// How long it takes.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        match self {
+            Tick::Minutes => RULES.operation_patience,
+            Tick::Hours => RULES.correction_window * 2,
+        }
+    }
+
+    /// The age of a time that had the age `before`. Minutes add up to no more than their first
+    /// tick, because the number of ticks has no limit.
     fn age(self, before: Duration) -> Duration {
         match self {
-            Tick::Minutes => before.max(RULES.operation_patience),
-            Tick::Hours => RULES.correction_window * 2,
+            Tick::Minutes => before.max(self.duration()),
+            Tick::Hours => self.duration(),
         }
     }
 
@@ -53,17 +63,17 @@ impl Tick {
     }
 }
 
-/// One version of an object. Two with one mark are the same.
+/// One version of an object. Two versions with the same hash are equal.
 #[derive(Clone)]
 pub struct Object {
     inner: Arc<OxenModel>,
-    mark: u64,
+    hash: u64,
 }
 
 impl Object {
-    /// A new object; the one of the smaller `birth` is older.
+    /// A new object. Of two objects, the one with the smaller number is older.
     #[must_use]
-    pub fn new(slot: usize, birth: u8, model: &str, state: State) -> Self {
+    pub fn new(slot: usize, number: u8, model: &str, state: State) -> Self {
         let name = ["first", "second"].get(slot).copied().unwrap_or("other");
         let spec = OxenModelSpec {
             model: model.into(),
@@ -77,9 +87,9 @@ impl Object {
         let mut object = OxenModel::new(name, spec);
         let metadata = &mut object.metadata;
         metadata.namespace = Some("team".into());
-        metadata.uid = Some(format!("{slot}-{birth}"));
+        metadata.uid = Some(format!("{slot}-{number}"));
         metadata.generation = Some(1);
-        let age = SignedDuration::from_hours(24) - SignedDuration::from_secs(birth.into());
+        let age = SignedDuration::from_hours(24) - SignedDuration::from_secs(number.into());
         metadata.creation_timestamp = Some(Time(NOW - age));
         Self::from(object)
     }
@@ -92,7 +102,7 @@ impl Object {
         Self::from(object)
     }
 
-    /// A copy whose spec was edited.
+    /// A changed copy of the next generation.
     #[must_use]
     pub fn edited(&self, change: impl FnOnce(&mut OxenModel)) -> Self {
         self.with(|object| {
@@ -121,21 +131,22 @@ impl Object {
         })
     }
 
-    /// Its status, or the schema's default.
+    /// The object's status, or the schema's default.
     #[must_use]
-    pub fn seen(&self) -> OxenModelStatus {
+    pub fn status_or_default(&self) -> OxenModelStatus {
         self.inner.status.clone().unwrap_or_default()
     }
 
-    /// It is being deleted.
+    /// Returns true when the object is being deleted.
     #[must_use]
     pub fn deleting(&self) -> bool {
         self.inner.metadata.deletion_timestamp.is_some()
     }
 
-    /// What its spec asks of the model: a deletion asks for inactive.
+    /// The state that the model should be in: what the spec declares, and inactive for an object
+    /// that is being deleted.
     #[must_use]
-    pub fn wanted(&self) -> State {
+    pub fn desired(&self) -> State {
         if self.deleting() {
             State::Inactive
         } else {
@@ -150,9 +161,9 @@ impl Object {
         Some((&model.id, &model.owner))
     }
 
-    /// The name of the call under way.
+    /// The id of the open operation.
     #[must_use]
-    pub fn operation(&self) -> Option<&str> {
+    pub fn operation_id(&self) -> Option<&str> {
         let operation = self.inner.status.as_ref()?.operation.as_ref()?;
         Some(&operation.id)
     }
@@ -161,7 +172,7 @@ impl Object {
 impl From<OxenModel> for Object {
     fn from(object: OxenModel) -> Self {
         Self {
-            mark: mark(&object),
+            hash: object_hash(&object),
             inner: Arc::new(object),
         }
     }
@@ -177,7 +188,7 @@ impl Deref for Object {
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        self.mark == other.mark
+        self.hash == other.hash
     }
 }
 
@@ -185,14 +196,14 @@ impl Eq for Object {}
 
 impl Hash for Object {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.mark.hash(state);
+        self.hash.hash(state);
     }
 }
 
-/// What a reader of a trace wants to know.
+/// One line with what a reader of a trace needs.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (spec, status) = (&self.inner.spec, self.seen());
+        let (spec, status) = (&self.inner.spec, self.status_or_default());
         let metadata = &self.inner.metadata;
         write!(
             f,
@@ -201,34 +212,29 @@ impl fmt::Debug for Object {
             metadata.generation.unwrap_or_default(),
             spec.state
         )?;
-        let held = metadata.finalizers.is_some();
-        for (is, word) in [
+        for (applies, word) in [
             (spec.suspend == Some(true), " suspended"),
             (spec.deletion_policy.is_some(), " retain"),
-            (held, " held"),
+            (self.inner.has_finalizer(), " finalizer"),
             (self.deleting(), " deleting"),
         ] {
-            f.write_str(if is { word } else { "" })?;
+            f.write_str(if applies { word } else { "" })?;
         }
         let conditions: Vec<String> = status
             .conditions
             .iter()
             .map(|one| format!("{}={}/{}", one.type_, one.status, one.reason))
             .collect();
-        write!(f, " sees {:?} {}", status.deployment, conditions.join(" "))?;
+        write!(f, " live {:?} {}", status.live, conditions.join(" "))?;
         if let Some(open) = &status.operation {
-            write!(
-                f,
-                " open {} {} {:?}",
-                open.id, open.direction, open.accepted
-            )?;
+            write!(f, " open {} {} {:?}", open.id, open.kind, open.accepted)?;
         }
         let Some(spent) = &status.attempts else {
             return Ok(());
         };
         write!(
             f,
-            " spent {:?}/{:?}/{:?}",
+            " attempts {:?}/{:?}/{:?}",
             spent.sends, spent.failures, spent.rejections
         )
     }

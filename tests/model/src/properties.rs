@@ -1,10 +1,11 @@
-//! What must always hold, and what must be possible lest it held for lack of trying.
+//! What must always hold, and what must be reached in some scenario. Without the second, the first
+//! could hold merely because nothing happens.
 
 use stateright::Property;
 
 use crate::{
-    news::{Milestone, Rule},
     scenario::Scenario,
+    step_log::{Milestone, Rule},
     world::World,
 };
 
@@ -13,71 +14,73 @@ macro_rules! always {
         /// What must always hold.
         pub const ALWAYS: &[(&str, Rule)] = &[$(($words, Rule::$rule)),*];
 
-        fn safety() -> Vec<Property<Scenario>> {
-            vec![$(Property::always($words, |_: &Scenario, world: &World| world.news.keeps(Rule::$rule))),*]
+        fn always() -> Vec<Property<Scenario>> {
+            vec![$(Property::always($words, |_: &Scenario, world: &World| {
+                world.log.keeps(Rule::$rule)
+            })),*]
         }
     };
 }
 
 macro_rules! sometimes {
     ($($milestone:ident: $words:literal,)*) => {
-        /// What must be possible.
+        /// What must be reached in some scenario.
         pub const SOMETIMES: &[(&str, Milestone)] = &[$(($words, Milestone::$milestone)),*];
 
-        fn possible() -> Vec<Property<Scenario>> {
+        fn sometimes() -> Vec<Property<Scenario>> {
             vec![$(Property::sometimes($words, |_: &Scenario, world: &World| {
-                world.news.reached(Milestone::$milestone)
+                world.log.reached(Milestone::$milestone)
             })),*]
         }
     };
 }
 
 always! {
-    LookedFirst: "a call goes out only after a live look of the same pass",
-    TableCallsForIt: "a call goes out only where the table calls for it",
-    NeverOnUnknown: "no call on an unknown status",
-    NeverOnBase: "no call on a base model",
-    NeverSuspended: "no call for a suspended object",
-    WrittenAhead: "a call's record is written before it goes out",
-    RecordedOnWhatWasSeen: "a call is recorded on the very object that was decided upon",
-    OneCallAtATime: "no call while another one on the model is open",
-    OneOpenOperation: "one open operation per remote model",
-    OwnerOnly: "only the owner calls",
-    LeaderOnly: "only the leader calls, in the term and the pass of its look",
-    HeldBeforeCall: "the finalizer is there before the first call",
-    SendsBounded: "no more calls than a generation may send",
-    CorrectionsBounded: "no more corrections than the window allows",
-    NoReadyWhileOpen: "no Ready while an operation is open",
-    ReadyAsDeclared: "Ready only where the last look showed what is declared",
-    ReadyThisGeneration: "Ready only for the generation that it was judged for",
-    OneMarker: "never Reconciling and Stalled at once",
-    LetGoByTheRules: "a deletion lets go only as the rules say",
-    LetGoOnALook: "a deletion never lets go on a call's answer",
+    ObservedBeforeCall: "a call is sent only after a live GET in the same reconcile",
+    TableRequiresCall: "a call is sent only where the decision table asks for it",
+    NoCallOnUnknown: "no call is sent while the live status is unknown",
+    NoCallOnBase: "no call is sent for a base model",
+    NoCallWhileSuspended: "no call is sent for a suspended object",
+    RecordedBeforeCall: "an operation is recorded before its call is sent",
+    RecordedOnDecidedObject: "an operation is recorded on the version that was decided upon",
+    OneCallAtATime: "no call is sent while another operation on the model is open",
+    OneOpenOperation: "a model never has two open operations",
+    OwnerOnly: "only the owner sends calls",
+    LeaderOnly: "only the leader sends calls, in the term and the reconcile of the live GET",
+    FinalizerBeforeCall: "the finalizer is set before the first call",
+    CallsBounded: "a generation sends no more calls than it may",
+    CorrectionsBounded: "no more corrections are made than the window allows",
+    NoReadyWhileOpen: "Ready is never True while an operation is open",
+    ReadyAsDeclared: "Ready is True only if the last live GET showed the desired state",
+    ReadyThisGeneration: "Ready is True only for the generation that was judged",
+    OneProgressCondition: "Reconciling and Stalled are never True together",
+    ReleasedByTheRules: "an object is released only as the rules allow",
+    ReleasedOnObservation: "an object is never released on the answer to a call",
 }
 
 sometimes! {
-    BecameActive: "a model became active",
-    BecameInactive: "a model became inactive",
-    UnknownResolved: "an unknown outcome was resolved",
-    CalledAgain: "a call without effect was given up and made again",
-    Stalled: "an object stalled",
-    DriftCorrected: "drift was corrected",
-    Retried: "a failed deployment was tried again",
-    SpentItsBudget: "a budget was spent",
-    Refilled: "a requested reconcile refilled a spent budget",
-    KeptThroughFault: "Ready was kept through a fault",
-    Conflicted: "an object lost its claim",
-    HandedOver: "a claim was handed over",
-    LoserLetGo: "a loser's deletion let go",
-    Blocked: "a deletion was blocked",
-    LetGoAfterBlock: "a blocked deletion let go",
-    WriteRefused: "a write met a conflict",
+    BecameActive: "a model becomes active",
+    BecameInactive: "a model becomes inactive",
+    UnknownOutcomeResolved: "the unknown outcome of a call is resolved",
+    CalledAgain: "an operation without effect expires and the call is sent again",
+    Stalled: "an object is Stalled",
+    DriftCorrected: "drift is corrected",
+    FailedDeploymentRetried: "a failed deployment is retried",
+    AttemptsExhausted: "a generation has no attempts left",
+    AttemptsRenewed: "a requested reconcile renews the attempts",
+    ReadyKept: "Ready stays True through a fault",
+    OwnershipLost: "another object controls the model",
+    OwnershipGained: "an object becomes the owner",
+    ReleasedWithoutOwnership: "an object that doesn't own its model is released",
+    DeletionBlocked: "a deletion is blocked",
+    ReleasedAfterBlock: "a blocked deletion ends",
+    WriteConflict: "a write meets a conflict",
 }
 
-/// All of them.
+/// All properties.
 #[must_use]
 pub fn all() -> Vec<Property<Scenario>> {
-    let mut all = safety();
-    all.extend(possible());
+    let mut all = always();
+    all.extend(sometimes());
     all
 }

@@ -1,4 +1,4 @@
-//! A check, and what it came to.
+//! The check of a scenario, and its result.
 
 use std::{
     collections::BTreeSet,
@@ -10,29 +10,29 @@ use std::{
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
 
-use crate::{news::Rule, properties::ALWAYS, scenario::Scenario, step::Step, world::World};
+use crate::{properties::ALWAYS, scenario::Scenario, step::Step, step_log::Rule, world::World};
 
-/// What the check of a scenario came to.
+/// The result of the check of a scenario.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The scenario.
+    /// The scenario's name.
     pub name: &'static str,
-    /// Different states.
+    /// The number of different states.
     pub states: usize,
-    /// Steps in the longest of the shortest ways to any of them.
+    /// The number of steps to the state that is farthest from the start.
     pub depth: usize,
-    /// How long it took.
+    /// How long the check took.
     pub took: Duration,
-    /// Properties that don't hold, each with a way there.
+    /// The properties that don't hold, each with a counterexample.
     pub broken: Vec<(&'static str, String)>,
-    /// Things that were reached.
+    /// The milestones that were reached.
     pub reached: BTreeSet<&'static str>,
 }
 
 /// Explores the whole scenario.
 #[must_use]
 pub fn check(scenario: &Scenario) -> Report {
-    let began = Instant::now();
+    let started = Instant::now();
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let checker = scenario.clone().checker().threads(threads);
     let checker = checker.spawn_bfs().join();
@@ -40,14 +40,14 @@ pub fn check(scenario: &Scenario) -> Report {
         name: scenario.name,
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
-        took: began.elapsed(),
+        took: started.elapsed(),
         broken: Vec::new(),
         reached: BTreeSet::new(),
     };
     for (name, path) in checker.discoveries() {
         match checker.model().property(name).expectation {
             Expectation::Always | Expectation::Eventually => {
-                report.broken.push((name, story(path)));
+                report.broken.push((name, trace(path)));
             }
             Expectation::Sometimes => {
                 report.reached.insert(name);
@@ -57,32 +57,33 @@ pub fn check(scenario: &Scenario) -> Report {
     report
 }
 
-/// The shortest way to a state that breaks the rule, if there is one in the scenario.
+/// The shortest trace to a state that breaks the rule, if the scenario has one.
 #[must_use]
-pub fn finds(scenario: &Scenario, rule: Rule) -> Option<String> {
+pub fn counterexample(scenario: &Scenario, rule: Rule) -> Option<String> {
     let (name, _) = ALWAYS.iter().find(|(_, known)| *known == rule)?;
     let until = HasDiscoveries::AnyOf([*name].into());
     let checker = scenario.clone().checker().threads(1).finish_when(until);
     let checker = checker.spawn_bfs().join();
-    checker.discovery(name).map(story)
+    checker.discovery(name).map(trace)
 }
 
-/// Each step with the world that it led to.
-fn story(path: Path<World, Step>) -> String {
-    let mut story = String::new();
+/// Each step of a path, with the world that it led to.
+fn trace(path: Path<World, Step>) -> String {
+    let mut trace = String::new();
     let mut last = None;
     for (world, step) in path.into_vec() {
-        story += &chapter(last, &world);
+        trace += &trace_entry(last, &world);
         last = step;
     }
-    story
+    trace
 }
 
-pub(crate) fn chapter(step: Option<Step>, world: &World) -> String {
-    let step = step.map_or_else(|| "at first".into(), |step| format!("{step:?}"));
+/// A step, or the start where there is none, with the world that it led to.
+pub(crate) fn trace_entry(step: Option<Step>, world: &World) -> String {
+    let step = step.map_or_else(|| "start".into(), |step| format!("{step:?}"));
     let objects = world.slots.iter().map(|slot| match &slot.stored {
         Some(stored) => format!("    {:?}\n", stored.object),
-        None => "    none\n".into(),
+        None => "    no object\n".into(),
     });
     format!(
         "  {step}\n    {:?}, leader {:?}\n{}",
@@ -102,8 +103,8 @@ impl fmt::Display for Report {
             self.depth,
             self.took.as_secs_f64()
         )?;
-        for (name, story) in &self.broken {
-            write!(f, "\n  BROKEN: {name}\n{story}")?;
+        for (name, trace) in &self.broken {
+            write!(f, "\n  BROKEN: {name}\n{trace}")?;
         }
         Ok(())
     }

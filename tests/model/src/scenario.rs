@@ -1,19 +1,19 @@
 //! A bounded part of everything that can happen, as `stateright` explores it.
 
 use oxen_operator::{
-    api::{Deployment, State},
+    api::{LiveStatus, State},
     decide::Plan,
 };
 use stateright::{Model, Property};
 
 use crate::{
-    decision::Decision,
-    hub::{Glimpse, Hub, Outcome},
+    decision::{Decision, Mutation},
+    hub::{Hub, Outcome, Retrieved},
     object::{Object, Tick},
-    pass::calls,
     properties,
+    reconcile::calls,
     step::Step,
-    world::{Left, Phase, Replica, Slot, Stored, World},
+    world::{Phase, Remaining, Replica, Slot, Stored, World},
 };
 
 /// A bounded part of everything that can happen.
@@ -21,170 +21,175 @@ use crate::{
 pub struct Scenario {
     /// What it is about.
     pub name: &'static str,
-    /// Names in the API server; all of them are about one remote model.
+    /// The number of names of objects in the API server. All objects are about one hub model.
     pub slots: usize,
-    /// How many of them have an object at first.
+    /// The number of slots that have an object at first.
     pub objects: usize,
-    /// What each one's spec calls the model: its name, or its UUID.
-    pub asked: [&'static str; 2],
-    /// Processes of the operator.
+    /// `spec.model` of each slot's object: the hub model's name, or its UUID.
+    pub models: [&'static str; 2],
+    /// The number of the operator's processes.
     pub replicas: usize,
-    /// Passes of a process that has lost its authority may go on beside its successor's.
+    /// Whether the reconciles of a process that lost its authority may continue while its
+    /// successor leads.
     pub overlap: bool,
-    /// The remote model is a base model.
+    /// Whether the hub model is a base model.
     pub base: bool,
-    /// What the remote model may be at first.
-    pub starts: Vec<Deployment>,
-    /// What may go wrong, and what people may do, at most.
-    pub left: Left,
-    /// How a look can fail.
-    pub looks: Vec<Glimpse>,
-    /// How a call can go wrong.
-    pub fates: Vec<Outcome>,
-    /// How the hub and the Secret can change.
-    pub drifts: Vec<Step>,
+    /// The live statuses that the hub model may have at first.
+    pub initial: Vec<LiveStatus>,
+    /// The largest numbers of faults and human actions.
+    pub limits: Remaining,
+    /// The ways in which a live GET can fail.
+    pub retrieve_faults: Vec<Retrieved>,
+    /// The ways in which a call can go wrong.
+    pub call_faults: Vec<Outcome>,
+    /// The ways in which the hub and the Secrets can change.
+    pub changes: Vec<Step>,
     /// The decision under check.
     pub decision: Decision,
-    /// Nothing goes wrong any more, and time is free.
-    pub calm: bool,
+    /// Whether there are no faults and human actions. Hours pass without limit then.
+    pub fault_free: bool,
 }
 
 impl Scenario {
-    fn begin(&self, start: Deployment) -> World {
+    fn begin(&self, live: LiveStatus) -> World {
         let slots: Vec<Slot> = (0..self.slots)
-            .map(|at| {
-                let birth = u8::try_from(at).unwrap_or_default();
-                let object = Object::new(at, birth, self.asked[at], State::Active);
+            .map(|slot| {
+                let number = u8::try_from(slot).unwrap_or_default();
+                let object = Object::new(slot, number, self.models[slot], State::Active);
                 Slot {
-                    stored: (at < self.objects).then_some(Stored { version: 0, object }),
-                    births: birth,
-                    tally: Default::default(),
+                    stored: (slot < self.objects).then_some(Stored { version: 0, object }),
+                    number,
+                    counters: Default::default(),
                 }
             })
             .collect();
         let replica = Replica {
-            views: slots.iter().map(|slot| slot.stored.clone()).collect(),
+            cache: slots.iter().map(|slot| slot.stored.clone()).collect(),
             memories: vec![Default::default(); self.slots],
-            passes: vec![None; self.slots],
+            reconciles: vec![None; self.slots],
         };
         World {
             slots,
-            hub: Hub::new(start),
+            hub: Hub::new(live),
             replicas: vec![replica; self.replicas],
             leader: Some(0),
-            led: Some(0),
-            left: self.left,
-            news: Default::default(),
+            last_leader: Some(0),
+            remaining: self.limits,
+            log: Default::default(),
         }
     }
 
-    /// What a pass under way does next.
-    fn proceed(&self, world: &World, who: usize, at: usize, steps: &mut Vec<Step>) {
-        let Some(pass) = &world.replicas[who].passes[at] else {
+    /// The next steps of an open reconcile.
+    fn reconcile_steps(&self, world: &World, process: usize, slot: usize, steps: &mut Vec<Step>) {
+        let replica = &world.replicas[process];
+        let Some(reconcile) = &replica.reconciles[slot] else {
             return;
         };
-        match &pass.phase {
-            Phase::Looked => {
-                let turn = world.replicas[who].has_turn(at);
-                steps.extend(turn.then_some(Step::Decide(who, at)));
+        match &reconcile.phase {
+            Phase::Observed => {
+                let unlocked = replica.model_is_unlocked(slot);
+                steps.extend(unlocked.then_some(Step::Decide(process, slot)));
             }
-            Phase::Decided(_) => steps.push(Step::Record(who, at)),
-            Phase::Recorded(plan) => self.call(world, who, at, plan, steps),
-            Phase::Answered(..) => steps.push(Step::Note(who, at)),
+            Phase::Decided(_) => steps.push(Step::Record(process, slot)),
+            Phase::Recorded(plan) => {
+                let may = (reconcile.may_call && world.leader == Some(process))
+                    || self.decision.is(Mutation::LeadershipIgnored);
+                let outcomes = self.outcomes(world, plan, may);
+                steps.extend(outcomes.map(|outcome| Step::Act(process, slot, outcome)));
+            }
+            Phase::Called(..) => steps.push(Step::RecordOutcome(process, slot)),
         }
     }
 
-    /// What may become of a call: nothing, where the process may not make it any more.
-    fn call(&self, world: &World, who: usize, at: usize, plan: &Plan, steps: &mut Vec<Step>) {
-        let entitled = world.replicas[who].passes[at]
-            .as_ref()
-            .is_some_and(|pass| pass.entitled);
-        let may = (entitled && world.leader == Some(who))
-            || self.decision.is(crate::decision::Mutation::TermIgnored);
-        if !calls(plan) || !may {
-            return steps.push(Step::Act(who, at, Outcome::NotSent));
-        }
-        steps.push(Step::Act(who, at, Outcome::Taken));
-        if world.left.calls > 0 {
-            let fates = self.fates.iter();
-            steps.extend(fates.map(|fate| Step::Act(who, at, *fate)));
-        }
+    /// What can become of a plan's call. `may` says whether the process may make it.
+    fn outcomes(&self, world: &World, plan: &Plan, may: bool) -> impl Iterator<Item = Outcome> {
+        let (first, faults) = if !calls(plan) || !may {
+            (Outcome::NotSent, None)
+        } else if world.remaining.call_faults > 0 {
+            (Outcome::Accepted, Some(&self.call_faults))
+        } else {
+            (Outcome::Accepted, None)
+        };
+        [first]
+            .into_iter()
+            .chain(faults.into_iter().flatten().copied())
     }
 
-    /// What the operator's processes do.
-    fn work(&self, world: &World, steps: &mut Vec<Step>) {
-        for (who, replica) in world.replicas.iter().enumerate() {
-            for at in 0..self.slots {
-                self.proceed(world, who, at, steps);
-                // What a process that only stands by has not heard yet makes no difference before
-                // it may lead.
-                let heeds =
-                    world.leader.is_none_or(|leader| leader == who) || replica.passes[at].is_some();
-                if heeds && replica.views[at] != world.slots[at].stored {
-                    steps.push(Step::Deliver(who, at));
+    /// What the operator's processes can do.
+    fn operator_steps(&self, world: &World, steps: &mut Vec<Step>) {
+        for (process, replica) in world.replicas.iter().enumerate() {
+            for slot in 0..self.slots {
+                self.reconcile_steps(world, process, slot, steps);
+                // What the watch delivers to a standby makes no difference, because a standby
+                // lists everything when it becomes the leader.
+                let leads = world.leader.is_none_or(|leader| leader == process);
+                let uses_watch = leads || replica.reconciles[slot].is_some();
+                if uses_watch && replica.cache[slot] != world.slots[slot].stored {
+                    steps.push(Step::Deliver(process, slot));
                 }
-                let idle = replica.passes[at].is_none() && replica.views[at].is_some();
-                if !idle || world.leader != Some(who) {
+                let idle = replica.reconciles[slot].is_none() && replica.cache[slot].is_some();
+                if !idle || world.leader != Some(process) {
                     continue;
                 }
-                steps.push(Step::Look(who, at, None));
-                if world.left.looks > 0 {
-                    let looks = self.looks.iter();
-                    steps.extend(looks.map(|answer| Step::Look(who, at, Some(*answer))));
+                steps.push(Step::Observe(process, slot, None));
+                if world.remaining.retrieve_faults > 0 {
+                    let faults = self.retrieve_faults.iter();
+                    steps.extend(faults.map(|fault| Step::Observe(process, slot, Some(*fault))));
                 }
             }
-            if world.left.crashes > 0 {
-                steps.push(Step::Crash(who));
+            if world.remaining.crashes > 0 {
+                steps.push(Step::Crash(process));
             }
-            // A new leader waits until no call of the last one can still arrive.
-            let over = self.overlap || !world.at_work_beside(who);
-            if world.leader.is_none() && world.hub.in_flight.is_none() && over {
-                steps.push(Step::Elect(who));
+            // A new leader waits until no call of its predecessor can still arrive.
+            let ended = self.overlap || !world.another_reconciles(process);
+            if world.leader.is_none() && world.hub.in_flight.is_none() && ended {
+                steps.push(Step::Elect(process));
             }
         }
-        if world.leader.is_some() && world.left.lapses > 0 {
+        if world.leader.is_some() && world.remaining.lapses > 0 {
             steps.push(Step::Lapse);
         }
     }
 
-    /// What time and the hub do.
-    fn elapse(&self, world: &World, steps: &mut Vec<Step>) {
+    /// What time and the hub can do.
+    fn hub_steps(&self, world: &World, steps: &mut Vec<Step>) {
         let hub = &world.hub;
         if hub.in_flight.is_some() {
-            steps.extend([Step::Land, Step::Vanish]);
+            steps.extend([Step::CallArrives, Step::CallLost]);
         } else {
-            // A call that is under way arrives, or is lost, within minutes.
+            // A call in flight arrives, or is lost, within minutes.
             steps.push(Step::Tick(Tick::Minutes));
-            if world.left.hours > 0 || self.calm {
+            if world.remaining.hours > 0 || self.fault_free {
                 steps.push(Step::Tick(Tick::Hours));
             }
         }
-        steps.extend(hub.late.map(|_| Step::Show));
-        steps.extend(hub.settled().map(|_| Step::Settle));
-        if hub.veiled {
-            steps.push(Step::Veil(false));
+        steps.extend(hub.accepted.map(|_| Step::EffectShows));
+        steps.extend(hub.after_transition().map(|_| Step::TransitionEnds));
+        if hub.hides_deployments {
+            steps.push(Step::HideDeployments(false));
         }
-        steps.extend(hub.missing.iter().map(|at| Step::Secret(*at, true)));
-        if world.left.drifts > 0 {
-            steps.extend(&self.drifts);
+        let missing = hub.missing_secrets.iter();
+        steps.extend(missing.map(|slot| Step::SetSecret(*slot, true)));
+        if world.remaining.changes > 0 {
+            steps.extend(&self.changes);
         }
     }
 
-    /// What people do.
-    fn meddle(&self, world: &World, steps: &mut Vec<Step>) {
-        let left = &world.left;
+    /// What people can do.
+    fn human_steps(&self, world: &World, steps: &mut Vec<Step>) {
+        let remaining = &world.remaining;
         for (at, slot) in world.slots.iter().enumerate() {
             let Some(stored) = &slot.stored else {
-                steps.extend((left.creations > 0).then_some(Step::Create(at)));
+                steps.extend((remaining.creations > 0).then_some(Step::Create(at)));
                 continue;
             };
             let deleting = stored.object.deleting();
-            if left.edits > 0 {
-                steps.extend((!deleting).then_some(Step::Edit(at)));
-                steps.extend([Step::Suspend(at), Step::Retain(at)]);
+            if remaining.edits > 0 {
+                steps.extend((!deleting).then_some(Step::FlipState(at)));
+                steps.extend([Step::ToggleSuspend(at), Step::ToggleRetain(at)]);
             }
-            steps.extend((left.deletions > 0 && !deleting).then_some(Step::Delete(at)));
-            steps.extend((left.requests > 0).then_some(Step::Request(at)));
+            steps.extend((remaining.deletions > 0 && !deleting).then_some(Step::Delete(at)));
+            steps.extend((remaining.requests > 0).then_some(Step::RequestReconcile(at)));
         }
     }
 }
@@ -194,13 +199,13 @@ impl Model for Scenario {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        self.starts.iter().map(|start| self.begin(*start)).collect()
+        self.initial.iter().map(|live| self.begin(*live)).collect()
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
-        self.work(world, steps);
-        self.elapse(world, steps);
-        self.meddle(world, steps);
+        self.operator_steps(world, steps);
+        self.hub_steps(world, steps);
+        self.human_steps(world, steps);
     }
 
     fn next_state(&self, world: &World, step: Step) -> Option<World> {

@@ -1,227 +1,233 @@
 //! Everything that can happen next.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use oxen_operator::{
-    api::{DeletionPolicy, Deployment, RECONCILE_ANNOTATION, State},
-    decide::has_finalizer,
-};
+use oxen_operator::api::{DeletionPolicy, LiveStatus, OxenModel, RECONCILE_ANNOTATION, State};
 
 use crate::{
-    hub::{Glimpse, Outcome},
-    news::{News, Rule},
+    hub::{Outcome, Retrieved},
     object::{NOW, Object, Tick},
-    pass::Worker,
-    rules,
+    observer,
+    reconcile::Worker,
     scenario::Scenario,
-    world::{Left, Replica, Slot, Stored, Tally, World},
+    step_log::{Rule, StepLog},
+    world::{Counters, Remaining, Replica, Slot, Stored, World},
 };
 
-/// One thing that happens. Processes and objects go by their numbers.
+/// One thing that happens. Steps of the operator have the process first and then the slot; other
+/// steps of an object have the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A pass begins and looks; with an answer, where the hub's is not the truth.
-    Look(usize, usize, Option<Glimpse>),
-    /// It takes its turn and decides.
+    /// A reconcile begins and retrieves the model, with this fault instead of the true answer.
+    Observe(usize, usize, Option<Retrieved>),
+    /// A reconcile locks the model and decides.
     Decide(usize, usize),
-    /// It writes the status.
+    /// A reconcile writes the status.
     Record(usize, usize),
-    /// It does what it planned, and a call meets this fate.
+    /// A reconcile performs the plan's action. A call has this outcome.
     Act(usize, usize, Outcome),
-    /// It writes what came of the call.
-    Note(usize, usize),
-    /// The watch brings the newest version.
+    /// A reconcile writes the outcome of its call.
+    RecordOutcome(usize, usize),
+    /// The watch delivers the newest version.
     Deliver(usize, usize),
     /// A process dies, and a new one takes its place.
     Crash(usize),
-    /// The leader's authority ends while it goes on.
+    /// The leader's authority lapses while its reconciles continue.
     Lapse,
-    /// A process becomes leader.
+    /// A process becomes the leader.
     Elect(usize),
-    /// Time goes by.
+    /// Time passes.
     Tick(Tick),
-    /// A delayed call arrives at last.
-    Land,
+    /// A delayed call arrives.
+    CallArrives,
     /// A delayed call is lost.
-    Vanish,
-    /// A call that was taken shows.
-    Show,
+    CallLost,
+    /// A call that the hub accepted shows its effect.
+    EffectShows,
     /// A transition ends.
-    Settle,
-    /// The model changes by another's hand, or fails.
-    Drift(Deployment),
-    /// The hub begins or ends to leave the deployments out.
-    Veil(bool),
-    /// The hub forgets the model.
-    Forget,
-    /// The Secret with an object's key goes or comes back.
-    Secret(usize, bool),
-    /// A person flips the state.
-    Edit(usize),
+    TransitionEnds,
+    /// Something else changes the live status, or the deployment fails.
+    Drift(LiveStatus),
+    /// The hub starts or stops leaving out the deployments.
+    HideDeployments(bool),
+    /// The hub no longer knows the model.
+    ForgetModel,
+    /// The Secret of an object is created or deleted.
+    SetSecret(usize, bool),
+    /// A person changes the declared state.
+    FlipState(usize),
     /// A person suspends or resumes.
-    Suspend(usize),
-    /// A person turns `Retain` on or off.
-    Retain(usize),
-    /// A person deletes.
+    ToggleSuspend(usize),
+    /// A person sets or removes the deletion policy `Retain`.
+    ToggleRetain(usize),
+    /// A person deletes the object.
     Delete(usize),
-    /// A person creates it again.
+    /// A person creates an object with that name.
     Create(usize),
-    /// A person asks for a look.
-    Request(usize),
+    /// A person requests a reconcile.
+    RequestReconcile(usize),
 }
 
-impl Left {
-    /// What a step costs.
-    fn cost(&mut self, step: Step) -> Option<&mut u8> {
+impl Remaining {
+    /// The kind that a step is of, where it is a fault or a human action.
+    fn kind(&mut self, step: Step) -> Option<&mut u8> {
         match step {
-            Step::Look(_, _, Some(_)) => Some(&mut self.looks),
+            Step::Observe(_, _, Some(_)) => Some(&mut self.retrieve_faults),
             Step::Act(_, _, outcome) => match outcome {
-                Outcome::Taken | Outcome::NotSent => None,
-                Outcome::TakenLate
+                Outcome::Accepted | Outcome::NotSent => None,
+                Outcome::AcceptedLate
                 | Outcome::Refused(_)
-                | Outcome::AnswerLost
-                | Outcome::Lost
-                | Outcome::Delayed => Some(&mut self.calls),
+                | Outcome::ResponseLost
+                | Outcome::RequestLost
+                | Outcome::Delayed => Some(&mut self.call_faults),
             },
             Step::Crash(_) => Some(&mut self.crashes),
             Step::Lapse => Some(&mut self.lapses),
-            Step::Drift(_) | Step::Veil(true) | Step::Forget | Step::Secret(_, false) => {
-                Some(&mut self.drifts)
+            Step::Drift(_)
+            | Step::HideDeployments(true)
+            | Step::ForgetModel
+            | Step::SetSecret(_, false) => Some(&mut self.changes),
+            Step::FlipState(_) | Step::ToggleSuspend(_) | Step::ToggleRetain(_) => {
+                Some(&mut self.edits)
             }
-            Step::Edit(_) | Step::Suspend(_) | Step::Retain(_) => Some(&mut self.edits),
             Step::Delete(_) => Some(&mut self.deletions),
             Step::Create(_) => Some(&mut self.creations),
-            Step::Request(_) => Some(&mut self.requests),
+            Step::RequestReconcile(_) => Some(&mut self.requests),
             Step::Tick(Tick::Hours) => Some(&mut self.hours),
-            Step::Look(_, _, None)
+            Step::Observe(_, _, None)
             | Step::Decide(..)
             | Step::Record(..)
-            | Step::Note(..)
+            | Step::RecordOutcome(..)
             | Step::Deliver(..)
             | Step::Elect(_)
             | Step::Tick(Tick::Minutes)
-            | Step::Land
-            | Step::Vanish
-            | Step::Show
-            | Step::Settle
-            | Step::Veil(false)
-            | Step::Secret(_, true) => None,
+            | Step::CallArrives
+            | Step::CallLost
+            | Step::EffectShows
+            | Step::TransitionEnds
+            | Step::HideDeployments(false)
+            | Step::SetSecret(_, true) => None,
         }
     }
 
-    /// Whether a step costs nothing: the operator's own work, and what time and the hub do by themselves.
+    /// Returns true for a step that is neither a fault nor a human action: the operator's own
+    /// work, and what time and the hub do by themselves.
     #[must_use]
-    pub fn is_free(mut self, step: Step) -> bool {
-        self.cost(step).is_none()
+    pub fn is_unlimited(mut self, step: Step) -> bool {
+        self.kind(step).is_none()
     }
 
-    /// Pays for a step; `None` where nothing is left to pay with.
-    pub(crate) fn pay(&mut self, step: Step) -> Option<()> {
-        let any = self.any;
-        let Some(own) = self.cost(step) else {
+    /// Counts a step. Returns `None` where no step of its kind remains.
+    pub(crate) fn count(&mut self, step: Step) -> Option<()> {
+        let all = self.all;
+        let Some(kind) = self.kind(step) else {
             return Some(());
         };
-        if any == 0 || *own == 0 {
+        if all == 0 || *kind == 0 {
             return None;
         }
-        *own -= 1;
-        self.any -= 1;
-        // Without any left, which ones were spent makes no difference.
-        if self.any == 0 {
-            *self = Left::default();
+        *kind -= 1;
+        self.all -= 1;
+        // Where none remains, the kinds make no difference.
+        if self.all == 0 {
+            *self = Remaining::default();
         }
         Some(())
     }
 }
 
 impl Scenario {
-    /// The world after a step; `None` where the step can't happen or changes nothing.
+    /// The world after a step, or `None` where the step can't happen or changes nothing.
     #[must_use]
     pub fn after(&self, before: &World, step: Step) -> Option<World> {
         let mut world = before.clone();
-        world.news = News::default();
-        if !self.calm || !matches!(step, Step::Tick(_)) {
-            world.left.pay(step)?;
+        world.log = StepLog::default();
+        if !self.fault_free || !matches!(step, Step::Tick(_)) {
+            world.remaining.count(step)?;
         }
         self.take(&mut world, step)?;
-        world.tidy();
-        let single = rules::one_open_operation(&world);
-        world.news.demand(Rule::OneOpenOperation, single);
+        world.rank_versions();
+        let single = observer::one_open_operation(&world);
+        world.log.require(Rule::OneOpenOperation, single);
         let unchanged = World {
-            news: before.news,
+            log: before.log,
             ..world.clone()
         } == *before;
-        (!unchanged || world.news != News::default()).then_some(world)
+        (!unchanged || world.log != StepLog::default()).then_some(world)
     }
 
-    fn worker<'a>(&self, world: &'a mut World, who: usize, at: usize) -> Worker<'a> {
+    fn worker<'a>(&self, world: &'a mut World, process: usize, slot: usize) -> Worker<'a> {
         Worker {
             world,
             decision: self.decision,
-            who,
-            at,
+            process,
+            slot,
             base: self.base,
         }
     }
 
     fn take(&self, world: &mut World, step: Step) -> Option<()> {
         match step {
-            Step::Look(who, at, answer) => self.worker(world, who, at).look(answer)?,
-            Step::Decide(who, at) => self.worker(world, who, at).decide(),
-            Step::Record(who, at) => self.worker(world, who, at).record(),
-            Step::Act(who, at, outcome) => self.worker(world, who, at).act(outcome),
-            Step::Note(who, at) => self.worker(world, who, at).note(),
-            Step::Deliver(who, at) => world.deliver(who, at),
-            Step::Crash(who) => world.crash(who),
+            Step::Observe(process, slot, fault) => {
+                self.worker(world, process, slot).observe(fault)?;
+            }
+            Step::Decide(process, slot) => self.worker(world, process, slot).decide(),
+            Step::Record(process, slot) => self.worker(world, process, slot).record(),
+            Step::Act(process, slot, outcome) => self.worker(world, process, slot).act(outcome),
+            Step::RecordOutcome(process, slot) => {
+                self.worker(world, process, slot).record_outcome();
+            }
+            Step::Deliver(process, slot) => world.deliver(process, slot),
+            Step::Crash(process) => world.crash(process),
             Step::Lapse => {
                 let leader = world.leader.take()?;
-                world.disown(leader);
+                world.forbid_calls(leader);
             }
-            Step::Elect(who) => world.elect(who),
+            Step::Elect(process) => world.elect(process),
             Step::Tick(tick) => {
                 world.tick(tick);
-                // A pass that always pauses before its call is a fault that goes on.
-                let paused = if self.calm { 0 } else { self.replicas };
-                (0..paused).for_each(|who| world.disown(who));
+                // Without faults, no reconcile pauses before its call again and again.
+                let paused = if self.fault_free { 0 } else { self.replicas };
+                (0..paused).for_each(|process| world.forbid_calls(process));
             }
-            Step::Land => {
-                let direction = world.hub.in_flight.take()?;
-                world.hub.apply(direction);
+            Step::CallArrives => {
+                let kind = world.hub.in_flight.take()?;
+                world.hub.take_effect(kind);
             }
-            Step::Vanish => world.hub.in_flight = None,
-            Step::Show => {
-                let direction = world.hub.late.take()?;
-                world.hub.apply(direction);
+            Step::CallLost => world.hub.in_flight = None,
+            Step::EffectShows => {
+                let kind = world.hub.accepted.take()?;
+                world.hub.take_effect(kind);
             }
-            Step::Settle => world.hub.deployment = world.hub.settled()?,
-            Step::Drift(deployment) => world.hub.deployment = deployment,
-            Step::Veil(on) => world.hub.veiled = on,
-            Step::Forget => world.hub.known = false,
-            Step::Secret(at, there) => world.hub.set_key(at, there),
-            Step::Edit(at) => world.edit(at, |object| {
+            Step::TransitionEnds => world.hub.live = world.hub.after_transition()?,
+            Step::Drift(live) => world.hub.live = live,
+            Step::HideDeployments(hide) => world.hub.hides_deployments = hide,
+            Step::ForgetModel => world.hub.knows_model = false,
+            Step::SetSecret(slot, exists) => world.hub.set_secret(slot, exists),
+            Step::FlipState(slot) => world.edit(slot, |object| {
                 object.spec.state = match object.spec.state {
                     State::Active => State::Inactive,
                     State::Inactive => State::Active,
                 };
             })?,
-            Step::Suspend(at) => world.edit(at, |object| {
+            Step::ToggleSuspend(slot) => world.edit(slot, |object| {
                 object.spec.suspend = object.spec.suspend.is_none().then_some(true);
             })?,
-            Step::Retain(at) => world.edit(at, |object| {
+            Step::ToggleRetain(slot) => world.edit(slot, |object| {
                 let policy = &mut object.spec.deletion_policy;
                 *policy = policy.is_none().then_some(DeletionPolicy::Retain);
             })?,
-            Step::Delete(at) => world.delete(at)?,
-            Step::Create(at) => world.create(at, self.asked[at]),
-            Step::Request(at) => world.request(at)?,
+            Step::Delete(slot) => world.delete(slot)?,
+            Step::Create(slot) => world.create(slot, self.models[slot]),
+            Step::RequestReconcile(slot) => world.request_reconcile(slot)?,
         }
         Some(())
     }
 }
 
 impl World {
-    fn change(&mut self, at: usize, change: impl FnOnce(&Object) -> Object) -> Option<()> {
-        let version = self.next_version(at);
-        let stored = self.slots[at].stored.as_mut()?;
+    fn change(&mut self, slot: usize, change: impl FnOnce(&Object) -> Object) -> Option<()> {
+        let version = self.next_version(slot);
+        let stored = self.slots[slot].stored.as_mut()?;
         *stored = Stored {
             version,
             object: change(&stored.object),
@@ -229,89 +235,84 @@ impl World {
         Some(())
     }
 
-    fn edit(
-        &mut self,
-        at: usize,
-        change: impl FnOnce(&mut oxen_operator::api::OxenModel),
-    ) -> Option<()> {
-        self.change(at, |object| object.edited(change))
+    fn edit(&mut self, slot: usize, change: impl FnOnce(&mut OxenModel)) -> Option<()> {
+        self.change(slot, |object| object.edited(change))
     }
 
-    fn delete(&mut self, at: usize) -> Option<()> {
-        let held = has_finalizer(&self.slots[at].stored.as_ref()?.object);
+    fn delete(&mut self, slot: usize) -> Option<()> {
+        let held = self.slots[slot].stored.as_ref()?.object.has_finalizer();
         if !held {
-            self.slots[at].stored = None;
+            self.slots[slot].stored = None;
             return Some(());
         }
-        self.edit(at, |object| {
+        self.edit(slot, |object| {
             object.metadata.deletion_timestamp = Some(Time(NOW));
         })
     }
 
-    fn create(&mut self, at: usize, asked: &str) {
-        let births = self.slots.iter().map(|slot| slot.births).max();
-        let birth = births.unwrap_or_default() + 1;
-        let version = self.next_version(at);
-        let object = Object::new(at, birth, asked, State::Active);
-        self.slots[at] = Slot {
+    fn create(&mut self, slot: usize, model: &str) {
+        let numbers = self.slots.iter().map(|slot| slot.number);
+        let number = numbers.max().unwrap_or_default() + 1;
+        let version = self.next_version(slot);
+        let object = Object::new(slot, number, model, State::Active);
+        self.slots[slot] = Slot {
             stored: Some(Stored { version, object }),
-            births: birth,
-            tally: Tally::default(),
+            number,
+            counters: Counters::default(),
         };
     }
 
-    fn request(&mut self, at: usize) -> Option<()> {
-        let left = self.left.requests;
-        self.change(at, |object| {
+    fn request_reconcile(&mut self, slot: usize) -> Option<()> {
+        let remaining = self.remaining.requests;
+        self.change(slot, |object| {
             object.with(|object| {
                 let annotations = object.metadata.annotations.get_or_insert_default();
-                annotations.insert(RECONCILE_ANNOTATION.into(), format!("{left} left"));
+                annotations.insert(RECONCILE_ANNOTATION.into(), format!("{remaining} remain"));
             })
         })
     }
 
-    /// A standby knows nothing, and reads everything once it leads; who led last and still runs goes on.
-    fn elect(&mut self, who: usize) {
-        if self.led != Some(who) {
-            self.begin_anew(who);
+    /// Makes a process the leader. A standby remembers nothing, and lists everything when it
+    /// becomes the leader. The last leader continues, if it still runs.
+    fn elect(&mut self, process: usize) {
+        if self.last_leader != Some(process) {
+            self.restart(process);
         }
-        (self.leader, self.led) = (Some(who), Some(who));
+        (self.leader, self.last_leader) = (Some(process), Some(process));
     }
 
-    /// The process dies, and another takes its place.
-    fn crash(&mut self, who: usize) {
-        self.begin_anew(who);
+    /// A process dies, and a new one takes its place.
+    fn crash(&mut self, process: usize) {
+        self.restart(process);
         if self.replicas.len() > 1 {
-            self.leader.take_if(|leader| *leader == who);
-            self.led.take_if(|led| *led == who);
+            self.leader.take_if(|leader| *leader == process);
+            self.last_leader.take_if(|last| *last == process);
         }
     }
 
-    /// Whether another process is in the middle of a pass.
-    pub(crate) fn at_work_beside(&self, who: usize) -> bool {
-        let others = self
-            .replicas
-            .iter()
-            .enumerate()
-            .filter(|(it, _)| *it != who);
-        let mut passes = others.flat_map(|(_, replica)| &replica.passes);
-        passes.any(Option::is_some)
+    /// Returns true when another process has an open reconcile.
+    pub(crate) fn another_reconciles(&self, process: usize) -> bool {
+        let replicas = self.replicas.iter().enumerate();
+        let others = replicas.filter(|(other, _)| *other != process);
+        let mut reconciles = others.flat_map(|(_, replica)| &replica.reconciles);
+        reconciles.any(Option::is_some)
     }
 
-    /// All that the process knew is gone, and its copies are what the API server has now.
-    fn begin_anew(&mut self, who: usize) {
+    /// Forgets everything that the process knew, and lists the objects.
+    fn restart(&mut self, process: usize) {
         let slots = self.slots.len();
-        self.replicas[who] = Replica {
-            views: self.slots.iter().map(|slot| slot.stored.clone()).collect(),
+        self.replicas[process] = Replica {
+            cache: self.slots.iter().map(|slot| slot.stored.clone()).collect(),
             memories: vec![Default::default(); slots],
-            passes: vec![None; slots],
+            reconciles: vec![None; slots],
         };
     }
 
-    /// Its passes may no longer call.
-    fn disown(&mut self, who: usize) {
-        for pass in self.replicas[who].passes.iter_mut().flatten() {
-            pass.entitled = false;
+    /// Forbids the process's open reconciles to call.
+    fn forbid_calls(&mut self, process: usize) {
+        let reconciles = &mut self.replicas[process].reconciles;
+        for reconcile in reconciles.iter_mut().flatten() {
+            reconcile.may_call = false;
         }
     }
 
@@ -321,18 +322,15 @@ impl World {
                 stored.object = stored.object.aged(tick);
             }
             if tick == Tick::Hours {
-                slot.tally.corrections = 0;
+                slot.counters.corrections = 0;
             }
         }
         for replica in &mut self.replicas {
-            for view in replica.views.iter_mut().flatten() {
-                view.object = view.object.aged(tick);
+            for cached in replica.cache.iter_mut().flatten() {
+                cached.object = cached.object.aged(tick);
             }
             for memory in &mut replica.memories {
-                memory.silent |= tick == Tick::Hours && memory.key;
-                if let Some(watch) = &mut memory.watched {
-                    watch.late = true;
-                }
+                memory.advance(tick);
             }
         }
     }

@@ -1,5 +1,6 @@
-//! Random walks through a scenario that is far too large to explore: each keeps the rules at every
-//! step, and ends in a calm that is explored whole.
+//! Random walks through a scenario that is too large to explore. Every step of a walk is checked
+//! against every rule. From the last state of some walks, everything that can happen without faults
+//! is explored.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,84 +8,85 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use stateright::Model;
 
 use crate::{
-    liveness::calm_after,
-    news::{Milestone, Rule},
+    liveness::converge_from,
     properties::{ALWAYS, SOMETIMES},
-    report::chapter,
+    report::trace_entry,
     scenario::Scenario,
     step::Step,
+    step_log::{Milestone, Rule},
     world::World,
 };
 
-/// Steps of a walk, at most: more than all that may go wrong takes. Most are shorter, so that the calm begins in
-/// the middle of things.
+/// The largest number of steps of a walk, which is enough for all faults and human actions. Most
+/// walks are shorter, so that faults stop at any point.
 const STEPS: usize = 400;
 
-/// How often a walk takes a step that costs nothing, where there is one: else all that may go
-/// wrong would be over before anything came of it.
-const FREE: f64 = 0.85;
+/// The probability of a step that is neither a fault nor a human action, where one is possible.
+/// With a lower one, the faults would be used up before the operator could react to them.
+const UNLIMITED: f64 = 0.85;
 
-/// The calm after one walk of so many is explored: it takes far longer than the walk.
-const CALM: usize = 10;
+/// One in this number of walks is followed by an exploration without faults, which takes far longer
+/// than the walk.
+const CONVERGE: usize = 10;
 
-/// What random walks came to.
+/// The result of random walks.
 #[derive(Clone, Debug, Default)]
 pub struct Walks {
-    /// What makes them the same walks again.
+    /// The seed, which gives the same walks again.
     pub seed: u64,
-    /// How many there were.
+    /// The number of walks.
     pub walks: usize,
-    /// Their steps.
+    /// The number of their steps.
     pub steps: usize,
-    /// States of the calms that were explored.
-    pub calms: usize,
-    /// What is wrong, each with the way there.
+    /// The number of states in the explorations without faults.
+    pub states: usize,
+    /// What is wrong, each with a trace.
     pub broken: Vec<(&'static str, String)>,
-    /// What was reached.
+    /// The milestones that were reached.
     pub reached: BTreeSet<&'static str>,
 }
 
-/// So many walks. The first that breaks a rule is the last.
+/// Makes random walks. A walk that breaks a rule is the last one.
 #[must_use]
 pub fn walk(scenario: &Scenario, walks: usize, seed: u64) -> Walks {
-    let mut chance = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut all = Walks {
         seed,
         ..Walks::default()
     };
     while all.walks < walks && all.broken.is_empty() {
-        let world = all.one(scenario, &mut chance);
+        let world = all.one(scenario, &mut rng);
         all.walks += 1;
-        if all.broken.is_empty() && all.walks % CALM == 1 {
-            let calm = calm_after(scenario, vec![world.calmed()]);
-            all.calms += calm.states;
-            let faults = calm.faults.into_iter();
+        if all.broken.is_empty() && all.walks % CONVERGE == 1 {
+            let convergence = converge_from(scenario, vec![world.without_faults()]);
+            all.states += convergence.states;
+            let faults = convergence.faults.into_iter();
             all.broken
-                .extend(faults.map(|(why, world)| (why, chapter(None, &world))));
+                .extend(faults.map(|(why, world)| (why, trace_entry(None, &world))));
         }
     }
     all
 }
 
 impl Walks {
-    fn one(&mut self, scenario: &Scenario, chance: &mut StdRng) -> World {
+    fn one(&mut self, scenario: &Scenario, rng: &mut StdRng) -> World {
         let starts = scenario.init_states();
-        let mut world = starts[chance.random_range(0..starts.len())].clone();
-        let mut story = chapter(None, &world);
-        for _ in 0..chance.random_range(1..=STEPS) {
-            let Some((step, next)) = step(scenario, &world, chance) else {
+        let mut world = starts[rng.random_range(0..starts.len())].clone();
+        let mut trace = trace_entry(None, &world);
+        for _ in 0..rng.random_range(1..=STEPS) {
+            let Some((step, next)) = step(scenario, &world, rng) else {
                 break;
             };
             self.steps += 1;
             world = next;
-            story += &chapter(Some(step), &world);
-            let kept = |rule: Rule| world.news.keeps(rule);
-            let broken = ALWAYS.iter().filter(|(_, rule)| !kept(*rule));
+            trace += &trace_entry(Some(step), &world);
+            let keeps = |rule: Rule| world.log.keeps(rule);
+            let broken = ALWAYS.iter().filter(|(_, rule)| !keeps(*rule));
             self.broken
-                .extend(broken.map(|(name, _)| (*name, story.clone())));
-            let reached = |milestone: Milestone| world.news.reached(milestone);
-            let seen = SOMETIMES.iter().filter(|(_, one)| reached(*one));
-            self.reached.extend(seen.map(|(name, _)| *name));
+                .extend(broken.map(|(name, _)| (*name, trace.clone())));
+            let reached = |milestone: Milestone| world.log.reached(milestone);
+            let milestones = SOMETIMES.iter().filter(|(_, one)| reached(*one));
+            self.reached.extend(milestones.map(|(name, _)| *name));
             if !self.broken.is_empty() {
                 break;
             }
@@ -93,24 +95,24 @@ impl Walks {
     }
 }
 
-/// A step that changes something.
-fn step(scenario: &Scenario, world: &World, chance: &mut StdRng) -> Option<(Step, World)> {
+/// A random step that changes something.
+fn step(scenario: &Scenario, world: &World, rng: &mut StdRng) -> Option<(Step, World)> {
     let mut steps = Vec::new();
     scenario.actions(world, &mut steps);
-    let free: Vec<Step> = (steps.iter().copied())
-        .filter(|step| world.left.is_free(*step))
+    let unlimited: Vec<Step> = (steps.iter().copied())
+        .filter(|step| world.remaining.is_unlimited(*step))
         .collect();
-    let mut groups = if chance.random_bool(FREE) {
-        [free, steps]
+    let mut groups = if rng.random_bool(UNLIMITED) {
+        [unlimited, steps]
     } else {
-        [steps, free]
+        [steps, unlimited]
     };
     for group in &mut groups {
-        while let Some(at) = group.choose(chance).copied() {
-            if let Some(next) = scenario.next_state(world, at) {
-                return Some((at, next));
+        while let Some(step) = group.choose(rng).copied() {
+            if let Some(next) = scenario.next_state(world, step) {
+                return Some((step, next));
             }
-            group.retain(|step| *step != at);
+            group.retain(|one| *one != step);
         }
     }
     None
@@ -120,11 +122,11 @@ impl fmt::Display for Walks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} walks from seed {}, {} steps, {} states in the calms after them",
-            self.walks, self.seed, self.steps, self.calms
+            "{} walks from seed {}, {} steps, {} states without faults",
+            self.walks, self.seed, self.steps, self.states
         )?;
-        for (name, story) in &self.broken {
-            write!(f, "\n  BROKEN: {name}\n{story}")?;
+        for (name, trace) in &self.broken {
+            write!(f, "\n  BROKEN: {name}\n{trace}")?;
         }
         Ok(())
     }

@@ -1,169 +1,143 @@
-//! The whole world at one moment: what the API server keeps, the hub, the processes, and what may
-//! still go wrong.
+//! The state of everything at one moment: the API server, the hub, the processes, and how many
+//! faults and human actions can still happen.
 
 use std::{
     hash::{Hash, Hasher},
+    mem::discriminant,
     sync::Arc,
 };
 
-use oxen_operator::decide::{Claim, Plan};
+use oxen_operator::decide::{History, Ownership, Plan};
 
 use crate::{
-    hub::{Glimpse, Hub, Outcome},
-    news::News,
+    hub::{Hub, Outcome, Retrieved},
+    memory::Memory,
     object::Object,
+    step_log::StepLog,
 };
 
-/// The whole world at one moment.
+/// The state of everything at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    /// What the API server keeps under each name.
+    /// The names of objects in the API server.
     pub slots: Vec<Slot>,
     /// The hub.
     pub hub: Hub,
     /// The operator's processes.
     pub replicas: Vec<Replica>,
-    /// Which of them may call.
+    /// The process that may call, if there is one.
     pub leader: Option<usize>,
-    /// Which of them led last, and still runs.
-    pub led: Option<usize>,
-    /// What may still go wrong, and what people may still do.
-    pub left: Left,
+    /// The process that led last, while it runs.
+    pub last_leader: Option<usize>,
+    /// The faults and human actions that can still happen.
+    pub remaining: Remaining,
     /// What the last step did.
-    pub news: News,
+    pub log: StepLog,
 }
 
-/// One name in the API server.
+/// One name of objects in the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Slot {
-    /// The object there.
+    /// The object with that name.
     pub stored: Option<Stored>,
-    /// Objects that have had the name.
-    pub births: u8,
-    /// What an onlooker counts, who doesn't trust the status.
-    pub tally: Tally,
+    /// The number of the last object that was created with the name. Younger objects have greater
+    /// numbers.
+    pub number: u8,
+    /// What the observer counts.
+    pub counters: Counters,
 }
 
-/// Calls, counted where they go out.
+/// What the observer counts by itself, because it doesn't rely on the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tally {
-    /// The generation that the rest is about.
+pub struct Counters {
+    /// The generation that the counters are about.
     pub generation: i64,
-    /// Since the budget was whole.
-    pub sent: u8,
-    /// Corrections within the window.
+    /// The number of calls sent since the attempts were renewed.
+    pub calls: u8,
+    /// The number of corrections within the window.
     pub corrections: u8,
-    /// The declared state was reached in this generation.
+    /// Whether the desired state was reached in this generation.
     pub settled: bool,
-    /// The deletion was reported as blocked.
+    /// Whether the deletion was reported as blocked.
     pub blocked: bool,
-    /// It was told that another object has the model.
+    /// Whether it was reported that another object controls the model.
     pub lost: bool,
 }
 
-/// An object with the version that the API server gave it. Versions are ranks among the copies
-/// that there are, so that they don't grow.
+/// An object with the version that the API server gave it. A version is the rank among all copies
+/// of the object, so that versions don't grow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stored {
     /// `metadata.resourceVersion`.
     pub version: u8,
-    /// The rest.
+    /// Everything else.
     pub object: Object,
 }
 
-/// One process of the operator.
+/// One process of the operator. The vectors have an element for each slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Replica {
-    /// The objects as it knows them: the watch's copy, or its own newer write.
-    pub views: Vec<Option<Stored>>,
-    /// What it remembers of each.
+    /// The objects as the process knows them: from the watch, or from its own newer write.
+    pub cache: Vec<Option<Stored>>,
+    /// What the process remembers of each object.
     pub memories: Vec<Memory>,
-    /// The passes that it is in.
-    pub passes: Vec<Option<Pass>>,
+    /// The open reconcile of each object.
+    pub reconciles: Vec<Option<Reconcile>>,
 }
 
-/// What a process remembers of one object; as `controller::memory`, with its times reduced to
-/// what a decision can tell apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Memory {
-    /// A pass has looked at the object.
-    pub met: bool,
-    /// The operation that it watches.
-    pub watched: Option<Watch>,
-    /// Looks in a row that said `Model not found` to the key that had worked.
-    pub gone: u8,
-    /// The key has worked.
-    pub key: bool,
-    /// The hub hasn't answered for hours.
-    pub silent: bool,
-}
-
-/// A watched operation.
+/// An open reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Watch {
-    /// Its name.
-    pub id: String,
-    /// The patience is over.
-    pub late: bool,
-    /// Looks since then that still showed the old status.
-    pub unmoved: u8,
-}
-
-/// A pass under way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pass {
-    /// What it saw.
-    pub seen: Arc<Seen>,
-    /// How far it has come.
+pub struct Reconcile {
+    /// What the decision is based on.
+    pub snapshot: Arc<Snapshot>,
+    /// The last step that was taken.
     pub phase: Phase,
-    /// The version that its next write is based on.
+    /// The version that the next write replaces.
     pub version: u8,
-    /// Another object outranked this one when it was decided upon, as far as the process knew.
+    /// Whether another object controlled the model, as far as the process knew at the decision.
     pub outranked: bool,
-    /// The look is fresh, and the term is still the one that it began in.
-    pub entitled: bool,
+    /// Whether a call may go out: the observation is recent, and the term has not ended.
+    pub may_call: bool,
 }
 
-/// What a pass saw: an `Observation`, but for what is the same everywhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// The object as the process knew it when the pass began.
+/// What a decision is based on: the parts of an `Observation` that can differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The object as the process knew it when the reconcile began.
     pub object: Object,
-    /// What the look showed.
-    pub glimpse: Glimpse,
-    /// How long the open operation had been watched.
-    pub watched: (bool, u8),
-    /// What earlier looks left: silence, and looks that said that the model is gone.
-    pub past: (bool, u8),
-    /// Whose the model is.
-    pub claim: Claim,
-    /// The name for a call.
+    /// What became of the live GET, or `None` where nothing was needed from the hub.
+    pub retrieved: Option<Retrieved>,
+    /// What the process remembers of the object, this observation included.
+    pub history: History,
+    /// Which object controls the model.
+    pub ownership: Ownership,
+    /// The id for a new operation.
     pub operation_id: String,
-    /// It is the first one of its process.
+    /// Whether it is the process's first reconcile of the object. Only one mutant tracks it.
     pub first: bool,
 }
 
-/// How far a pass has come.
+/// The last step of an open reconcile.
 #[derive(Clone, Debug)]
 pub enum Phase {
-    /// It has looked, and waits for its turn.
-    Looked,
-    /// It has decided.
+    /// The model was retrieved.
+    Observed,
+    /// The plan was made.
     Decided(Arc<Plan>),
-    /// The status is written; the action comes.
+    /// The status was written.
     Recorded(Arc<Plan>),
-    /// The call is over; the outcome is not written yet.
-    Answered(Arc<Plan>, Outcome),
+    /// The call has an outcome, which is not recorded yet.
+    Called(Arc<Plan>, Outcome),
 }
 
 impl Phase {
-    /// A plan follows from what was seen, so its kind says enough.
+    /// What tells phases of equal snapshots apart. The plan follows from the snapshot.
     fn key(&self) -> (u8, Option<Outcome>) {
         match self {
-            Phase::Looked => (0, None),
+            Phase::Observed => (0, None),
             Phase::Decided(_) => (1, None),
             Phase::Recorded(_) => (2, None),
-            Phase::Answered(_, outcome) => (3, Some(*outcome)),
+            Phase::Called(_, outcome) => (3, Some(*outcome)),
         }
     }
 }
@@ -182,59 +156,62 @@ impl Hash for Phase {
     }
 }
 
-impl Eq for Seen {}
-
-impl Hash for Seen {
+impl Hash for Snapshot {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let claim = match &self.claim {
-            Claim::Mine => 0_u8,
-            Claim::MineAfterTheirs => 1,
-            Claim::Theirs(_) => 2,
-        };
-        let rest = (self.glimpse, self.watched, self.past, claim, self.first);
-        (&self.object, &self.operation_id, rest).hash(state);
+        (&self.object, &self.operation_id, self.retrieved).hash(state);
+        // `Ownership` has no hash of its own.
+        (&self.history, discriminant(&self.ownership), self.first).hash(state);
     }
 }
 
-/// What may still happen, at most; and all of it together.
+/// How many faults and human actions of each kind can still happen, and how many of all kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names say it
-pub struct Left {
-    pub any: u8,
+#[allow(missing_docs)] // the names say which kind
+pub struct Remaining {
+    pub all: u8,
     pub edits: u8,
     pub deletions: u8,
     pub creations: u8,
     pub requests: u8,
     pub crashes: u8,
     pub lapses: u8,
-    pub looks: u8,
-    pub calls: u8,
-    pub drifts: u8,
+    pub retrieve_faults: u8,
+    pub call_faults: u8,
+    pub changes: u8,
     pub hours: u8,
 }
 
 impl World {
-    /// The same world where nothing goes wrong any more and nobody changes their mind.
+    /// The same world without further faults and human actions.
     #[must_use]
-    pub fn calmed(&self) -> World {
-        let mut calm = self.clone();
-        calm.left = Left::default();
-        calm.news = News::default();
-        calm.hub.veiled = false;
-        for slot in &mut calm.slots {
-            slot.tally = Tally::default();
-        }
-        calm
+    pub fn without_faults(&self) -> World {
+        let mut world = self.clone();
+        world.remaining = Remaining::default();
+        world.hub.hides_deployments = false;
+        world.without_observer()
     }
 
-    /// Gives versions their ranks again.
-    pub(crate) fn tidy(&mut self) {
-        for at in 0..self.slots.len() {
+    /// The same world without what only the observer knows.
+    #[must_use]
+    pub fn without_observer(mut self) -> World {
+        self.log = StepLog::default();
+        for slot in &mut self.slots {
+            slot.counters = Counters::default();
+        }
+        self
+    }
+
+    /// Replaces each version by its rank.
+    pub(crate) fn rank_versions(&mut self) {
+        for slot in 0..self.slots.len() {
             let mut versions: Vec<&mut u8> = Vec::new();
-            versions.extend(self.slots[at].stored.iter_mut().map(|own| &mut own.version));
+            let stored = self.slots[slot].stored.iter_mut();
+            versions.extend(stored.map(|stored| &mut stored.version));
             for replica in &mut self.replicas {
-                versions.extend(replica.views[at].iter_mut().map(|view| &mut view.version));
-                versions.extend(replica.passes[at].iter_mut().map(|pass| &mut pass.version));
+                let cached = replica.cache[slot].iter_mut();
+                versions.extend(cached.map(|cached| &mut cached.version));
+                let open = replica.reconciles[slot].iter_mut();
+                versions.extend(open.map(|reconcile| &mut reconcile.version));
             }
             let mut known: Vec<u8> = versions.iter().map(|version| **version).collect();
             known.sort_unstable();
@@ -247,33 +224,32 @@ impl World {
     }
 
     /// A version that no copy of that object has.
-    pub(crate) fn next_version(&self, at: usize) -> u8 {
-        let stored = self.slots[at].stored.iter().map(|own| own.version);
-        let views = self.replicas.iter().flat_map(|one| &one.views[at]);
-        let passes = self.replicas.iter().flat_map(|one| &one.passes[at]);
-        let copies = views.map(|view| view.version);
-        let all = stored.chain(copies).chain(passes.map(|pass| pass.version));
+    pub(crate) fn next_version(&self, slot: usize) -> u8 {
+        let stored = self.slots[slot].stored.iter().map(|stored| stored.version);
+        let cached = self.replicas.iter().flat_map(|one| &one.cache[slot]);
+        let open = self.replicas.iter().flat_map(|one| &one.reconciles[slot]);
+        let all = stored
+            .chain(cached.map(|cached| cached.version))
+            .chain(open.map(|reconcile| reconcile.version));
         all.max().map_or(0, |last| last + 1)
     }
 
-    /// A name that nobody knows a call of that object by.
-    pub(crate) fn fresh_id(&self, at: usize) -> String {
+    /// An operation id that is in no copy of that object, and in no memory of it.
+    pub(crate) fn unused_operation_id(&self, slot: usize) -> String {
         let mut known: Vec<&str> = Vec::new();
-        let stored = self.slots[at].stored.iter().map(|own| &own.object);
-        let views = self.replicas.iter().flat_map(|one| &one.views[at]);
-        let objects = stored.chain(views.map(|view| &view.object));
-        known.extend(objects.filter_map(Object::operation));
+        let stored = self.slots[slot].stored.iter();
+        let cached = self.replicas.iter().flat_map(|one| &one.cache[slot]);
+        let copies = stored.chain(cached).map(|copy| &copy.object);
+        known.extend(copies.filter_map(Object::operation_id));
         for replica in &self.replicas {
-            let watched = replica.memories[at].watched.iter();
-            known.extend(watched.map(|watch| watch.id.as_str()));
-            if let Some(pass) = &replica.passes[at] {
-                known.push(&pass.seen.operation_id);
-                known.extend(pass.seen.object.operation());
+            known.extend(replica.memories[slot].operation_id());
+            if let Some(reconcile) = &replica.reconciles[slot] {
+                known.push(&reconcile.snapshot.operation_id);
+                known.extend(reconcile.snapshot.object.operation_id());
             }
         }
-        let mut names = (0_u8..).map(|number| number.to_string());
-        names
-            .find(|name| !known.contains(&name.as_str()))
+        let mut ids = (0_u8..).map(|number| number.to_string());
+        ids.find(|id| !known.contains(&id.as_str()))
             .unwrap_or_default()
     }
 }

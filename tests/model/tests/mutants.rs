@@ -1,29 +1,29 @@
-//! The checker can fail: each seeded fault is found, by the property that names it.
+//! The checker can fail: each seeded fault is found, by the property that covers it.
 
-use model::{Decision, Mutation, Scenario, calm, finds, hunt};
+use model::{Decision, Mutation, Scenario, converge, counterexample, seeded};
 
 #[test]
-fn each_seeded_fault_breaks_the_rule_that_names_it() {
+fn each_seeded_fault_breaks_the_rule_that_covers_it() {
     for mutation in Mutation::ALL {
-        let (scenario, rule) = hunt(mutation);
+        let (scenario, rule) = seeded(mutation);
         let Some(rule) = rule else { continue };
-        let found = finds(&scenario, rule);
-        assert!(found.is_some(), "{mutation:?} was not found by {rule:?}");
+        let found = counterexample(&scenario, rule);
+        assert!(found.is_some(), "{mutation:?} doesn't break {rule:?}");
     }
 }
 
 #[test]
-fn each_seeded_fault_against_liveness_is_found_once_faults_stop() {
+fn each_seeded_fault_against_liveness_is_found_without_faults() {
     for mutation in Mutation::ALL {
-        let (scenario, rule) = hunt(mutation);
+        let (scenario, rule) = seeded(mutation);
         if rule.is_some() {
             continue;
         }
-        assert!(!calm(&scenario).faults.is_empty(), "{mutation:?}");
+        assert!(!converge(&scenario).faults.is_empty(), "{mutation:?}");
         let production = Scenario {
             decision: Decision::Production,
             ..scenario
         };
-        assert!(calm(&production).faults.is_empty(), "{mutation:?}");
+        assert!(converge(&production).faults.is_empty(), "{mutation:?}");
     }
 }

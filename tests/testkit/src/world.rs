@@ -1,13 +1,12 @@
-//! What the stories share: one control plane, and for each story a namespace, a hub and operators
-//! of its own, with short durations.
-
-#![allow(dead_code)] // each of its users needs a part
+//! What the tests with a control plane share: for each test a namespace, a simulated hub and
+//! operators of its own, with short waits.
 
 use std::{
+    env,
     ffi::OsString,
     future::Future,
     ops::Deref,
-    path::Path,
+    path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -15,7 +14,10 @@ use std::{
 use cluster::{Cluster, Process, Signal};
 use hub::{Builder, Hub};
 use k8s_openapi::{
-    api::core::v1::{Namespace, Secret},
+    api::{
+        core::v1::{Namespace, Secret},
+        events::v1::Event,
+    },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
@@ -27,28 +29,21 @@ use oxen_operator::api::{OxenModel, OxenModelSpec, OxenModelStatus, RECONCILE_AN
 use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::timeout};
 
-/// No story waits longer for anything. What works comes far sooner: the time is for a machine that is busy with else.
+/// The longest time that a test waits for anything. It is generous because the machine may be busy
+/// with other work; on an idle one, conditions are met within seconds.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
-/// The durations of a story's operator.
-const QUICK: &[(&str, &str)] = &[
+/// The settings of an operator. At this time scale, polls of a transition come after 50 to 300 ms,
+/// an operation without an effect is open for 1.2 s, a refused key is retried after 3 s and an
+/// account that can't pay is polled after 9 s, which is also the longest Retry-After.
+const SETTINGS: &[(&str, &str)] = &[
+    ("OXEN_TIME_SCALE", "100"),
     ("OXEN_SYNC_INTERVAL", "500ms"),
     ("OXEN_PROGRESS_DEADLINE", "30s"),
-    ("OXEN_TRANSITION_FIRST", "50ms"),
-    ("OXEN_TRANSITION_LAST", "200ms"),
-    ("OXEN_OPERATION_PATIENCE", "1s"),
-    ("OXEN_FAILURE_DELAYS", "1s,1s,1s"),
-    ("OXEN_BACKOFF_FIRST", "100ms"),
-    ("OXEN_BACKOFF_LAST", "500ms"),
-    ("OXEN_REFUSED_PROBE", "500ms"),
-    ("OXEN_PAYMENT_PROBE", "500ms"),
-    ("OXEN_OVERDUE_PROBE", "300ms"),
-    ("OXEN_STALE_READY", "2s"),
     ("OXEN_REQUEST_TIMEOUT", "3s"),
-    // A story's looks come in fractions of a second, and so do as many of them.
+    // A test's observations come in fractions of a second.
     ("OXEN_HUB_RATE", "1000"),
-    ("OXEN_HUB_RAISE", "100ms"),
-    // One replica a story, but for those on leadership.
+    // Most tests have one replica.
     ("OXEN_LEADER_ELECT", "false"),
 ];
 
@@ -56,15 +51,34 @@ static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
 static OPERATORS: AtomicU32 = AtomicU32::new(0);
 
-/// A control plane with the CRD installed.
+/// Returns the path of the operator's program, which cargo builds beside the tests.
+///
+/// # Panics
+///
+/// Panics if the program is missing, as after `cargo test --no-run` of another package.
+pub fn program() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    // The test is target/PROFILE/deps/NAME-HASH, and the program is target/PROFILE/oxen-operator.
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let program = profile.join("oxen-operator");
+    assert!(
+        program.is_file(),
+        "{} is missing; build it with `cargo build`",
+        program.display()
+    );
+    program
+}
+
+/// Starts a control plane and installs the CustomResourceDefinition.
 pub async fn with_crd() -> Cluster {
     let cluster = Cluster::start().await.unwrap();
     install_crd(&cluster).await;
     cluster
 }
 
+/// Installs the CustomResourceDefinition, and waits until it is established.
 pub async fn install_crd(cluster: &Cluster) {
-    let crd = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/oxenmodels.yaml");
+    let crd = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/oxenmodels.yaml");
     let established = "--for=condition=Established";
     for arguments in [
         ["apply", "-f", crd],
@@ -74,16 +88,20 @@ pub async fn install_crd(cluster: &Cluster) {
     }
 }
 
-/// A story's own world.
+/// A test's own namespace and hub, on a control plane.
 pub struct World<C = &'static Cluster> {
+    /// The control plane.
     pub cluster: C,
+    /// The simulated hub.
     pub hub: Hub,
+    /// A client with the administrator's rights.
     pub client: Client,
+    /// The namespace.
     pub namespace: String,
 }
 
 impl World {
-    /// On the control plane that all stories share.
+    /// Creates a world on the control plane that all tests of the binary share.
     pub async fn new(hub: Builder) -> Self {
         let cluster = CLUSTER.get_or_init(with_crd).await;
         World::on(cluster, hub).await
@@ -91,7 +109,8 @@ impl World {
 }
 
 impl<C: Deref<Target = Cluster>> World<C> {
-    /// On a control plane of its own, for a story that stops it.
+    /// Creates a world on this control plane. Its namespace has the Secret `oxen-api-key` with a
+    /// key that the hub accepts.
     pub async fn on(cluster: C, hub: Builder) -> Self {
         let client = cluster.client().await.unwrap();
         let number = NAMESPACES.fetch_add(1, Ordering::Relaxed);
@@ -115,12 +134,13 @@ impl<C: Deref<Target = Cluster>> World<C> {
         world
     }
 
-    /// An operator with just this namespace in view.
+    /// Starts an operator that watches only this namespace.
     pub fn operator(&self) -> Operator {
         self.operator_with(&[])
     }
 
-    /// The same, with settings that differ.
+    /// Starts an operator that watches only this namespace, with these environment variables on top
+    /// of the usual ones.
     pub fn operator_with(&self, settings: &[(&str, &str)]) -> Operator {
         let url = self.hub.url();
         let kubeconfig = self.cluster.kubeconfig().to_str().unwrap();
@@ -132,13 +152,14 @@ impl<C: Deref<Target = Cluster>> World<C> {
             ("OXEN_LOG_FORMAT", "text"),
             ("RUST_LOG", "info,oxen_operator=debug"),
         ];
-        let all = QUICK.iter().chain(&own).chain(settings);
+        let all = SETTINGS.iter().chain(&own).chain(settings);
         let environment: Vec<(OsString, OsString)> = all
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         Operator::start(&self.cluster, &["run".into()], &environment)
     }
 
+    /// Returns the API of this namespace's OxenModels.
     pub fn api(&self) -> Api<OxenModel> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -151,7 +172,7 @@ impl<C: Deref<Target = Cluster>> World<C> {
         created.unwrap()
     }
 
-    /// Waits until whatever is made is younger than all that there is: ages are whole seconds.
+    /// Waits until a new object is younger than all existing ones, because ages are whole seconds.
     pub async fn next_second(&self) {
         let all = self.api().list(&ListParams::default()).await.unwrap();
         let youngest = all.iter().filter_map(ResourceExt::creation_timestamp).max();
@@ -165,11 +186,12 @@ impl<C: Deref<Target = Cluster>> World<C> {
         .await;
     }
 
-    /// Changes the spec.
+    /// Patches the spec.
     pub async fn edit(&self, name: &str, spec: Value) -> OxenModel {
         self.patch(name, json!({"spec": spec})).await
     }
 
+    /// Patches an OxenModel with a merge patch.
     pub async fn patch(&self, name: &str, patch: Value) -> OxenModel {
         let patch = Patch::Merge(&patch);
         let patched = self
@@ -179,22 +201,24 @@ impl<C: Deref<Target = Cluster>> World<C> {
         patched.unwrap()
     }
 
-    /// Requests a reconcile, as a person or a GitOps tool does.
-    pub async fn request(&self, name: &str, when: &str) {
-        let annotation = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: when}}});
+    /// Requests a reconcile with the annotation, as a person or a GitOps tool does.
+    pub async fn request_reconcile(&self, name: &str, value: &str) {
+        let annotation = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: value}}});
         self.patch(name, annotation).await;
     }
 
+    /// Deletes an OxenModel, and doesn't wait until it is gone.
     pub async fn delete(&self, name: &str) {
         let deleted = self.api().delete(name, &DeleteParams::default()).await;
         deleted.unwrap();
     }
 
+    /// Gets an OxenModel.
     pub async fn get(&self, name: &str) -> OxenModel {
         self.api().get(name).await.unwrap()
     }
 
-    /// Writes a Secret with one key, over what was there.
+    /// Replaces or creates a Secret with one key.
     pub async fn secret(&self, name: &str, key: &str, value: impl AsRef<[u8]>) {
         let value = k8s_openapi::ByteString(value.as_ref().to_vec());
         let secret = Secret {
@@ -210,8 +234,8 @@ impl<C: Deref<Target = Cluster>> World<C> {
         created.unwrap();
     }
 
+    /// Deletes a Secret, if it exists.
     pub async fn delete_secret(&self, name: &str) {
-        // It need not be there.
         let _ = self.secrets().delete(name, &DeleteParams::default()).await;
     }
 
@@ -219,7 +243,8 @@ impl<C: Deref<Target = Cluster>> World<C> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Waits for an object to be as described.
+    /// Waits until the condition is true for an object. `described` completes the sentence that the
+    /// object was never like that.
     pub async fn until(
         &self,
         name: &str,
@@ -237,7 +262,7 @@ impl<C: Deref<Target = Cluster>> World<C> {
         }
     }
 
-    /// Waits for the reason of `Ready`, judged for the present generation.
+    /// Waits until Ready has this reason for the current generation.
     pub async fn until_reason(&self, name: &str, reason: &str) -> OxenModel {
         self.until(name, reason, |object| {
             let ready = ready(object);
@@ -248,20 +273,40 @@ impl<C: Deref<Target = Cluster>> World<C> {
         .await
     }
 
-    /// Waits until the status shows the model's deployment like this.
-    pub async fn until_deployment(&self, name: &str, word: &str) -> OxenModel {
-        self.until(name, word, |object| {
-            let shown = status(object).deployment;
-            shown.is_some_and(|shown| shown.to_string() == word)
+    /// Waits until the object's live status is this word.
+    pub async fn until_live(&self, name: &str, live: &str) -> OxenModel {
+        self.until(name, live, |object| {
+            let shown = status(object).live;
+            shown.is_some_and(|shown| shown.to_string() == live)
         })
         .await
     }
 
-    /// Waits for a fault of the hub or the key: the reason of `Synced` while it is False.
+    /// Waits until Synced is False for this reason, which is a fault of the hub or the key.
     pub async fn until_fault(&self, name: &str, reason: &str) -> OxenModel {
         self.until(name, reason, |object| {
             condition(object, "Synced")
                 .is_some_and(|synced| synced.status == "False" && synced.reason == reason)
+        })
+        .await
+    }
+
+    /// Waits until the object has the finalizer.
+    pub async fn until_finalizer(&self, name: &str) -> OxenModel {
+        self.until(name, "given the finalizer", OxenModel::has_finalizer)
+            .await
+    }
+
+    /// Waits until the object's deletion is blocked, with a message that says how to release it.
+    pub async fn until_blocked(&self, name: &str) -> OxenModel {
+        self.until(name, "blocked, with the way out", is_blocked)
+            .await
+    }
+
+    /// Waits until a reconcile has answered the request with this value.
+    pub async fn until_handled(&self, name: &str, value: &str) -> OxenModel {
+        self.until(name, &format!("handled for {value:?}"), |object| {
+            status(object).last_handled_reconcile_at.as_deref() == Some(value)
         })
         .await
     }
@@ -277,30 +322,36 @@ impl<C: Deref<Target = Cluster>> World<C> {
         }
     }
 
-    /// Waits for a request that the hub has answered and that isn't older than the call.
-    pub async fn until_looked(&self, model: &str, more: usize) {
-        let live = |journal: &hub::Journal| {
-            let looks = journal.entries.iter();
-            looks
+    /// Waits until the hub has answered this number of further GETs of the model.
+    pub async fn until_observed(&self, model: &str, more: usize) {
+        let answered = |journal: &hub::Journal| {
+            let entries = journal.entries.iter();
+            entries
                 .filter(|entry| entry.model.as_deref() == Some(model) && !entry.is_post())
                 .filter(|entry| entry.is_over())
                 .count()
         };
-        let wanted = live(&self.hub.journal()) + more;
+        let expected = answered(&self.hub.journal()) + more;
         let waited = self
             .hub
-            .wait_for(DEADLINE, |journal| live(journal) >= wanted);
+            .wait_for(DEADLINE, |journal| answered(journal) >= expected);
         waited.await.unwrap();
     }
 
-    /// Every request about a model, in order.
+    /// Waits until the hub has received this number of calls for the model.
+    pub async fn until_called(&self, model: &str, calls: usize) {
+        let called = |journal: &hub::Journal| journal.posts_for(model).len() >= calls;
+        self.hub.wait_for(DEADLINE, called).await.unwrap();
+    }
+
+    /// Returns the requests about a model, in order of arrival.
     pub fn requests(&self, model: &str) -> Vec<hub::Entry> {
         let mut entries = self.hub.journal().entries;
         entries.retain(|entry| entry.model.as_deref() == Some(model));
         entries
     }
 
-    /// The calls that went out for a model, in order: `activate`, `deactivate`.
+    /// Returns the calls for a model, in order of arrival: `activate` or `deactivate`.
     pub fn calls(&self, model: &str) -> Vec<String> {
         let journal = self.hub.journal();
         let verb = |entry: &&hub::Entry| {
@@ -310,23 +361,23 @@ impl<C: Deref<Target = Cluster>> World<C> {
         journal.posts_for(model).iter().map(verb).collect()
     }
 
-    /// Writes of this namespace's OxenModels that reached the API server, by their subresource.
+    /// Returns the number of writes of this namespace's OxenModels that reached the API server,
+    /// with this subresource.
     pub fn writes(&self, subresource: &str) -> usize {
         let requests = self.cluster.requests().unwrap();
-        let mine = requests.iter().filter(|request| {
+        let writes = requests.iter().filter(|request| {
             request.resource == "oxenmodels"
                 && request.namespace == self.namespace
                 && request.subresource == subresource
                 && request.is_write()
         });
-        mine.count()
+        writes.count()
     }
 
-    /// The reasons of an object's events, oldest first.
+    /// Returns the reasons of an object's events, oldest first.
     pub async fn events(&self, name: &str) -> Vec<String> {
-        use k8s_openapi::api::events::v1::Event;
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut events = api.list(&Default::default()).await.unwrap().items;
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
         events.retain(|event| {
             let regarding = event.regarding.as_ref();
             regarding.and_then(|about| about.name.as_deref()) == Some(name)
@@ -338,7 +389,17 @@ impl<C: Deref<Target = Cluster>> World<C> {
             .collect()
     }
 
-    /// `kubectl apply` of an OxenModel in this namespace, its spec as a person may write it.
+    /// Waits until the object's last event has this reason, and returns the reasons of all its events.
+    /// An event is published after the write that it is about.
+    pub async fn until_last_event(&self, name: &str, reason: &str) -> Vec<String> {
+        eventually(&format!("the event {reason} of {name}"), || async {
+            let events = self.events(name).await;
+            (events.last()? == reason).then_some(events)
+        })
+        .await
+    }
+
+    /// Applies an OxenModel of this namespace with `kubectl apply`. The spec need not be valid.
     pub async fn apply(&self, name: &str, spec: Value) -> cluster::Output {
         let manifest = json!({
             "apiVersion": "oxen.ai/v1alpha1",
@@ -351,7 +412,7 @@ impl<C: Deref<Target = Cluster>> World<C> {
         applied.unwrap()
     }
 
-    /// kubectl in this namespace.
+    /// Runs kubectl in this namespace.
     pub async fn kubectl(&self, arguments: &[&str]) -> cluster::Output {
         let all: Vec<&str> = ["--namespace", &self.namespace]
             .into_iter()
@@ -361,78 +422,88 @@ impl<C: Deref<Target = Cluster>> World<C> {
     }
 }
 
-/// Waits for anything, by asking again and again; only for what can't be watched.
+/// Polls until there is an answer. It is for conditions that can't be watched.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(
     described: &str,
-    mut ask: impl FnMut() -> F,
+    poll: impl FnMut() -> F,
 ) -> T {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let answer = timeout(DEADLINE, asking).await;
+    let answer = timeout(DEADLINE, first_answer(poll)).await;
     answer.unwrap_or_else(|_| panic!("never: {described}"))
 }
 
-/// A running operator; it ends when this is dropped.
+async fn first_answer<T, F: Future<Output = Option<T>>>(mut poll: impl FnMut() -> F) -> T {
+    loop {
+        if let Some(answer) = poll().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A running operator. Dropping it kills the process.
 pub struct Operator(Process);
 
 impl Operator {
-    /// The program with these arguments and this environment.
+    /// Starts the program with these arguments and environment variables.
     pub fn start(
         cluster: &Cluster,
         arguments: &[OsString],
         environment: &[(OsString, OsString)],
     ) -> Self {
         let number = OPERATORS.fetch_add(1, Ordering::Relaxed);
-        let program = Path::new(env!("CARGO_BIN_EXE_oxen-operator"));
         let name = format!("operator-{number}");
-        let process = cluster.run(&name, program, arguments, environment);
+        let process = cluster.run(&name, &program(), arguments, environment);
         Self(process.unwrap())
     }
 
-    /// Waits for a line in its log.
-    pub async fn says(&self, words: &str) -> String {
-        eventually(
-            &format!("the operator says {words:?}\n{}", self.log()),
-            || async {
-                let log = self.log();
-                let line = log.lines().find(|line| line.contains(words));
-                line.map(str::to_owned)
-            },
-        )
-        .await
+    /// Waits for a line of the log that contains these words.
+    pub async fn until_logged(&self, words: &str) -> String {
+        let logged = first_answer(|| async {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains(words));
+            line.map(str::to_owned)
+        });
+        match timeout(DEADLINE, logged).await {
+            Ok(line) => line,
+            Err(_) => panic!("the operator never logged {words:?}:\n{}", self.log()),
+        }
     }
 
+    /// Returns the whole log.
     pub fn log(&self) -> String {
         self.0.log()
     }
 
-    /// Where it serves probes and metrics.
+    /// Waits until the operator listens, and returns the URL of its probes and metrics.
     pub async fn url(&self) -> String {
-        let line = self.says("listen=").await;
-        let (_, rest) = line.split_once("listen=").unwrap();
-        let address: String = rest.split_whitespace().next().unwrap().to_owned();
+        let line = self.until_logged("listen=").await;
+        let (_, after) = line.split_once("listen=").unwrap();
+        let address: String = after.split_whitespace().next().unwrap().to_owned();
         format!("http://{address}")
     }
 
-    /// Every metric, as text.
+    /// Returns all metrics as text.
     pub async fn metrics(&self) -> String {
         let answer = reqwest::get(format!("{}/metrics", self.url().await));
         answer.await.unwrap().text().await.unwrap()
     }
 
-    /// A metric's value; 0 while there is none.
+    /// Returns the value of the metric whose line starts with `name`, or 0 if there is none.
     pub async fn metric(&self, name: &str) -> f64 {
         let text = self.metrics().await;
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
+    /// Waits until the metric whose line starts with `name` has at least this value.
+    pub async fn until_metric(&self, name: &str, least: f64) {
+        eventually(&format!("{name} is at least {least}"), || async {
+            (self.metric(name).await >= least).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the operator is ready.
     pub async fn ready(&self) {
         let url = self.url().await;
         eventually("the operator is ready", || async {
@@ -442,66 +513,92 @@ impl Operator {
         .await;
     }
 
-    /// Kills it on the spot, as a crash would.
+    /// Kills the process, as a crash does.
     pub fn kill(self) {
         drop(self);
     }
 
+    /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
         self.0.signal(signal).unwrap();
     }
 
-    /// The same for one that may have ended meanwhile.
+    /// Sends a signal to the process if it still runs.
     pub fn signal_if_running(&self, signal: Signal) {
         let _ = self.0.signal(signal);
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    /// Returns true when the process has exited.
+    pub fn has_exited(&mut self) -> bool {
         self.0.ended().is_some()
     }
 
-    /// Waits for its end, and gives the exit code.
-    pub async fn ended(&mut self) -> Option<i32> {
+    /// Waits until the process exits, and returns its exit code.
+    pub async fn exit_code(&mut self) -> Option<i32> {
         for _ in 0..DEADLINE.as_millis() / 10 {
             if let Some(status) = self.0.ended() {
                 return status.code();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the operator never ended\n{}", self.log());
+        panic!("the operator never exited:\n{}", self.log());
     }
 }
 
+/// Returns the object's status, or the schema's default.
 pub fn status(object: &OxenModel) -> OxenModelStatus {
     object.status.clone().unwrap_or_default()
 }
 
+/// Returns the condition of this type.
 pub fn condition<'a>(object: &'a OxenModel, type_: &str) -> Option<&'a Condition> {
     let conditions = &object.status.as_ref()?.conditions;
     conditions.iter().find(|one| one.type_ == type_)
 }
 
+/// Returns the condition Ready.
 pub fn ready(object: &OxenModel) -> Option<&Condition> {
     condition(object, "Ready")
 }
 
-/// `Reconciling` or `Stalled`, whichever is there, with its reason.
-pub fn marker(object: &OxenModel) -> Option<(&str, &str)> {
-    let mut markers = ["Reconciling", "Stalled"]
+/// Returns the type and the reason of the condition Reconciling or Stalled.
+///
+/// # Panics
+///
+/// Panics if the object has both.
+pub fn progress(object: &OxenModel) -> Option<(&str, &str)> {
+    let mut all = ["Reconciling", "Stalled"]
         .into_iter()
         .filter_map(|type_| condition(object, type_));
-    let marker = markers.next();
-    assert_eq!(markers.next(), None, "both markers at once");
-    marker.map(|marker| (marker.type_.as_str(), marker.reason.as_str()))
+    let first = all.next();
+    assert_eq!(all.next(), None, "both Reconciling and Stalled");
+    first.map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
 }
 
+/// Returns the message of Ready.
 pub fn message(object: &OxenModel) -> &str {
     ready(object).map_or("", |ready| ready.message.as_str())
 }
 
-pub fn has_finalizer(object: &OxenModel) -> bool {
-    object
-        .finalizers()
-        .iter()
-        .any(|one| one == oxen_operator::api::FINALIZER)
+/// Returns true when the condition DeletionBlocked is True, and its message says how to release the
+/// object.
+///
+/// # Panics
+///
+/// Panics if the condition is present and not True, or has another reason or message than Ready.
+pub fn is_blocked(object: &OxenModel) -> bool {
+    let Some(blocked) = condition(object, "DeletionBlocked") else {
+        return false;
+    };
+    assert_eq!(blocked.status, "True", "{object:#?}");
+    let ready = ready(object).unwrap();
+    assert_eq!(
+        (&blocked.reason, &blocked.message),
+        (&ready.reason, &ready.message)
+    );
+    assert!(
+        blocked.message.contains("deletionPolicy: Retain"),
+        "{object:#?}"
+    );
+    true
 }

@@ -1,5 +1,5 @@
-//! A hash of an object: everything that a later decision could read. The fields are taken apart
-//! one by one, so that a new one can't be overlooked.
+//! A hash of everything in an object that a later decision could read. The fields are destructured,
+//! so that the compiler rejects a new field that isn't hashed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,7 +9,7 @@ use oxen_operator::api::{
 };
 
 /// The hash of an object.
-pub(crate) fn mark(object: &OxenModel) -> u64 {
+pub(crate) fn object_hash(object: &OxenModel) -> u64 {
     let OxenModel {
         metadata,
         spec,
@@ -50,7 +50,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     let OxenModelStatus {
         observed_generation,
         desired,
-        deployment,
+        live,
         since,
         model,
         pricing,
@@ -59,13 +59,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         conditions,
         last_handled_reconcile_at,
     } = status;
-    (
-        observed_generation,
-        desired,
-        deployment,
-        seconds(since.as_ref()),
-    )
-        .hash(h);
+    (observed_generation, desired, live, seconds(since.as_ref())).hash(h);
     (last_handled_reconcile_at, pricing.is_some()).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
@@ -89,14 +83,14 @@ fn hash_model(model: &ModelStatus, h: &mut impl Hasher) {
 fn hash_operation(open: &Operation, h: &mut impl Hasher) {
     let Operation {
         id,
-        direction,
+        kind,
         generation,
         epoch,
         started,
         sends,
         accepted,
     } = open;
-    (id, direction, generation, epoch, sends, accepted).hash(h);
+    (id, kind, generation, epoch, sends, accepted).hash(h);
     seconds(Some(started)).hash(h);
 }
 

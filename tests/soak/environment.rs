@@ -1,4 +1,4 @@
-//! Where it happens: the cluster with its gate, the hub, two operators.
+//! The cluster with its gate, the hub and the two operators that the events apply to.
 
 use std::{
     collections::BTreeMap,
@@ -13,43 +13,34 @@ use kube::{
 };
 use oxen_operator::api::{OxenModel, RECONCILE_ANNOTATION};
 use serde_json::{Value, json};
+use testkit::world::{Operator, World, eventually, with_crd};
 use tokio::time::sleep;
 
 use crate::{
-    rest::rest,
+    monitor::Monitor,
     script::{Event, MODELS, OBJECTS},
-    witness::Witness,
-    world::{Operator, World, eventually, has_finalizer, with_crd},
+    settled::settled,
 };
 
-/// Short enough that terms, deadlines and budgets come to their end in a minute.
+/// With these settings, leases, deadlines, windows and attempts end within a minute.
 const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_LEADER_ELECT", "true"),
-    ("OXEN_LEASE", "3s"),
-    ("OXEN_LEASE_RENEW", "2s"),
-    ("OXEN_LEASE_RETRY", "200ms"),
-    ("OXEN_LEASE_QUARANTINE_MARGIN", "200ms"),
     ("OXEN_REQUEST_TIMEOUT", "1s"),
-    ("OXEN_CONNECT_TIMEOUT", "500ms"),
-    ("OXEN_KUBE_TIMEOUT", "1s"),
-    ("OXEN_WATCH", "2s"),
     ("OXEN_SYNC_INTERVAL", "2s"),
     ("OXEN_PROGRESS_DEADLINE", "5s"),
-    ("OXEN_CORRECTION_WINDOW", "10s"),
     ("OXEN_SECRET_NAMES", "oxen-api-key,second"),
-    ("OXEN_LONGEST_REST", "2s"),
-    // What a machine writes in an hour of this is nobody's to read.
+    // Nobody reads the log of an hour.
     ("RUST_LOG", "warn"),
 ];
 
 const SECOND_KEY: &str = "another-key";
 
-pub struct Stage {
-    pub witness: Witness,
+pub struct Environment {
+    pub monitor: Monitor,
     world: World<Box<Cluster>>,
     gate: Gate,
     operators: Vec<Operator>,
-    /// When an operator that stands still goes on.
+    /// When a frozen operator continues.
     frozen: [Option<Instant>; 2],
     refused_until: Option<Instant>,
     requests: u64,
@@ -72,24 +63,25 @@ fn name(number: usize) -> String {
     format!("bot-{number}")
 }
 
-impl Stage {
-    pub async fn set() -> Self {
-        let witness = Witness::default();
-        let journal = witness.clone();
+impl Environment {
+    /// Starts the cluster, the hub and the operators, and creates all objects.
+    pub async fn start() -> Self {
+        let monitor = Monitor::default();
+        let requests = monitor.clone();
         let builder = (0..MODELS)
             .map(model)
             .fold(Hub::builder(), hub::Builder::model);
         let builder = builder
             .key(hub::ACCOUNT, hub::KEY)
             .key(hub::ACCOUNT, SECOND_KEY)
-            .on_arrival(move |entry| journal.came(entry));
+            .on_arrival(move |entry| requests.arrived(entry));
         let world = World::on(Box::new(with_crd().await), builder).await;
         world.secret("second", "api-key", SECOND_KEY).await;
         let gate = world.cluster.gate().await.unwrap();
-        let records = witness.clone();
-        gate.show_writes(move |object| records.wrote(object));
-        let mut stage = Self {
-            witness,
+        let writes = monitor.clone();
+        gate.show_writes(move |object| writes.written(object));
+        let mut environment = Self {
+            monitor,
             world,
             gate,
             operators: Vec::new(),
@@ -97,22 +89,24 @@ impl Stage {
             refused_until: None,
             requests: 0,
         };
-        stage.operators = vec![stage.operator(), stage.operator()];
+        environment.operators = vec![environment.operator(), environment.operator()];
         for number in 0..OBJECTS {
-            stage.play(Event::Declare(number, number % 2 == 0)).await;
+            let event = Event::Declare(number, number % 2 == 0);
+            environment.apply(event).await;
         }
-        stage
+        environment
     }
 
     fn operator(&self) -> Operator {
         let own = [
             ("KUBECONFIG", self.gate.kubeconfig().to_str().unwrap()),
-            ("OXEN_LEASE_NAMESPACE", self.world.namespace.as_str()),
+            ("POD_NAMESPACE", self.world.namespace.as_str()),
         ];
         self.world.operator_with(&[SETTINGS, &own].concat())
     }
 
-    /// An object's spec but for its state: its model by name or UUID, and its key.
+    /// Returns an object's spec. Its number says which model and key it has, and whether it names
+    /// the model by its UUID.
     fn spec(&self, number: usize, active: bool) -> Value {
         let name = name(number % MODELS);
         let state = if active { "active" } else { "inactive" };
@@ -128,8 +122,9 @@ impl Stage {
         spec
     }
 
-    pub async fn play(&mut self, event: Event) {
-        self.go_on();
+    /// Applies an event.
+    pub async fn apply(&mut self, event: Event) {
+        self.end_expired();
         let hub = &self.world.hub;
         match event {
             Event::Declare(number, active) => self.declare(number, active).await,
@@ -143,14 +138,14 @@ impl Stage {
             }
             Event::Delete(number) => self.delete(number).await,
             Event::Request(number) => self.request(number).await,
-            // The hub may have forgotten it.
+            // The hub need not know the model.
             Event::Drift(number, status) => drop(hub.set_status(&name(number), status)),
             Event::Know(number, true) if hub.uuid(&name(number)).is_err() => {
                 hub.add_model(model(number))
             }
             Event::Know(_, true) => {}
             Event::Know(number, false) => drop(hub.remove_model(&name(number))),
-            Event::Trouble(times, which) => drop(hub.inject(trouble(which).times(times))),
+            Event::Fault(times, which) => drop(hub.inject(fault(which).times(times))),
             Event::Key(true) => hub.add_key(hub::ACCOUNT, SECOND_KEY),
             Event::Key(false) => hub.revoke_key(SECOND_KEY),
             Event::Kill(who) => self.operators[who] = self.operator(),
@@ -165,12 +160,12 @@ impl Stage {
                     .refuse("PATCH", "/status", StatusCode::SERVICE_UNAVAILABLE);
                 self.refused_until = Some(Instant::now() + Duration::from_millis(millis));
             }
-            Event::Breath => {}
+            Event::Pause => {}
         }
     }
 
-    /// What has stood still or been refused for long enough goes on, and who has ended begins anew.
-    fn go_on(&mut self) {
+    /// Ends what has lasted long enough, and starts operators that have exited.
+    fn end_expired(&mut self) {
         let over = |until: Option<Instant>| until.is_some_and(|until| until <= Instant::now());
         if over(self.refused_until) {
             self.gate.clear();
@@ -181,7 +176,7 @@ impl Stage {
                 self.operators[who].signal_if_running(Signal::CONT);
                 self.frozen[who] = None;
             }
-            if self.operators[who].has_ended() {
+            if self.operators[who].has_exited() {
                 self.operators[who] = self.operator();
             }
         }
@@ -198,11 +193,11 @@ impl Stage {
             return;
         }
         let object = OxenModel::new(&name(number), serde_json::from_value(spec).unwrap());
-        // One that is being deleted is still there.
+        // An object that is being deleted still exists.
         let _ = self.objects().create(&PostParams::default(), &object).await;
     }
 
-    /// Whether it was there.
+    /// Returns false if the object doesn't exist.
     async fn patch(&self, number: usize, patch: Value) -> bool {
         let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = self.objects().patch(&name(number), &params, &patch).await;
@@ -212,92 +207,97 @@ impl Stage {
     async fn delete(&self, number: usize) {
         let name = name(number);
         if let Ok(object) = self.objects().get(&name).await
-            && !has_finalizer(&object)
+            && !object.has_finalizer()
         {
-            self.witness.goes(&object.metadata.uid.unwrap_or_default());
+            self.monitor
+                .deleting(&object.metadata.uid.unwrap_or_default());
         }
-        // It need not be there.
+        // The object need not exist.
         let _ = self.objects().delete(&name, &DeleteParams::default()).await;
     }
 
     async fn request(&mut self, number: usize) {
         self.requests += 1;
         let when = self.requests.to_string();
-        let asked = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: when}}});
-        self.patch(number, asked).await;
+        let annotation = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: when}}});
+        self.patch(number, annotation).await;
     }
 
-    /// From now on nothing goes wrong.
-    pub async fn calm(&mut self) {
+    /// Ends all faults.
+    pub async fn end_faults(&mut self) {
         for who in 0..self.operators.len() {
             self.frozen[who] = Some(Instant::now());
         }
         self.refused_until = Some(Instant::now());
-        self.go_on();
+        self.end_expired();
         self.world.hub.clear_faults();
         for number in 0..MODELS {
-            self.play(Event::Know(number, true)).await;
+            self.apply(Event::Know(number, true)).await;
         }
-        self.play(Event::Key(true)).await;
+        self.apply(Event::Key(true)).await;
     }
 
-    /// Waits until every object rests and nothing is heard while each is looked at twice more.
-    pub async fn rest(&mut self, patience: Duration) -> Result<String, String> {
-        let deadline = Instant::now() + patience;
+    /// Waits until all objects have settled and nothing is written or called while each is observed
+    /// twice more. Returns how many settled in which way, or why one didn't.
+    pub async fn settle(&mut self, limit: Duration) -> Result<String, String> {
+        let deadline = Instant::now() + limit;
         loop {
-            self.go_on();
-            let (unrest, account) = self.unrest().await;
-            if unrest.is_none() && self.is_silent().await {
-                return Ok(account);
+            self.end_expired();
+            let (problem, summary) = self.unsettled().await;
+            if problem.is_none() && self.is_inactive().await {
+                return Ok(summary);
             }
             if Instant::now() > deadline {
-                let why = unrest.unwrap_or_else(|| "it is never silent".into());
-                return Err(format!("{why}\n{account}"));
+                let problem = problem.unwrap_or_else(|| "writes or calls go on".into());
+                return Err(format!("{problem}\n{summary}"));
             }
             sleep(Duration::from_millis(300)).await;
         }
     }
 
-    /// An object that doesn't rest, if there is one, and how many rest in which way.
-    async fn unrest(&self) -> (Option<String>, String) {
+    /// Returns an object that hasn't settled, if there is one, and how many objects are in which
+    /// state.
+    async fn unsettled(&self) -> (Option<String>, String) {
         let all = self.objects().list(&ListParams::default()).await.unwrap();
-        let (mut unrest, mut ways) = (None, BTreeMap::<String, usize>::new());
+        let (mut problem, mut states) = (None, BTreeMap::<String, usize>::new());
         for object in &all {
-            match rest(&self.world.hub, &all.items, object) {
-                Ok(way) => *ways.entry(way).or_default() += 1,
+            match settled(&self.world.hub, &all.items, object) {
+                Ok(state) => *states.entry(state).or_default() += 1,
                 Err(why) => {
                     let name = object.metadata.name.as_deref().unwrap_or_default();
-                    unrest = Some(format!("{name}: {why}: {object:#?}"));
-                    *ways.entry(why).or_default() += 1;
+                    problem = Some(format!("{name} {why}: {object:#?}"));
+                    *states.entry(why).or_default() += 1;
                 }
             }
         }
-        (unrest, format!("at rest: {ways:?}"))
+        (problem, format!("the objects: {states:?}"))
     }
 
-    async fn is_silent(&self) -> bool {
+    /// Returns true when nothing is written or called while each object is observed twice.
+    async fn is_inactive(&self) -> bool {
         let all = self.objects().list(&ListParams::default()).await.unwrap();
         let models: Vec<&str> = all.iter().map(|it| it.spec.model.as_str()).collect();
         self.world.hub.clear_journal();
-        let before = self.witness.noise();
-        eventually("every object is looked at twice", || async {
+        let before = self.monitor.activity();
+        eventually("every object is observed twice", || async {
             let journal = self.world.hub.journal();
-            let mut looks = BTreeMap::<&str, usize>::new();
+            let mut observed = BTreeMap::<&str, usize>::new();
             let entries = journal.entries.iter();
             for model in entries.filter_map(|entry| entry.model.as_deref()) {
-                *looks.entry(model).or_default() += 1;
+                *observed.entry(model).or_default() += 1;
             }
-            let looked = |model: &&str| looks.get(model).is_some_and(|looks| *looks >= 2);
-            let noisy = self.witness.noise() != before;
-            (noisy || models.iter().all(looked)).then_some(())
+            let twice = |model: &&str| observed.get(model).is_some_and(|times| *times >= 2);
+            let active = self.monitor.activity() != before;
+            (active || models.iter().all(twice)).then_some(())
         })
         .await;
-        self.witness.noise() == before
+        self.monitor.activity() == before
     }
 }
 
-/// A fault of the table at some endpoint.
-fn trouble(which: usize) -> Fault {
+/// Returns the fault with this number: a fault of the table at some endpoint, before or after the
+/// effect.
+fn fault(which: usize) -> Fault {
     let second = Duration::from_secs(1);
     let faults = [
         Fault::status(500),
@@ -327,9 +327,9 @@ fn trouble(which: usize) -> Fault {
         Endpoint::Deactivate,
         Endpoint::Search,
     ];
-    let (fault, rest) = (which % faults.len(), which / faults.len());
-    let fault = faults[fault].clone().on(endpoints[rest % endpoints.len()]);
-    match rest / endpoints.len() % 2 {
+    let (fault, which) = (which % faults.len(), which / faults.len());
+    let fault = faults[fault].clone().on(endpoints[which % endpoints.len()]);
+    match which / endpoints.len() % 2 {
         0 => fault.after_effect(),
         _ => fault,
     }
