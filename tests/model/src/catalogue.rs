@@ -27,6 +27,7 @@ fn up_to(all: u8) -> Remaining {
         lapses: 2,
         retrieve_faults: 3,
         call_faults: 4,
+        write_faults: 2,
         changes: 4,
         hours: 2,
     }
@@ -45,6 +46,7 @@ fn every_fault(all: u8) -> Scenario {
         replicas: 1,
         overlap: true,
         base: false,
+        unobservable: false,
         initial: vec![LiveStatus::Inactive],
         limits: Remaining {
             lapses: 0,
@@ -113,7 +115,11 @@ fn calls_without_effect(all: u8) -> Scenario {
             requests: 1,
             ..Remaining::default()
         },
-        call_faults: vec![Outcome::RequestLost, Outcome::Refused(HubFailure::Rejected)],
+        call_faults: vec![
+            Outcome::AcceptedLate,
+            Outcome::RequestLost,
+            Outcome::Refused(HubFailure::Rejected),
+        ],
         ..few_faults(all)
     }
 }
@@ -221,6 +227,133 @@ fn two_of_both(all: u8) -> Scenario {
     }
 }
 
+/// A live GET that shows an earlier status, or no deployments at all.
+fn reads_that_go_back(all: u8) -> Scenario {
+    Scenario {
+        name: "reads that go back",
+        limits: Remaining {
+            all,
+            retrieve_faults: all,
+            deletions: 1,
+            edits: 1,
+            crashes: 1,
+            ..Remaining::default()
+        },
+        retrieve_faults: vec![
+            Retrieved::Custom(LiveStatus::Inactive),
+            Retrieved::Custom(LiveStatus::Deploying),
+            Retrieved::Custom(LiveStatus::None),
+        ],
+        ..few_faults(all)
+    }
+}
+
+fn unanswered_writes(all: u8) -> Scenario {
+    Scenario {
+        name: "writes without an answer",
+        limits: Remaining {
+            all,
+            write_faults: all,
+            call_faults: 1,
+            crashes: 1,
+            edits: 1,
+            deletions: 1,
+            ..Remaining::default()
+        },
+        call_faults: vec![Outcome::RequestLost, Outcome::Refused(HubFailure::Rejected)],
+        ..few_faults(all)
+    }
+}
+
+/// A name that starts to stand for another model, and people who request reconciles.
+fn another_identity(all: u8) -> Scenario {
+    Scenario {
+        name: "another identity",
+        limits: Remaining {
+            all,
+            retrieve_faults: all,
+            requests: 1,
+            ..Remaining::default()
+        },
+        retrieve_faults: vec![
+            Retrieved::Foreign(LiveStatus::Inactive),
+            Retrieved::Failed(HubFailure::Unreachable),
+        ],
+        ..few_faults(all)
+    }
+}
+
+/// A hub that refuses each call until it no longer does, which need never happen.
+fn refusals_without_end(all: u8) -> Scenario {
+    let reasons = [
+        HubFailure::Rejected,
+        HubFailure::Forbidden,
+        HubFailure::RateLimited,
+    ];
+    Scenario {
+        name: "refusals without end",
+        limits: Remaining {
+            all,
+            changes: 1,
+            deletions: 1,
+            edits: 1,
+            crashes: 1,
+            ..Remaining::default()
+        },
+        changes: reasons
+            .map(|reason| Step::RefuseCalls(Some(reason)))
+            .to_vec(),
+        ..few_faults(all)
+    }
+}
+
+/// A CustomResourceDefinition that drops operations. No process crashes, because only its memory
+/// has an operation that was dropped after its call.
+fn pruned_records(all: u8) -> Scenario {
+    Scenario {
+        name: "records that the API server drops",
+        limits: Remaining {
+            all,
+            changes: 1,
+            call_faults: 1,
+            deletions: 1,
+            ..Remaining::default()
+        },
+        call_faults: vec![Outcome::AcceptedLate],
+        changes: vec![Step::PruneOperations(true)],
+        ..few_faults(all)
+    }
+}
+
+/// An object whose operation can't be observed any more, and another one that owns the model.
+fn unobservable_operation(all: u8) -> Scenario {
+    Scenario {
+        name: "an operation that can't be observed any more",
+        unobservable: true,
+        limits: Remaining {
+            all,
+            crashes: 1,
+            deletions: 1,
+            ..Remaining::default()
+        },
+        ..two_objects(all)
+    }
+}
+
+/// Two objects of one model that are deleted, one of which may be told to leave the model as it is.
+fn two_deletions(all: u8) -> Scenario {
+    Scenario {
+        name: "two objects, deletions",
+        limits: Remaining {
+            all,
+            deletions: 2,
+            edits: 1,
+            ..Remaining::default()
+        },
+        ..two_objects(all)
+    }
+}
+
 /// The scenarios of every test run.
 #[must_use]
 pub fn bounded() -> Vec<Scenario> {
@@ -235,6 +368,13 @@ pub fn bounded() -> Vec<Scenario> {
         name_and_uuid(1),
         refusals(1),
         two_of_both(1),
+        reads_that_go_back(2),
+        unanswered_writes(2),
+        another_identity(3),
+        refusals_without_end(2),
+        pruned_records(2),
+        unobservable_operation(1),
+        two_deletions(2),
     ]
 }
 
@@ -253,6 +393,13 @@ pub fn deep() -> Vec<Scenario> {
         name_and_uuid(1),
         refusals(2),
         two_of_both(1),
+        reads_that_go_back(3),
+        unanswered_writes(3),
+        another_identity(4),
+        refusals_without_end(3),
+        pruned_records(3),
+        unobservable_operation(1),
+        two_deletions(3),
     ]
 }
 
@@ -261,6 +408,8 @@ pub fn deep() -> Vec<Scenario> {
 #[must_use]
 pub fn combined() -> Scenario {
     let secrets = [0, 1].map(|slot| Step::SetSecret(slot, false));
+    let refusing = [Step::RefuseCalls(Some(HubFailure::Rejected))];
+    let back = [LiveStatus::Inactive, LiveStatus::None].map(Retrieved::Custom);
     Scenario {
         name: "two objects, two processes, everything",
         slots: 2,
@@ -274,7 +423,8 @@ pub fn combined() -> Scenario {
             all: u8::MAX,
             ..up_to(0)
         },
-        changes: [&every_fault(0).changes[..5], &secrets].concat(),
+        changes: [&every_fault(0).changes[..5], &secrets, &refusing].concat(),
+        retrieve_faults: [&every_fault(0).retrieve_faults[..], &back].concat(),
         ..every_fault(0)
     }
 }
@@ -291,6 +441,11 @@ pub fn liveness() -> Vec<Scenario> {
         two_processes(1),
         two_objects(0),
         two_of_both(1),
+        reads_that_go_back(1),
+        unanswered_writes(1),
+        refusals_without_end(1),
+        pruned_records(1),
+        unobservable_operation(0),
     ]
 }
 
@@ -319,6 +474,16 @@ pub fn seeded(mutation: Mutation) -> (Scenario, Option<Rule>) {
         Mutation::ResourceVersionIgnored => (few_faults(1), Rule::RecordedOnDecidedObject),
         Mutation::LeadershipIgnored => (two_processes(1), Rule::LeaderOnly),
         Mutation::ReconcilingAndStalled => (few_faults(0), Rule::OneProgressCondition),
+        Mutation::YieldsToNobody => (few_faults(1), Rule::LastReleaseTurnsOff),
+        Mutation::TransitionEndsOperation => (reads_that_go_back(1), Rule::NoSecondCall),
+        Mutation::TrackedOperationForgotten => (pruned_records(2), Rule::NoSecondCall),
+        Mutation::PendingRequestAcceptsIdentity => {
+            (another_identity(2), Rule::IdentityAcceptedKnowingly)
+        }
+        Mutation::OutdatedSpecIgnored => (few_faults(1), Rule::CallOnKnownSpec),
+        Mutation::PrunedRecordIgnored => (pruned_records(1), Rule::RecordedBeforeCall),
+        Mutation::RivalNeverExpires => return (mutant(unobservable_operation(0), mutation), None),
+        Mutation::RefusalsEnd => return (mutant(refusals_without_end(1), mutation), None),
         Mutation::OperationNeverExpires => return (mutant(few_faults(1), mutation), None),
         Mutation::StatusAlwaysChanges => return (mutant(few_faults(0), mutation), None),
     };

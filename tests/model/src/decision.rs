@@ -10,14 +10,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
     api::{FINALIZER, LiveStatus, OxenModelStatus, State},
     decide::{
-        Action, CallOutcome, Observation, OperationWatch, Ownership, Plan, READY, RECONCILING,
-        STALLED, Subject, after_call, decide, unobserved,
+        Action, CallOutcome, Observation, OperationWatch, Owner, Ownership, Plan, READY,
+        RECONCILING, REFUSALS, STALLED, Subject, Surprise, SurpriseKind, after_call, decide,
+        not_recorded, unobserved,
     },
 };
 
 use crate::{
     hub::{HubFailure, Retrieved},
     object::{NOW, RULES},
+    reconcile::calls,
     world::Snapshot,
 };
 
@@ -63,11 +65,19 @@ pub enum Mutation {
     ReconcilingAndStalled,
     OperationNeverExpires,
     StatusAlwaysChanges,
+    YieldsToNobody,
+    TransitionEndsOperation,
+    TrackedOperationForgotten,
+    RivalNeverExpires,
+    PendingRequestAcceptsIdentity,
+    OutdatedSpecIgnored,
+    RefusalsEnd,
+    PrunedRecordIgnored,
 }
 
 impl Mutation {
     /// All seeded faults.
-    pub const ALL: [Mutation; 21] = [
+    pub const ALL: [Mutation; 29] = [
         Mutation::CallOnUnknown,
         Mutation::UnknownReadAsInactive,
         Mutation::CallBeforeRecord,
@@ -89,6 +99,14 @@ impl Mutation {
         Mutation::ReconcilingAndStalled,
         Mutation::OperationNeverExpires,
         Mutation::StatusAlwaysChanges,
+        Mutation::YieldsToNobody,
+        Mutation::TransitionEndsOperation,
+        Mutation::TrackedOperationForgotten,
+        Mutation::RivalNeverExpires,
+        Mutation::PendingRequestAcceptsIdentity,
+        Mutation::OutdatedSpecIgnored,
+        Mutation::RefusalsEnd,
+        Mutation::PrunedRecordIgnored,
     ];
 }
 
@@ -99,7 +117,6 @@ impl Snapshot {
             object: &self.object,
             now: NOW,
             rules: &RULES,
-            epoch: 1,
             operation_id: self.operation_id.clone(),
             ownership: self.ownership.clone(),
             crd_terminating: false,
@@ -112,6 +129,7 @@ impl Snapshot {
             subject: self.subject(),
             retrieved: retrieved.result(),
             history: self.history.clone(),
+            key_proven: self.key_proven,
         }
     }
 
@@ -166,6 +184,15 @@ impl Decision {
         }
     }
 
+    /// The plan that follows where the API server doesn't store a plan's operation.
+    #[must_use]
+    pub fn not_recorded(self, snapshot: &Snapshot, plan: Plan) -> Plan {
+        match snapshot.retrieved {
+            Some(retrieved) => not_recorded(&snapshot.observation(retrieved), plan),
+            None => plan,
+        }
+    }
+
     /// Returns true when this fault is seeded.
     #[must_use]
     pub fn is(self, mutation: Mutation) -> bool {
@@ -217,7 +244,22 @@ impl Decision {
                     spent.corrections = None;
                 }
             }),
-            Mutation::ReleaseOnFirstNotFound => input.history.not_found = 2,
+            Mutation::ReleaseOnFirstNotFound => {
+                input.key_proven = true;
+                input.history.surprise = Some(Surprise {
+                    kind: SurpriseKind::NotFound,
+                    elapsed: RULES.confirm_after,
+                });
+            }
+            Mutation::YieldsToNobody if snapshot.object.deleting() => {
+                input.ownership = Ownership::Lost(Owner::default());
+            }
+            Mutation::RivalNeverExpires => input.history.rival = None,
+            Mutation::PendingRequestAcceptsIdentity => {
+                let shown = snapshot.retrieved.and_then(|it| it.result().ok());
+                let shown = shown.map(|remote| remote.model.identity());
+                change_status(&mut input, |status| status.other_model = shown);
+            }
             Mutation::OperationNeverExpires => input.history.operation = None,
             Mutation::CallOnUnknown
             | Mutation::UnknownReadAsInactive
@@ -231,7 +273,13 @@ impl Decision {
             | Mutation::ResourceVersionIgnored
             | Mutation::LeadershipIgnored
             | Mutation::ReconcilingAndStalled
-            | Mutation::StatusAlwaysChanges => {}
+            | Mutation::StatusAlwaysChanges
+            | Mutation::YieldsToNobody
+            | Mutation::TransitionEndsOperation
+            | Mutation::TrackedOperationForgotten
+            | Mutation::OutdatedSpecIgnored
+            | Mutation::RefusalsEnd
+            | Mutation::PrunedRecordIgnored => {}
         }
         Cow::Owned(input)
     }
@@ -253,9 +301,39 @@ impl Decision {
             }
             Decision::Mutant(Mutation::ReconcilingAndStalled) => reconciling_and_stalled(plan),
             Decision::Mutant(Mutation::StatusAlwaysChanges) => always_changing(plan),
+            Decision::Mutant(Mutation::TransitionEndsOperation)
+                if !calls(&plan) && in_transition(snapshot) =>
+            {
+                without_operation(plan)
+            }
+            Decision::Mutant(Mutation::RefusalsEnd)
+                if calls(&plan) && refusals(snapshot) >= REFUSALS =>
+            {
+                Plan {
+                    action: Action::Nothing,
+                    status: snapshot.object.status_or_default(),
+                    ..plan
+                }
+            }
             Decision::Production | Decision::Mutant(_) => plan,
         }
     }
+}
+
+/// Returns true when the model is becoming active or inactive.
+fn in_transition(snapshot: &Snapshot) -> bool {
+    let live = snapshot.retrieved.and_then(Retrieved::live);
+    matches!(live, Some(LiveStatus::Deploying | LiveStatus::Deactivating))
+}
+
+fn refusals(snapshot: &Snapshot) -> u32 {
+    let spent = snapshot.object.status_or_default().attempts;
+    spent.and_then(|spent| spent.refusals).unwrap_or_default()
+}
+
+fn without_operation(mut plan: Plan) -> Plan {
+    plan.status.operation = None;
+    plan
 }
 
 fn change_status(input: &mut Snapshot, change: impl FnOnce(&mut OxenModelStatus)) {

@@ -1,6 +1,6 @@
 //! The hub as the model has it: one hub model, the calls on their way to it, and its answers.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use oxen_operator::{
     api::{LiveStatus, OperationKind},
@@ -9,6 +9,9 @@ use oxen_operator::{
 };
 use serde_json::json;
 use url::Url;
+
+/// The wait that the hub asks for where it limits the rate. Each tick ends it.
+pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The hub, and the Secrets with the API keys for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +22,8 @@ pub struct Hub {
     pub hides_deployments: bool,
     /// Whether it knows the model.
     pub knows_model: bool,
+    /// How it refuses each call, while it does.
+    pub refuses: Option<HubFailure>,
     /// A call that it accepted and whose effect it doesn't show yet.
     pub accepted: Option<OperationKind>,
     /// A call whose sender has stopped waiting, and that may still arrive.
@@ -151,8 +156,9 @@ impl HubFailure {
             HubFailure::PaymentRequired => HubFault::PaymentRequired(words()),
             HubFailure::ModelNotFound => HubFault::ModelNotFound(Vec::new()),
             HubFailure::RateLimited => HubFault::RateLimited {
-                wait: None,
+                wait: Some(RETRY_AFTER),
                 whole_key: false,
+                words: None,
             },
             HubFailure::Unreachable => HubFault::Unreachable(words()),
             HubFailure::Unexpected => HubFault::Unexpected(words()),
@@ -238,6 +244,7 @@ impl Hub {
             live,
             hides_deployments: false,
             knows_model: true,
+            refuses: None,
             accepted: None,
             in_flight: None,
             missing_secrets: Vec::new(),

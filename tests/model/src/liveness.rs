@@ -61,9 +61,11 @@ pub(crate) fn converge_from(scenario: &Scenario, mut worlds: Vec<World>) -> Conv
             let kind = kind(step, world.slots.len());
             kinds |= kind;
             let after = scenario.after(&world, step);
-            let acts = after
-                .as_ref()
-                .is_some_and(|world| world.log.called || world.log.wrote);
+            // A call that the hub refuses is sent again for ever, each time with its record.
+            let acts = world.hub.refuses.is_none()
+                && after
+                    .as_ref()
+                    .is_some_and(|world| world.log.called || world.log.wrote);
             let after = after.map_or_else(|| world.clone(), World::without_observer);
             let to = *known.entry(fingerprint(&after)).or_insert_with(|| {
                 worlds.push(after);
@@ -121,6 +123,9 @@ fn kind(step: Step, slots: usize) -> u64 {
         Step::Deliver(process, slot) => own(2, process, slot),
         // These need never happen.
         Step::SetSecret(..)
+        | Step::WriteUnanswered(..)
+        | Step::RefuseCalls(_)
+        | Step::PruneOperations(_)
         | Step::Crash(_)
         | Step::Lapse
         | Step::Drift(_)
@@ -236,21 +241,21 @@ fn says_how_to_release(status: &OxenModelStatus) -> bool {
 fn still_applies(reason: &str, slot: usize, object: &Object, world: &World) -> bool {
     let (status, hub) = (object.status_or_default(), &world.hub);
     let spent = status.attempts.unwrap_or_default();
-    let calls = [spent.sends, spent.failures, spent.rejections];
+    let calls = [spent.calls, spent.failures];
     let exhausted = calls.into_iter().flatten().any(|count| count >= CALLS);
     match reason {
         "Conflict" => has_owner_elsewhere(world, slot, object),
-        "ModelNotFound" => !hub.knows_model,
+        "ModelNotFound" if !hub.knows_model => true,
         "NoDeployment" => hub.live == LiveStatus::None,
         "BaseModelCannotDeactivate" => status.model.is_some_and(|model| model.is_base()),
         "CredentialsNotFound" => !hub.has_secret(slot),
         // The first answer was about another account's model, and the object keeps that identity.
         "IdentityChanged" => status.model.is_some_and(|model| model.owner != "acme"),
-        "DriftContention" => spent.contended == Some(true) || exhausted,
-        "CallHadNoEffect" | "DeploymentFailed" | "Rejected" => exhausted,
-        // The hub refused each call with this reason.
-        "Forbidden" | "Unauthenticated" | "PaymentRequired" => {
-            exhausted && spent.refusal.as_deref() == Some(reason)
+        "CallHadNoEffect" | "DeploymentFailed" => exhausted,
+        "CRDOutdated" => world.prunes,
+        // The hub refuses each call, and the operator retries it.
+        "Forbidden" | "Unauthenticated" | "PaymentRequired" | "ModelNotFound" | "Rejected" => {
+            hub.refuses.is_some() && spent.refusal.as_deref() == Some(reason)
         }
         _ => false,
     }

@@ -1,21 +1,24 @@
 //! What a process remembers of one object, as `controller::memory` does. The history is the
 //! production's own, reduced to what decisions can tell apart.
 
-use std::time::Duration;
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use oxen_operator::{
-    api::Operation,
-    decide::{History, KeyUsed, OperationWatch},
+    api::{Attempts, Operation, OxenModelStatus},
+    decide::{CallOutcome, History, HubFault, KeyUsed, OperationWatch, Surprise},
 };
 
 use crate::{
-    hub::Retrieved,
-    object::{RULES, Tick},
+    hub::{RETRY_AFTER, Retrieved},
+    object::{Object, RULES, Tick, age_attempts, age_operation, limit_refusals},
+    object_hash::{hash_attempts, hash_operation},
 };
 
-/// The limit of the counters. Decisions compare them with 2, and counting one further shows that
-/// nothing changes beyond that.
-const COUNTER_LIMIT: u32 = 3;
+/// The limit of the number of late observations, which decisions compare with 2.
+const COUNTER_LIMIT: u32 = 2;
 
 /// What a process remembers of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +27,28 @@ pub struct Memory {
     pub key_proven: bool,
     /// What earlier observations showed, or `None` before the first one.
     history: Option<History>,
+    /// The operation that the process recorded last, until a write holds its end.
+    tracked: Option<Tracked>,
+}
+
+/// An operation that the process recorded, and what it has spent.
+#[derive(Clone, Debug, PartialEq)]
+struct Tracked {
+    id: String,
+    operation: Option<Operation>,
+    attempts: Attempts,
+}
+
+impl Eq for Tracked {}
+
+impl Hash for Tracked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+        self.operation.is_some().hash(state);
+        let operation = self.operation.iter();
+        operation.for_each(|open| hash_operation(open, state));
+        hash_attempts(&self.attempts, state);
+    }
 }
 
 impl Memory {
@@ -32,10 +57,21 @@ impl Memory {
         if let Some(history) = self.history.take() {
             self.history = Some(advanced(history, tick));
         }
+        if let Some(tracked) = &mut self.tracked {
+            let operation = tracked.operation.iter_mut();
+            operation.for_each(|open| age_operation(open, tick));
+            age_attempts(&mut tracked.attempts, tick);
+        }
     }
 
-    /// Takes an observation into account, and returns the history with it.
-    pub(crate) fn observe(&mut self, retrieved: Retrieved, open: Option<&Operation>) -> History {
+    /// Takes an observation into account, and returns the history with it. `object` is as it was
+    /// before the observation, and `rival` is the open operation that its owner waits for.
+    pub(crate) fn observe(
+        &mut self,
+        object: &Object,
+        retrieved: Retrieved,
+        rival: Option<&str>,
+    ) -> History {
         let key = match retrieved {
             Retrieved::NoKey(_) => KeyUsed::None,
             Retrieved::Base
@@ -51,11 +87,67 @@ impl Memory {
         };
         let result = retrieved.result();
         let mut history = self.history.take().unwrap_or_default();
-        history.observe(&result, key, open, &RULES);
+        history.observe(object, &result, key, rival, &RULES);
         let history = normalized(history);
         self.key_proven |= result.is_ok();
         self.history = Some(history.clone());
         history
+    }
+
+    /// Remembers what became of the operation with this id: its state and attempts in `status`.
+    pub(crate) fn track(&mut self, id: &str, status: &OxenModelStatus) {
+        let mut attempts = status.attempts.clone().unwrap_or_default();
+        limit_refusals(&mut attempts);
+        self.tracked = Some(Tracked {
+            id: id.to_owned(),
+            operation: status.operation.clone().filter(|open| open.id == id),
+            attempts,
+        });
+    }
+
+    /// Forgets the tracked operation once a write holds its end.
+    pub(crate) fn stored(&mut self, status: &OxenModelStatus) {
+        let open = status.operation.as_ref().map(|open| &open.id);
+        self.tracked.take_if(|tracked| open != Some(&tracked.id));
+    }
+
+    /// The object with what this process knows of its operation and the API server may not.
+    pub(crate) fn with_tracked(&self, object: &Object) -> Object {
+        let Some(tracked) = &self.tracked else {
+            return object.clone();
+        };
+        let same = object.operation_id() == Some(&tracked.id);
+        if !same && tracked.operation.is_none() {
+            return object.clone();
+        }
+        object.with(|object| {
+            let status = object.status.get_or_insert_default();
+            status.operation.clone_from(&tracked.operation);
+            let stored = status.attempts.as_ref();
+            let stored = stored.map_or(0, |spent| spent.generation);
+            if tracked.attempts.generation >= stored {
+                status.attempts = Some(tracked.attempts.clone());
+            }
+        })
+    }
+
+    /// Remembers how long the hub asked for no other call, after it refused one.
+    pub(crate) fn on_outcome(&mut self, outcome: &CallOutcome) {
+        let wait = match outcome {
+            CallOutcome::NotSent(_) => return,
+            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => *wait,
+            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => None,
+        };
+        if let Some(history) = &mut self.history {
+            history.call_refused(wait);
+        }
+    }
+
+    /// Notes that the object's Secret has changed.
+    pub(crate) fn secret_changed(&mut self) {
+        if let Some(history) = &mut self.history {
+            history.secret_changed = true;
+        }
     }
 
     /// Returns true when the process has observed the object.
@@ -63,10 +155,12 @@ impl Memory {
         self.history.is_some()
     }
 
-    /// The id of the operation that the process watches.
-    pub(crate) fn operation_id(&self) -> Option<&str> {
-        let watch = self.history.as_ref()?.operation.as_ref()?;
-        Some(&watch.id)
+    /// The ids of the operations that the process remembers, of this object or another one.
+    pub(crate) fn operation_ids(&self) -> impl Iterator<Item = &str> {
+        let history = self.history.iter();
+        let watched = history.flat_map(|it| it.operation.iter().chain(&it.rival));
+        let tracked = self.tracked.iter().map(|tracked| tracked.id.as_str());
+        watched.map(|watch| watch.id.as_str()).chain(tracked)
     }
 }
 
@@ -81,26 +175,37 @@ fn normalized(history: History) -> History {
     let History {
         // Only the requeue time depends on it, and the model has no requeue times.
         failures: _,
-        silence,
-        not_found,
+        failing,
+        surprise,
         operation,
+        rival,
+        call_wait,
+        secret_changed,
     } = history;
     History {
         failures: 0,
-        silence: threshold(silence, RULES.stale_ready),
-        not_found: not_found.min(COUNTER_LIMIT),
-        operation: operation.map(|watch| {
-            let OperationWatch {
-                id,
-                elapsed,
-                unmoved,
-            } = watch;
-            OperationWatch {
-                id,
-                elapsed: threshold(elapsed, RULES.operation_patience),
-                unmoved: unmoved.min(COUNTER_LIMIT),
-            }
+        failing: failing.map(|since| threshold(since, RULES.stale_ready)),
+        surprise: surprise.map(|Surprise { kind, elapsed }| Surprise {
+            kind,
+            elapsed: threshold(elapsed, RULES.confirm_after),
         }),
+        operation: operation.map(normalized_watch),
+        rival: rival.map(normalized_watch),
+        call_wait: threshold(call_wait, RETRY_AFTER),
+        secret_changed,
+    }
+}
+
+fn normalized_watch(watch: OperationWatch) -> OperationWatch {
+    let OperationWatch {
+        id,
+        elapsed,
+        unmoved,
+    } = watch;
+    OperationWatch {
+        id,
+        elapsed: threshold(elapsed, RULES.operation_patience),
+        unmoved: unmoved.min(COUNTER_LIMIT),
     }
 }
 

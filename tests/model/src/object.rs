@@ -15,8 +15,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{OxenModel, OxenModelSpec, OxenModelStatus, State},
-    decide::Rules,
+    api::{Attempts, Operation, OxenModel, OxenModelSpec, OxenModelStatus, State},
+    decide::{REFUSALS, Rules},
 };
 
 use crate::object_hash::object_hash;
@@ -24,14 +24,21 @@ use crate::object_hash::object_hash;
 /// The wall clock, which is the same at every step.
 pub const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// The rules of the shipped operator.
-pub static RULES: LazyLock<Rules> = LazyLock::new(Rules::default);
+/// The rules of the shipped operator. Only the longest wait after a refused call is shorter, so that
+/// each tick ends it.
+pub static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let rules = Rules::default();
+    Rules {
+        refusal_last: rules.operation_patience,
+        ..rules
+    }
+});
 
 /// A span of time that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tick {
     /// Enough for the patience of an open operation, for the first wait after a failed deployment,
-    /// and to make an observation too old for a call.
+    /// for each wait after a refused call, and to make an observation too old for a call.
     Minutes,
     /// Enough for every deadline and window.
     Hours,
@@ -56,7 +63,8 @@ impl Tick {
         }
     }
 
-    fn shift(self, time: &mut Time) {
+    /// Lets a time become older.
+    pub(crate) fn shift(self, time: &mut Time) {
         let before = Duration::try_from(NOW.duration_since(time.0)).unwrap_or_default();
         let after = SignedDuration::try_from(self.age(before)).unwrap_or_default();
         time.0 = NOW - after;
@@ -83,6 +91,7 @@ impl Object {
             api_key_secret_ref: None,
             sync_interval: None,
             progress_deadline: None,
+            idle_shutdown: None,
         };
         let mut object = OxenModel::new(name, spec);
         let metadata = &mut object.metadata;
@@ -121,13 +130,17 @@ impl Object {
             let Some(status) = &mut object.status else {
                 return;
             };
-            let attempts = status.attempts.as_mut();
-            let spent = attempts.map(|all| (&mut all.last_call, &mut all.corrections));
-            let (last_call, corrections) = spent.unzip();
-            let times = status.since.iter_mut();
-            let times = times.chain(last_call.into_iter().flatten());
-            let times = times.chain(corrections.into_iter().flatten().flatten());
-            times.for_each(|time| tick.shift(time));
+            status.since.iter_mut().for_each(|time| tick.shift(time));
+            let progressing = status.progressing_since.iter_mut();
+            progressing.for_each(|time| tick.shift(time));
+            status
+                .operation
+                .iter_mut()
+                .for_each(|open| age_operation(open, tick));
+            status
+                .attempts
+                .iter_mut()
+                .for_each(|spent| age_attempts(spent, tick));
         })
     }
 
@@ -154,6 +167,12 @@ impl Object {
         }
     }
 
+    /// Returns true when deleting the object turns its model off: nothing says Retain or suspend.
+    #[must_use]
+    pub fn deactivates(&self) -> bool {
+        self.inner.spec.deletion_policy.is_none() && self.inner.spec.suspend != Some(true)
+    }
+
     /// The identity that the hub last answered with.
     #[must_use]
     pub fn identity(&self) -> Option<(&str, &str)> {
@@ -169,8 +188,28 @@ impl Object {
     }
 }
 
+/// Lets the times of an operation become older.
+pub(crate) fn age_operation(open: &mut Operation, tick: Tick) {
+    tick.shift(&mut open.started);
+}
+
+/// Lets the times of the attempts become older.
+pub(crate) fn age_attempts(spent: &mut Attempts, tick: Tick) {
+    spent.last_call.iter_mut().for_each(|time| tick.shift(time));
+    let corrections = spent.corrections.iter_mut().flatten();
+    corrections.for_each(|time| tick.shift(time));
+}
+
+/// Keeps the number of refusals finite. No decision tells greater numbers apart.
+pub(crate) fn limit_refusals(spent: &mut Attempts) {
+    spent.refusals = spent.refusals.map(|refusals| refusals.min(REFUSALS));
+}
+
 impl From<OxenModel> for Object {
-    fn from(object: OxenModel) -> Self {
+    fn from(mut object: OxenModel) -> Self {
+        if let Some(status) = &mut object.status {
+            status.attempts.iter_mut().for_each(limit_refusals);
+        }
         Self {
             hash: object_hash(&object),
             inner: Arc::new(object),
@@ -235,7 +274,7 @@ impl fmt::Debug for Object {
         write!(
             f,
             " attempts {:?}/{:?}/{:?}",
-            spent.sends, spent.failures, spent.rejections
+            spent.calls, spent.failures, spent.refusals
         )
     }
 }

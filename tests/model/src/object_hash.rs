@@ -36,6 +36,7 @@ fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
         api_key_secret_ref,
         sync_interval,
         progress_deadline,
+        idle_shutdown,
     } = spec;
     (model, state, deletion_policy, suspend).hash(h);
     (
@@ -43,7 +44,11 @@ fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
         sync_interval.map(|span| span.0),
     )
         .hash(h);
-    progress_deadline.map(|span| span.0).hash(h);
+    (
+        progress_deadline.map(|span| span.0),
+        idle_shutdown.is_some(),
+    )
+        .hash(h);
 }
 
 fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
@@ -52,7 +57,9 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         desired,
         live,
         since,
+        progressing_since,
         model,
+        other_model,
         pricing,
         operation,
         attempts,
@@ -60,7 +67,8 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         last_handled_reconcile_at,
     } = status;
     (observed_generation, desired, live, seconds(since.as_ref())).hash(h);
-    (last_handled_reconcile_at, pricing.is_some()).hash(h);
+    (last_handled_reconcile_at, pricing.is_some(), other_model).hash(h);
+    seconds(progressing_since.as_ref()).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));
@@ -80,34 +88,33 @@ fn hash_model(model: &ModelStatus, h: &mut impl Hasher) {
     (id, owner, display_name, type_, endpoint, source_model, url).hash(h);
 }
 
-fn hash_operation(open: &Operation, h: &mut impl Hasher) {
+pub(crate) fn hash_operation(open: &Operation, h: &mut impl Hasher) {
     let Operation {
         id,
         kind,
-        generation,
-        epoch,
+        from,
         started,
-        sends,
         accepted,
     } = open;
-    (id, kind, generation, epoch, sends, accepted).hash(h);
+    (id, kind, from, accepted).hash(h);
     seconds(Some(started)).hash(h);
 }
 
-fn hash_attempts(spent: &Attempts, h: &mut impl Hasher) {
+pub(crate) fn hash_attempts(spent: &Attempts, h: &mut impl Hasher) {
     let Attempts {
         generation,
+        uid,
         settled,
-        sends,
+        calls,
         failures,
-        rejections,
+        aborted,
+        refusals,
         refusal,
         last_call,
         corrections,
-        contended,
     } = spent;
-    (generation, settled, sends, failures, rejections).hash(h);
-    (refusal, seconds(last_call.as_ref()), contended).hash(h);
+    (generation, uid, settled, calls, failures, aborted).hash(h);
+    (refusals, refusal, seconds(last_call.as_ref())).hash(h);
     corrections
         .iter()
         .flatten()

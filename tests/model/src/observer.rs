@@ -7,14 +7,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oxen_operator::{
     api::{LiveStatus, OperationKind, OxenModelStatus, RECONCILE_ANNOTATION, State},
     decide::{
-        Action, CALLS, CORRECTIONS, DELETION_BLOCKED, Plan, READY, RECONCILING, STALLED, Verdict,
+        Action, CALLS, CORRECTIONS, DELETION_BLOCKED, OperationWatch, Ownership, Pending, Plan,
+        READY, RECONCILING, STALLED, SurpriseKind, Verdict,
     },
 };
 
 use crate::{
     hub::{HubFailure, Outcome, Retrieved},
     object::{NOW, Object, RULES},
-    reconcile::calls,
+    reconcile::{calls, is_outdated},
     step_log::{Milestone, Rule},
     world::{Reconcile, Snapshot, Stored, World},
 };
@@ -29,17 +30,32 @@ pub(crate) fn on_decision(world: &mut World, slot: usize, snapshot: &Snapshot, p
     let unknown = closed.is_some_and(|open| open.accepted.is_none());
     let expired = closed
         .zip(live)
-        .is_some_and(|(open, live)| live != LiveStatus::Unknown && !shows_effect(open.kind, live));
+        .is_some_and(|(open, live)| live != LiveStatus::Unknown && !is_target(open.kind, live));
     let log = &mut world.log;
     log.reach(Milestone::UnknownOutcomeResolved, unknown);
     log.reach(Milestone::CalledAgain, expired && calls(plan));
     let answered = requested(&snapshot.object) && live.is_some();
-    let sends = before.attempts.and_then(|all| all.sends);
-    let exhausted = sends.unwrap_or_default() >= CALLS;
+    let spent = before.attempts.as_ref().and_then(|all| all.calls);
+    let exhausted = spent.unwrap_or_default() >= CALLS;
     log.reach(Milestone::AttemptsRenewed, answered && exhausted);
+    let waited = matches!(
+        snapshot.ownership,
+        Ownership::Pending(Pending::Operation(_))
+    );
+    log.reach(Milestone::RivalExpired, waited && calls(plan));
+    log.reach(
+        Milestone::RecordPruned,
+        plan.verdict == Verdict::CrdOutdated,
+    );
+    let accepted = accepts_identity(snapshot, plan);
+    let knowingly = world.slots[slot].counters.accepts_identity;
+    log.require(Rule::IdentityAcceptedKnowingly, !accepted || knowingly);
+    log.reach(Milestone::IdentityAccepted, accepted);
     let counters = &mut world.slots[slot].counters;
     let gained = counters.lost && plan.verdict != Verdict::Conflict && live.is_some();
     counters.lost &= !gained;
+    let ended = counters.sent.is_some_and(|sent| has_ended(sent, snapshot)) || accepted;
+    counters.sent.take_if(|_| ended);
     let gained = gained && !snapshot.object.deleting();
     world.log.reach(Milestone::OwnershipGained, gained);
 }
@@ -61,7 +77,7 @@ pub(crate) fn on_recorded(world: &mut World, slot: usize, snapshot: &Snapshot, p
     }
     let desired = snapshot.object.desired();
     let fits = snapshot.retrieved.is_some_and(|it| fits(it, desired));
-    if fits && plan.status.operation.is_none() {
+    if fits && is_true(&plan.status, READY) {
         (counters.calls, counters.settled) = (0, true);
     }
 }
@@ -70,18 +86,21 @@ pub(crate) fn on_recorded(world: &mut World, slot: usize, snapshot: &Snapshot, p
 /// API server had.
 pub(crate) fn on_record(
     world: &mut World,
+    slot: usize,
     before: Option<Stored>,
-    snapshot: &Snapshot,
+    reconcile: &Reconcile,
     plan: &Plan,
 ) {
+    let single = one_open_operation(world, slot, &reconcile.snapshot);
     let same = before.is_some_and(|before| {
-        let (stored, decided) = (&before.object, &snapshot.object);
+        let (stored, decided) = (&before.object, &reconcile.stored);
         stored.metadata.generation == decided.metadata.generation
             && stored.metadata.uid == decided.metadata.uid
             && stored.operation_id() == decided.operation_id()
     });
     let log = &mut world.log;
     log.require(Rule::RecordedOnDecidedObject, same || !calls(plan));
+    log.require(Rule::OneOpenOperation, single || !calls(plan));
 }
 
 /// Checks a status that was written.
@@ -122,9 +141,11 @@ pub(crate) fn on_status(world: &mut World, slot: usize, snapshot: &Snapshot, pla
     log.reach(Milestone::ReadyKept, ready && failed);
     let exhausted = matches!(
         plan.verdict,
-        Verdict::CallHadNoEffect | Verdict::DriftContention | Verdict::RejectedForGood
+        Verdict::CallHadNoEffect | Verdict::DriftContention
     );
     log.reach(Milestone::AttemptsExhausted, exhausted);
+    let refused = plan.verdict.presentation().refusal && stalled;
+    log.reach(Milestone::RefusedForLong, refused);
     let counters = &mut world.slots[slot].counters;
     counters.blocked |= blocked;
     counters.lost |= plan.verdict == Verdict::Conflict;
@@ -154,9 +175,17 @@ pub(crate) fn on_call(
     let recorded = stored.is_none_or(|stored| id.is_some() && stored.operation_id() == id);
     let retains = object.spec.deletion_policy.is_some();
     let leads = reconcile.may_call && world.leader == Some(process);
-    let owns = !others(world, slot, snapshot).any(|other| outranks(other, object))
+    let owns = !reconcile.outranked
+        && !others(world, slot, snapshot).any(|other| {
+            // What the process doesn't know yet of two objects that are being deleted may differ.
+            !(other.deleting() && object.deleting()) && outranks(other, object)
+        })
         && !has_older_unobserved(world, slot, object);
-    let alone = !others(world, slot, snapshot).any(|other| other.operation_id().is_some());
+    let alone = others(world, slot, snapshot).all(|other| is_awaited(other, snapshot));
+    let known = world.replicas[process].cache[slot].as_ref();
+    let outdated = is_outdated(known, object);
+    let sent = world.slots[slot].counters.sent;
+    let ended = sent.is_none_or(|sent| live.is_some_and(|live| is_transition(sent, live)));
     let log = &mut world.log;
     log.called = true;
     log.require(Rule::ObservedBeforeCall, live.is_some());
@@ -172,6 +201,8 @@ pub(crate) fn on_call(
     );
     log.require(Rule::RecordedBeforeCall, recorded);
     log.require(Rule::OneCallAtATime, alone && !still_open(snapshot));
+    log.require(Rule::NoSecondCall, ended);
+    log.require(Rule::CallOnKnownSpec, !outdated);
     log.require(Rule::OwnerOnly, owns);
     log.require(Rule::LeaderOnly, leads);
     log.require(Rule::FinalizerBeforeCall, retains || object.has_finalizer());
@@ -179,16 +210,17 @@ pub(crate) fn on_call(
     log.reach(Milestone::DriftCorrected, corrects);
     let retries = live == Some(LiveStatus::Error);
     log.reach(Milestone::FailedDeploymentRetried, retries);
-    count(world, slot, outcome);
+    count(world, slot, kind, outcome);
 }
 
-/// Counts a call. A call that was rate limited, or that had no connection, spends no attempt.
-fn count(world: &mut World, slot: usize, outcome: Outcome) {
+/// Counts a call that the hub is known to have accepted. A refused call spends no attempt.
+fn count(world: &mut World, slot: usize, kind: OperationKind, outcome: Outcome) {
     let counters = &mut world.slots[slot].counters;
-    let unspent = [HubFailure::RateLimited, HubFailure::Unreachable].map(Outcome::Refused);
-    if !unspent.contains(&outcome) {
-        counters.calls += 1;
-        counters.corrections += u8::from(counters.settled);
+    let accepted = matches!(outcome, Outcome::Accepted | Outcome::AcceptedLate);
+    counters.calls += u8::from(accepted);
+    counters.corrections += u8::from(accepted && counters.settled);
+    if !matches!(outcome, Outcome::NotSent | Outcome::Refused(_)) {
+        counters.sent = Some(kind);
     }
     let calls = u32::from(counters.calls);
     let corrections = usize::from(counters.corrections);
@@ -206,40 +238,73 @@ pub(crate) fn on_release(
     on_answer: bool,
 ) {
     let (snapshot, lost) = (&reconcile.snapshot, reconcile.outranked);
-    let spec = &snapshot.object.spec;
-    let left_as_it_is = spec.deletion_policy.is_some() || spec.suspend == Some(true);
-    let open = plan.status.operation.is_some();
-    let inactive = !open
-        && matches!(
-            snapshot.retrieved,
-            Some(
-                Retrieved::Base
-                    | Retrieved::Custom(LiveStatus::Inactive | LiveStatus::None)
-                    | Retrieved::Foreign(LiveStatus::Inactive | LiveStatus::None)
+    let left_as_it_is = !snapshot.object.deactivates();
+    let (history, live) = (
+        &snapshot.history,
+        snapshot.retrieved.and_then(Retrieved::live),
+    );
+    let surprise = history.surprise.as_ref();
+    let confirmed = surprise.is_some_and(|it| it.elapsed >= RULES.confirm_after);
+    let expected = surprise.is_none_or(|it| {
+        confirmed
+            || !matches!(
+                it.kind,
+                SurpriseKind::Inactive | SurpriseKind::NoDeployments
             )
-        );
+    });
+    let before = snapshot.object.status_or_default().operation;
+    let transition = before
+        .zip(live)
+        .is_some_and(|(open, live)| is_transition(open.kind, live));
+    let open = plan.status.operation.is_some();
+    let off = matches!(live, Some(LiveStatus::Inactive | LiveStatus::None));
+    let base = snapshot.retrieved == Some(Retrieved::Base);
     let not_found = snapshot.retrieved == Some(Retrieved::Failed(HubFailure::ModelNotFound))
-        && snapshot.history.not_found >= 2;
+        && surprise.is_some_and(|it| it.kind == SurpriseKind::NotFound)
+        && confirmed
+        && snapshot.key_proven;
+    let inactive = !open && (base || (off && expected));
+    let yields = lost && (!open || transition);
     let deleting = snapshot.object.deleting();
-    let by_the_rules = left_as_it_is || (deleting && (inactive || not_found || (lost && !open)));
+    let by_the_rules = left_as_it_is || (deleting && (inactive || not_found || yields));
     let after_block = deleting && world.slots[slot].counters.blocked;
     let without_ownership = deleting && lost && !left_as_it_is;
+    let last = deleting && !left_as_it_is && !is_kept_elsewhere(world, slot, &snapshot.object);
     let log = &mut world.log;
     log.require(Rule::ReleasedByTheRules, by_the_rules);
     log.require(Rule::ReleasedOnObservation, !on_answer);
+    let turned_off = base || off || not_found;
+    log.require(Rule::LastReleaseTurnsOff, !last || turned_off);
     log.reach(Milestone::ReleasedAfterBlock, after_block);
     log.reach(Milestone::ReleasedWithoutOwnership, without_ownership);
 }
 
-/// Returns true when no two objects of the same identity have an open operation.
-pub(crate) fn one_open_operation(world: &World) -> bool {
-    let stored = world.slots.iter().flat_map(|slot| &slot.stored);
-    let open = stored.filter(|stored| stored.object.operation_id().is_some());
-    let mut identities: Vec<_> = open.map(|stored| stored.object.identity()).collect();
-    let all = identities.len();
-    identities.sort_unstable();
-    identities.dedup();
-    identities.len() == all
+/// Returns true when another object of the same model is held, so that it turns the model off when
+/// it is deleted, or says that the model is to be left as it is.
+fn is_kept_elsewhere(world: &World, slot: usize, object: &Object) -> bool {
+    other_objects(world, slot).any(|other| {
+        let same = other.identity() == object.identity();
+        same && (other.has_finalizer() || !other.deactivates())
+    })
+}
+
+/// Returns true when no two objects of the same identity have an open operation, except where the
+/// owner has waited for the other one's. The slot's object has just recorded one.
+fn one_open_operation(world: &World, slot: usize, snapshot: &Snapshot) -> bool {
+    others(world, slot, snapshot).all(|other| is_awaited(other, snapshot))
+}
+
+/// Returns true when another object has no open operation, or has been waited for long enough.
+fn is_awaited(other: &Object, snapshot: &Snapshot) -> bool {
+    let watch = snapshot.history.rival.as_ref();
+    other
+        .operation_id()
+        .is_none_or(|id| watch.is_some_and(|watch| watch.id == id && is_expired(watch)))
+}
+
+/// Returns true when an operation has been waited for long enough.
+fn is_expired(watch: &OperationWatch) -> bool {
+    watch.elapsed >= RULES.operation_patience && watch.unmoved >= 2
 }
 
 /// The other objects that the API server has.
@@ -311,7 +376,7 @@ fn outranks(other: &Object, object: &Object) -> bool {
         (true, false) => true,
         (false, true) => false,
         (false, false) => age(other) < age(object),
-        (true, true) => other.has_finalizer() && age(other) < age(object),
+        (true, true) => other.has_finalizer() && other.deactivates() && age(other) < age(object),
     }
 }
 
@@ -321,10 +386,11 @@ fn is_due(snapshot: &Snapshot, kind: OperationKind) -> bool {
         return false;
     };
     let status = snapshot.object.status_or_default();
-    let overdue = status.live == Some(live)
-        && status
-            .since
-            .is_some_and(|since| age(&since) > RULES.progress_deadline);
+    let late = |time: &Time| age(time) > RULES.progress_deadline;
+    let judged = Some(status.observed_generation) == snapshot.object.metadata.generation;
+    let progressing = status.progressing_since.filter(|_| judged);
+    let deploying = status.since.filter(|_| status.live == Some(live));
+    let overdue = progressing.iter().chain(&deploying).any(late);
     match (live, snapshot.object.desired()) {
         (LiveStatus::Inactive | LiveStatus::Error, State::Active) => {
             kind == OperationKind::Activate
@@ -337,28 +403,60 @@ fn is_due(snapshot: &Snapshot, kind: OperationKind) -> bool {
     }
 }
 
-/// Returns true when the live status is an effect of such a call, or says that the call failed.
-fn shows_effect(kind: OperationKind, live: LiveStatus) -> bool {
-    match (live, kind) {
-        (LiveStatus::Error, _)
-        | (LiveStatus::Active | LiveStatus::Deploying, OperationKind::Activate)
-        | (LiveStatus::Inactive | LiveStatus::Deactivating, OperationKind::Deactivate) => true,
-        (_, OperationKind::Activate | OperationKind::Deactivate) => false,
+/// Returns true when the model is in the state that such a call asks for.
+fn is_target(kind: OperationKind, live: LiveStatus) -> bool {
+    match kind {
+        OperationKind::Activate => live == LiveStatus::Active,
+        OperationKind::Deactivate => matches!(live, LiveStatus::Inactive | LiveStatus::None),
     }
 }
 
-/// Returns true when an operation was open before the observation, and the observation doesn't
-/// close it.
+/// Returns true when the model is on its way to the state that such a call asks for.
+fn is_transition(kind: OperationKind, live: LiveStatus) -> bool {
+    match kind {
+        OperationKind::Activate => live == LiveStatus::Deploying,
+        OperationKind::Deactivate => live == LiveStatus::Deactivating,
+    }
+}
+
+/// Returns true when the live GET of this reconcile ends such a call: it shows its target or a new
+/// failure, or the call has been waited for long enough.
+fn has_ended(kind: OperationKind, snapshot: &Snapshot) -> bool {
+    let Some(live) = snapshot.retrieved.and_then(Retrieved::live) else {
+        return false;
+    };
+    let before = snapshot.object.status_or_default().live;
+    let failed = live == LiveStatus::Error && before != Some(LiveStatus::Error);
+    let expired = snapshot.history.operation.as_ref().is_some_and(is_expired);
+    let replaced = matches!(&snapshot.ownership, Ownership::Lost(owner) if owner.open);
+    let known = live != LiveStatus::Unknown;
+    is_target(kind, live) || failed || (expired && known) || replaced
+}
+
+/// Returns true when an operation was open before the observation, and the observation neither
+/// closes it nor shows that the hub has taken its call.
 fn still_open(snapshot: &Snapshot) -> bool {
     let Some(open) = snapshot.object.status_or_default().operation else {
         return false;
     };
     let live = snapshot.retrieved.and_then(Retrieved::live);
-    let effect = live.is_some_and(|live| shows_effect(open.kind, live));
-    let expired = snapshot.history.operation.as_ref().is_some_and(|watch| {
-        watch.id == open.id && watch.elapsed >= RULES.operation_patience && watch.unmoved >= 2
-    });
-    !(effect || expired)
+    let taken = live.is_some_and(|live| is_transition(open.kind, live));
+    !(taken || has_ended(open.kind, snapshot) || is_accepted_identity(snapshot))
+}
+
+/// Returns true when the plan is about another identity than the object's before.
+fn accepts_identity(snapshot: &Snapshot, plan: &Plan) -> bool {
+    let identity = |status: &OxenModelStatus| Some(status.model.as_ref()?.identity());
+    let before = identity(&snapshot.object.status_or_default());
+    before.is_some() && identity(&plan.status) != before
+}
+
+/// Returns true when a request accepts the identity that the hub answered with.
+fn is_accepted_identity(snapshot: &Snapshot) -> bool {
+    let shown = snapshot.object.status_or_default().other_model;
+    let answer = snapshot.retrieved.and_then(|it| it.result().ok());
+    let answer = answer.map(|remote| remote.model.identity());
+    requested(&snapshot.object) && shown.is_some() && shown == answer
 }
 
 /// Returns true when the answer shows the desired state.

@@ -56,6 +56,10 @@ always! {
     OneProgressCondition: "Reconciling and Stalled are never True together",
     ReleasedByTheRules: "an object is released only as the rules allow",
     ReleasedOnObservation: "an object is never released on the answer to a call",
+    LastReleaseTurnsOff: "the release of a model's last held object leaves the model off",
+    NoSecondCall: "a call is not followed by another one before its end is shown or awaited",
+    IdentityAcceptedKnowingly: "another identity is accepted only by a request made after it was shown",
+    CallOnKnownSpec: "no call is sent for an object that is known to have changed",
 }
 
 sometimes! {
@@ -75,6 +79,10 @@ sometimes! {
     DeletionBlocked: "a deletion is blocked",
     ReleasedAfterBlock: "a blocked deletion ends",
     WriteConflict: "a write meets a conflict",
+    RefusedForLong: "calls are refused so often that the object is Stalled",
+    RivalExpired: "an owner stops waiting for another object's operation",
+    IdentityAccepted: "another identity is accepted",
+    RecordPruned: "a record that the API server doesn't store leads to no call",
 }
 
 /// All properties.

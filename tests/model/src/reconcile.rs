@@ -4,18 +4,30 @@
 use std::sync::Arc;
 
 use oxen_operator::{
-    api::{FINALIZER, OxenModel},
-    decide::{Action, Claimant, History, Ownership, Plan, Verdict},
+    api::{FINALIZER, Identity, OxenModel, OxenModelStatus},
+    decide::{Action, Claimant, History, Ownership, Pending, Plan, Verdict},
 };
 
 use crate::{
     decision::{Decision, Mutation},
     hub::{KeyFailure, Outcome, Retrieved},
     memory::Memory,
+    object::{Object, RULES},
     observer,
     step_log::Milestone,
-    world::{Phase, Reconcile, Replica, Snapshot, Stored, World},
+    world::{Orphaned, Phase, Reconcile, Replica, Snapshot, Stored, World},
 };
+
+/// What becomes of a write to the Kubernetes API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// The write is answered, if only with a conflict.
+    Answered,
+    /// The write takes effect, and its answer is lost.
+    AnswerLost,
+    /// The write fails.
+    Failed,
+}
 
 /// One process's work on one object.
 pub(crate) struct Worker<'a> {
@@ -36,17 +48,31 @@ impl Worker<'_> {
     /// `fault` replaces the true answer to the live GET. Returns `None` where it can't happen.
     pub(crate) fn observe(&mut self, fault: Option<Retrieved>) -> Option<()> {
         let replica = &self.world.replicas[self.process];
-        let Stored { version, object } = replica.cache[self.slot].clone()?;
+        let Stored {
+            version,
+            object: stored,
+        } = replica.cache[self.slot].clone()?;
         let memory = &replica.memories[self.slot];
+        let object = if self.decision.is(Mutation::TrackedOperationForgotten) {
+            stored.clone()
+        } else {
+            memory.with_tracked(&stored)
+        };
         let mut snapshot = Snapshot {
             ownership: self.ownership_before_observation(&object),
             retrieved: None,
             history: History::default(),
+            key_proven: false,
             operation_id: self.world.unused_operation_id(self.slot),
             first: self.decision.is(Mutation::AttemptsRenewedByRestart) && !memory.has_observed(),
             object,
         };
         let unobserved = self.decision.plan(&snapshot);
+        // A release waits for the lock of the model, as a decision does.
+        let locked = !replica.model_is_unlocked(self.slot);
+        if locked && unobserved.as_deref().is_some_and(releases) {
+            return None;
+        }
         if unobserved.is_none() {
             snapshot.retrieved = Some(self.retrieve(&snapshot.object, fault)?);
         } else if fault.is_some() {
@@ -56,6 +82,7 @@ impl Worker<'_> {
         let reconcile = Reconcile {
             snapshot: Arc::new(snapshot),
             phase: Phase::Observed,
+            stored,
             version,
             outranked: false,
             may_call: true,
@@ -89,7 +116,7 @@ impl Worker<'_> {
 
     /// The ownership by the identity of an earlier observation. Only a deletion may be decided by
     /// it.
-    fn ownership_before_observation(&self, object: &OxenModel) -> Ownership {
+    fn ownership_before_observation(&self, object: &Object) -> Ownership {
         if object.metadata.deletion_timestamp.is_none() {
             return Ownership::Owned;
         }
@@ -97,15 +124,26 @@ impl Worker<'_> {
     }
 
     /// Which object controls the model, as this process knows it.
-    fn ownership(&self, object: &OxenModel, identity: Option<(String, String)>) -> Ownership {
-        let mut claimant = Claimant::of(object);
+    fn ownership(&self, object: &Object, identity: Option<Identity>) -> Ownership {
+        let mut claimant = Claimant::of(object, &RULES);
         claimant.identity = identity.or(claimant.identity);
-        let cache = self.world.replicas[self.process].cache.iter();
-        let others: Vec<Claimant> = cache
+        let replica = &self.world.replicas[self.process];
+        let others: Vec<Claimant> = replica
+            .cache
+            .iter()
             .flatten()
-            .map(|cached| Claimant::of(&cached.object))
+            .map(|cached| Claimant::of(&cached.object, &RULES))
             .collect();
-        claimant.ownership(others.iter())
+        let ownership = claimant.ownership(others.iter());
+        if ownership != Ownership::Owned {
+            return ownership;
+        }
+        let owner = claimant.identity.map(|identity| identity.owner);
+        let mut orphaned = replica.orphaned.iter();
+        let orphaned = orphaned.find(|one| Some(&one.owner) == owner.as_ref());
+        orphaned.map_or(Ownership::Owned, |one| {
+            Ownership::Pending(Pending::Operation(one.id.clone()))
+        })
     }
 
     /// Locks the model, judges the ownership by the identity that the hub showed, and decides.
@@ -118,13 +156,17 @@ impl Worker<'_> {
         };
         let mut snapshot = reconcile.snapshot.as_ref().clone();
         if let Ok(remote) = retrieved.result() {
-            let identity = (remote.model.id, remote.model.owner);
+            let identity = remote.model.identity();
             snapshot.ownership = self.ownership(&snapshot.object, Some(identity));
         }
-        let status = snapshot.object.status.as_ref();
-        let open = status.and_then(|status| status.operation.as_ref());
-        let memory = &mut self.world.replicas[self.process].memories[self.slot];
-        snapshot.history = memory.observe(retrieved, open);
+        let rival = snapshot.ownership.rival();
+        let mut history = History::default();
+        self.remember(&snapshot.object, |memory| {
+            history = memory.observe(&snapshot.object, retrieved, rival);
+        });
+        snapshot.history = history;
+        let asked = !matches!(retrieved, Retrieved::NoKey(_));
+        snapshot.key_proven = asked && snapshot.history.has_lost_model(&RULES);
         let Some(plan) = self.decision.plan(&snapshot) else {
             return;
         };
@@ -139,8 +181,11 @@ impl Worker<'_> {
     fn follow(&mut self, reconcile: Reconcile, plan: Arc<Plan>) {
         let snapshot = &reconcile.snapshot;
         observer::on_decision(self.world, self.slot, snapshot, &plan);
-        if !writes(&snapshot.object, &plan) && plan.action == Action::Nothing {
+        if !writes(&reconcile.stored, &plan) && plan.action == Action::Nothing {
             observer::on_recorded(self.world, self.slot, snapshot, &plan);
+            self.remember(&snapshot.object.clone(), |memory| {
+                memory.stored(&plan.status)
+            });
             return;
         }
         let outranked = observer::outranked(self.world, self.process, self.slot, snapshot);
@@ -152,26 +197,69 @@ impl Worker<'_> {
     }
 
     /// Writes the status, before the plan's action.
-    pub(crate) fn record(&mut self) {
+    pub(crate) fn record(&mut self, write: Write) {
         let Some((mut reconcile, plan)) = self.proceed() else {
             return;
         };
-        let skips = self.decision.is(Mutation::CallBeforeRecord) && calls(&plan);
-        if !skips && writes(&reconcile.snapshot.object, &plan) {
-            let before = self.world.slots[self.slot].stored.clone();
-            let status = plan.status.clone();
-            match self.write(reconcile.version, |object| object.status = Some(status)) {
-                Some(version) => reconcile.version = version,
-                None => return,
+        let snapshot = reconcile.snapshot.clone();
+        let operation = plan.status.operation.as_ref().map(|open| &open.id);
+        let operation = operation.filter(|_| calls(&plan));
+        if let Some(id) = operation {
+            // What the record becomes if its write has no answer: nothing was sent.
+            let outcome = Outcome::NotSent.call_outcome();
+            let unsent = (self.decision).after_call(&snapshot, plan.as_ref().clone(), &outcome);
+            self.remember(&snapshot.object, |memory| memory.track(id, &unsent.status));
+            if self.world.prunes && is_outdated_crd(&reconcile.stored) {
+                // The dry run shows that the record would not be stored.
+                return self.not_recorded(reconcile, &plan);
             }
-            observer::on_record(self.world, before, &reconcile.snapshot, &plan);
-            observer::on_status(self.world, self.slot, &reconcile.snapshot, &plan);
         }
-        observer::on_recorded(self.world, self.slot, &reconcile.snapshot, &plan);
+        let skips = self.decision.is(Mutation::CallBeforeRecord) && calls(&plan);
+        if !skips && writes(&reconcile.stored, &plan) {
+            if write == Write::Failed {
+                return;
+            }
+            let before = self.world.slots[self.slot].stored.clone();
+            let Some(version) = self.write_status(reconcile.version, &plan, write) else {
+                return;
+            };
+            reconcile.version = version;
+            observer::on_record(self.world, self.slot, before, &reconcile, &plan);
+            observer::on_status(self.world, self.slot, &snapshot, &plan);
+            if write == Write::AnswerLost {
+                observer::on_recorded(self.world, self.slot, &snapshot, &plan);
+                return;
+            }
+            let stored = self.world.slots[self.slot].stored.as_ref();
+            let pruned = stored
+                .is_none_or(|stored| stored.object.operation_id() != operation_id(&plan.status));
+            let ignored = self.decision.is(Mutation::PrunedRecordIgnored);
+            if pruned && calls(&plan) && !ignored {
+                return self.not_recorded(reconcile, &plan);
+            }
+        }
+        observer::on_recorded(self.world, self.slot, &snapshot, &plan);
+        if !releases(&plan) {
+            self.remember(&snapshot.object, |memory| memory.stored(&plan.status));
+        }
+        if let Some(id) = operation {
+            self.remember(&snapshot.object, |memory| memory.track(id, &plan.status));
+        }
         if plan.action != Action::Nothing {
             reconcile.phase = Phase::Recorded(plan);
             *self.open() = Some(reconcile);
         }
+    }
+
+    /// Continues with what follows where the API server doesn't store an operation.
+    fn not_recorded(&mut self, mut reconcile: Reconcile, plan: &Plan) {
+        let plan = (self.decision).not_recorded(&reconcile.snapshot, plan.clone());
+        // The record may have been written without the operation.
+        if let Some(stored) = &self.world.replicas[self.process].cache[self.slot] {
+            reconcile.stored = stored.object.clone();
+        }
+        reconcile.phase = Phase::Decided(Arc::new(plan));
+        *self.open() = Some(reconcile);
     }
 
     /// Performs the plan's one action.
@@ -180,6 +268,10 @@ impl Worker<'_> {
             return;
         };
         let Action::Call { kind, .. } = plan.action else {
+            let leads = reconcile.may_call && self.world.leader == Some(self.process);
+            if releases(&plan) && !leads && !self.decision.is(Mutation::LeadershipIgnored) {
+                return;
+            }
             return self.set_finalizer(&reconcile, &plan, false);
         };
         if outcome != Outcome::NotSent {
@@ -194,30 +286,61 @@ impl Worker<'_> {
         }
         self.world.hub.call(kind, outcome);
         let before = plan.status.clone();
+        let id = operation_id(&before).unwrap_or_default();
+        let outcome_known = outcome.call_outcome();
         let plan = plan.as_ref().clone();
-        let plan = self
-            .decision
-            .after_call(&reconcile.snapshot, plan, &outcome.call_outcome());
-        let releases = plan.action == Action::RemoveFinalizer;
-        if before != plan.status || releases {
+        let plan = (self.decision).after_call(&reconcile.snapshot, plan, &outcome_known);
+        let changed = before != plan.status;
+        self.remember(&reconcile.snapshot.object, |memory| {
+            memory.track(id, &plan.status);
+            memory.on_outcome(&outcome_known);
+            if !changed {
+                memory.stored(&plan.status);
+            }
+        });
+        if changed || plan.action == Action::RemoveFinalizer {
             reconcile.phase = Phase::Called(Arc::new(plan), outcome);
             *self.open() = Some(reconcile);
         }
     }
 
     /// Writes the outcome of the call.
-    pub(crate) fn record_outcome(&mut self) {
+    pub(crate) fn record_outcome(&mut self, write: Write) {
         let Some((reconcile, plan)) = self.proceed() else {
             return;
         };
         if plan.action == Action::RemoveFinalizer {
             return self.set_finalizer(&reconcile, &plan, true);
         }
-        let status = plan.status.clone();
-        let written = self.write(reconcile.version, |object| object.status = Some(status));
-        if written.is_some() {
-            observer::on_status(self.world, self.slot, &reconcile.snapshot, &plan);
+        if write == Write::Failed {
+            return;
         }
+        if self.write_status(reconcile.version, &plan, write).is_some() {
+            observer::on_status(self.world, self.slot, &reconcile.snapshot, &plan);
+            if write == Write::Answered {
+                self.remember(&reconcile.snapshot.object, |memory| {
+                    memory.stored(&plan.status);
+                });
+            }
+        }
+    }
+
+    /// Works with what the process remembers of the object, unless the object is gone.
+    fn remember(&mut self, object: &Object, work: impl FnOnce(&mut Memory)) {
+        let replica = &mut self.world.replicas[self.process];
+        let known = replica.cache[self.slot].as_ref();
+        if known.is_some_and(|known| known.object.metadata.uid == object.metadata.uid) {
+            work(&mut replica.memories[self.slot]);
+        }
+    }
+
+    /// Writes the status on exactly that version, and returns the new one.
+    fn write_status(&mut self, version: u8, plan: &Plan, write: Write) -> Option<u8> {
+        let mut status = plan.status.clone();
+        if self.world.prunes {
+            status.operation = None;
+        }
+        self.write(version, write, |object| object.status = Some(status))
     }
 
     /// Takes the open reconcile out, with its plan.
@@ -233,19 +356,31 @@ impl Worker<'_> {
     fn set_finalizer(&mut self, reconcile: &Reconcile, plan: &Plan, on_answer: bool) {
         let present = plan.action == Action::AddFinalizer;
         let finalizers = present.then(|| vec![FINALIZER.to_owned()]);
-        let written = self.write(reconcile.version, |object| {
+        let written = self.write(reconcile.version, Write::Answered, |object| {
             object.metadata.finalizers = finalizers;
         });
-        if written.is_some() && !present {
-            observer::on_release(self.world, self.slot, reconcile, plan, on_answer);
-            let slot = &mut self.world.slots[self.slot];
-            slot.stored.take_if(|stored| stored.object.deleting());
+        if written.is_none() || present {
+            return;
+        }
+        observer::on_release(self.world, self.slot, reconcile, plan, on_answer);
+        let slot = &mut self.world.slots[self.slot];
+        let released = slot.stored.take_if(|stored| stored.object.deleting());
+        if let Some(Stored { object, .. }) = released {
+            // The process knows at once that the object is gone.
+            let open = operation_id(&plan.status);
+            let replica = &mut self.world.replicas[self.process];
+            replica.forget(self.slot, &object, open);
         }
     }
 
     /// Writes on exactly that version, and returns the new one. After a conflict, the next
     /// reconcile reads the object from the API server.
-    fn write(&mut self, version: u8, change: impl FnOnce(&mut OxenModel)) -> Option<u8> {
+    fn write(
+        &mut self,
+        version: u8,
+        write: Write,
+        change: impl FnOnce(&mut OxenModel),
+    ) -> Option<u8> {
         let any_version = self.decision.is(Mutation::ResourceVersionIgnored);
         let next = self.world.next_version(self.slot);
         let slot = &mut self.world.slots[self.slot];
@@ -259,7 +394,9 @@ impl Worker<'_> {
         let log = &mut self.world.log;
         log.wrote |= written.is_some();
         log.reach(Milestone::WriteConflict, written.is_none());
-        self.world.deliver(self.process, self.slot);
+        if write == Write::Answered {
+            self.world.deliver(self.process, self.slot);
+        }
         written
     }
 }
@@ -275,6 +412,33 @@ pub(crate) fn calls(plan: &Plan) -> bool {
     matches!(plan.action, Action::Call { .. })
 }
 
+/// The id of the operation in a status.
+fn operation_id(status: &OxenModelStatus) -> Option<&str> {
+    status.operation.as_ref().map(|open| open.id.as_str())
+}
+
+/// Returns true when the plan releases an object that is being deleted.
+pub(crate) fn releases(plan: &Plan) -> bool {
+    plan.verdict == Verdict::Released && plan.action == Action::RemoveFinalizer
+}
+
+/// Returns true when the object says that its CustomResourceDefinition is outdated.
+fn is_outdated_crd(object: &Object) -> bool {
+    let reason = Verdict::CrdOutdated.presentation().reason;
+    let mut conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| condition.reason == reason)
+}
+
+/// Returns true when what the process knows of the object by now no longer allows its call.
+pub(crate) fn is_outdated(known: Option<&Stored>, decided: &Object) -> bool {
+    known.is_none_or(|known| {
+        let (known, decided) = (&known.object, decided);
+        known.metadata.uid != decided.metadata.uid
+            || known.deleting() != decided.deleting()
+            || known.metadata.generation > decided.metadata.generation
+    })
+}
+
 impl Replica {
     /// Returns true when no other reconcile of this process has locked the model.
     pub(crate) fn model_is_unlocked(&self, slot: usize) -> bool {
@@ -283,8 +447,26 @@ impl Replica {
         let mut open = others.filter_map(|(_, reconcile)| reconcile.as_ref());
         !open.any(|reconcile| {
             let live = reconcile.snapshot.retrieved.and_then(Retrieved::live);
-            reconcile.phase != Phase::Observed && live.is_some()
+            let unobserved = reconcile.snapshot.retrieved.is_none();
+            match &reconcile.phase {
+                Phase::Observed => false,
+                Phase::Decided(plan) | Phase::Recorded(plan) | Phase::Called(plan, _) => {
+                    live.is_some() || (unobserved && releases(plan))
+                }
+            }
         })
+    }
+
+    /// Removes an object that is gone. Its open operation becomes an orphaned one.
+    fn forget(&mut self, slot: usize, object: &Object, open: Option<&str>) {
+        if let (Some(id), Some((_, owner))) = (open, object.identity()) {
+            self.orphaned.push(Orphaned {
+                id: id.to_owned(),
+                owner: owner.to_owned(),
+            });
+        }
+        self.memories[slot] = Memory::default();
+        self.cache[slot] = None;
     }
 }
 
@@ -293,8 +475,11 @@ impl World {
     pub(crate) fn deliver(&mut self, process: usize, slot: usize) {
         let current = self.slots[slot].stored.clone();
         let replica = &mut self.replicas[process];
-        let uid = |stored: &Option<Stored>| stored.as_ref()?.object.metadata.uid.clone();
-        if uid(&current) != uid(&replica.cache[slot]) {
+        let uid = |stored: &Option<Stored>| Some(stored.as_ref()?.object.metadata.uid.clone());
+        if uid(&replica.cache[slot]) != uid(&current) {
+            if let Some(Stored { object, .. }) = replica.cache[slot].take() {
+                replica.forget(slot, &object, object.operation_id());
+            }
             replica.memories[slot] = Memory::default();
         }
         replica.cache[slot] = current;

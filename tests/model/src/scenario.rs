@@ -1,7 +1,8 @@
 //! A bounded part of everything that can happen, as `stateright` explores it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{LiveStatus, State},
+    api::{FINALIZER, LiveStatus, Operation, OperationKind, OxenModelStatus, State},
     decide::Plan,
 };
 use stateright::{Model, Property};
@@ -9,9 +10,9 @@ use stateright::{Model, Property};
 use crate::{
     decision::{Decision, Mutation},
     hub::{Hub, Outcome, Retrieved},
-    object::{Object, Tick},
+    object::{NOW, Object, Tick},
     properties,
-    reconcile::calls,
+    reconcile::{calls, is_outdated},
     step::Step,
     world::{Phase, Remaining, Replica, Slot, Stored, World},
 };
@@ -34,6 +35,9 @@ pub struct Scenario {
     pub overlap: bool,
     /// Whether the hub model is a base model.
     pub base: bool,
+    /// Whether the first object is being deleted at first, has an open operation, and has no
+    /// Secret, so that it can't be observed any more.
+    pub unobservable: bool,
     /// The live statuses that the hub model may have at first.
     pub initial: Vec<LiveStatus>,
     /// The largest numbers of faults and human actions.
@@ -56,6 +60,11 @@ impl Scenario {
             .map(|slot| {
                 let number = u8::try_from(slot).unwrap_or_default();
                 let object = Object::new(slot, number, self.models[slot], State::Active);
+                let object = if slot == 0 && self.unobservable {
+                    unobservable(&object)
+                } else {
+                    object
+                };
                 Slot {
                     stored: (slot < self.objects).then_some(Stored { version: 0, object }),
                     number,
@@ -63,14 +72,18 @@ impl Scenario {
                 }
             })
             .collect();
+        let mut hub = Hub::new(live);
+        hub.set_secret(0, !self.unobservable);
         let replica = Replica {
             cache: slots.iter().map(|slot| slot.stored.clone()).collect(),
             memories: vec![Default::default(); self.slots],
             reconciles: vec![None; self.slots],
+            orphaned: Vec::new(),
         };
         World {
             slots,
-            hub: Hub::new(live),
+            hub,
+            prunes: false,
             replicas: vec![replica; self.replicas],
             leader: Some(0),
             last_leader: Some(0),
@@ -85,6 +98,11 @@ impl Scenario {
         let Some(reconcile) = &replica.reconciles[slot] else {
             return;
         };
+        let writes = matches!(reconcile.phase, Phase::Decided(_) | Phase::Called(..));
+        if writes && world.remaining.write_faults > 0 {
+            let both = [true, false];
+            steps.extend(both.map(|effective| Step::WriteUnanswered(process, slot, effective)));
+        }
         match &reconcile.phase {
             Phase::Observed => {
                 let unlocked = replica.model_is_unlocked(slot);
@@ -92,8 +110,12 @@ impl Scenario {
             }
             Phase::Decided(_) => steps.push(Step::Record(process, slot)),
             Phase::Recorded(plan) => {
-                let may = (reconcile.may_call && world.leader == Some(process))
+                let leads = (reconcile.may_call && world.leader == Some(process))
                     || self.decision.is(Mutation::LeadershipIgnored);
+                let known = replica.cache[slot].as_ref();
+                let outdated = is_outdated(known, &reconcile.snapshot.object)
+                    && !self.decision.is(Mutation::OutdatedSpecIgnored);
+                let may = leads && !outdated;
                 let outcomes = self.outcomes(world, plan, may);
                 steps.extend(outcomes.map(|outcome| Step::Act(process, slot, outcome)));
             }
@@ -105,6 +127,8 @@ impl Scenario {
     fn outcomes(&self, world: &World, plan: &Plan, may: bool) -> impl Iterator<Item = Outcome> {
         let (first, faults) = if !calls(plan) || !may {
             (Outcome::NotSent, None)
+        } else if let Some(failure) = world.hub.refuses {
+            (Outcome::Refused(failure), None)
         } else if world.remaining.call_faults > 0 {
             (Outcome::Accepted, Some(&self.call_faults))
         } else {
@@ -168,6 +192,12 @@ impl Scenario {
         if hub.hides_deployments {
             steps.push(Step::HideDeployments(false));
         }
+        if hub.refuses.is_some() {
+            steps.push(Step::RefuseCalls(None));
+        }
+        if world.prunes {
+            steps.push(Step::PruneOperations(false));
+        }
         let missing = hub.missing_secrets.iter();
         steps.extend(missing.map(|slot| Step::SetSecret(*slot, true)));
         if world.remaining.changes > 0 {
@@ -192,6 +222,31 @@ impl Scenario {
             steps.extend((remaining.requests > 0).then_some(Step::RequestReconcile(at)));
         }
     }
+}
+
+/// The object as it is when it is deleted while its operation is open.
+fn unobservable(object: &Object) -> Object {
+    let live = LiveStatus::Inactive;
+    let remote = Retrieved::Custom(live).result().ok();
+    object.with(|object| {
+        object.metadata.finalizers = Some(vec![FINALIZER.into()]);
+        object.metadata.deletion_timestamp = Some(Time(NOW));
+        object.status = Some(OxenModelStatus {
+            observed_generation: 1,
+            desired: Some(State::Active),
+            live: Some(live),
+            since: Some(Time(NOW)),
+            model: remote.map(|remote| remote.model),
+            operation: Some(Operation {
+                id: "0.0".into(),
+                kind: OperationKind::Activate,
+                from: live,
+                started: Time(NOW),
+                accepted: Some(true),
+            }),
+            ..OxenModelStatus::default()
+        });
+    })
 }
 
 impl Model for Scenario {

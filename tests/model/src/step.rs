@@ -4,13 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::api::{DeletionPolicy, LiveStatus, OxenModel, RECONCILE_ANNOTATION, State};
 
 use crate::{
-    hub::{Outcome, Retrieved},
+    hub::{HubFailure, Outcome, Retrieved},
     object::{NOW, Object, Tick},
-    observer,
-    reconcile::Worker,
+    reconcile::{Worker, Write},
     scenario::Scenario,
-    step_log::{Rule, StepLog},
-    world::{Counters, Remaining, Replica, Slot, Stored, World},
+    step_log::StepLog,
+    world::{Counters, Phase, Remaining, Replica, Slot, Stored, World},
 };
 
 /// One thing that happens. Steps of the operator have the process first and then the slot; other
@@ -27,6 +26,8 @@ pub enum Step {
     Act(usize, usize, Outcome),
     /// A reconcile writes the outcome of its call.
     RecordOutcome(usize, usize),
+    /// A reconcile's write of the status has no answer. It took effect if this is true.
+    WriteUnanswered(usize, usize, bool),
     /// The watch delivers the newest version.
     Deliver(usize, usize),
     /// A process dies, and a new one takes its place.
@@ -51,6 +52,10 @@ pub enum Step {
     HideDeployments(bool),
     /// The hub no longer knows the model.
     ForgetModel,
+    /// The hub refuses each call, or no longer does.
+    RefuseCalls(Option<HubFailure>),
+    /// The API server drops the operation of each status that is written, or no longer does.
+    PruneOperations(bool),
     /// The Secret of an object is created or deleted.
     SetSecret(usize, bool),
     /// A person changes the declared state.
@@ -80,11 +85,14 @@ impl Remaining {
                 | Outcome::RequestLost
                 | Outcome::Delayed => Some(&mut self.call_faults),
             },
+            Step::WriteUnanswered(..) => Some(&mut self.write_faults),
             Step::Crash(_) => Some(&mut self.crashes),
             Step::Lapse => Some(&mut self.lapses),
             Step::Drift(_)
             | Step::HideDeployments(true)
             | Step::ForgetModel
+            | Step::RefuseCalls(Some(_))
+            | Step::PruneOperations(true)
             | Step::SetSecret(_, false) => Some(&mut self.changes),
             Step::FlipState(_) | Step::ToggleSuspend(_) | Step::ToggleRetain(_) => {
                 Some(&mut self.edits)
@@ -105,6 +113,8 @@ impl Remaining {
             | Step::EffectShows
             | Step::TransitionEnds
             | Step::HideDeployments(false)
+            | Step::RefuseCalls(None)
+            | Step::PruneOperations(false)
             | Step::SetSecret(_, true) => None,
         }
     }
@@ -141,13 +151,15 @@ impl Scenario {
     pub fn after(&self, before: &World, step: Step) -> Option<World> {
         let mut world = before.clone();
         world.log = StepLog::default();
-        if !self.fault_free || !matches!(step, Step::Tick(_)) {
+        let hours_pass = self.fault_free && matches!(step, Step::Tick(_));
+        // A hub that refuses each call is one fault, not one for each call.
+        let refused = matches!(step, Step::Act(_, _, Outcome::Refused(failure))
+            if before.hub.refuses == Some(failure));
+        if !hours_pass && !refused {
             world.remaining.count(step)?;
         }
         self.take(&mut world, step)?;
         world.rank_versions();
-        let single = observer::one_open_operation(&world);
-        world.log.require(Rule::OneOpenOperation, single);
         let unchanged = World {
             log: before.log,
             ..world.clone()
@@ -171,10 +183,28 @@ impl Scenario {
                 self.worker(world, process, slot).observe(fault)?;
             }
             Step::Decide(process, slot) => self.worker(world, process, slot).decide(),
-            Step::Record(process, slot) => self.worker(world, process, slot).record(),
+            Step::Record(process, slot) => {
+                self.worker(world, process, slot).record(Write::Answered);
+            }
+            Step::WriteUnanswered(process, slot, effective) => {
+                let write = if effective {
+                    Write::AnswerLost
+                } else {
+                    Write::Failed
+                };
+                let reconcile = world.replicas[process].reconciles[slot].as_ref()?;
+                let called = matches!(reconcile.phase, Phase::Called(..));
+                let mut worker = self.worker(world, process, slot);
+                if called {
+                    worker.record_outcome(write);
+                } else {
+                    worker.record(write);
+                }
+            }
             Step::Act(process, slot, outcome) => self.worker(world, process, slot).act(outcome),
             Step::RecordOutcome(process, slot) => {
-                self.worker(world, process, slot).record_outcome();
+                self.worker(world, process, slot)
+                    .record_outcome(Write::Answered);
             }
             Step::Deliver(process, slot) => world.deliver(process, slot),
             Step::Crash(process) => world.crash(process),
@@ -202,7 +232,14 @@ impl Scenario {
             Step::Drift(live) => world.hub.live = live,
             Step::HideDeployments(hide) => world.hub.hides_deployments = hide,
             Step::ForgetModel => world.hub.knows_model = false,
-            Step::SetSecret(slot, exists) => world.hub.set_secret(slot, exists),
+            Step::RefuseCalls(failure) => world.hub.refuses = failure,
+            Step::PruneOperations(prunes) => world.prunes = prunes,
+            Step::SetSecret(slot, exists) => {
+                world.hub.set_secret(slot, exists);
+                for replica in &mut world.replicas {
+                    replica.memories[slot].secret_changed();
+                }
+            }
             Step::FlipState(slot) => world.edit(slot, |object| {
                 object.spec.state = match object.spec.state {
                     State::Active => State::Inactive,
@@ -264,6 +301,9 @@ impl World {
 
     fn request_reconcile(&mut self, slot: usize) -> Option<()> {
         let remaining = self.remaining.requests;
+        let stored = self.slots[slot].stored.as_ref()?;
+        let shown = stored.object.status_or_default().other_model.is_some();
+        self.slots[slot].counters.accepts_identity = shown;
         self.change(slot, |object| {
             object.with(|object| {
                 let annotations = object.metadata.annotations.get_or_insert_default();
@@ -305,6 +345,7 @@ impl World {
             cache: self.slots.iter().map(|slot| slot.stored.clone()).collect(),
             memories: vec![Default::default(); slots],
             reconciles: vec![None; slots],
+            orphaned: Vec::new(),
         };
     }
 
@@ -331,6 +372,9 @@ impl World {
             }
             for memory in &mut replica.memories {
                 memory.advance(tick);
+            }
+            if tick == Tick::Hours {
+                replica.orphaned.clear();
             }
         }
     }

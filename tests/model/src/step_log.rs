@@ -28,6 +28,10 @@ pub enum Rule {
     OneProgressCondition,
     ReleasedByTheRules,
     ReleasedOnObservation,
+    LastReleaseTurnsOff,
+    NoSecondCall,
+    IdentityAcceptedKnowingly,
+    CallOnKnownSpec,
 }
 
 /// Something that must be reached in some scenario, as a bit.
@@ -51,6 +55,10 @@ pub enum Milestone {
     FailedDeploymentRetried,
     ReadyKept,
     AttemptsExhausted,
+    RefusedForLong,
+    RivalExpired,
+    IdentityAccepted,
+    RecordPruned,
 }
 
 /// What one step did.

@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use oxen_operator::decide::{History, Ownership, Plan};
+use oxen_operator::{
+    api::OperationKind,
+    decide::{History, Ownership, Plan},
+};
 
 use crate::{
     hub::{Hub, Outcome, Retrieved},
@@ -23,6 +26,8 @@ pub struct World {
     pub slots: Vec<Slot>,
     /// The hub.
     pub hub: Hub,
+    /// Whether the API server drops the operation of each status that is written.
+    pub prunes: bool,
     /// The operator's processes.
     pub replicas: Vec<Replica>,
     /// The process that may call, if there is one.
@@ -62,6 +67,10 @@ pub struct Counters {
     pub blocked: bool,
     /// Whether it was reported that another object controls the model.
     pub lost: bool,
+    /// The last call that the hub may have taken, until a live GET shows its end.
+    pub sent: Option<OperationKind>,
+    /// Whether a person has requested a reconcile after another identity was shown.
+    pub accepts_identity: bool,
 }
 
 /// An object with the version that the API server gave it. A version is the rank among all copies
@@ -83,6 +92,17 @@ pub struct Replica {
     pub memories: Vec<Memory>,
     /// The open reconcile of each object.
     pub reconciles: Vec<Option<Reconcile>>,
+    /// The operations whose object is gone, for the owner of their model to wait for.
+    pub orphaned: Vec<Orphaned>,
+}
+
+/// An open operation whose object is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Orphaned {
+    /// The operation's id.
+    pub id: String,
+    /// The account that owns its model.
+    pub owner: String,
 }
 
 /// An open reconcile.
@@ -92,6 +112,8 @@ pub struct Reconcile {
     pub snapshot: Arc<Snapshot>,
     /// The last step that was taken.
     pub phase: Phase,
+    /// The object as it was stored when the reconcile began, as far as the process knew.
+    pub stored: Object,
     /// The version that the next write replaces.
     pub version: u8,
     /// Whether another object controlled the model, as far as the process knew at the decision.
@@ -103,12 +125,14 @@ pub struct Reconcile {
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The object as the process knew it when the reconcile began.
+    /// The object as the process knew it when the reconcile began, with the operation that it tracks.
     pub object: Object,
     /// What became of the live GET, or `None` where nothing was needed from the hub.
     pub retrieved: Option<Retrieved>,
     /// What the process remembers of the object, this observation included.
     pub history: History,
+    /// Whether the hub's list has shown that the key belongs to the model's owner.
+    pub key_proven: bool,
     /// Which object controls the model.
     pub ownership: Ownership,
     /// The id for a new operation.
@@ -159,8 +183,14 @@ impl Hash for Phase {
 impl Hash for Snapshot {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.object, &self.operation_id, self.retrieved).hash(state);
+        (&self.history, self.key_proven, self.first).hash(state);
         // `Ownership` has no hash of its own.
-        (&self.history, discriminant(&self.ownership), self.first).hash(state);
+        discriminant(&self.ownership).hash(state);
+        match &self.ownership {
+            Ownership::Owned => {}
+            Ownership::Pending(pending) => pending.hash(state),
+            Ownership::Lost(owner) => owner.hash(state),
+        }
     }
 }
 
@@ -177,6 +207,7 @@ pub struct Remaining {
     pub lapses: u8,
     pub retrieve_faults: u8,
     pub call_faults: u8,
+    pub write_faults: u8,
     pub changes: u8,
     pub hours: u8,
 }
@@ -234,7 +265,8 @@ impl World {
         all.max().map_or(0, |last| last + 1)
     }
 
-    /// An operation id that is in no copy of that object, and in no memory of it.
+    /// An operation id that is in no copy of that object, and in no memory. Ids of different slots
+    /// are never the same.
     pub(crate) fn unused_operation_id(&self, slot: usize) -> String {
         let mut known: Vec<&str> = Vec::new();
         let stored = self.slots[slot].stored.iter();
@@ -242,13 +274,15 @@ impl World {
         let copies = stored.chain(cached).map(|copy| &copy.object);
         known.extend(copies.filter_map(Object::operation_id));
         for replica in &self.replicas {
-            known.extend(replica.memories[slot].operation_id());
+            known.extend(replica.memories.iter().flat_map(Memory::operation_ids));
+            known.extend(replica.orphaned.iter().map(|orphaned| orphaned.id.as_str()));
             if let Some(reconcile) = &replica.reconciles[slot] {
                 known.push(&reconcile.snapshot.operation_id);
                 known.extend(reconcile.snapshot.object.operation_id());
+                known.extend(reconcile.stored.operation_id());
             }
         }
-        let mut ids = (0_u8..).map(|number| number.to_string());
+        let mut ids = (0_u8..).map(|number| format!("{slot}.{number}"));
         ids.find(|id| !known.contains(&id.as_str()))
             .unwrap_or_default()
     }
