@@ -1,5 +1,5 @@
-//! The program: parses the arguments, builds the clients and runs a subcommand. It is the only
-//! place that exits.
+//! The program: it parses the arguments, builds the clients and runs a subcommand. No other module
+//! ends the process.
 
 use std::{
     error::Error, io::Write, os::unix::ffi::OsStrExt, process::ExitCode, sync::Arc, time::Duration,
@@ -189,12 +189,13 @@ async fn kube_client(
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster is configured; set KUBECONFIG, or run in a pod ({error})")
     })?;
-    // A proxy of the kubeconfig is used, and one of the environment isn't.
+    // A proxy that the kubeconfig names is used, and one that the environment names is not.
     config.proxy_url = config.proxy_url.filter(|proxy| !is_from_environment(proxy));
-    // kube's retries would repeat a write that may have succeeded, and wait as long as a header
-    // says.
+    // kube's retries would repeat a write that may have succeeded, and would wait for as long as a
+    // header says.
     config.default_retry = false;
-    // It is longer than a watch and every other request, so that only a dead connection reaches it.
+    // The timeout is longer than a watch and every other request, so that only a dead connection
+    // reaches it.
     config.read_timeout = Some((watch_timeout * 3 / 2).max(kube_timeout));
     Ok(kube::Client::try_from(config)?)
 }

@@ -62,7 +62,7 @@ pub struct Context {
     pub(super) recorder: Recorder,
 }
 
-/// One watch of objects, over all namespaces or one, with what belongs to it.
+/// One watch of objects, over one namespace or all, and what its reconciles need.
 pub(super) struct Scope {
     pub(super) context: Arc<Context>,
     pub(super) objects: Store<Guarded>,
@@ -70,7 +70,7 @@ pub(super) struct Scope {
 }
 
 impl Context {
-    /// What reconciles share, from its parts.
+    /// Makes the context from its parts.
     #[must_use]
     pub fn new(
         config: Config,
@@ -101,7 +101,7 @@ impl Context {
         }
     }
 
-    /// This process's term: one more than the Lease's transitions, and than the term of any stored
+    /// This process's term. It exceeds the Lease's transitions and the term of every stored
     /// operation. All objects must have been listed before.
     pub(super) fn epoch(&self) -> i64 {
         *self.epoch.get_or_init(|| {
@@ -120,7 +120,7 @@ impl Context {
 
     /// Waits for a permit for a request to the Kubernetes API.
     pub(super) async fn kube_permit(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, which is the only error that there is.
+        // `acquire` fails only if the semaphore is closed, and it never is.
         self.kube_permits.acquire().await.ok()
     }
 

@@ -33,7 +33,7 @@ pub(super) type Identity = (String, String);
 /// The index over all scopes.
 pub(super) struct Index {
     scopes: Mutex<Vec<IndexedScope>>,
-    /// The locks of the models that a reconcile is deciding upon.
+    /// The locks of the models that a reconcile is deciding on.
     locks: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
     /// The claimants by UID, as they were last decoded.
     claimants: Mutex<HashMap<String, Claimant>>,
@@ -68,8 +68,8 @@ impl Index {
         }
     }
 
-    /// Adds a scope's objects to the index. The stream has the objects to wake because of other
-    /// objects' changes.
+    /// Adds a scope's objects to the index. The stream yields the objects to wake because another
+    /// object has changed.
     pub(super) fn add_scope(
         &self,
         objects: Store<Guarded>,
@@ -113,8 +113,8 @@ impl Index {
         epochs.max().unwrap_or_default()
     }
 
-    /// Which object controls this object's model. `identity` is the model's, where it was just
-    /// observed.
+    /// Which object controls this object's model. `identity` is the model's identity, if it was
+    /// just observed.
     pub(super) fn ownership(
         &self,
         memories: &Memories,
@@ -132,8 +132,8 @@ impl Index {
                     let newest = newer.as_deref().unwrap_or(other);
                     claimant.concerns(newest).then(|| Claimant::of(newest))
                 }
-                // The claimant as it was last decoded: a typo in the spec gives its model to no
-                // other object.
+                // The claimant is used as it was last decoded, so that a typo in the spec doesn't
+                // give the model to another object.
                 Err(invalid) => {
                     let uid = invalid.metadata.uid.as_ref()?;
                     lock(&self.claimants).get(uid).cloned()
@@ -168,7 +168,7 @@ impl Index {
             .filter(|object| object.0.is_err())
             .map(|object| object.meta().clone())
             .collect();
-        // Not while `scopes` is locked: `ownership` takes that lock first, and this one inside it.
+        // `scopes` must be unlocked here, because `ownership` locks `claimants` inside it.
         let claimants = lock(&self.claimants);
         undecodable
             .into_iter()
@@ -192,7 +192,7 @@ impl Index {
         claimants.entry(claimant.uid.clone()).or_insert(claimant);
     }
 
-    /// Waits until no other reconcile of this process decides upon the same model. No other
+    /// Waits until no other reconcile of this process decides on the same model. No other
     /// decision may come between a decision and its record.
     pub(super) async fn lock_model(&self, model: &ModelStatus) -> OwnedMutexGuard<()> {
         let model_lock = {

@@ -22,7 +22,7 @@ use crate::{
     hub::ApiKey,
 };
 
-/// An object and what is known of it before the hub is asked.
+/// An object and what is known about it before its live GET.
 pub(super) struct Prepared {
     pub(super) object: Arc<OxenModel>,
     ownership: Ownership,
@@ -42,7 +42,7 @@ pub(super) struct Observed {
     pub(super) sent: Instant,
     retrieved: Result<Box<Remote>, Fault>,
     history: History,
-    /// Held until the end of the reconcile, so that no other one decides upon the same model.
+    /// Held until the end of the reconcile, so that no other reconcile decides on the same model.
     _model_lock: Option<OwnedMutexGuard<()>>,
 }
 
@@ -70,7 +70,7 @@ impl Observed {
     }
 }
 
-/// Gathers what is known of an object before the hub is asked.
+/// Gathers what is known about an object before its live GET.
 pub(super) async fn prepare(
     scope: &Scope,
     watched: &Arc<OxenModel>,
@@ -79,7 +79,7 @@ pub(super) async fn prepare(
     undecodable::learn(&scope.context).await?;
     let crd_terminating = crd_terminating(scope, &object).await?;
     Ok(Prepared {
-        // Judged last, with nothing to wait for between this and the decision.
+        // Ownership is judged last, so that no await comes between it and the decision.
         ownership: ownership_before_observation(scope, &object),
         crd_terminating,
         epoch: scope.context.epoch(),
@@ -141,7 +141,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
-/// The ownership by the identity of an earlier observation. Only a deletion may be decided by it.
+/// The ownership by the identity of an earlier observation. It decides only deletions.
 fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership {
     if object.metadata.deletion_timestamp.is_none() {
         return Ownership::Owned;
@@ -169,8 +169,8 @@ async fn newest(scope: &Scope, watched: &Arc<OxenModel>) -> Result<Arc<OxenModel
     Ok(object)
 }
 
-/// Returns true when all objects are deleted because their CustomResourceDefinition is. An operator
-/// that may not read the definition takes it as staying.
+/// Returns true when the CustomResourceDefinition is being deleted, and all objects with it. An
+/// operator that may not read the definition assumes that it stays.
 async fn crd_terminating(scope: &Scope, object: &OxenModel) -> Result<bool, ReconcileError> {
     if object.metadata.deletion_timestamp.is_none() || !object.has_finalizer() {
         return Ok(false);

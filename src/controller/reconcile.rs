@@ -47,7 +47,7 @@ pub(super) async fn reconcile(
         Ok(object) => reconcile_object(&scope, &Arc::new(object.clone())).await,
         Err(invalid) => match undecodable::read(context, invalid).await {
             Ok(Read::Deletable(object)) => {
-                // The object was just read, and reading it decoded would fail.
+                // The object was just read. Reading it again as an `OxenModel` would fail.
                 context
                     .memories
                     .with(&object, |memory| memory.stale = false);
@@ -147,8 +147,8 @@ async fn call(
     Ok(next(scope, object, &plan))
 }
 
-/// The plan without its call, where this process may not make the call now. The operation isn't
-/// even recorded then, and the object is requeued for when the call may be made.
+/// Removes the call from the plan if this process may not make it now. The operation is then not
+/// recorded either, and the object is requeued for when the call may be made.
 fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
     let Action::Call { .. } = plan.action else {
         return plan;

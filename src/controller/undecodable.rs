@@ -88,7 +88,7 @@ pub(super) async fn report(
     Ok(())
 }
 
-/// Adds the objects that can't be decoded to the index, where they are not in it yet. Ownership
+/// Adds the objects that can't be decoded to the index, unless they are in it already. Ownership
 /// can't be judged earlier.
 pub(super) async fn learn(context: &Context) -> Result<(), ReconcileError> {
     if context.index.unread().is_empty() {
@@ -169,7 +169,7 @@ fn bare_spec(model: Option<&Value>) -> OxenModelSpec {
     }
 }
 
-/// As much of the object as its deletion needs, or `None` where that can't be read. A deletion
+/// As much of the object as its deletion needs, or `None` if that can't be read. A deletion
 /// policy that this version doesn't know is not guessed.
 fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
     let spec = raw.data.get("spec")?;
@@ -200,7 +200,7 @@ enum Part<T> {
     Unreadable,
 }
 
-/// An optional part of an object that could be read, or need not be.
+/// An optional part of an object, which is `None` if it is absent or not needed.
 type Optional<T> = Option<T>;
 
 impl<T: DeserializeOwned> Part<T> {
@@ -212,7 +212,7 @@ impl<T: DeserializeOwned> Part<T> {
         }
     }
 
-    /// The part, where it is present. An unreadable part counts as absent unless it is required.
+    /// The part, if it is present. An unreadable part counts as absent unless it is required.
     fn required(self, required: bool) -> Option<Optional<T>> {
         match self {
             Self::Absent => Some(None),

@@ -1,18 +1,18 @@
-//! Attempts: the calls, retries and corrections that one generation may make, and which limit
-//! forbids another call.
+//! Attempts: the calls, retries and corrections that one generation may make, and the limits that
+//! forbid another call.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{observation::Subject, plan::Finding, remote::Remote, verdict::Verdict};
 use crate::api::{Attempts, OperationKind, OxenModelStatus, RECONCILE_ANNOTATION};
 
-/// The number of calls that one generation may send before it is stalled.
+/// The number of calls that one generation may make before its object is Stalled.
 pub const CALLS: u32 = 3;
 
 /// The number of corrections within [`Rules::correction_window`](super::Rules::correction_window).
 pub const CORRECTIONS: usize = 3;
 
-/// Gives a new generation, and an answered reconcile request, all attempts again.
+/// Resets the attempts for a new generation, and for a reconcile request that the hub answered.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answered: bool) {
     let generation = subject.generation();
     if status.attempts().generation != generation {
@@ -34,7 +34,7 @@ fn fresh(generation: i64) -> Attempts {
     }
 }
 
-/// Returns all attempts but the corrections, because the model reached the desired state. A later
+/// Resets all attempts but the corrections, because the model reached the desired state. A later
 /// call in the same generation is a correction.
 pub(super) fn settle(status: &mut OxenModelStatus) {
     let spent = status.attempts();
@@ -61,7 +61,7 @@ pub(super) fn spend(subject: &Subject<'_>, unspent: &Attempts) -> Attempts {
     }
 }
 
-/// The finding that another call is forbidden, where one of the limits is reached.
+/// The finding that another call is forbidden, or `None` if no limit is reached.
 pub(super) fn exhausted(
     subject: &Subject<'_>,
     spent: &Attempts,
@@ -109,7 +109,7 @@ pub(super) fn exhausted(
     })
 }
 
-/// The verdict of a generation whose calls the hub refused too often.
+/// The verdict for a generation whose calls the hub refused too often, or `None` if it didn't.
 pub(super) fn exhausted_by_refusals(spent: &Attempts) -> Option<Verdict> {
     if spent.rejections.unwrap_or_default() >= CALLS {
         return Some(Verdict::RejectedForGood);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::api::{Attempts, LiveStatus, Operation, OperationKind, OxenModelStatus, State};
 
-/// Takes the table's step, as far as suspension, the progress deadline and the attempts allow.
+/// Takes the table's step, if suspension, the progress deadline and the attempts allow it.
 pub(super) fn take(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -91,7 +91,7 @@ fn stuck(verdict: Verdict, remote: &Remote) -> String {
     }
 }
 
-/// The finding of a suspended object for which something would be done.
+/// The finding for a suspended object whose model is not in the desired state.
 fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
     let desired = subject.desired();
     let verdict = match desired {
@@ -140,7 +140,7 @@ fn wait(
     Finding::new(verdict, format!("The model is {live}.{then}"))
 }
 
-/// Calls for a failed deployment, after a wait that grows with each try.
+/// Makes a call for a failed deployment, after a wait that grows with each try.
 fn retry(
     subject: &Subject<'_>,
     status: &mut OxenModelStatus,

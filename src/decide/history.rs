@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{effect::still_old, fault::Fault, remote::Remote, rules::Rules};
 use crate::api::Operation;
 
-/// What a process remembers of an object's earlier observations. A restart starts it again, which
-/// only ever makes the operator wait longer.
+/// What a process remembers of an object's earlier observations. A restart clears it, which can
+/// only make the operator wait longer.
 ///
-/// It has no clock: [`advance`](Self::advance) tells it how much time has passed on the process's
+/// It has no clock. [`advance`](Self::advance) adds the time that has passed on the process's
 /// monotonic clock, so that no wall clocks are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
@@ -19,7 +19,7 @@ pub struct History {
     /// The number of live GETs in a row, the last one included, that said `Model not found` to
     /// the very key that had retrieved the model.
     pub not_found: u32,
-    /// The open operation, as long as there is one.
+    /// The open operation, if there is one.
     pub operation: Option<OperationWatch>,
 }
 
@@ -47,7 +47,7 @@ pub enum KeyUsed {
 }
 
 impl History {
-    /// Lets time pass.
+    /// Adds the time that has passed.
     pub fn advance(&mut self, by: Duration) {
         self.silence = self.silence.saturating_add(by);
         if let Some(watch) = &mut self.operation {

@@ -1,11 +1,11 @@
 //! The identity of a model: the hub's `id` and `owned_by`. A name that starts to stand for another
-//! identity is reported, and nothing is called until a person accepts it.
+//! identity is reported, and no call is made until a person accepts it.
 
 use super::{observation::Observation, plan::Finding, remote::Remote, verdict::Verdict};
 use crate::api::{ModelStatus, OxenModelStatus, RECONCILE_ANNOTATION};
 
-/// The finding that the hub answered with another identity than before, where nobody has accepted
-/// it by requesting a reconcile.
+/// The finding that the hub answered with another identity than before, unless a person has
+/// accepted it by requesting a reconcile.
 pub(super) fn changed(
     seen: &Observation<'_>,
     status: &OxenModelStatus,

@@ -92,7 +92,7 @@ pub fn unobserved(subject: &Subject<'_>) -> Option<Plan> {
     Some(conclude(subject, None, status, finding, requeue))
 }
 
-/// The plan for an object whose model the live GET of this reconcile showed, or failed to show.
+/// The plan that follows from an observation, whether or not its live GET showed the model.
 #[must_use]
 pub fn decide(seen: &Observation<'_>) -> Plan {
     if let Some(plan) = unobserved(&seen.subject) {
@@ -107,7 +107,7 @@ pub fn decide(seen: &Observation<'_>) -> Plan {
     conclude_observed(seen, status, finding)
 }
 
-/// The plan that follows from what became of a plan's call.
+/// The plan that follows from the outcome of a plan's call.
 #[must_use]
 pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> Plan {
     let mut status = plan.status.clone();
@@ -115,7 +115,7 @@ pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> 
     conclude_observed(seen, status, finding)
 }
 
-/// Finds what the model that a live GET showed calls for.
+/// The finding for a model that the live GET showed.
 fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -> Finding {
     let subject = &seen.subject;
     if let Some(finding) = identity::changed(seen, status, remote) {

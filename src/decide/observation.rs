@@ -12,7 +12,7 @@ use crate::api::{
     DeletionPolicy, OxenModel, OxenModelStatus, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL, State,
 };
 
-/// An object and what is known of it without asking the hub.
+/// An object and what is known about it without the hub.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// The object. Its status is no older than this process's last write of it.
@@ -31,10 +31,10 @@ pub struct Subject<'a> {
     pub crd_terminating: bool,
 }
 
-/// Everything that [`decide`](super::decide) may know of an object, after the hub was asked.
+/// Everything that [`decide`](super::decide) may know about an object after its live GET.
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
-    /// The object and what is known of it without asking the hub.
+    /// The object and what is known about it without the hub.
     pub subject: Subject<'a>,
     /// What the live GET of this reconcile showed, or why it showed nothing.
     pub retrieved: Result<Box<Remote>, Fault>,
@@ -43,7 +43,7 @@ pub struct Observation<'a> {
 }
 
 impl Observation<'_> {
-    /// The model, where the live GET showed it.
+    /// The model, if the live GET showed it.
     pub(super) fn remote(&self) -> Option<&Remote> {
         self.retrieved.as_deref().ok()
     }
@@ -53,8 +53,8 @@ impl Observation<'_> {
         self.retrieved.is_ok()
     }
 
-    /// How long this process has watched the open operation, and the live GETs since its patience
-    /// ended that still showed the old status.
+    /// How long this process has watched the open operation, and the number of live GETs that still
+    /// showed the old status after the operation's patience had ended.
     pub(super) fn watched(&self) -> (Duration, u32) {
         let watch = self.history.operation.as_ref();
         watch.map_or((Duration::ZERO, 0), |watch| (watch.elapsed, watch.unmoved))
@@ -91,7 +91,7 @@ impl Subject<'_> {
         self.rules.observe_only || self.object.spec.suspend == Some(true)
     }
 
-    /// The object's own sync interval, but never less than the schema allows, or the operator's.
+    /// The object's own sync interval, which is at least what the schema allows, or the operator's.
     pub(super) fn sync_interval(&self) -> Duration {
         self.object
             .spec

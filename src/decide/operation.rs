@@ -1,7 +1,7 @@
 //! An open operation: from its record until the hub shows what became of the call.
 //!
-//! While an operation is open, no other call goes out for the model and it is not Ready, whatever
-//! the call's own answer was.
+//! While an operation is open, no other call is sent for the model, and the object is not Ready,
+//! whatever the call's own answer was.
 
 use std::time::Duration;
 
@@ -28,19 +28,19 @@ pub enum CallOutcome {
     Accepted,
     /// The hub refused the call, which had no effect.
     Refused(HubFault),
-    /// The call went out, and its effect is not known.
+    /// The call was sent, and its effect is not known.
     Unknown {
         /// What came instead of an answer.
         words: String,
-        /// The time after which the hub may be asked about this object again, where it names one.
+        /// The time after which the hub may be asked about this object again, if the hub names one.
         wait: Option<Duration>,
     },
-    /// The call never went out, for this reason.
+    /// The call was not sent, for this reason.
     NotSent(&'static str),
 }
 
 impl CallOutcome {
-    /// The outcome of a call that went out and got no answer but these words.
+    /// The outcome of a call that was sent and got no usable answer. `words` say what came instead.
     #[must_use]
     pub fn unknown(words: impl Into<String>) -> Self {
         Self::Unknown {
@@ -76,7 +76,7 @@ fn open(
     remote: &Remote,
 ) -> Finding {
     let kind = operation.kind;
-    // Only a hub that doesn't report the model's status can keep an operation open for so long.
+    // An operation stays open past the deadline only if the hub doesn't report the model's status.
     let silent = remote.live == LiveStatus::Unknown && overdue(&seen.subject, status);
     if silent && !seen.subject.suspended() {
         return Finding::new(
@@ -181,7 +181,7 @@ fn refused(
             status.attempts = Some(unspent);
             return finding;
         }
-        // Live GETs are answered, so no failure counts up that would space out the calls.
+        // The live GETs succeed, so the count of failures stays zero and can't delay the next call.
         HubFault::Unreachable(_) => {
             status.attempts = Some(unspent);
             return finding.wait(seen.subject.rules.transition_last);

@@ -1,12 +1,12 @@
 //! Which object controls a hub model. Two objects may name the same model, by name and by UUID, and
-//! in different namespaces. Only the owner calls: the oldest object that is not being deleted. It
-//! follows from the objects alone, so a restart loses nothing.
+//! in different namespaces. Only the owner makes calls: the oldest object that is not being
+//! deleted. Ownership follows from the objects alone, so a restart loses nothing.
 
 use jiff::Timestamp;
 
 use crate::api::{ModelStatus, OxenModel};
 
-/// An object as one that may own a hub model.
+/// What ownership of a hub model depends on, for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
     /// The object's UID. Of two objects of the same age, the one with the smaller UID counts as
@@ -49,7 +49,7 @@ pub enum Ownership {
 }
 
 impl Claimant {
-    /// The claimant that an object is.
+    /// Makes a claimant of an object.
     #[must_use]
     pub fn of(object: &OxenModel) -> Self {
         let metadata = &object.metadata;
@@ -71,8 +71,8 @@ impl Claimant {
         }
     }
 
-    /// Returns true when an object may be about the same hub model. It is cheap, because it is
-    /// asked of every object in every reconcile.
+    /// Returns true when an object may be about the same hub model. It has to be cheap, because
+    /// every reconcile asks it of every object.
     #[must_use]
     pub fn concerns(&self, object: &OxenModel) -> bool {
         let model = object.status.as_ref().and_then(|it| it.model.as_ref());
@@ -108,7 +108,7 @@ impl Claimant {
             return false;
         }
         match (self.deleting, other.deleting) {
-            // An object that stays decides, once it is known to be about the same model.
+            // The object that isn't being deleted decides, once it is known to have the same model.
             (true, false) => self.is(other),
             (false, true) => false,
             (false, false) => other.is_older_than(self),

@@ -1,4 +1,4 @@
-//! The verdict: one word for what was found. Everything that is shown follows from it.
+//! The verdict: one word for what was found. Everything that users see follows from it.
 
 use strum::{EnumMessage, VariantArray};
 
@@ -39,12 +39,13 @@ pub enum Verdict {
     /// Wait.
     WaitingForDeactivation,
     /// A call is due, and another OxenModel of the same model has an open operation or has not
-    /// been observed yet. This also holds for a while after that object is gone.
+    /// been observed yet. This also holds for two minutes after an object with an open operation is
+    /// gone.
     ///
     /// Wait.
     OperationInProgress,
     /// The operator sent a call and its answer was lost. It sends no other call until the hub shows
-    /// the effect of the first.
+    /// the effect of the first, or has shown none for two minutes.
     ///
     /// Wait.
     OutcomeUnknown,
@@ -54,14 +55,14 @@ pub enum Verdict {
     ///
     /// Check the model on the hub.
     StatusUnknown,
-    /// The object is suspended, and the operator would send the activate call otherwise.
+    /// The object is suspended, and its model is declared active but is not active.
     ///
-    /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
+    /// To let the operator act, set `spec.suspend` to false. If the message names `--observe-only`,
     /// remove that flag.
     WouldActivate,
-    /// The object is suspended, and the operator would send the deactivate call otherwise.
+    /// The object is suspended, and its model is declared inactive but is not inactive.
     ///
-    /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
+    /// To let the operator act, set `spec.suspend` to false. If the message names `--observe-only`,
     /// remove that flag.
     WouldDeactivate,
     /// The hub's deployment failed. The operator retries after 1, 5 and 15 minutes, within the
@@ -134,8 +135,8 @@ pub enum Verdict {
     ///
     /// Create an OxenModel with the right name, or use the owner's key.
     ModelNotFound,
-    /// The hub limits the rate of requests, and the operator waits as long as it says. Ready keeps
-    /// its status, and Synced has this reason.
+    /// The hub limits the rate of requests, and the operator waits for as long as the hub asks, or
+    /// backs off if the hub names no time. Ready keeps its status, and Synced has this reason.
     ///
     /// Wait.
     RateLimited,
@@ -205,7 +206,7 @@ pub enum RequeuePolicy {
     Failure,
     /// After a time that doubles with each refusal.
     Refusal,
-    /// Each minute, past the progress deadline.
+    /// Every minute, because the progress deadline has passed.
     Overdue,
     /// When a refused key may be tried again. It also holds for missing credentials and responses
     /// that can't be read.
@@ -214,7 +215,7 @@ pub enum RequeuePolicy {
     Payment,
     /// After a time that doubles with each unanswered request, with full jitter.
     Backoff,
-    /// When the hub says.
+    /// When the hub allows the next request.
     RetryAfter,
 }
 
@@ -242,8 +243,8 @@ pub struct Presentation {
     pub event: EventType,
     /// When to reconcile next.
     pub requeue: RequeuePolicy,
-    /// Whether the message quotes somebody whose words may change while nothing else does. The
-    /// first message is kept then.
+    /// Whether the message quotes somebody whose words may change while nothing else does. In that
+    /// case the first message is kept.
     pub quotes: bool,
 }
 
@@ -269,7 +270,7 @@ const fn row(
 }
 
 impl Presentation {
-    /// The hub or the key is at fault.
+    /// Presents a fault of the hub or of the key: `Synced` is False, and the event is a warning.
     const fn out_of_sync(self) -> Self {
         Self {
             synced: false,
@@ -297,7 +298,7 @@ impl Verdict {
     /// Every verdict, in the order of this file.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// What the verdict means, and what to do about it where something is to be done.
+    /// What the verdict means and, in a second paragraph, what to do about it if anything.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.get_documentation().unwrap_or_default()

@@ -81,7 +81,7 @@ impl Permit<'_> {
         self.in_flight.sent
     }
 
-    /// How long the permit was waited for.
+    /// How long the request waited for the permit.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.in_flight.waited
@@ -91,7 +91,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn retrieve(self, model: &str, live: bool) -> Result<Model, HubFault> {
         let found = self.client.retrieve(self.key, model, live).await;
         end(self.in_flight, found)
@@ -101,7 +101,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn search(self, search: &str) -> Result<Vec<Model>, HubFault> {
         let found = self.client.search(self.key, search).await;
         end(self.in_flight, found)
@@ -142,7 +142,7 @@ fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
             wait,
             whole_key: true,
         } => Feedback::RateLimited(*wait),
-        // The second is a 503 with Retry-After, which is about one object.
+        // `RateLimited` is a 503 with Retry-After here, which is about one object.
         HubFault::Unreachable(_) | HubFault::RateLimited { .. } => Feedback::None,
         HubFault::Forbidden(_)
         | HubFault::PaymentRequired(_)

@@ -288,7 +288,7 @@ impl Metrics {
         self.status_writes.inc();
     }
 
-    /// Says whether this process leads.
+    /// Sets whether this process leads.
     pub fn set_leader(&self, leader: bool) {
         self.leader.set(leader.into());
     }

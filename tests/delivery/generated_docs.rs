@@ -65,11 +65,12 @@ fn reasons() -> String {
     ];
     let mut page = format!(
         "# Reasons\n\n{GENERATED}\n\n\
-         The reason of the condition `Ready` says in one word what the operator found. Events and \
-         the metric\n`oxen_model_info` have the same reason. The condition `Synced` is False where \
-         the hub did not answer\nfor this model with this key, and then has the reason too. The \
-         condition `DeletionBlocked` is present,\nand True, while a deletion waits for the hub or \
-         a person.\n\n\
+         The reason of the condition `Ready` says in one word what the operator found. If the hub \
+         did not\nanswer for this model with this key, the condition `Synced` is False, and its \
+         reason says why.\nEvents and the metric `oxen_model_info` have the reason of `Synced` \
+         while it is False, and the\nreason of `Ready` at all other times. The condition \
+         `DeletionBlocked` is present, and True, while a\ndeletion waits for the hub or a \
+         person.\n\n\
          \"Request a reconcile\" means: set the annotation `oxen.ai/reconcile-requested-at` to a \
          new value.\n[Troubleshooting](troubleshooting.md) has the steps for each reason.\n"
     );
