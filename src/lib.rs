@@ -8,9 +8,9 @@
 //! watch event -> observe -> decide -> record -> act -> record
 //! ```
 //!
-//! `observe` collects everything that a decision needs, the hub's live answer above all. `decide`
-//! is pure: from an observation to a plan. `record` writes the status, before a call and after it,
-//! and `act` performs the plan's one action.
+//! `observe` collects everything that a decision needs, above all the hub's live answer. `decide`
+//! is a pure function from an observation to a plan. `record` writes the status, before a call and
+//! after it, and `act` performs the plan's one action.
 //!
 //! # Layout
 //!

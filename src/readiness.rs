@@ -93,7 +93,7 @@ impl Readiness {
         }
     }
 
-    /// Says whether this process is a standby.
+    /// Sets whether this process is a standby.
     pub fn set_standby(&self, standby: bool) {
         self.standby.store(standby, Ordering::SeqCst);
     }

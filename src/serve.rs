@@ -34,7 +34,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The socket's error.
+    /// Fails with the socket's error.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -43,7 +43,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The socket's error.
+    /// Fails with the socket's error.
     pub async fn serve(
         self,
         metrics: Arc<Metrics>,

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// left as it is.
 pub const FINALIZER: &str = "oxen.ai/deactivate";
 
-/// The annotation that requests a reconcile. A new value starts one at once, and gives the object
-/// all attempts again.
+/// The annotation that requests a reconcile. A new value starts one at once, and resets the
+/// object's attempts.
 pub const RECONCILE_ANNOTATION: &str = "oxen.ai/reconcile-requested-at";
 
 /// The name of the Secret that an object without `apiKeySecretRef` uses.

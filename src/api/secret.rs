@@ -29,8 +29,8 @@ pub struct SecretKeyRef {
 }
 
 impl SecretKeyRef {
-    /// Checks both names against today's schema, because they become part of a request's path and
-    /// of a command for a person to run.
+    /// Checks both names against this version's schema, because they become part of a request's
+    /// path and of a command for a person to run.
     pub(super) fn check(&self) -> Result<(), String> {
         let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let inner = |c: char| outer(c) || c == '-' || c == '.';

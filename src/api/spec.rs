@@ -145,8 +145,8 @@ pub struct OxenModelSpec {
 }
 
 impl OxenModelSpec {
-    /// Checks the spec against today's schema. The API server does so first, at `kubectl apply`;
-    /// this is for an object that was stored under another schema and can be decoded nevertheless.
+    /// Checks the spec against this version's schema. The API server does so at `kubectl apply`.
+    /// This check is for an object that was stored under another schema and can still be decoded.
     ///
     /// # Errors
     ///

@@ -117,7 +117,8 @@ pub struct Args {
     )]
     pub(super) progress_deadline: Span,
 
-    /// The timeout of a request to the hub.
+    /// The timeout of a request to the hub, at most `1h`. Above `12s`, a shutdown does not wait for
+    /// the answer to every call.
     #[arg(
         long,
         env = "OXEN_REQUEST_TIMEOUT",
@@ -176,7 +177,7 @@ pub struct Args {
         env = "OXEN_TIME_SCALE",
         hide = true,
         default_value_t = 1,
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = clap::value_parser!(u32).range(1..=1000)
     )]
     pub(super) time_scale: u32,
 }

@@ -36,11 +36,11 @@ pub enum KeySourceError {
     },
     /// The file doesn't contain a valid key.
     #[error("OXEN_API_KEY_FILE: the key {0}")]
-    Key(#[from] KeyError),
+    Key(KeyError),
 }
 
 impl KeySource {
-    /// The key. A file is read each time.
+    /// Returns the key. A file is read each time.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl KeySource {
             Self::File(file) => file,
         };
         match tokio::fs::read(file).await {
-            Ok(bytes) => Ok(ApiKey::new(&bytes)?),
+            Ok(bytes) => ApiKey::new(&bytes).map_err(KeySourceError::Key),
             Err(source) => Err(KeySourceError::File {
                 file: file.clone(),
                 source,

@@ -16,6 +16,9 @@ use crate::{
     leader,
 };
 
+/// The longest request timeout. The Lease's duration follows from it.
+const LONGEST_REQUEST: Duration = Duration::from_secs(3600);
+
 /// A validated configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -69,6 +72,9 @@ impl Args {
             if duration.0.is_zero() {
                 return Err(ConfigError::new(setting, "must be more than 0s"));
             }
+        }
+        if self.request_timeout.0 > LONGEST_REQUEST {
+            return Err(ConfigError::new("--request-timeout", "must be at most 1h"));
         }
         let timing = Timing {
             scale: self.time_scale,
@@ -316,6 +322,7 @@ mod tests {
             (&["--sync-interval", "0s"], "--sync-interval"),
             (&["--progress-deadline", "0s"], "--progress-deadline"),
             (&["--request-timeout", "0s"], "--request-timeout"),
+            (&["--request-timeout", "2h"], "--request-timeout"),
             (&["--ca-file", "/nowhere"], "OXEN_CA_FILE"),
             (&["--ca-file", "Cargo.toml"], "OXEN_CA_FILE"),
             (&["--leader-elect=perhaps"], "--leader-elect"),

@@ -32,10 +32,10 @@ const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(
 /// The shortest renew deadline.
 const RENEW_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The time that the renew deadline has beyond the longest call.
+/// The time by which the renew deadline exceeds the longest call.
 const RENEW_MARGIN: Duration = Duration::from_secs(7);
 
-/// The time that a Lease lasts beyond the renew deadline.
+/// The time by which the lease duration exceeds the renew deadline.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
 
 /// The time between two renewals of the Lease.
@@ -44,13 +44,14 @@ const RETRY_PERIOD: Duration = Duration::from_secs(4);
 /// The time beyond the lease duration that a new leader waits for its predecessor's calls.
 const TAKEOVER_MARGIN: Duration = Duration::from_secs(15);
 
-/// The shortest that a time scale makes the time limit of a request, a renewal or a shutdown.
+/// The shortest time limit of a request, a renewal or a shutdown, at any time scale.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(3);
 
-/// The shortest that a time scale makes a Lease.
+/// The shortest lease duration at any time scale.
 const SHORTEST_LEASE: Duration = Duration::from_secs(4);
 
-/// The shortest that a time scale makes a watch, and the Lease's margin.
+/// The shortest watch timeout, and the shortest margin of the renew deadline and of the lease
+/// duration, at any time scale.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// Constant and derived durations, for one request timeout and one time scale.
@@ -127,11 +128,12 @@ impl Timing {
         }
     }
 
-    /// The Lease outlasts the leader's authority, and the authority outlasts every call.
+    /// The election's timing. The lease duration exceeds the leader's authority, which exceeds the
+    /// longest call.
     pub(super) fn leader(self) -> leader::Timing {
         let renew_deadline = self
             .wait(RENEW_DEADLINE)
-            .max(self.call_timeout() + self.wait(RENEW_MARGIN))
+            .max(self.call_timeout() + self.limit(RENEW_MARGIN, SHORTEST_WATCH))
             .max(SHORTEST_LIMIT);
         let lease_duration = renew_deadline + self.limit(LEASE_MARGIN, SHORTEST_WATCH);
         leader::Timing {

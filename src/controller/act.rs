@@ -25,8 +25,8 @@ use crate::{
 /// Adds or removes the operator's finalizer.
 ///
 /// The merge patch replaces the whole list of finalizers. It is safe because it names the uid and
-/// the resourceVersion that were decided upon: if anybody has changed the list meanwhile, the API
-/// server answers with a conflict. kube's `finalizer` helper isn't used, because adding the
+/// the resourceVersion that the decision was based on: if anybody has changed the list meanwhile,
+/// the API server answers with a conflict. kube's `finalizer` helper isn't used, because adding the
 /// finalizer here depends on a live GET, and removing it is a decision with a message.
 pub(super) async fn set_finalizer(
     scope: &Scope,
@@ -46,7 +46,7 @@ pub(super) async fn set_finalizer(
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let api = scope.context.objects(&namespace);
     let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
-    // The rest of the object is unchanged, and need not be one that this version can decode.
+    // Only the metadata is read back, because this version may not be able to decode the object.
     let write = api.patch_metadata(&name, &params, &patch);
     let request = Request::new("writing the finalizers of the OxenModel", &namespace, &name);
     let written = scope.context.send(request, write).await?;
@@ -61,7 +61,7 @@ pub(super) async fn set_finalizer(
     Ok(())
 }
 
-/// Why the watch's object no longer allows the call, if it doesn't.
+/// Why the object, as the watch has it now, no longer allows the call, or `None` if it does.
 fn outdated(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
     let name = ObjectRef::new(&object.name_any());
     let namespace = object.namespace().unwrap_or_default();
@@ -99,7 +99,7 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
             );
         }
     };
-    // Since the observation, another object of the key may have got such an answer.
+    // Another object with the same key may have received such an answer since the observation.
     let permit = match permit {
         Ok(permit) => permit,
         Err(HubFault::RateLimited { .. }) => {

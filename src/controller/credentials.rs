@@ -1,5 +1,6 @@
-//! Which API key an object uses: that of the Secret that it names, else the operator's own where
-//! the namespace may use it, else that of the Secret `oxen-api-key`. No other key is ever tried.
+//! Which API key an object uses. An object that names a Secret uses the key in that Secret. Any
+//! other object uses the operator's own key if its namespace may use it, and the key in the Secret
+//! `oxen-api-key` if not. No other key is ever tried.
 
 use k8s_openapi::api::core::v1::Secret;
 
@@ -61,7 +62,7 @@ pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a 
     (namespace, secret_of(object))
 }
 
-/// The operator's own key, where the object names no Secret and its namespace may use that key.
+/// The operator's own key, if the object names no Secret and its namespace may use that key.
 fn allowed_operator_key<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a OperatorKey> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let key = scope.context.config.operator_key.as_ref();

@@ -24,8 +24,8 @@ pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
 pub(super) struct Memory {
     /// The object as this process last wrote it, until the watch shows that write.
     written: Option<Written>,
-    /// Whether a write met a conflict. The next reconcile reads the object from the API server
-    /// then.
+    /// Whether a write met a conflict. If so, the next reconcile reads the object from the API
+    /// server.
     pub(super) stale: bool,
     /// The operation that this process recorded last, until a write holds its end.
     tracked: Option<Tracked>,
@@ -41,7 +41,7 @@ pub(super) struct Memory {
     pub(super) backing_off_until: Option<Instant>,
     /// The number of failed requests to the Kubernetes API in a row.
     pub(super) kube_failures: u32,
-    /// Tells a reconcile that waits for a permit to start over.
+    /// Makes a reconcile that waits for a permit start over.
     pub(super) changed: Arc<Notify>,
     /// Whether a reconcile has been completed.
     pub(super) reconciled: bool,
@@ -83,7 +83,7 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The newer one of the watch's object and this process's own last write.
+    /// The newer of the watch's object and this process's own last write.
     pub(super) fn newest(&mut self, watched: &Arc<OxenModel>) -> Arc<OxenModel> {
         let newer = self.newer_than(watched);
         if newer.is_none() {

@@ -1,4 +1,4 @@
-//! Writes the status where it changed.
+//! Writes the status if it changed.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::{
     decide::{Plan, Verdict},
 };
 
-/// The response to a write of the status. The spec is that of the object that was written, and need
-/// not be one that this version can decode.
+/// The response to a write of the status. Its spec isn't read, because this version may not be able
+/// to decode it.
 type Written = Object<NotUsed, OxenModelStatus>;
 
-/// Writes the plan's status where it differs from the stored one, and publishes the event of a
+/// Writes the plan's status if it differs from the stored one, and publishes the event of a
 /// transition. The next write of this reconcile is based on the returned object.
 pub(super) async fn record(
     scope: &Scope,

@@ -43,7 +43,7 @@ where
         move |(mut events, mut failures)| {
             let start = start.clone();
             async move {
-                // A sleep takes a millisecond even for no time, and a list has an event per object.
+                // Even a sleep of zero takes a millisecond, and a list has an event per object.
                 if let Some(pause) = failures.pause.take() {
                     sleep(pause).await;
                 }

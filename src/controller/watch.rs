@@ -1,6 +1,6 @@
 //! The watches, and what starts a reconcile: a new generation, a deletion, finalizers, the
 //! reconcile annotation, a Secret, another object's ownership, or the requeue time. The operator's
-//! own status write starts none, so it never shortens the wait that it was written with.
+//! own status writes start no reconcile, so they never shorten the wait until the requeue time.
 
 use std::{
     collections::hash_map::DefaultHasher,

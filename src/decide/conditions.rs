@@ -17,8 +17,8 @@ pub const STALLED: &str = "Stalled";
 /// The condition that is present, and True, while a deletion waits for the hub or a person.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 
-/// The reason that a reader of the conditions sees first: why the hub could not be observed, or
-/// else that of `Ready`.
+/// The reason that a reader of the conditions sees first. It is the reason of `Synced` while that
+/// is False, and the reason of `Ready` at all other times.
 #[must_use]
 pub fn headline(conditions: &[Condition]) -> Option<&str> {
     let synced = find(conditions, SYNCED).filter(|synced| synced.status == "False");
@@ -53,8 +53,7 @@ pub(super) struct Judgement<'a> {
     pub(super) generation: i64,
     pub(super) now: Timestamp,
     pub(super) deleting: bool,
-    /// Whether a requested reconcile was answered, which replaces messages that are kept
-    /// otherwise.
+    /// Whether a requested reconcile was answered, which replaces the messages that quote somebody.
     pub(super) refresh: bool,
 }
 
@@ -104,8 +103,8 @@ impl Judgement<'_> {
         after
     }
 
-    /// Writes a condition. It keeps its time while its status is the same, and its message while
-    /// that quotes somebody for the same reason and generation.
+    /// Makes a condition. It keeps its time while its status stays the same. A message that quotes
+    /// somebody is kept while the reason and the generation stay the same.
     fn condition(
         &self,
         before: &[Condition],
@@ -133,8 +132,8 @@ impl Judgement<'_> {
     }
 }
 
-/// The conditions of an object that can't be decoded. `deleting` says that it is being deleted,
-/// which is blocked until a person corrects it.
+/// The conditions of an object that can't be decoded. If `deleting` is true, the object is being
+/// deleted, and the deletion is blocked until a person corrects the object.
 #[must_use]
 pub fn undecodable(
     before: &[Condition],

@@ -1,5 +1,6 @@
 //! An object that is being deleted: its model is turned off first, or the deletion is blocked and
-//! says why. The object is released on what a live GET showed, never on a call's answer.
+//! says why. The object is released because of what a live GET showed, never because of a call's
+//! answer.
 
 use super::{
     calls, diagnosis,
@@ -35,7 +36,7 @@ pub(super) fn unobserved(subject: &Subject<'_>) -> Option<Finding> {
     Some(block(Finding::new(Verdict::InvalidSpec, problem)))
 }
 
-/// Why the object can be released whatever the hub says.
+/// Why the object can be released whatever the hub says, or `None` if it can't.
 fn free_to_release(subject: &Subject<'_>) -> Option<&'static str> {
     if subject.policy() == DeletionPolicy::Retain {
         Some("The model is left as it is: deletionPolicy is Retain.")

@@ -57,7 +57,7 @@ pub enum HubFault {
     Unreachable(String),
     /// A response that can't be read: too large, not JSON, or of the wrong shape.
     Unexpected(String),
-    /// The response is about the model with this id, which nobody asked for.
+    /// The response is about the model with this id instead of the one that was asked for.
     ModelMismatch(String),
     /// Another 4xx, in the hub's words.
     Rejected(String),

@@ -5,9 +5,9 @@ use crate::api::DeletionPolicy;
 
 /// Adds or removes the finalizer of an object that is not being deleted.
 ///
-/// The finalizer belongs on a custom model that deleting the object would deactivate. It is added
-/// once a live GET, of this reconcile or an earlier one, has found the model, and before the first
-/// call: an object with a typo in its name never waits for its deletion.
+/// An object has the finalizer if deleting it would deactivate a custom model. It is added once a
+/// live GET, of this reconcile or an earlier one, has found the model, and before the first call.
+/// So the deletion of an object with a typo in its model name never waits.
 pub(super) fn due(subject: &Subject<'_>, remote: Option<&Remote>) -> Action {
     let deactivates = subject.policy() == DeletionPolicy::Deactivate && !subject.suspended();
     let status = subject.object.status.as_ref();

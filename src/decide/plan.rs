@@ -15,7 +15,7 @@ pub struct Plan {
     pub verdict: Verdict,
     /// The finding in words: what is the case and what to do about it.
     pub message: String,
-    /// The whole status. It is written before the action, where it differs from the stored one.
+    /// The whole status. It is written before the action, if it differs from the stored one.
     pub status: OxenModelStatus,
     /// The one thing to do besides writing the status.
     pub action: Action,
@@ -40,7 +40,7 @@ pub enum Action {
     Call {
         /// Which call.
         kind: OperationKind,
-        /// The attempts as they were before, in case that the call spends none.
+        /// The attempts before the call, which are restored if the call isn't counted.
         unspent: Attempts,
     },
 }
@@ -50,7 +50,7 @@ pub(super) struct Finding {
     pub(super) verdict: Verdict,
     pub(super) message: String,
     pub(super) action: Action,
-    /// The time until the next reconcile, where the verdict's requeue policy asks for one.
+    /// The time until the next reconcile. If it is unset, the verdict's requeue policy decides.
     pub(super) wait: Option<Duration>,
     /// Whether the object is Stalled where the verdict alone says Reconciling.
     pub(super) stalled: bool,

@@ -89,8 +89,8 @@ fn by_policy(
             exactly((rules.transition_first + watched(seen, status)).min(rules.overdue_poll))
         }
         RequeuePolicy::Overdue | RequeuePolicy::Failure => exactly(rules.overdue_poll),
-        // Never early: the key's limiter counts the same time, and answers an earlier reconcile
-        // without a request.
+        // The reconcile must not be early, because the key's limiter counts the same time and
+        // answers an earlier reconcile without a request.
         RequeuePolicy::Unauthorized => later(rules.unauthorized_retry),
         RequeuePolicy::Payment => spread(rules.payment_retry),
         RequeuePolicy::Backoff | RequeuePolicy::RetryAfter => Requeue {

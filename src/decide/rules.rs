@@ -20,7 +20,7 @@ pub struct Rules {
     pub transition_first: Duration,
     /// The longest time between two polls of a transition.
     pub transition_last: Duration,
-    /// How long an open operation that shows no effect is waited for.
+    /// How long to wait for the effect of an open operation.
     pub operation_patience: Duration,
     /// The wait after the first refused call. It doubles with each one that follows.
     pub refusal_first: Duration,

@@ -10,11 +10,12 @@ pub(super) enum Step {
     Settled(Verdict),
     /// Wait for the model's transition to end.
     Wait(Verdict),
-    /// Wait for the model's transition to end, and call once it has passed the progress deadline.
+    /// Wait for the model's transition to end, and make the call if it passes the progress
+    /// deadline.
     WaitThenCall(Verdict, OperationKind),
-    /// Call now.
+    /// Make the call now.
     Call(OperationKind),
-    /// The hub's deployment failed: call after a wait, a few times.
+    /// The hub's deployment failed: make the call after a wait, a few times.
     Retry(OperationKind),
     /// No call can reach the desired state.
     Stuck(Verdict),

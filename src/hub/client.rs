@@ -168,7 +168,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn list(
         &self,
         key: &ApiKey,
@@ -199,7 +199,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn search(&self, key: &ApiKey, search: &str) -> Result<Vec<Model>, HubFault> {
         let mut url = self.models(&["search"]);
         url.query_pairs_mut().append_pair("search", search);
@@ -212,7 +212,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn retrieve(&self, key: &ApiKey, model: &str, live: bool) -> Result<Model, HubFault> {
         let mut url = self.models(&[model]);
         if live {
@@ -292,7 +292,7 @@ impl Client {
     async fn receive(&self, request: reqwest::RequestBuilder) -> Result<Response, TransportError> {
         let mut response = request.send().await?;
         let body = match self.body(&mut response).await {
-            // The code decides, even where its words can't be read.
+            // The code decides, even if the body can't be read.
             Err(_) if !response.status().is_success() => Vec::new(),
             body => body?,
         };

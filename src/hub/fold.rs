@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`HubFault::ModelMismatch`] where the answer is about another model.
+/// Fails with [`HubFault::ModelMismatch`] if the answer is about another model.
 pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, HubFault> {
     if !is_about(asked, model) {
         return Err(HubFault::ModelMismatch(quote(&model.id)));

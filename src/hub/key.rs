@@ -33,8 +33,8 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// A key from the bytes of a Secret, a file or the environment. White space around the key,
-    /// such as the newline that `echo` adds, is not part of it.
+    /// Makes a key from the bytes of a Secret, a file or the environment. White space around the
+    /// key, such as the newline that `echo` adds, is not part of it.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl ApiKey {
         header.strip_prefix(SCHEME).unwrap_or_default()
     }
 
-    /// The words without the key, in case that the hub quotes it.
+    /// The words without the key, in case the hub quotes it.
     pub(super) fn hide(&self, words: &str) -> String {
         words.replace(self.key(), "[the API key]")
     }

@@ -82,7 +82,7 @@ impl Permit<'_> {
         self.in_flight.sent
     }
 
-    /// How long the permit was waited for.
+    /// How long the request waited for the permit.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.in_flight.waited
@@ -92,7 +92,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn retrieve(self, model: &str, live: bool) -> Result<Model, HubFault> {
         let found = self.client.retrieve(self.key, model, live).await;
         end(self.in_flight, found)
@@ -102,7 +102,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn search(self, search: &str) -> Result<Vec<Model>, HubFault> {
         let found = self.client.search(self.key, search).await;
         end(self.in_flight, found)
@@ -163,7 +163,7 @@ fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
             whole_key: true,
             ..
         } => Feedback::RateLimited(*wait),
-        // The second is a 503 with Retry-After, which is about one object.
+        // `RateLimited` is a 503 with Retry-After here, which is about one object.
         HubFault::Unreachable(_) | HubFault::RateLimited { .. } => Feedback::None,
         HubFault::Forbidden(_)
         | HubFault::PaymentRequired(_)

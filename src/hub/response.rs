@@ -29,7 +29,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub fn read<T: DeserializeOwned>(&self, key: &ApiKey, limits: &Limits) -> Result<T, HubFault> {
         if self.code != StatusCode::OK {
             return Err(match self.fault(key, limits) {

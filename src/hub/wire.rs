@@ -77,10 +77,10 @@ pub struct Model {
 /// Input and output modalities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Such as `text` and `image`.
+    /// The input modalities, such as `text` and `image`.
     #[serde(default)]
     pub input: Option<Vec<Word>>,
-    /// Such as `text`.
+    /// The output modalities, such as `text`.
     #[serde(default)]
     pub output: Option<Vec<Word>>,
 }
@@ -136,7 +136,7 @@ pub struct DeploymentItem {
 /// The developer of a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Developer {
-    /// Such as `Anthropic`.
+    /// The developer's name, such as `Anthropic`.
     #[serde(default)]
     pub name: Option<String>,
     /// URL of the developer's logo.

@@ -1,4 +1,4 @@
-//! What the rest of the program needs of leadership: whether it may work, and whether a call may
+//! What other modules need to know about leadership: whether they may work, and whether a call may
 //! start now.
 
 use std::time::Duration;
@@ -8,9 +8,9 @@ use tokio::{sync::watch, time::Instant};
 /// Whether this process may work. All clones give the same answers.
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// There is one replica, which always may.
+    /// There is one replica, which may always work.
     Permanent,
-    /// There are several replicas, and the Lease grants it.
+    /// There are several replicas, and the Lease grants the authority.
     Elected(Elected),
 }
 
@@ -26,7 +26,7 @@ pub struct Elected {
 pub(super) struct Grant {
     /// When all work must have ended.
     pub(super) until: Duration,
-    /// When the first call may start. Before, a call of the last leader may be in flight.
+    /// When the first call may start. Before that, a call of the last leader may be in flight.
     pub(super) calls_from: Duration,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Grant {
 pub struct AuthorityError {
     /// The reason, as a clause.
     pub why: &'static str,
-    /// The time after which a call may start, where it is known.
+    /// The time after which a call may start, if it is known.
     pub wait: Option<Duration>,
 }
 
@@ -44,7 +44,7 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// Says why it may not, and until when.
+    /// Says why the call may not start, and when it may, if that is known.
     // A call that could outlast the authority might run beside a call of the next leader.
     pub fn permits(&self, call: Duration) -> Result<(), AuthorityError> {
         match self {
@@ -59,7 +59,8 @@ impl Authority {
         }
     }
 
-    /// Returns true when a reconcile may start. One that has too little time left makes no call.
+    /// Returns true when a reconcile may start. A reconcile with too little time left makes no
+    /// call.
     #[must_use]
     pub fn holds(&self) -> bool {
         match self {

@@ -16,7 +16,7 @@ use crate::{metrics::Metrics, readiness::Readiness};
 pub struct Candidate(Option<Box<Driver>>);
 
 impl Candidate {
-    /// Without an election there is one replica, which always leads.
+    /// Makes a candidate and its authority. Without an election, this process always leads.
     #[must_use]
     pub fn new(
         election: Option<Timing>,
@@ -46,8 +46,8 @@ impl Candidate {
         }
     }
 
-    /// Renews the Lease. Returns the reason when leadership is lost. It may be dropped and called
-    /// again: the Lease is read first then.
+    /// Renews the Lease until leadership is lost, and returns the reason. The future may be
+    /// dropped. The next one then reads the Lease first.
     pub async fn keep(&mut self) -> &'static str {
         let Some(driver) = &mut self.0 else {
             return future::pending().await;

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{metrics::Metrics, readiness::Readiness};
 
-/// The number of tries to release a Lease that changes meanwhile, as by a renewal in flight.
+/// The number of tries to release a Lease that changes meanwhile, such as by a renewal in flight.
 const RELEASE_TRIES: u32 = 3;
 
 /// Drives the state machine with the clock and the API server.
@@ -169,7 +169,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Publishes the authority to the rest of the program, and logs a change of the role.
+    /// Publishes the authority to the other modules, and logs a change of the role.
     fn publish(&mut self) {
         let grant = self.machine.grant();
         self.grants.send_replace(grant);
@@ -194,7 +194,7 @@ impl Driver {
             (Some(_), ..) => Role::Leader,
             (None, Step::Lost(_), _) => Role::Lost,
             (None, _, Some(holder)) if !holder.is_empty() => Role::Standby(holder.to_owned()),
-            // The next step will tell.
+            // The role stays the same until the next step shows another one.
             (None, _, Some(_) | None) => self.role.clone(),
         }
     }
@@ -222,8 +222,8 @@ impl Driver {
     }
 }
 
-/// A watch of the Lease. Its items only say that the Lease should be read. Where the watch fails,
-/// the Lease is read after the retry period.
+/// A watch of the Lease. Its items only say that the Lease should be read. If the watch fails, the
+/// Lease is read after the retry period.
 fn changes(leases: &Leases) -> BoxStream<'static, ()> {
     let only = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
     watcher(leases.api().clone(), only)

@@ -24,7 +24,7 @@ const RELEASED_BY: &str = "oxen.ai/released-by";
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LeaseError {
-    #[error("the request for the Lease {NAME} failed")]
+    #[error("the request for the Lease {NAME} failed: {0}")]
     Kube(#[from] kube::Error),
     #[error("the request for the Lease {NAME} timed out")]
     Timeout,
@@ -32,7 +32,7 @@ pub(super) enum LeaseError {
 
 pub(super) struct Leases {
     api: Api<Lease>,
-    /// The timeout of one request. Two lost responses must not cost the authority.
+    /// The timeout of one request. Two lost responses must not end the authority.
     timeout: Duration,
     seconds: i32,
 }
@@ -61,7 +61,7 @@ impl Leases {
         read.map_or(Err(LeaseError::Timeout), |answer| Ok(answer?))
     }
 
-    /// Replaces `base`. The API server refuses it if `base` has changed meanwhile.
+    /// Replaces `base`. The API server refuses the write if `base` has changed meanwhile.
     pub(super) async fn write(
         &self,
         base: Option<&Lease>,

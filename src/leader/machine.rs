@@ -1,6 +1,7 @@
-//! Who leads, as a state machine without clock and client: it follows from what was read and
-//! written alone. Times are durations since the start of this process, on its own monotonic clock.
-//! The times in the Lease are for people, and no two machines' clocks are ever compared.
+//! The state machine that decides who leads. It has no clock and no client: its state follows only
+//! from what was read and written. Times are durations since the start of this process, on its own
+//! monotonic clock. The times in the Lease are for people, and no two machines' clocks are
+//! compared.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ pub(super) struct LeaseState {
     pub(super) transitions: i32,
     /// How long the holder keeps the Lease after a renewal.
     pub(super) duration: Duration,
-    /// Who released the Lease after all its work had ended. A Lease that is taken or emptied
-    /// otherwise has no such mark.
+    /// Who released the Lease after all its work had ended. A Lease that is taken or emptied in any
+    /// other way has no such mark.
     pub(super) released_by: Option<String>,
 }
 
@@ -72,7 +73,7 @@ struct LeaseView {
     since: Duration,
     /// Whether the last holder was observed to release the Lease, which has not changed since.
     released: bool,
-    /// How long the last observed holder keeps the Lease after a renewal.
+    /// How long the last holder that was observed keeps the Lease after a renewal.
     duration: Duration,
 }
 
@@ -113,7 +114,7 @@ impl Machine {
         }
     }
 
-    /// Takes the Lease that was read, or that there is none.
+    /// Handles the result of a read: the Lease, or `None` if there is none.
     pub(super) fn read(&mut self, sent: Duration, now: Duration, found: Option<LeaseState>) {
         self.transitions = self
             .transitions
@@ -147,12 +148,12 @@ impl Machine {
         }
     }
 
-    /// Takes that a read failed.
+    /// Handles a failed read.
     pub(super) fn failed(&mut self, sent: Duration, now: Duration) {
         self.request_at = now.max(sent + self.timing.retry_period);
     }
 
-    /// Takes the Lease that [`Step::Write`] wrote, or that the write may have failed.
+    /// Handles the result of [`Step::Write`]: the Lease, or `None` if the write may have failed.
     pub(super) fn wrote(&mut self, sent: Duration, now: Duration, written: Option<LeaseState>) {
         let Some(record) = written else {
             self.uncertain = true;
@@ -185,9 +186,9 @@ impl Machine {
         }
     }
 
-    /// The update that releases the Lease, after all work has finished. A leader that was still
-    /// waiting for its predecessor's calls to end can't tell whether they have: it leaves no mark,
-    /// and the next leader waits again.
+    /// The update that releases the Lease, after all work has ended. A leader that was still
+    /// waiting for its predecessor's calls to end can't know whether they have ended, so it leaves
+    /// no mark, and the next leader waits again.
     pub(super) fn release(&self, now: Duration, found: &LeaseState) -> Option<LeaseUpdate> {
         let served = match &self.state {
             State::Leading(held, grant) => same_term(held, found) && now >= grant.calls_from,

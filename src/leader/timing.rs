@@ -11,7 +11,7 @@ pub struct Timing {
     pub renew_deadline: Duration,
     /// The time between two renewals by the leader, and between two reads by a standby.
     pub retry_period: Duration,
-    /// The time beyond the lease duration that a new leader waits before its first call, where it
-    /// did not see its predecessor release the Lease.
+    /// The time beyond the lease duration that a new leader waits before its first call, if it did
+    /// not see its predecessor release the Lease.
     pub takeover_margin: Duration,
 }

@@ -73,6 +73,7 @@ impl ObjectMetrics {
             object: ByObject::of(metadata),
             reason: Verdict::InvalidSpec.presentation().reason.into(),
             stalled: true,
+            // The watch has only the metadata, so a deletion that goes on counts too.
             blocked: metadata.deletion_timestamp.is_some(),
             ..Self::default()
         }

@@ -1,12 +1,14 @@
 //! The pages of the documentation that are generated from the code. `make docs` writes them, and
 //! these tests fail while one is stale.
 
-use std::{env, fmt::Write, fs};
+use std::{env, fmt::Write, fs, time::Duration};
 
 use clap::CommandFactory;
 use oxen_operator::{
+    api::OxenModel,
     config::Cli,
-    decide::{Progress, Ready, Verdict},
+    decide::{Ownership, Plan, Progress, Ready, Rules, Subject, Verdict, unobserved},
+    hub::{Endpoint, Outcome},
     metrics::Metrics,
 };
 
@@ -63,11 +65,12 @@ fn reasons() -> String {
     ];
     let mut page = format!(
         "# Reasons\n\n{GENERATED}\n\n\
-         The reason of the condition `Ready` says in one word what the operator found. Events and \
-         the metric\n`oxen_model_info` have the same reason. The condition `Synced` is False where \
-         the hub did not answer\nfor this model with this key, and then has the reason too. The \
-         condition `DeletionBlocked` is present,\nand True, while a deletion waits for the hub or \
-         a person.\n\n\
+         The reason of the condition `Ready` says in one word what the operator found. If the hub \
+         did not\nanswer for this model with this key, the condition `Synced` is False, and its \
+         reason says why.\nEvents and the metric `oxen_model_info` have the reason of `Synced` \
+         while it is False, and the\nreason of `Ready` at all other times. The condition \
+         `DeletionBlocked` is present, and True, while a\ndeletion waits for the hub or a \
+         person.\n\n\
          \"Request a reconcile\" means: set the annotation `oxen.ai/reconcile-requested-at` to a \
          new value.\n[Troubleshooting](troubleshooting.md) has the steps for each reason.\n"
     );
@@ -116,10 +119,10 @@ fn configuration() -> String {
     let cli = Cli::command();
     let mut page = format!(
         "# Configuration\n\n{GENERATED}\n\n\
-         Every setting of `oxen-operator run` has a flag and an environment variable; the flag has \
-         precedence.\nDurations are written `30s`, `5m` or `1h30m`, and lists with commas. \
-         `oxen-operator check` has the\nsettings about the hub and the operator's own key. With \
-         the Helm chart, set the chart's values instead.\n\n\
+         Every setting of `oxen-operator run` has a flag and an environment variable; the flag has\n\
+         precedence. Durations are written `30s`, `5m` or `1h30m`, and lists with commas.\n\
+         `oxen-operator check` has the settings about the hub and the operator's own key. With the \
+         Helm\nchart, set the chart's values instead.\n\n\
          | flag | environment variable | default | meaning |\n|---|---|---|---|\n"
     );
     let run = cli.find_subcommand("run").expect("it is a subcommand");
@@ -132,9 +135,11 @@ fn configuration() -> String {
         let help = setting.get_long_help().or(setting.get_help()).unwrap();
         let _ = writeln!(
             page,
-            "| `--{flag}` | `{}` | {default} | {} |",
+            "| `--{flag}` | `{}` | {default} | {}. |",
             variable.display(),
-            paragraphs(&help.to_string()).join(" "),
+            paragraphs(&help.to_string())
+                .join(" ")
+                .trim_end_matches('.'),
         );
     }
     page + "| none | `OXEN_API_KEY` | none | The operator's own API key. It has no flag, because \
@@ -143,12 +148,34 @@ fn configuration() -> String {
             or `trace`, also per module, such as `info,oxen_operator=debug`. |\n"
 }
 
+/// The plan of an object that is not valid.
+fn any_plan() -> Plan {
+    let spec = serde_json::json!({"model": "", "state": "active"});
+    let object = OxenModel::new("any", serde_json::from_value(spec).unwrap());
+    let subject = Subject {
+        object: &object,
+        now: jiff::Timestamp::UNIX_EPOCH,
+        rules: &Rules::default(),
+        epoch: 1,
+        operation_id: String::new(),
+        ownership: Ownership::Owned,
+        crd_terminating: false,
+    };
+    unobserved(&subject).expect("an invalid spec needs nothing from the hub")
+}
+
 fn metrics() -> String {
-    let text = Metrics::default().text().unwrap();
+    let metrics = Metrics::default();
+    // Series whose labels are not a closed set exist only after their first event.
+    let took = Duration::from_secs(1);
+    metrics.hub_requested(Endpoint::List, Outcome::Code(200), took);
+    metrics.hub_answered("team-a", "oxen-api-key");
+    metrics.reconciled(&any_plan(), took);
+    let text = metrics.text().unwrap();
     let mut page = format!(
         "# Metrics\n\n{GENERATED}\n\n\
          `/metrics` has these metrics in Prometheus' text format. The metrics of each object end \
-         with the object.\nScrape them with `honorLabels: true`, because `namespace` is the \
+         with the\nobject. Scrape them with `honorLabels: true`, because `namespace` is the \
          object's.\n\n| metric | type | meaning |\n|---|---|---|\n"
     );
     let mut help = "";
@@ -157,7 +184,8 @@ fn metrics() -> String {
             help = rest.split_once(' ').map_or("", |(_, help)| help);
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').expect("a type has a name");
-            let _ = writeln!(page, "| `{name}` | {kind} | {} |", help.replace('|', "\\|"));
+            let help = help.trim_end_matches('.').replace('|', "\\|");
+            let _ = writeln!(page, "| `{name}` | {kind} | {help}. |");
         }
     }
     page

@@ -62,7 +62,13 @@ async fn five_hundred_models_are_activated_with_one_call_each() {
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     let started = Instant::now();
-    let _operator = world.operator_with(&[NO_POLLS]);
+    // On a busy machine, the writes of so many objects take long. A write may take ten seconds, and
+    // an observation may be 45 seconds old.
+    let _operator = world.operator_with(&[
+        NO_POLLS,
+        ("OXEN_TIME_SCALE", "1"),
+        ("OXEN_REQUEST_TIMEOUT", "30s"),
+    ]);
     let called = world.hub.wait_for(DEADLINE, |journal| {
         journal.count_all(Endpoint::Activate) == MODELS
     });

@@ -6,8 +6,8 @@
 //! other.
 //!
 //! A key that the hub refuses gets one permit from time to time, for whichever observation comes
-//! first; all others fail without a request. Only another key ends that earlier: a Secret that is
-//! written again with the same key is no reason to expect another answer.
+//! first; all others fail without a request. Only a different key ends that earlier, because a
+//! Secret that is written again with the same key is no reason to expect another answer.
 
 mod token_bucket;
 
@@ -88,7 +88,7 @@ impl Limiter {
         }
     }
 
-    /// Waits until the request may go out, which it then does. A caller that stops waiting loses
+    /// Waits until the request may go out, and counts it as sent. A caller that stops waiting loses
     /// nothing but its place in the queue.
     pub(super) async fn permit(
         &self,
@@ -154,7 +154,7 @@ impl KeyLimiter {
             limiter: self,
             place: None,
         };
-        // The semaphore is never closed, which is the only error that there is.
+        // `acquire` fails only if the semaphore is closed, and it never is.
         head.place = queue.acquire().await.ok();
         head
     }

@@ -1,5 +1,5 @@
 //! One key's limits: a token bucket whose rate adapts, the Retry-After that the hub asked for, and
-//! whether the hub accepts the key. It is arithmetic alone; the time is an argument.
+//! whether the hub accepts the key. It has no clock: the time is an argument.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const SLOWEST: f64 = 0.2;
 /// adds one request per second. Steps are small, because the hub answers the step above its own
 /// limit with 429.
 const STEPS: u32 = 50;
-/// The number of 401s in a row that are about the key. Fewer may be a passing fault, or about one
+/// The number of 401s in a row that are about the key. Fewer may be a temporary fault, or about one
 /// model.
 const REFUSALS: u32 = 3;
 /// The longest Retry-After that requests wait for in the queue. After a longer one they fail at
@@ -91,7 +91,7 @@ pub(super) struct TokenBucket {
     tokens: f64,
     /// The number of tokens added per second.
     rate: f64,
-    /// When the tokens were last counted. During a Retry-After, when counting starts again.
+    /// When the tokens were last counted or, during a Retry-After, when counting starts again.
     counted: Instant,
     /// When the rate last rose, or when the Retry-After of its last halving ends.
     stepped: Instant,
@@ -110,8 +110,8 @@ pub(super) struct TokenBucket {
 enum KeyHealth {
     /// The hub accepts the key.
     Accepted,
-    /// The hub has refused the key this often in a row, or was never asked. Requests go out one at
-    /// a time, and none before `next`.
+    /// The hub has refused the key this often in a row, or has not been asked yet. Requests go out
+    /// one at a time, and none before `next`.
     Doubtful { refusals: u32, next: Instant },
 }
 
@@ -204,8 +204,8 @@ impl TokenBucket {
         };
         let refusals = match feedback {
             Feedback::Unauthorized => before.saturating_add(1),
-            // A request without a response says nothing, and the next one is due as after a
-            // refusal.
+            // A request without a response says nothing about the key, so the next request waits as
+            // after a refusal.
             Feedback::None if before >= REFUSALS => before,
             Feedback::None | Feedback::Accepted | Feedback::RateLimited(_) => 0,
         };
@@ -264,7 +264,8 @@ impl TokenBucket {
         };
     }
 
-    /// The bucket holds as many seconds' worth of tokens at any rate, and at least one token.
+    /// The largest number of tokens: the tokens of the same number of seconds at every rate, and at
+    /// least one token.
     fn capacity(&self, limits: &RateLimits) -> f64 {
         (f64::from(limits.burst) * self.rate / f64::from(limits.rate)).max(1.0)
     }
