@@ -41,10 +41,14 @@
 //! | defaults, waits and limits of decisions | `decide/rules.rs` |
 //! | what a decision leads to | `decide/plan.rs` |
 //! | a new endpoint of the hub | `hub/client.rs`, `hub/limits.rs` |
-//! | the hub's JSON | `hub/wire.rs`, `hub/fold.rs` |
-//! | Retry-After, status codes and error bodies of the hub | `hub/response.rs`, `hub/quote.rs` |
+//! | the hub's URL, the proxy and the authorities | `hub/route.rs`, `hub/transport_error.rs` |
+//! | the hub's JSON | `hub/wire.rs`, `hub/fields.rs`, `hub/fold.rs` |
+//! | a list that is read while it arrives | `hub/items.rs` |
+//! | status codes of the hub | `hub/response.rs` |
+//! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/quote.rs`, `hub/retry_after.rs` |
 //! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
-//! | rate limit, backoff and refused keys | `hub/limiter/token_bucket/mod.rs` |
+//! | rate limit, backoff and refused keys | `hub/limiter/token_bucket/mod.rs`, `hub/limiter/rate_limits.rs` |
+//! | a rate that a 429 halves | `hub/limiter/adaptive_rate.rs` |
 //! | an API key that can't be printed | `hub/key.rs` |
 //! | what starts a reconcile | `controller/watch.rs`, `controller/streams.rs` |
 //! | one reconcile, and the error policy | `controller/reconcile.rs` |
@@ -66,6 +70,7 @@
 //! | the election's durations | `leader/timing.rs` |
 //! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/text.rs` |
 //! | flags and environment variables | `config/args.rs`, `config/settings.rs`, `config/error.rs` |
+//! | the settings of the hub's URL, the proxy and the authorities | `config/route.rs`, `config/authorities.rs` |
 //! | constant and derived durations | `config/timing.rs`, `backoff.rs` |
 //! | the operator's own API key | `config/operator_key.rs` |
 //! | `oxen-operator check` | `check.rs` |

@@ -1,6 +1,6 @@
 //! Flags and environment variables, as a person wrote them.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
@@ -33,15 +33,16 @@ pub struct HubArgs {
     #[arg(
         long,
         env = "OXEN_BASE_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "https://hub.oxen.ai"
     )]
-    pub(super) base_url: String,
+    pub(super) base_url: HiddenText,
 
     /// The URL of a proxy for requests to the hub, http or https. Unset: none. HTTPS_PROXY is not
     /// used for the hub.
-    #[arg(long, env = "OXEN_PROXY", value_name = "URL")]
-    pub(super) proxy: Option<String>,
+    #[arg(long, env = "OXEN_PROXY", hide_env_values = true, value_name = "URL")]
+    pub(super) proxy: Option<HiddenText>,
 
     /// A PEM file with certificate authorities to trust for the hub, in addition to the machine's.
     /// It is read at the start.
@@ -182,6 +183,10 @@ pub struct Args {
     pub(super) time_scale: u32,
 }
 
+/// Text that may hold a password. Its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub(super) struct HiddenText(pub(super) String);
+
 /// The format of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -191,6 +196,18 @@ pub enum LogFormat {
     Json,
     /// Text for people.
     Text,
+}
+
+impl From<String> for HiddenText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for HiddenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HiddenText(..)")
+    }
 }
 
 impl Args {

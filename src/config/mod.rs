@@ -6,13 +6,16 @@
 //! |---|---|
 //! | the flags and environment variables, as they were written | `args.rs` |
 //! | their validation, and what the program works with | `settings.rs` |
+//! | the hub's URL, the proxy and the authorities | `route.rs`, `authorities.rs` |
 //! | durations that are constants or follow from a setting | `timing.rs` |
 //! | the operator's own API key | `operator_key.rs` |
 //! | a setting that can't be used | `error.rs` |
 
 mod args;
+mod authorities;
 mod error;
 mod operator_key;
+mod route;
 mod settings;
 mod timing;
 

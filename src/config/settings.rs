@@ -1,11 +1,11 @@
 //! From arguments to a validated configuration.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use url::Url;
+use tracing::warn;
 
 use super::{
-    args::{Args, HubArgs, LogFormat},
+    args::{Args, LogFormat},
     error::ConfigError,
     operator_key::{KeySource, OperatorKey},
     timing::Timing,
@@ -87,9 +87,13 @@ impl Args {
             progress_deadline: self.progress_deadline.0,
             ..Rules::default()
         });
+        let (route, warnings) = self.hub.route()?;
+        for warning in warnings {
+            warn!("{warning}");
+        }
         let [retry_after_min, retry_after_max] = timing.retry_after();
         Ok(Config {
-            route: self.hub.route()?,
+            route,
             operator_key: operator_key(self.hub.key(api_key)?, self.operator_key_namespaces)?,
             namespaces: names(self.namespaces),
             secret_names: names(self.secret_names),
@@ -123,56 +127,6 @@ impl Args {
     }
 }
 
-impl HubArgs {
-    /// How the hub is reached.
-    ///
-    /// # Errors
-    ///
-    /// Names the setting that can't be used, and why.
-    pub fn route(&self) -> Result<Route, ConfigError> {
-        let proxy = self.proxy.as_deref().filter(|proxy| !proxy.is_empty());
-        Ok(Route {
-            base: http_url("OXEN_BASE_URL", &self.base_url)?,
-            proxy: proxy
-                .map(|proxy| http_url("OXEN_PROXY", proxy))
-                .transpose()?,
-            authorities: self.ca_file.as_deref().map(authorities).transpose()?,
-        })
-    }
-}
-
-fn authorities(file: &Path) -> Result<Vec<u8>, ConfigError> {
-    let problem = |why: String| {
-        let file = file.display();
-        ConfigError::new("OXEN_CA_FILE", format!("{file} {why}"))
-    };
-    let pem = fs::read(file).map_err(|error| problem(format!("can't be read ({error})")))?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(all) if !all.is_empty() => Ok(pem),
-        Ok(_) | Err(_) => Err(problem(
-            "contains no certificate; it must be PEM, with BEGIN CERTIFICATE lines".into(),
-        )),
-    }
-}
-
-fn http_url(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
-    let example = "write a URL such as https://hub.oxen.ai";
-    let url = Url::parse(text).map_err(|error| {
-        ConfigError::new(
-            setting,
-            format!("{text:?} is not a URL ({error}); {example}"),
-        )
-    })?;
-    let plain = url.query().is_none() && url.fragment().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
-        return Err(ConfigError::new(
-            setting,
-            format!("must be an http or https URL without a query; {example}"),
-        ));
-    }
-    Ok(url)
-}
-
 fn operator_key(
     source: Option<KeySource>,
     namespaces: Vec<String>,
@@ -188,11 +142,16 @@ fn operator_key(
     }
 }
 
+/// The names of a list in their order, each once.
 fn names(list: Vec<String>) -> Vec<String> {
-    list.into_iter()
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .collect()
+    let mut names: Vec<String> = Vec::new();
+    for name in list {
+        let name = name.trim();
+        if !name.is_empty() && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -302,17 +261,22 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_base_url_is_refused_by_name() {
-        for text in [
-            "hub.oxen.ai",
-            "ftp://hub",
-            "https://",
-            "https://hub?x=1",
-            "",
-        ] {
-            let error = check(&["--base-url", text], None).unwrap_err();
-            assert!(error.starts_with("OXEN_BASE_URL"), "{text:?}: {error}");
-        }
+    fn a_name_that_is_listed_twice_counts_once() {
+        let config = check(
+            &["--namespaces", "b,a, b,,a", "--secret-names", "k,k,other"],
+            None,
+        );
+        let config = config.unwrap();
+        assert_eq!(config.namespaces, ["b", "a"]);
+        assert_eq!(config.secret_names, ["k", "other"]);
+        let repeated = check(&["--namespaces", "a", "--namespaces", "a"], None).unwrap();
+        assert_eq!(repeated.namespaces, ["a"]);
+        assert!(
+            check(&["--namespaces", ","], None)
+                .unwrap()
+                .namespaces
+                .is_empty()
+        );
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
     };
     let expires = seen.sent + context.config.max_observation_age;
     let permit = tokio::select! {
-        permit = context.hub.permit(key, Priority::Call) => permit,
+        permit = context.hub.permit(key, Priority::Call(kind)) => permit,
         () = context.shutdown.cancelled() => {
             return CallOutcome::NotSent("the operator is shutting down");
         }

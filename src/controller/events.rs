@@ -15,10 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{
-    context::Context,
-    event_series::{EventSeriesCache, Notice, Publication, series_patch},
-};
+use super::event_series::{EventSeriesCache, Notice, Publication, series_patch};
 use crate::{
     api::OxenModel,
     decide::{DELETION_BLOCKED, EventType, Plan, Verdict},
@@ -68,8 +65,41 @@ impl Events {
         }
     }
 
+    /// Queues the event of a plan and logs a line. It is called for transitions only. An event that
+    /// can't be published fails nothing.
+    pub(super) fn publish_plan(&self, object: &OxenModel, plan: &Plan) {
+        let presentation = plan.verdict.presentation();
+        let type_ = if plan.blocked {
+            EventType::Warning
+        } else {
+            presentation.event
+        };
+        let reason = reason(plan.blocked, plan.verdict);
+        self.publish(object, type_, reason, plan.message.clone());
+    }
+
+    /// Queues the event of an object that can't be decoded and logs a line.
+    pub(super) fn publish_undecodable(&self, object: &OxenModel, blocked: bool, problem: String) {
+        let reason = reason(blocked, Verdict::InvalidSpec);
+        self.publish(object, EventType::Warning, reason, problem);
+    }
+
+    fn publish(&self, object: &OxenModel, type_: EventType, reason: &'static str, note: String) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        match type_ {
+            EventType::Warning => warn!(namespace, name, reason, "{note}"),
+            EventType::Normal => info!(namespace, name, reason, "{note}"),
+        }
+        self.queue(Notice {
+            regarding: object.object_ref(&()),
+            type_,
+            reason: reason.into(),
+            note,
+        });
+    }
+
     /// Adds an event to the queue, or drops it where the queue is full.
-    fn publish(&self, notice: Notice) {
+    fn queue(&self, notice: Notice) {
         if self.queue.try_send(notice).is_err() {
             self.metrics.event_dropped();
             debug!("an event was dropped, because too many wait to be published");
@@ -135,54 +165,10 @@ impl Publisher {
     }
 }
 
-/// Queues the event of a plan and logs a line. It is called for transitions only. An event that
-/// can't be published fails nothing.
-pub(super) fn publish_event(context: &Context, object: &OxenModel, plan: &Plan) {
-    let presentation = plan.verdict.presentation();
-    let type_ = if plan.blocked {
-        EventType::Warning
-    } else {
-        presentation.event
-    };
-    let reason = reason(plan.blocked, plan.verdict);
-    publish(context, object, type_, reason, plan.message.clone());
-}
-
-/// Queues the event of an object that can't be decoded and logs a line.
-pub(super) fn publish_invalid(
-    context: &Context,
-    object: &OxenModel,
-    blocked: bool,
-    problem: String,
-) {
-    let reason = reason(blocked, Verdict::InvalidSpec);
-    publish(context, object, EventType::Warning, reason, problem);
-}
-
 fn reason(blocked: bool, verdict: Verdict) -> &'static str {
     if blocked {
         DELETION_BLOCKED
     } else {
         verdict.presentation().reason
     }
-}
-
-fn publish(
-    context: &Context,
-    object: &OxenModel,
-    type_: EventType,
-    reason: &'static str,
-    note: String,
-) {
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    match type_ {
-        EventType::Warning => warn!(namespace, name, reason, "{note}"),
-        EventType::Normal => info!(namespace, name, reason, "{note}"),
-    }
-    context.events.publish(Notice {
-        regarding: object.object_ref(&()),
-        type_,
-        reason: reason.into(),
-        note,
-    });
 }

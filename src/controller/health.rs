@@ -1,6 +1,6 @@
 //! Whether the API server answers the watches, for the metrics and `/readyz`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
 use jiff::Timestamp;
@@ -11,35 +11,48 @@ use kube::{
 };
 use tower::service_fn;
 
-use super::{context::Context, listing::PATIENCE};
-use crate::readiness::{WatchHealth, Watched};
+use crate::{
+    metrics::Metrics,
+    readiness::{Readiness, WatchHealth, Watched},
+};
+
+/// What the health of every watch is reported to, and the client that they share.
+#[derive(Clone)]
+pub(super) struct Monitor {
+    pub(super) client: Client,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<Readiness>,
+    /// How long requests fail before the watch counts as failing.
+    pub(super) patience: Duration,
+}
 
 /// The health of one watch. Its clones are the same.
 #[derive(Clone)]
 pub(super) struct Health {
-    context: Arc<Context>,
+    monitor: Monitor,
     watched: Watched,
     reported: Arc<WatchHealth>,
 }
 
-impl Health {
+impl Monitor {
     /// Adds a watch to the metrics and to `/readyz`.
-    pub(super) fn new(context: &Arc<Context>, watched: Watched) -> Self {
+    pub(super) fn add(&self, watched: Watched) -> Health {
         let namespace = watched.namespace.as_deref().unwrap_or_default();
-        context.metrics.watch_added(watched.resource, namespace);
-        let patience = PATIENCE / context.config.time_scale;
-        let reported = context.readiness.add_watch(watched.clone(), patience);
-        Self {
-            context: context.clone(),
+        self.metrics.watch_added(watched.resource, namespace);
+        let reported = self.readiness.add_watch(watched.clone(), self.patience);
+        Health {
+            monitor: self.clone(),
             watched,
             reported: Arc::new(reported),
         }
     }
+}
 
+impl Health {
     /// A client for the watch alone. kube's watcher says neither when a watch request is answered
     /// nor when a list is, where that is empty. So this client notes each answer.
     pub(super) fn client(&self) -> Client {
-        let (client, health) = (self.context.client.clone(), self.clone());
+        let (client, health) = (self.monitor.client.clone(), self.clone());
         let namespace = client.default_namespace().to_owned();
         let send = move |request: Request<Body>| {
             let (client, health) = (client.clone(), health.clone());
@@ -57,7 +70,7 @@ impl Health {
     fn answered(&self) {
         let oldest = self.reported.answered(Timestamp::now().as_second());
         let namespace = self.watched.namespace.as_deref().unwrap_or_default();
-        let metrics = &self.context.metrics;
+        let metrics = &self.monitor.metrics;
         metrics.watch_answered(self.watched.resource, namespace, oldest);
     }
 

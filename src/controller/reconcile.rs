@@ -11,7 +11,6 @@ use super::{
     act,
     context::{Context, Scope},
     error::ReconcileError,
-    events::publish_event,
     guarded::Guarded,
     observe::{Observed, Prepared, newest, observe, prepare},
     record::{record, record_operation},
@@ -123,7 +122,12 @@ async fn report_undecodable(
         .memories
         .with(&object.object, |memory| memory.kube_failures = 0);
     let rules = &scope.context.config.rules;
-    Ok(ControllerAction::requeue(rules.sync_interval))
+    let deleting = object.object.metadata.deletion_timestamp.is_some();
+    Ok(ControllerAction::requeue(if deleting {
+        rules.sync_interval.min(rules.overdue_poll)
+    } else {
+        rules.sync_interval
+    }))
 }
 
 /// Writes the status, and performs a plan that has no call.
@@ -155,7 +159,7 @@ async fn perform(
         let open = plan.status.operation.as_ref();
         let open = open.map(|operation| operation.id.clone());
         context.index.release(&latest, open);
-        publish_event(context, &latest, &plan);
+        context.events.publish_plan(&latest, &plan);
         context.metrics.reconciled(&plan, started.elapsed());
         // The watch may have reported the deletion already, and nothing may be remembered after it.
         context.memories.forget(&latest.uid().unwrap_or_default());

@@ -12,7 +12,6 @@ use tracing::warn;
 use super::{
     context::Scope,
     error::{ReconcileError, Request},
-    events::publish_event,
 };
 use crate::{
     api::{OxenModel, OxenModelStatus},
@@ -46,7 +45,7 @@ pub(super) async fn record(
     };
     memories.with(object, |memory| memory.stored(&plan.status));
     if plan.transition {
-        publish_event(&scope.context, &after, plan);
+        scope.context.events.publish_plan(&after, plan);
     }
     Ok(after)
 }

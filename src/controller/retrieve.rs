@@ -167,11 +167,8 @@ async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<S
     let Ok(Admission::Permit(permit)) = admit(scope, object, key).await else {
         return Vec::new();
     };
-    match permit.search(stem).await {
-        Ok(found) => {
-            let names = found.into_iter().map(|model| model.id);
-            names.take(SIMILAR_NAMES).collect()
-        }
+    match permit.search(stem, SIMILAR_NAMES).await {
+        Ok(names) => names,
         Err(fault) => {
             // A Retry-After holds, whatever request it answers.
             retry_after(scope, object, fault);

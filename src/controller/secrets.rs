@@ -6,7 +6,7 @@ use std::{
     future,
     hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
-    sync::Arc,
+    time::Duration,
 };
 
 use futures::{FutureExt, Stream, StreamExt, stream};
@@ -23,8 +23,7 @@ use kube::{
 use tracing::warn;
 
 use super::{
-    context::Context,
-    health::Health,
+    health::Monitor,
     streams::{once_stored, watch_config, watching},
 };
 use crate::readiness::Watched;
@@ -50,34 +49,39 @@ pub(super) enum Lookup {
 }
 
 impl Secrets {
-    /// Starts a watch for each name that the settings have, in one namespace or in all. The watches
-    /// advance while the stream is polled. Their errors are logged and left out, because a Secret
+    /// Starts a watch for each name, in one namespace or in all, which is started again after
+    /// `timeout`. The watches advance while the stream is polled. Their errors are logged and left out, because a Secret
     /// that can't be watched must not delay the objects.
-    pub(super) fn watch(context: &Arc<Context>, namespace: Option<&str>) -> (Self, Changes) {
+    pub(super) fn watch(
+        monitor: &Monitor,
+        namespace: Option<&str>,
+        names: &[String],
+        timeout: Duration,
+    ) -> (Self, Changes) {
         let mut stores = HashMap::new();
         let mut changes: Vec<Changes> = Vec::new();
-        for name in &context.config.secret_names {
+        for name in names {
             let watched = Watched {
                 resource: "secrets",
                 namespace: namespace.map(Into::into),
                 name: Some(name.clone()),
                 required: false,
             };
-            let health = Health::new(context, watched);
+            let health = monitor.add(watched);
             let api: Api<GuardedSecret> = match namespace {
                 Some(namespace) => Api::namespaced(health.client(), namespace),
                 None => Api::all(health.client()),
             };
-            let config = watch_config(context.config.watch_timeout);
-            let config = config.fields(&format!("metadata.name={name}"));
+            let config = watch_config(timeout).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
+            let secret = name.clone();
             let events = watching(api, config)
                 .inspect(move |event| match event {
                     Ok(Event::InitDone) => health.listed(),
                     Ok(Event::Init | Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => {}
                     Err(problem) => {
                         health.failed(problem);
-                        warn!(%problem, "a Secret can't be watched; retrying");
+                        warn!(secret, %problem, "the watch of a Secret failed; retrying");
                     }
                 })
                 .modify(|secret| {

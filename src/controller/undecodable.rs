@@ -11,14 +11,13 @@ use serde_json::json;
 use super::{
     context::Scope,
     error::{ReconcileError, Request},
-    events::publish_invalid,
     guarded::Guarded,
     observe::newest,
 };
 use crate::decide::{DELETION_BLOCKED, blocked_message, headline, is_true, undecodable};
 
-/// Writes into the object's status that it can't be decoded, and why. The rest of the status is left
-/// as it is.
+/// Writes into the object's status that it can't be decoded, and why. Fields other than the
+/// conditions are left as they are.
 pub(super) async fn report(scope: &Scope, guarded: &Guarded) -> Result<(), ReconcileError> {
     let Some(unreadable) = &guarded.unreadable else {
         return Ok(());
@@ -60,7 +59,8 @@ pub(super) async fn report(scope: &Scope, guarded: &Guarded) -> Result<(), Recon
     });
     let blocked = |conditions| is_true(conditions, DELETION_BLOCKED);
     if headline(before) != headline(&after) || (blocked(&after) && !blocked(before)) {
-        publish_invalid(context, &object, deleting, problem);
+        let events = &context.events;
+        events.publish_undecodable(&object, deleting, problem);
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ use super::{
     context::{Context, Scope},
     credentials::secret_of,
     guarded::Guarded,
-    health::Health,
+    health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
     reconcile::{error_policy, reconcile},
     secrets::{GuardedSecret, Secrets},
@@ -36,6 +36,9 @@ use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watche
 
 /// The annotation that `kubectl apply` sets. It is as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// What logs say where no namespace is named.
+const ALL_NAMESPACES: &str = "all namespaces";
 
 /// How long the filter remembers an object's last reason.
 const FILTER_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -51,7 +54,19 @@ struct Listing {
 
 /// Watches one namespace, or all, until the shutdown, and then until the work in flight has ended.
 pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
-    let (secrets, changes) = Secrets::watch(&context, namespace.as_deref());
+    let config = &context.config;
+    let monitor = Monitor {
+        client: context.client.clone(),
+        metrics: context.metrics.clone(),
+        readiness: context.readiness.clone(),
+        patience: PATIENCE / config.time_scale,
+    };
+    let (secrets, changes) = Secrets::watch(
+        &monitor,
+        namespace.as_deref(),
+        &config.secret_names,
+        config.watch_timeout,
+    );
     let (objects, writer) = reflector::store();
     let woken = context.index.add_scope(objects.clone());
     let measured = objects.clone();
@@ -59,7 +74,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         .metrics
         .objects()
         .add_source(move || object_metrics(&measured));
-    let listing = Listing::new(&context, namespace);
+    let listing = Listing::new(&context, namespace, &monitor);
     let triggers = triggers(listing.clone(), objects.clone(), writer);
     let scope = Arc::new(Scope {
         context: context.clone(),
@@ -106,7 +121,7 @@ fn object_metrics(objects: &Store<Guarded>) -> Vec<ObjectMetrics> {
 }
 
 impl Listing {
-    fn new(context: &Arc<Context>, namespace: Option<String>) -> Self {
+    fn new(context: &Arc<Context>, namespace: Option<String>, monitor: &Monitor) -> Self {
         let watched = Watched {
             resource: "oxenmodels",
             namespace: namespace.clone(),
@@ -116,10 +131,8 @@ impl Listing {
         Self {
             context: context.clone(),
             namespace,
-            health: Health::new(context, watched),
-            first: Arc::new(Mutex::new(FirstList::new(
-                PATIENCE / context.config.time_scale,
-            ))),
+            health: monitor.add(watched),
+            first: Arc::new(Mutex::new(FirstList::new(monitor.patience))),
         }
     }
 
@@ -134,7 +147,7 @@ impl Listing {
             Ok(Event::Delete(object)) => self.context.memories.forget(object.uid()),
             Ok(Event::Init | Event::InitApply(_) | Event::InitDone | Event::Apply(_)) => {}
             Err(problem) => {
-                log_error(problem);
+                log_error(problem, self.namespace.as_deref());
                 self.health.failed(problem);
                 if list_refused(problem)
                     && let Some(change) = self.first().refused(Instant::now())
@@ -162,7 +175,7 @@ impl Listing {
     }
 
     fn change(&self, change: Change) {
-        let namespace = self.namespace.as_deref().unwrap_or("all namespaces");
+        let namespace = self.namespace.as_deref().unwrap_or(ALL_NAMESPACES);
         match change {
             Change::Listed => {}
             Change::LeftOut => {
@@ -253,13 +266,15 @@ fn users(
         .collect()
 }
 
-fn log_error(problem: &watcher::Error) {
+fn log_error(problem: &watcher::Error, namespace: Option<&str>) {
+    let namespace = namespace.unwrap_or(ALL_NAMESPACES);
     if refused_with(problem, 404) {
         error!(
+            namespace,
             "the CustomResourceDefinition oxenmodels.oxen.ai is not installed, and the operator waits for \
              it; install it with `oxen-operator crd | kubectl apply -f -`"
         );
     } else {
-        warn!(%problem, "the watch of OxenModels failed; retrying");
+        warn!(namespace, %problem, "the watch of OxenModels failed; retrying");
     }
 }

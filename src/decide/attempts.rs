@@ -140,6 +140,7 @@ pub(super) fn refusal(fault: &HubFault) -> Verdict {
         HubFault::ModelNotFound(_) => Verdict::CallModelNotFound,
         HubFault::RateLimited { .. }
         | HubFault::Unreachable(_)
+        | HubFault::ProviderFailed(_)
         | HubFault::Unexpected(_)
         | HubFault::ModelMismatch(_)
         | HubFault::Rejected(_) => Verdict::Rejected,

@@ -32,6 +32,7 @@ fn unconfirmed(seen: &Observation<'_>, fault: &HubFault) -> Option<Finding> {
         | HubFault::PaymentRequired(_)
         | HubFault::RateLimited { .. }
         | HubFault::Unreachable(_)
+        | HubFault::ProviderFailed(_)
         | HubFault::Unexpected(_)
         | HubFault::ModelMismatch(_)
         | HubFault::Rejected(_) => return None,
@@ -112,7 +113,13 @@ pub(super) fn hub_fault(seen: &Observation<'_>, fault: &HubFault) -> Finding {
                 ..finding
             }
         }
-        HubFault::Unreachable(words) => unreachable(seen, words),
+        HubFault::Unreachable(words) => {
+            unreachable(seen, &format!("The hub can't be reached: {words}"))
+        }
+        HubFault::ProviderFailed(words) => unreachable(
+            seen,
+            &format!("The hub was reached, and its provider failed: {words}"),
+        ),
         HubFault::Unexpected(words) => Finding::new(
             Verdict::UnexpectedResponse,
             format!(
@@ -135,7 +142,7 @@ pub(super) fn hub_fault(seen: &Observation<'_>, fault: &HubFault) -> Finding {
     }
 }
 
-fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
+fn unreachable(seen: &Observation<'_>, why: &str) -> Finding {
     let verdict = if is_silent(seen) {
         Verdict::HubUnreachable
     } else {
@@ -143,7 +150,7 @@ fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
     };
     Finding::new(
         verdict,
-        format!("The hub can't be reached: {words}. No call is made; the operator keeps retrying."),
+        format!("{why}. No call is made; the operator keeps retrying."),
     )
 }
 

@@ -53,8 +53,11 @@ pub enum HubFault {
         /// The hub's words, where it has any.
         words: Option<String>,
     },
-    /// Timeout, reset, DNS, TLS, 3xx, 5xx, and every 404 that is not about the model.
+    /// Timeout, reset, DNS, TLS, 3xx, 5xx, every 404 that is not about the model, every 407, and a
+    /// 401, 402 or 403 that is a page of HTML.
     Unreachable(String),
+    /// 502, in the hub's words: the hub was reached, and its provider failed.
+    ProviderFailed(String),
     /// A response that can't be read: too large, not JSON, or of the wrong shape.
     Unexpected(String),
     /// The response is about the model with this id instead of the one that was asked for.

@@ -9,8 +9,11 @@ pub struct Remote {
     pub base: bool,
     /// The status of its deployments, folded to one word.
     pub live: LiveStatus,
-    /// The statuses of the deployments that `live` doesn't stand for, for the message.
+    /// The statuses of the deployments that `live` doesn't stand for, as counts by word such as `2
+    /// inactive`, for the message.
     pub others: Vec<String>,
+    /// What the hub says about the deployments beside their status, as a message quotes it.
+    pub notes: Vec<String>,
     /// The model itself. `id` and `owner` are its identity.
     pub model: ModelStatus,
     /// How it is billed.

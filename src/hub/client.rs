@@ -1,17 +1,21 @@
 //! The five requests of the models API.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{fmt, ops::ControlFlow, time::Duration};
 
-use reqwest::{Method, header, redirect};
-use serde::de::DeserializeOwned;
+use http::StatusCode;
+use reqwest::{Method, header};
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
+    items::ItemReader,
     key::ApiKey,
     limits::Limits,
     quote::quote,
-    response::Response,
-    wire::{Model, ModelList},
+    response::{Response, read_model},
+    route::{Route, SetupError},
+    transport_error::TransportError,
+    wire::Model,
 };
 use crate::{
     api::OperationKind,
@@ -20,27 +24,6 @@ use crate::{
 
 /// The header that carries an operation's id to the hub's logs.
 const REQUEST_ID: &str = "x-request-id";
-
-/// How the hub is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The hub's URL.
-    pub base: Url,
-    /// The proxy for requests to the hub, if there is one.
-    pub proxy: Option<Url>,
-    /// PEM certificates of authorities to trust in addition to the machine's.
-    pub authorities: Option<Vec<u8>>,
-}
-
-impl From<Url> for Route {
-    fn from(base: Url) -> Self {
-        Self {
-            base,
-            proxy: None,
-            authorities: None,
-        }
-    }
-}
 
 /// The hub's endpoints, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,14 +72,6 @@ pub enum Outcome {
     NoResponse,
 }
 
-/// The hub's client could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The TLS stack, the certificate authorities or the proxy's URL is the cause.
-    #[error("the HTTP client could not be set up")]
-    Http(#[from] reqwest::Error),
-}
-
 /// The hub's API over HTTP. It never retries a request and follows no redirect. It has no rate
 /// limit: [`LimitedClient`](super::LimitedClient) has one.
 pub struct Client {
@@ -114,16 +89,6 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Why there is no response.
-enum TransportError {
-    /// No connection was established, so nothing was sent: DNS, TCP or TLS failed.
-    NoConnection(String),
-    /// The connection broke, or the request timed out.
-    Broken(String),
-    /// The body is larger than the limit.
-    TooLarge,
-}
-
 impl Client {
     /// A client of the hub. `on_end` is called for every request that ended.
     ///
@@ -135,24 +100,10 @@ impl Client {
         limits: Limits,
         on_end: impl Fn(Endpoint, Outcome, Duration) + Send + Sync + 'static,
     ) -> Result<Self, SetupError> {
-        let builder = reqwest::Client::builder()
-            .connect_timeout(limits.connect_timeout)
-            .timeout(limits.request_timeout)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
-        let builder = match route.proxy {
-            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy)?),
-            None => builder.no_proxy(),
-        };
-        let builder = match route.authorities {
-            Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?),
-            None => builder,
-        };
+        let base = route.base.clone();
         Ok(Self {
-            http: builder.build()?,
-            base: route.base,
+            http: route.http_client(&limits)?,
+            base,
             limits,
             on_end: Box::new(on_end),
         })
@@ -164,7 +115,8 @@ impl Client {
         self.url(&["api", "ai"])
     }
 
-    /// Lists all models, or those of one developer, or those with one fine-tuning action.
+    /// Lists all models, or those of one developer, or those with one fine-tuning action. An item
+    /// that can't be read is lost alone.
     ///
     /// # Errors
     ///
@@ -175,36 +127,98 @@ impl Client {
         developer_name: Option<&str>,
         action: Option<&str>,
     ) -> Result<Vec<Model>, HubFault> {
+        let mut models = Vec::new();
+        let collect = |model| {
+            models.push(model);
+            ControlFlow::Continue(())
+        };
+        self.list_each(key, developer_name, action, collect).await?;
+        Ok(models)
+    }
+
+    /// Lists the same models as [`list`](Self::list), one at a time, until `on_model` breaks. The
+    /// list may be long, and only one of its items is kept in memory. Returns the number of items
+    /// that can't be read.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn list_each(
+        &self,
+        key: &ApiKey,
+        developer_name: Option<&str>,
+        action: Option<&str>,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<usize, HubFault> {
         let mut url = self.models(&[]);
         for (name, value) in [("developer_name", developer_name), ("action", action)] {
             if let Some(value) = value {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        let list: ModelList = self.get(key, Endpoint::List, url).await?;
-        Ok(list.data)
+        self.each(key, Endpoint::List, url, on_model).await
     }
 
-    /// Returns true when the hub refuses to list models without an API key.
-    pub async fn needs_key(&self) -> bool {
-        let request = self
-            .http
-            .get(self.models(&[]))
-            .header(header::ACCEPT, "application/json");
-        let response = self.send(Endpoint::List, request).await;
-        response.is_ok_and(|response| matches!(response.code.as_u16(), 401 | 403))
+    /// Returns true when the hub refuses to list models without an API key, and false when it lists
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault, where it did neither.
+    pub async fn needs_key(&self) -> Result<bool, HubFault> {
+        let started = Instant::now();
+        let asked = self.ask_without_key().await;
+        let code = asked.as_ref().ok().map(|(code, _)| *code);
+        self.report(Endpoint::List, started, code);
+        match asked? {
+            (StatusCode::OK, _) => Ok(false),
+            (_, true) => Ok(true),
+            (code, false) => Err(HubFault::Unreachable(code.to_string())),
+        }
     }
 
-    /// Lists the models whose name matches.
+    /// The code of a list without an API key, and whether the hub refuses it for want of one.
+    async fn ask_without_key(&self) -> Result<(StatusCode, bool), TransportError> {
+        let request = self.without_key(Method::GET, self.models(&[]));
+        let response = request.send().await?;
+        // The list itself need not be read.
+        if response.status() == StatusCode::OK {
+            return Ok((StatusCode::OK, false));
+        }
+        let response = self.whole(response).await?;
+        Ok((response.code, response.refuses_key()))
+    }
+
+    /// Lists the models whose name matches. An item that can't be read is lost alone.
     ///
     /// # Errors
     ///
     /// Fails with the hub's fault.
     pub async fn search(&self, key: &ApiKey, search: &str) -> Result<Vec<Model>, HubFault> {
+        let mut models = Vec::new();
+        let collect = |model| {
+            models.push(model);
+            ControlFlow::Continue(())
+        };
+        self.search_each(key, search, collect).await?;
+        Ok(models)
+    }
+
+    /// Lists the same models as [`search`](Self::search), one at a time, until `on_model` breaks.
+    /// Returns the number of items that can't be read.
+    ///
+    /// # Errors
+    ///
+    /// The hub's fault.
+    pub async fn search_each(
+        &self,
+        key: &ApiKey,
+        search: &str,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<usize, HubFault> {
         let mut url = self.models(&["search"]);
         url.query_pairs_mut().append_pair("search", search);
-        let list: ModelList = self.get(key, Endpoint::Search, url).await?;
-        Ok(list.data)
+        self.each(key, Endpoint::Search, url, on_model).await
     }
 
     /// Retrieves one model. With `live`, the hub asks its provider for the deployments' status
@@ -219,7 +233,9 @@ impl Client {
             url.query_pairs_mut()
                 .append_pair("deployment_status", "live");
         }
-        self.get(key, Endpoint::Retrieve, url).await
+        let request = self.request(key, Method::GET, url);
+        let response = self.send(Endpoint::Retrieve, request).await?;
+        response.read(model, key, &self.limits)
     }
 
     /// Activates or deactivates a model. `id` is sent as `X-Request-Id`, so that the hub's logs and
@@ -251,27 +267,84 @@ impl Client {
         }
     }
 
-    async fn get<T: DeserializeOwned>(
+    /// Reads a list one item at a time.
+    async fn each(
         &self,
         key: &ApiKey,
         endpoint: Endpoint,
         url: Url,
-    ) -> Result<T, HubFault> {
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<usize, HubFault> {
+        let started = Instant::now();
         let request = self.request(key, Method::GET, url);
-        match self.send(endpoint, request).await {
-            Ok(response) => response.read(key, &self.limits),
-            Err(error @ TransportError::TooLarge) => Err(HubFault::Unexpected(error.to_string())),
-            Err(error @ (TransportError::NoConnection(_) | TransportError::Broken(_))) => {
-                Err(HubFault::Unreachable(error.to_string()))
+        let read = self.read_each(request, key, on_model).await;
+        let code = read.as_ref().ok().map(|(code, _)| *code);
+        self.report(endpoint, started, code);
+        read?.1
+    }
+
+    /// The code of a list's response, and the number of items that can't be read.
+    async fn read_each(
+        &self,
+        request: reqwest::RequestBuilder,
+        key: &ApiKey,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<(StatusCode, Result<usize, HubFault>), TransportError> {
+        let response = request.send().await?;
+        let code = response.status();
+        let unreadable = if code == StatusCode::OK {
+            let items = self.items(response, key, on_model).await?;
+            items.map_err(HubFault::Unexpected)
+        } else {
+            let response = self.whole(response).await?;
+            Err(response.fault_of_get(key, &self.limits))
+        };
+        Ok((code, unreadable))
+    }
+
+    /// Reads the items of a list while its body arrives.
+    async fn items(
+        &self,
+        mut response: reqwest::Response,
+        key: &ApiKey,
+        mut on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<Result<usize, String>, TransportError> {
+        let mut reader = ItemReader::new(self.limits.max_body);
+        let (mut length, mut unreadable) = (0, 0);
+        let mut flow = ControlFlow::Continue(());
+        while let Some(chunk) = response.chunk().await? {
+            length += chunk.len();
+            if length > self.limits.max_list {
+                return Err(TransportError::TooLarge);
+            }
+            let on_item = |item: Option<&[u8]>| match item.map(|item| read_model(item, "", key)) {
+                Some(Ok(model)) if flow.is_continue() => flow = on_model(model),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => unreadable += 1,
+            };
+            let fed = reader.feed(&chunk, on_item);
+            fed.map_err(|_| TransportError::TooLarge)?;
+            if flow.is_break() {
+                return Ok(Ok(unreadable));
             }
         }
+        let ended = reader.end();
+        Ok(ended
+            .map(|()| unreadable)
+            .map_err(|problem| quote(&key.hide(&problem))))
     }
 
     fn request(&self, key: &ApiKey, method: Method, url: Url) -> reqwest::RequestBuilder {
+        self.without_key(method, url)
+            .header(header::AUTHORIZATION, key.header())
+    }
+
+    fn without_key(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
         self.http
             .request(method, url)
-            .header(header::AUTHORIZATION, key.header())
             .header(header::ACCEPT, "application/json")
+            // The client decompresses nothing.
+            .header(header::ACCEPT_ENCODING, "identity")
     }
 
     async fn send(
@@ -279,18 +352,24 @@ impl Client {
         endpoint: Endpoint,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, TransportError> {
-        let started = tokio::time::Instant::now();
-        let response = self.receive(request).await;
-        let outcome = match &response {
-            Ok(response) => Outcome::Code(response.code.as_u16()),
-            Err(_) => Outcome::NoResponse,
+        let started = Instant::now();
+        let response = match request.send().await {
+            Ok(response) => self.whole(response).await,
+            Err(error) => Err(error.into()),
         };
-        (self.on_end)(endpoint, outcome, started.elapsed());
+        let code = response.as_ref().ok().map(|response| response.code);
+        self.report(endpoint, started, code);
         response
     }
 
-    async fn receive(&self, request: reqwest::RequestBuilder) -> Result<Response, TransportError> {
-        let mut response = request.send().await?;
+    /// Reports a request that ended, with the code of its response if it has one.
+    fn report(&self, endpoint: Endpoint, started: Instant, code: Option<StatusCode>) {
+        let outcome = code.map_or(Outcome::NoResponse, |code| Outcome::Code(code.as_u16()));
+        (self.on_end)(endpoint, outcome, started.elapsed());
+    }
+
+    /// The response with its whole body.
+    async fn whole(&self, mut response: reqwest::Response) -> Result<Response, TransportError> {
         let body = match self.body(&mut response).await {
             // The code decides, even if the body can't be read.
             Err(_) if !response.status().is_success() => Vec::new(),
@@ -330,36 +409,5 @@ impl Client {
             path.pop_if_empty().extend(segments);
         }
         url
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TransportError::NoConnection(words) | TransportError::Broken(words) => {
-                f.write_str(words)
-            }
-            TransportError::TooLarge => f.write_str("the body is too large"),
-        }
-    }
-}
-
-/// The innermost cause is the most precise one, and contains no URL.
-impl From<reqwest::Error> for TransportError {
-    fn from(error: reqwest::Error) -> Self {
-        let why = if error.is_connect() {
-            TransportError::NoConnection
-        } else {
-            TransportError::Broken
-        };
-        if error.is_timeout() {
-            return why("the request timed out".into());
-        }
-        let error = error.without_url();
-        let mut cause: &dyn Error = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        why(quote(&cause.to_string()))
     }
 }

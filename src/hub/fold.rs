@@ -1,15 +1,33 @@
 //! From a model object as the hub sends it to what a decision needs.
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
 use super::{
     quote::quote,
-    wire::{DeploymentItem, Model, Pricing, Word},
+    wire::{DeploymentItem, Model, Number, Pricing, Word},
 };
 use crate::{
     api::{self, LiveStatus, ModelStatus},
     decide::{HubFault, Remote},
 };
+
+/// The prefix that the hub's own pages write before a model's name.
+const PREFIX: &str = "oxen:";
+
+/// The most words that the other deployments are counted by.
+const MOST_WORDS: usize = 5;
+
+/// The most notes that are kept of a model's deployments.
+const MOST_NOTES: usize = 3;
+
+/// What the deployments of a model come to.
+struct Deployments {
+    live: LiveStatus,
+    others: Vec<String>,
+    notes: Vec<String>,
+}
 
 /// Folds the hub's answer about the model `asked`. `api_base` is the base URL of the endpoints.
 ///
@@ -23,9 +41,10 @@ pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, HubFau
     // A status has to fit into an object, whatever the hub sends.
     let cut = |words: &Option<String>| words.as_deref().map(quote);
     let endpoint = cut(&model.endpoint);
-    let identity = ModelStatus {
-        id: quote(&model.id),
-        owner: quote(&model.owned_by),
+    let described = ModelStatus {
+        // The identity is compared, so it stays as it came.
+        id: model.id.clone(),
+        owner: model.owned_by.clone(),
         display_name: cut(&model.display_name),
         type_: model.model_type.as_ref().map(|word| quote(&word.0)),
         source_model: cut(&model.source_model),
@@ -38,35 +57,61 @@ pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, HubFau
         }),
         endpoint,
     };
-    let base = identity.is_base();
-    let (live, others) = if base {
-        (LiveStatus::Active, Vec::new())
+    let base = described.is_base();
+    let deployments = if base {
+        Deployments::of_base_model()
     } else {
         deployments(model.deployments.as_deref())
     };
     Ok(Remote {
         base,
-        live,
-        others,
-        model: identity,
+        live: deployments.live,
+        others: deployments.others,
+        notes: deployments.notes,
+        model: described,
         pricing: model.pricing.as_ref().map(pricing),
     })
 }
 
 /// Returns true when the answer may be about the model that was asked for. A name and a UUID may be
-/// the same model, so only two names can contradict each other. The owner may precede the name.
+/// the same model, so only two names can contradict each other. The prefix `oxen:` and the owner may
+/// precede either name.
 fn is_about(asked: &str, model: &Model) -> bool {
     let uuid = |text: &str| uuid::Uuid::try_parse(text).is_ok();
     let id = model.id.as_str();
-    uuid(asked)
-        || uuid(id)
-        || asked.eq_ignore_ascii_case(id)
-        || asked.eq_ignore_ascii_case(&format!("{}/{id}", model.owned_by))
+    let plain = |name| plain_name(name, &model.owned_by);
+    uuid(asked) || uuid(id) || plain(asked).eq_ignore_ascii_case(plain(id))
+}
+
+/// The name without the prefix and the owner before it, in any order.
+fn plain_name<'a>(name: &'a str, owner: &str) -> &'a str {
+    let name = without_prefix(name, PREFIX);
+    let name = without_prefix(name, &format!("{owner}/"));
+    without_prefix(name, PREFIX)
+}
+
+/// The text without a prefix, unless nothing else is left of it. The case of the prefix is ignored.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> &'a str {
+    match text.split_at_checked(prefix.len()) {
+        Some((start, rest)) if start.eq_ignore_ascii_case(prefix) && !rest.is_empty() => rest,
+        Some(_) | None => text,
+    }
+}
+
+impl Deployments {
+    /// A base model has no deployments and is always active.
+    fn of_base_model() -> Self {
+        Self {
+            live: LiveStatus::Active,
+            others: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Folds the deployments to one status: the first of a fixed order that any of them has. Missing
-/// data is never read as inactive. The second part lists the other deployments' statuses.
-fn deployments(all: Option<&[Option<DeploymentItem>]>) -> (LiveStatus, Vec<String>) {
+/// data is never read as inactive.
+fn deployments(all: Option<&[Option<DeploymentItem>]>) -> Deployments {
     const PRECEDENCE: [LiveStatus; 6] = [
         LiveStatus::Deploying,
         LiveStatus::Deactivating,
@@ -76,22 +121,70 @@ fn deployments(all: Option<&[Option<DeploymentItem>]>) -> (LiveStatus, Vec<Strin
         LiveStatus::Inactive,
     ];
     let Some(all) = all else {
-        return (LiveStatus::Unknown, Vec::new());
+        return Deployments {
+            live: LiveStatus::Unknown,
+            others: Vec::new(),
+            notes: Vec::new(),
+        };
     };
-    let words: Vec<(LiveStatus, &str)> = all
+    let statuses: Vec<(LiveStatus, &str)> = all
         .iter()
         .map(|item| status(item.as_ref().and_then(|item| item.status.as_ref())))
         .collect();
-    let folded = PRECEDENCE
+    let live = PRECEDENCE
         .into_iter()
-        .find(|candidate| words.iter().any(|(status, _)| status == candidate))
+        .find(|candidate| statuses.iter().any(|(status, _)| status == candidate))
         .unwrap_or(LiveStatus::None);
-    let others = words
+    let others = statuses.iter().filter(|(status, _)| *status != live);
+    // What is said about the live status comes first.
+    let (first, then): (Vec<_>, Vec<_>) = all
         .iter()
-        .filter(|(status, _)| *status != folded)
-        .map(|(_, word)| quote(word))
+        .zip(&statuses)
+        .partition(|(_, (status, _))| *status == live);
+    let items = first
+        .into_iter()
+        .chain(then)
+        .filter_map(|(item, _)| item.as_ref());
+    Deployments {
+        live,
+        others: counted(others.map(|(_, word)| *word)),
+        notes: notes(items),
+    }
+}
+
+/// Counts by word, the most frequent words first.
+fn counted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for word in words {
+        *counts.entry(word).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    // Words of the same count stay in alphabetical order.
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let more: usize = counts.iter().skip(MOST_WORDS).map(|(_, count)| count).sum();
+    let shown = counts.iter().take(MOST_WORDS);
+    let mut shown: Vec<String> = shown
+        .map(|(word, count)| format!("{count} {}", quote(word)))
         .collect();
-    (folded, others)
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    shown
+}
+
+/// The first few different notes.
+fn notes<'a>(items: impl Iterator<Item = &'a DeploymentItem>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for note in items.flat_map(DeploymentItem::notes) {
+        let note = quote(&note);
+        if !note.is_empty() && !all.contains(&note) {
+            all.push(note);
+        }
+        if all.len() == MOST_NOTES {
+            break;
+        }
+    }
+    all
 }
 
 fn status(word: Option<&Word>) -> (LiveStatus, &str) {
@@ -108,7 +201,7 @@ fn status(word: Option<&Word>) -> (LiveStatus, &str) {
 }
 
 fn pricing(wire: &Pricing) -> api::Pricing {
-    let decimal = |number: &Option<super::wire::Number>| number.as_ref().map(ToString::to_string);
+    let decimal = |number: &Option<Number>| number.as_ref().map(ToString::to_string);
     api::Pricing {
         method: wire.method.as_ref().map(|word| quote(&word.0)),
         input_cost_per_token: decimal(&wire.input_cost_per_token),
@@ -117,5 +210,132 @@ fn pricing(wire: &Pricing) -> api::Pricing {
         cost_per_image: decimal(&wire.cost_per_image),
         cost_per_second_high_res: decimal(&wire.cost_per_second_high_res),
         cost_per_second_with_audio: decimal(&wire.cost_per_second_with_audio),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn model(id: &str, deployments: &str) -> Model {
+        let json = format!(r#"{{"id":{id:?},"owned_by":"acme","deployments":{deployments}}}"#);
+        serde_json::from_str(&json).unwrap()
+    }
+
+    fn folded(deployments: &str) -> Remote {
+        let api_base = "https://hub.oxen.ai/api/ai".parse().unwrap();
+        fold("bot", &model("bot", deployments), &api_base).unwrap()
+    }
+
+    #[test]
+    fn deployments_that_cannot_be_read_are_unknown_and_never_off() {
+        for deployments in [
+            "null",
+            "{}",
+            "7",
+            r#""inactive""#,
+            r#"["inactive"]"#,
+            r#"[{"status":7}]"#,
+            r#"[{"status":{"status":"inactive"}}]"#,
+            r#"[{"status":"inactive","status":"inactive"}]"#,
+            r#"[{"status":"inactive"},7]"#,
+            r#"[{"status":"\ud800"}]"#,
+        ] {
+            assert_eq!(
+                folded(deployments).live,
+                LiveStatus::Unknown,
+                "{deployments}"
+            );
+        }
+        let twice = r#"{"id":"bot","owned_by":"acme","deployments":[],"deployments":[]}"#;
+        let twice: Model = serde_json::from_str(twice).unwrap();
+        assert_eq!(twice.deployments, None);
+        let odd = r#"[{"status":"inactive","meta":{"size":1e999,"text":"\ud800"}}]"#;
+        assert_eq!(folded(odd).live, LiveStatus::Inactive);
+        assert_eq!(folded("[]").live, LiveStatus::None);
+    }
+
+    #[test]
+    fn other_deployments_are_counted_by_word() {
+        let others = |words: &[&str]| {
+            let items = words.iter().map(|word| json!({"status": word}));
+            folded(&Value::from_iter(items).to_string()).others
+        };
+        let words = ["error", "active", "inactive", "active", "inactive"];
+        assert_eq!(others(&words), ["2 inactive", "1 error"]);
+        assert_eq!(
+            others(&["active", "inactive", "error"]),
+            ["1 error", "1 inactive"]
+        );
+        assert_eq!(others(&["active", "active"]), [""; 0]);
+        let mut many = vec!["inactive"; 150_000];
+        many.push("active");
+        assert_eq!(others(&many), ["150000 inactive"]);
+        let long = "x".repeat(9000);
+        let words = ["deploying", &long, "a", "b", "c", "d", "e", "\u{1}"];
+        let others = others(&words);
+        assert_eq!(others[1..], ["1 a", "1 b", "1 c", "1 d", "2 more"]);
+        assert!(others.iter().all(|it| it.len() < 250), "{others:?}");
+    }
+
+    #[test]
+    fn what_a_deployment_says_beside_its_status_is_noted() {
+        let notes = |items: &str| folded(items).notes;
+        let gpu = r#"{"status":"deploying","status_message":"no GPU\n is free"}"#;
+        assert_eq!(notes(&format!("[{gpu}]")), ["no GPU is free"]);
+        let other = r#"{"status":"inactive","lastError":"one","Reason":"two","note":"no"}"#;
+        let items = format!("[{other},{gpu},{other}]");
+        assert_eq!(notes(&items), ["no GPU is free", "two", "one"]);
+        let odd = r#"[{"status":"error","error":{"text":"no"},"message":" ","reason":7}]"#;
+        assert_eq!(notes(odd), [""; 0]);
+        let long = format!(
+            r#"[{{"error1":"{0}a","error2":"{0}b","error3":"c","error4":"d","error5":"e"}}]"#,
+            "x".repeat(9000)
+        );
+        let long = notes(&long);
+        assert_eq!(long[1..], ["c", "d"]);
+        assert!(long[0].len() < 250, "{long:?}");
+    }
+
+    #[test]
+    fn an_identity_is_stored_as_it_came() {
+        let api_base = "https://hub.oxen.ai/api/ai".parse().unwrap();
+        for end in ["a", "b"] {
+            let asked = format!("{}-{end}", "m".repeat(200));
+            let remote = fold(&asked, &model(&asked, "[]"), &api_base).unwrap();
+            assert_eq!(remote.model.id, asked);
+        }
+    }
+
+    #[test]
+    fn the_prefix_and_the_owner_may_precede_either_name() {
+        let uuid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+        let api_base = "https://hub.oxen.ai/api/ai".parse().unwrap();
+        for (asked, id, taken) in [
+            ("bot", "bot", true),
+            ("Bot", "bOT", true),
+            ("bot", "oxen:bot", true),
+            ("oxen:bot", "bot", true),
+            ("bot", "acme/bot", true),
+            ("acme/bot", "bot", true),
+            ("ACME/bot", "OXEN:bot", true),
+            ("oxen:acme/bot", "acme/oxen:bot", true),
+            ("acme/bot", "oxen:acme/bot", true),
+            (uuid, "bot", true),
+            ("bot", uuid, true),
+            ("bot", "bot-2", false),
+            ("other/bot", "bot", false),
+            ("bot", "other/bot", false),
+            ("bot", "oxen/bot", false),
+            ("bot", "oxen:oxen:oxen:bot", false),
+            ("acme/", "oxen:", false),
+            ("bot", "", false),
+            ("模型", "oxen:模型", true),
+        ] {
+            let found = fold(asked, &model(id, "[]"), &api_base);
+            assert_eq!(found.is_ok(), taken, "asked for {asked:?}, got {id:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The hub's client with a rate limit: no request without a permit.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use tokio::time::Instant;
 use url::Url;
@@ -9,6 +9,7 @@ use super::{
     client::Client,
     key::ApiKey,
     limiter::{Feedback, InFlight, Limiter, PermitError, Priority, RateLimits},
+    quote::quote,
     wire::Model,
 };
 use crate::{
@@ -82,7 +83,7 @@ impl Permit<'_> {
         self.in_flight.sent
     }
 
-    /// How long the request waited for the permit.
+    /// How long the permit was waited for.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.in_flight.waited
@@ -92,20 +93,30 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// Fails with the hub's fault.
+    /// The hub's fault.
     pub async fn retrieve(self, model: &str, live: bool) -> Result<Model, HubFault> {
         let found = self.client.retrieve(self.key, model, live).await;
         end(self.in_flight, found)
     }
 
-    /// Lists the models whose name matches, see [`Client::search`].
+    /// Lists the names of up to `most` models whose name matches, as a message shows them, see
+    /// [`Client::search_each`].
     ///
     /// # Errors
     ///
-    /// Fails with the hub's fault.
-    pub async fn search(self, search: &str) -> Result<Vec<Model>, HubFault> {
-        let found = self.client.search(self.key, search).await;
-        end(self.in_flight, found)
+    /// The hub's fault.
+    pub async fn search(self, search: &str, most: usize) -> Result<Vec<String>, HubFault> {
+        let mut names = Vec::new();
+        let collect = |model: Model| {
+            names.push(quote(&model.id));
+            if names.len() < most {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let found = self.client.search_each(self.key, search, collect).await;
+        end(self.in_flight, found.map(|_| names))
     }
 
     /// Returns true when the list shows that the key belongs to this owner: it holds a custom model
@@ -115,16 +126,18 @@ impl Permit<'_> {
     ///
     /// The hub's fault.
     pub async fn is_key_of(self, owner: &str) -> Result<bool, HubFault> {
-        let listed = self.client.list(self.key, None, None).await;
-        let models = end(self.in_flight, listed)?;
-        let own = |model: &Model| {
-            model.owned_by == owner
-                && model
-                    .model_type
-                    .as_ref()
-                    .is_some_and(|it| it.as_str() == "custom")
+        let mut found = false;
+        let find = |model: Model| {
+            found = model.owned_by == owner && model.is_custom();
+            if found {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
-        Ok(models.iter().any(own) || self.client.needs_key().await)
+        let listed = self.client.list_each(self.key, None, None, find).await;
+        end(self.in_flight, listed)?;
+        Ok(found || self.client.needs_key().await.unwrap_or(false))
     }
 
     /// Activates or deactivates a model, see [`Client::call`].
@@ -133,6 +146,11 @@ impl Permit<'_> {
             CallOutcome::Accepted => {
                 self.in_flight.end(Feedback::Accepted);
                 CallOutcome::Accepted
+            }
+            // The hub limits activations, and says nothing about other requests of the key.
+            CallOutcome::Refused(fault @ HubFault::RateLimited { .. }) => {
+                self.in_flight.end(Feedback::CallRateLimited);
+                CallOutcome::Refused(fault)
             }
             CallOutcome::Refused(fault) => CallOutcome::Refused(feed_back(self.in_flight, fault)),
             outcome @ (CallOutcome::Unknown { .. } | CallOutcome::NotSent(_)) => {
@@ -163,8 +181,10 @@ fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
             whole_key: true,
             ..
         } => Feedback::RateLimited(*wait),
-        // `RateLimited` is a 503 with Retry-After here, which is about one object.
-        HubFault::Unreachable(_) | HubFault::RateLimited { .. } => Feedback::None,
+        // The second is a 503 with Retry-After, which is about one object.
+        HubFault::Unreachable(_) | HubFault::ProviderFailed(_) | HubFault::RateLimited { .. } => {
+            Feedback::None
+        }
         HubFault::Forbidden(_)
         | HubFault::PaymentRequired(_)
         | HubFault::ModelNotFound(_)

@@ -9,8 +9,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// The longest time for a whole request, its body included.
     pub request_timeout: Duration,
-    /// The largest body of a response, in bytes.
+    /// The largest body of a response, and the largest item of a list, in bytes.
     pub max_body: usize,
+    /// The largest list, in bytes. It is read one item at a time.
+    pub max_list: usize,
     /// The lower bound applied to Retry-After.
     pub retry_after_min: Duration,
     /// The upper bound applied to Retry-After.
@@ -23,6 +25,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(10),
             max_body: 4 << 20,
+            max_list: 256 << 20,
             retry_after_min: Duration::from_secs(1),
             retry_after_max: Duration::from_secs(900),
         }

@@ -3,48 +3,42 @@
 //! The code decides before the body is read: an error envelope's `"status": "error"` is not a
 //! deployment's status. The body of a fault is only quoted.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
-use jiff::{Timestamp, fmt::rfc2822};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 
-use super::{key::ApiKey, limits::Limits, quote::quote, wire::Model};
+use super::{
+    error_body::ErrorBody, fields, key::ApiKey, limits::Limits, quote::quote,
+    retry_after::retry_after, wire::Model,
+};
 use crate::decide::{CallOutcome, HubFault};
 
 /// A response with its whole body.
 pub struct Response {
     /// The status code, which decides before the body is read.
     pub code: StatusCode,
-    /// The headers, of which `Retry-After` is read.
+    /// The headers, of which `Retry-After`, `Date` and `Content-Type` are read.
     pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Reads the response to a GET. `key` is the one that the request was sent with; it is removed
-    /// from every text that is returned.
+    /// Reads the response to a GET of the model `asked`. `key` is the one that the request was sent
+    /// with; it is removed from every text that is shown.
     ///
     /// # Errors
     ///
-    /// Fails with the hub's fault.
-    pub fn read<T: DeserializeOwned>(&self, key: &ApiKey, limits: &Limits) -> Result<T, HubFault> {
-        if self.code != StatusCode::OK {
-            return Err(match self.fault(key, limits) {
-                HubFault::Rejected(words) => HubFault::Unexpected(words),
-                fault => fault,
-            });
-        }
-        // A hub that echoes the key must not get it into a status.
-        let read = if key.is_in(&self.body) {
-            let value = serde_json::from_slice(&self.body);
-            value.and_then(|value| serde_json::from_value(key.hide_all(value)))
+    /// The hub's fault.
+    pub fn read(&self, asked: &str, key: &ApiKey, limits: &Limits) -> Result<Model, HubFault> {
+        if self.code == StatusCode::OK {
+            read_model(&self.body, asked, key).map_err(HubFault::Unexpected)
         } else {
-            serde_json::from_slice(&self.body)
-        };
-        read.map_err(|error| HubFault::Unexpected(unreadable(&error)))
+            Err(self.fault_of_get(key, limits))
+        }
     }
 
     /// Reads the response to an activate or deactivate call. The deployments in it are no
@@ -52,9 +46,9 @@ impl Response {
     #[must_use]
     pub fn outcome(&self, key: &ApiKey, limits: &Limits) -> CallOutcome {
         if self.code.is_success() {
-            return match serde_json::from_slice::<Model>(&self.body) {
+            return match Model::read(&fields::text(&self.body)) {
                 Ok(_) => CallOutcome::Accepted,
-                Err(error) => CallOutcome::unknown(unreadable(&error)),
+                Err(problem) => CallOutcome::unknown(quote(&key.hide(&problem))),
             };
         }
         match self.fault(key, limits) {
@@ -64,28 +58,48 @@ impl Response {
                 whole_key: false,
                 ..
             } => CallOutcome::Unknown {
-                words: self.code.to_string(),
+                words: self.words(&ErrorBody::read(&self.body), key),
                 wait,
             },
-            HubFault::Unreachable(_) => CallOutcome::unknown(self.code.to_string()),
+            HubFault::Unreachable(words) | HubFault::ProviderFailed(words) => {
+                CallOutcome::unknown(words)
+            }
             fault => CallOutcome::Refused(fault),
         }
+    }
+
+    /// The fault of a GET whose response is not a 200.
+    pub(super) fn fault_of_get(&self, key: &ApiKey, limits: &Limits) -> HubFault {
+        match self.fault(key, limits) {
+            HubFault::Rejected(words) => HubFault::Unexpected(words),
+            fault => fault,
+        }
+    }
+
+    /// Returns true when the hub itself refuses the request for want of a key.
+    pub(super) fn refuses_key(&self) -> bool {
+        matches!(self.code.as_u16(), 401 | 403) && self.intermediary().is_none()
     }
 
     /// The fault of a response that is not a success. The caller knows what another 4xx means for
     /// its request.
     fn fault(&self, key: &ApiKey, limits: &Limits) -> HubFault {
-        let words = || self.words(key);
+        if let Some(words) = self.intermediary() {
+            return HubFault::Unreachable(words);
+        }
+        let body = ErrorBody::read(&self.body);
+        let words = || self.words(&body, key);
         match self.code.as_u16() {
             401 => HubFault::Unauthenticated,
             402 => HubFault::PaymentRequired(words()),
             403 => HubFault::Forbidden(words()),
-            404 if is_about_the_model(&self.body) => HubFault::ModelNotFound(Vec::new()),
+            404 if body.model_not_found => HubFault::ModelNotFound(Vec::new()),
             429 => HubFault::RateLimited {
                 wait: retry_after(&self.headers, limits),
                 whole_key: true,
-                words: error_text(&self.body).map(|words| quote(&key.hide(&words))),
+                words: body.words.map(|words| quote(&key.hide(&words))),
             },
+            502 if body.words.is_some() => HubFault::ProviderFailed(words()),
             503 if self.headers.contains_key(RETRY_AFTER) => HubFault::RateLimited {
                 wait: retry_after(&self.headers, limits),
                 whole_key: false,
@@ -98,66 +112,59 @@ impl Response {
         }
     }
 
+    /// Says what answered in the hub's place, where the hub itself did not refuse the request: a
+    /// proxy that wants credentials of its own, or a page of HTML, which the hub's API never sends.
+    fn intermediary(&self) -> Option<String> {
+        match self.code.as_u16() {
+            407 => Some("a proxy on the way requires authentication (407)".to_owned()),
+            code @ 401..=403 if self.is_html() => Some(format!(
+                "a proxy or gateway on the way answered with a page of HTML ({code})"
+            )),
+            _ => None,
+        }
+    }
+
+    fn is_html(&self) -> bool {
+        let type_ = self.headers.get(CONTENT_TYPE);
+        let type_ = type_.and_then(|value| value.to_str().ok());
+        let type_ = type_.unwrap_or_default().trim().to_ascii_lowercase();
+        ["text/html", "application/xhtml+xml"]
+            .iter()
+            .any(|html| type_.starts_with(html))
+            || fields::text(&self.body).trim_start().starts_with('<')
+    }
+
     /// The hub's own words with the code, on one line and cut to the length of a message.
-    fn words(&self, key: &ApiKey) -> String {
-        match error_text(&self.body) {
-            Some(words) => format!("{} ({})", quote(&key.hide(&words)), self.code.as_u16()),
+    fn words(&self, body: &ErrorBody, key: &ApiKey) -> String {
+        match &body.words {
+            Some(words) => format!("{} ({})", quote(&key.hide(words)), self.code.as_u16()),
             None => self.code.to_string(),
         }
     }
 }
 
-fn is_about_the_model(body: &[u8]) -> bool {
-    error_text(body).is_some_and(|words| words.to_lowercase().starts_with("model not found"))
-}
-
-/// Reads `Retry-After`, which is seconds or a date, within bounds.
-fn retry_after(headers: &HeaderMap, limits: &Limits) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let then = rfc2822::parse(text).ok()?.timestamp();
-            Duration::try_from(then.duration_since(Timestamp::now())).unwrap_or_default()
-        }
-    };
-    Some(wait.clamp(limits.retry_after_min, limits.retry_after_max))
-}
-
-/// The text of the known error bodies, or nothing for a page of HTML.
-fn error_text(body: &[u8]) -> Option<String> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let error = value.get("error");
-    [
-        error,
-        error.and_then(|error| error.get("title")),
-        error.and_then(|error| error.get("message")),
-        error.and_then(|error| error.get("type")),
-        value.get("status_message"),
-        value.get("message"),
-    ]
-    .into_iter()
-    .flatten()
-    .filter_map(Value::as_str)
-    .map(str::trim)
-    .find(|words| !words.is_empty())
-    .map(str::to_owned)
-}
-
-/// Why serde can't read a body, without a word of the body.
-fn unreadable(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "JSON that is not a model object",
-        serde_json::error::Category::Syntax => "not JSON",
-        serde_json::error::Category::Eof => "incomplete JSON",
-        serde_json::error::Category::Io => "no body",
-    };
-    what.to_owned()
+/// Reads one model object. `asked` is the model that the request was about, or empty for a list.
+///
+/// # Errors
+///
+/// Says why it can't be read or used. The text can be shown.
+pub(super) fn read_model(json: &[u8], asked: &str, key: &ApiKey) -> Result<Model, String> {
+    let text = fields::text(json);
+    let mut model = Model::read(&text).map_err(|problem| quote(&key.hide(&problem)))?;
+    model.check_identity(asked, key)?;
+    let lossy = matches!(text, Cow::Owned(_));
+    if lossy && format!("{}{}", model.id, model.owned_by).contains('\u{fffd}') {
+        return Err("the field id or owned_by is not UTF-8".into());
+    }
+    model.hide(key);
+    Ok(model)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEY: &[u8] = b"very-secret";
 
     fn response(code: u16, body: &str) -> Response {
         Response {
@@ -167,17 +174,36 @@ mod tests {
         }
     }
 
+    fn with_header(header: http::HeaderName, value: &str, response: Response) -> Response {
+        let mut headers = response.headers;
+        headers.insert(header, value.parse().unwrap());
+        Response {
+            headers,
+            ..response
+        }
+    }
+
+    fn key() -> ApiKey {
+        ApiKey::new(KEY).unwrap()
+    }
+
     /// The fault of a GET that gets this response.
     fn read(code: u16, body: &str) -> HubFault {
-        let key = ApiKey::new(b"very-secret").unwrap();
-        let read = response(code, body).read::<Model>(&key, &Limits::default());
+        fault(&response(code, body))
+    }
+
+    fn fault(response: &Response) -> HubFault {
+        let read = response.read("bot", &key(), &Limits::default());
         read.unwrap_err()
+    }
+
+    fn outcome(response: &Response) -> CallOutcome {
+        response.outcome(&key(), &Limits::default())
     }
 
     /// The refusal of a call that gets this response.
     fn refusal(code: u16, body: &str) -> HubFault {
-        let key = ApiKey::new(b"very-secret").unwrap();
-        match response(code, body).outcome(&key, &Limits::default()) {
+        match outcome(&response(code, body)) {
             CallOutcome::Refused(fault) => fault,
             other => panic!("{other:?}"),
         }
@@ -198,29 +224,28 @@ mod tests {
     }
 
     #[test]
-    fn every_known_error_body_is_quoted() {
-        for body in [
-            r#"{"error":"unlucky"}"#,
-            r#"{"error":{"type":"bad","title":"unlucky"},"status":422}"#,
-            r#"{"status":"error","status_message":"unlucky"}"#,
-        ] {
-            assert_eq!(
-                refusal(422, body),
-                HubFault::Rejected("unlucky (422)".into())
-            );
-        }
+    fn an_error_in_the_documented_format_is_quoted_with_its_detail() {
+        let body = r#"{"error":{"type":"bad","title":"Bad request","detail":"unlucky"}}"#;
         assert_eq!(
-            read(502, "<html><body>Bad gateway</body></html>"),
-            HubFault::Unreachable("502 Bad Gateway".into())
+            refusal(422, body),
+            HubFault::Rejected("unlucky (422)".into())
         );
+        assert_eq!(
+            read(400, body),
+            HubFault::Unexpected("unlucky (400)".into())
+        );
+        assert_eq!(read(403, body), HubFault::Forbidden("unlucky (403)".into()));
     }
 
     #[test]
     fn only_a_404_about_the_model_is_model_not_found() {
         let about = r#"{"error":"Model not found: bot"}"#;
         assert_eq!(read(404, about), HubFault::ModelNotFound(Vec::new()));
-        for body in ["", "<html>404</html>", r#"{"error":"Not found"}"#] {
+        assert_eq!(refusal(404, about), HubFault::ModelNotFound(Vec::new()));
+        for body in ["", "<html>404</html>", r#"{"error":"Not found"}"#, "{}"] {
             assert!(matches!(read(404, body), HubFault::Unreachable(_)));
+            let outcome = outcome(&response(404, body));
+            assert!(matches!(outcome, CallOutcome::Unknown { .. }));
         }
     }
 
@@ -231,26 +256,77 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_both_forms_and_bounded() {
-        let wait = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, value.parse().unwrap());
-            retry_after(&headers, &Limits::default())
+    fn a_refusal_in_html_comes_from_something_between_the_operator_and_the_hub() {
+        let page = "\u{feff} \n<!doctype html><title>Access denied</title>";
+        let typed = |code| {
+            with_header(
+                CONTENT_TYPE,
+                "Text/HTML; charset=utf-8",
+                response(code, "x"),
+            )
         };
-        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("0"), Some(Duration::from_secs(1)));
-        assert_eq!(wait("999999999999"), Some(Duration::from_secs(900)));
-        assert_eq!(wait("soon"), None);
-        let date = Timestamp::now() + jiff::SignedDuration::from_secs(60);
-        let date = rfc2822::DateTimePrinter::new()
-            .timestamp_to_rfc9110_string(&date)
-            .unwrap();
-        let seconds = wait(&date).unwrap().as_secs();
-        assert!((58..=60).contains(&seconds), "{date}: {seconds}");
-        assert_eq!(
-            wait("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::from_secs(1))
-        );
+        for code in [401, 402, 403] {
+            for response in [response(code, page), typed(code)] {
+                let words =
+                    format!("a proxy or gateway on the way answered with a page of HTML ({code})");
+                assert_eq!(fault(&response), HubFault::Unreachable(words.clone()));
+                assert_eq!(outcome(&response), CallOutcome::unknown(words));
+                assert!(!response.refuses_key());
+            }
+        }
+        for body in ["", page, r#"{"error":"no"}"#] {
+            let words = "a proxy on the way requires authentication (407)";
+            assert_eq!(read(407, body), HubFault::Unreachable(words.into()));
+            assert_eq!(outcome(&response(407, body)), CallOutcome::unknown(words));
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_html_is_the_hubs_own() {
+        for body in ["", "Forbidden", r#"{"error":"<b>no</b>"}"#] {
+            assert!(matches!(read(403, body), HubFault::Forbidden(_)), "{body}");
+            assert!(matches!(refusal(403, body), HubFault::Forbidden(_)));
+            assert_eq!(refusal(401, body), HubFault::Unauthenticated);
+            assert!(response(401, body).refuses_key());
+        }
+        // Another code has a fault of its own, whoever answered.
+        let page = "<html>slow down</html>";
+        assert!(matches!(read(429, page), HubFault::RateLimited { .. }));
+        assert!(matches!(refusal(422, page), HubFault::Rejected(_)));
+    }
+
+    #[test]
+    fn a_502_that_the_hub_words_is_its_providers() {
+        let body =
+            r#"{"error":{"type":"upstream","title":"The model provider returned an error."}}"#;
+        let words = "The model provider returned an error. (502)";
+        assert_eq!(read(502, body), HubFault::ProviderFailed(words.into()));
+        assert_eq!(outcome(&response(502, body)), CallOutcome::unknown(words));
+        for (code, body) in [(502, "<html>Bad gateway</html>"), (502, "{}"), (500, body)] {
+            let fault = read(code, body);
+            assert!(matches!(fault, HubFault::Unreachable(_)), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_of_the_key_in_a_429_and_of_one_object_in_a_503() {
+        let limited = |code| {
+            let response = response(code, r#"{"error":"slow down"}"#);
+            fault(&with_header(RETRY_AFTER, "30.5", response))
+        };
+        let wait = Some(std::time::Duration::from_secs(31));
+        let of_key = HubFault::RateLimited {
+            wait,
+            whole_key: true,
+            words: Some("slow down".into()),
+        };
+        assert_eq!(limited(429), of_key);
+        let of_object = HubFault::RateLimited {
+            wait,
+            whole_key: false,
+            words: None,
+        };
+        assert_eq!(limited(503), of_object);
     }
 
     #[test]
@@ -264,5 +340,126 @@ mod tests {
             panic!("not rejected")
         };
         assert!(words.len() < 230 && !words.contains('\n'), "{words}");
+    }
+
+    /// A model object with this identity.
+    fn model(id: &str, owned_by: &str) -> String {
+        serde_json::json!({"id": id, "owned_by": owned_by, "display_name": "very-secret bot"})
+            .to_string()
+    }
+
+    #[test]
+    fn an_identity_is_taken_as_it_came_or_not_at_all() {
+        let read = |asked: &str, id: &str, owner: &str| {
+            let read = response(200, &model(id, owner)).read(asked, &key(), &Limits::default());
+            read.map(|model| (model.id, model.owned_by, model.display_name))
+        };
+        let long = "m".repeat(512);
+        let odd = "a\tb\u{1b}[1m  c";
+        for (id, owner) in [
+            (long.as_str(), "acme"),
+            ("bot", odd),
+            (odd, "acme"),
+            ("very", ""),
+        ] {
+            let shown = Some("[the API key] bot".to_owned());
+            let taken = (id.to_owned(), owner.to_owned(), shown);
+            assert_eq!(read("bot", id, owner), Ok(taken));
+        }
+        // A name that was asked for may hold the key: nobody learns it from the answer.
+        assert!(read("very-secret-bot", "very-secret-bot", "acme").is_ok());
+        for (id, owner, problem) in [
+            ("", "acme", "the field id is empty"),
+            (
+                &format!("{long}m"),
+                "acme",
+                "the field id is longer than 512 bytes",
+            ),
+            (
+                "bot",
+                &format!("{long}m"),
+                "the field owned_by is longer than 512 bytes",
+            ),
+            (
+                "very-secret-bot",
+                "acme",
+                "the field id contains the API key",
+            ),
+            (
+                "bot",
+                "very-secret",
+                "the field owned_by contains the API key",
+            ),
+        ] {
+            assert_eq!(
+                read("bot", id, owner),
+                Err(HubFault::Unexpected(problem.into()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_key_is_found_in_no_identity() {
+        let key = ApiKey::new(b"test").unwrap();
+        let response = response(200, &model("test-bot", "test"));
+        let model = response.read("other", &key, &Limits::default()).unwrap();
+        assert_eq!(
+            (model.id.as_str(), model.owned_by.as_str()),
+            ("test-bot", "test")
+        );
+    }
+
+    #[test]
+    fn a_known_word_stays_known_even_if_it_is_the_key() {
+        let key = ApiKey::new(b"inactive").unwrap();
+        let body = r#"{"id":"bot","owned_by":"acme","model_type":"inactive-ish",
+            "deployments":[{"status":"inactive","reason":"inactive key"},{"status":"inactive!"}]}"#;
+        let model = response(200, body)
+            .read("bot", &key, &Limits::default())
+            .unwrap();
+        assert_eq!(model.model_type.unwrap().as_str(), "[the API key]-ish");
+        let [Some(first), Some(second)] = &model.deployments.unwrap()[..] else {
+            panic!("two deployments were sent")
+        };
+        assert_eq!(first.status.as_ref().unwrap().as_str(), "inactive");
+        assert_eq!(second.status.as_ref().unwrap().as_str(), "[the API key]!");
+        assert_eq!(first.notes().collect::<Vec<_>>(), ["[the API key] key"]);
+    }
+
+    #[test]
+    fn an_identity_that_is_not_utf_8_cannot_be_compared() {
+        let read = |body: &[u8]| read_model(body, "bot", &key());
+        let problem = Err("the field id or owned_by is not UTF-8".to_owned());
+        assert_eq!(read(b"{\"id\":\"b\xff\",\"owned_by\":\"acme\"}"), problem);
+        let beside = b"{\"id\":\"bot\",\"owned_by\":\"acme\",\"summary\":\"\xff\"}";
+        assert!(read(beside).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_the_field_and_shows_no_key() {
+        for (body, words) in [
+            ("<html>", "not JSON"),
+            ("", "incomplete JSON"),
+            ("[]", "JSON that is not an object"),
+            (
+                r#"{"owned_by":"acme"}"#,
+                "JSON that is not a model object: the field id is missing",
+            ),
+            (
+                r#"{"id":"bot","owned_by":null}"#,
+                "JSON that is not a model object: the field owned_by is missing",
+            ),
+            (
+                r#"{"id":"bot","owned_by":"acme","very-secret":tru}"#,
+                "not JSON at the field [the API key]",
+            ),
+        ] {
+            assert_eq!(
+                read(200, body),
+                HubFault::Unexpected(words.into()),
+                "{body}"
+            );
+            assert_eq!(outcome(&response(200, body)), CallOutcome::unknown(words));
+        }
     }
 }

@@ -5,10 +5,16 @@
 //! object has one request at a time, so the queues are fair between objects. Keys don't affect each
 //! other.
 //!
+//! An activate call first waits for a token of its own: a 429 to a call halves only the rate of the
+//! key's activate calls, so that a limit of the account delays neither a deactivate call, which may
+//! free what the limit is about, nor an observation.
+//!
 //! A key that the hub refuses gets one permit from time to time, for whichever observation comes
 //! first; all others fail without a request. Only a different key ends that earlier, because a
 //! Secret that is written again with the same key is no reason to expect another answer.
 
+mod adaptive_rate;
+mod rate_limits;
 mod token_bucket;
 
 use std::{
@@ -22,17 +28,19 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use adaptive_rate::AdaptiveRate;
+pub use rate_limits::RateLimits;
 pub(super) use token_bucket::Feedback;
-pub use token_bucket::RateLimits;
 use token_bucket::{Next, TokenBucket};
 
 use super::key::ApiKey;
+use crate::api::OperationKind;
 
 /// The priority of a request, which is the queue that it waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
     /// A call that changes state, which goes first.
-    Call,
+    Call(OperationKind),
     /// A request that only reads.
     Observation,
 }
@@ -58,7 +66,10 @@ pub(super) struct Limiter {
 struct KeyLimiter {
     limits: Arc<RateLimits>,
     bucket: Mutex<TokenBucket>,
+    /// The rate of activate calls, which `bucket` counts too.
+    activation_rate: Mutex<AdaptiveRate>,
     /// The head of each queue holds its permit. Tokio's semaphore is first-in, first-out.
+    activations: Semaphore,
     calls: Semaphore,
     observations: Semaphore,
     /// Notified when a head has left, or a request has ended.
@@ -97,6 +108,9 @@ impl Limiter {
     ) -> Result<InFlight, PermitError> {
         let started = Instant::now();
         let limiter = self.key_limiter(key);
+        if priority == Priority::Call(OperationKind::Activate) {
+            limiter.activation_token().await;
+        }
         let _head = limiter.head(priority).await;
         loop {
             let changed = limiter.changed.notified();
@@ -136,16 +150,37 @@ impl KeyLimiter {
     fn new(limits: Arc<RateLimits>) -> Self {
         Self {
             bucket: Mutex::new(TokenBucket::new(&limits, Instant::now())),
+            activation_rate: Mutex::new(AdaptiveRate::new(&limits, Instant::now())),
             limits,
+            activations: Semaphore::new(1),
             calls: Semaphore::new(1),
             observations: Semaphore::new(1),
             changed: Notify::new(),
         }
     }
 
+    /// Waits for a token of an activate call. Waiting activate calls are in no other queue, so they
+    /// delay no other request.
+    async fn activation_token(&self) {
+        // The semaphore is never closed, which is the only error that there is.
+        let _head = self.activations.acquire().await.ok();
+        loop {
+            let wait = {
+                let mut rate = self.activation_rate();
+                let wait = rate.wait(&self.limits, Instant::now());
+                if wait.is_zero() {
+                    rate.take();
+                    return;
+                }
+                wait
+            };
+            sleep(wait).await;
+        }
+    }
+
     async fn head(&self, priority: Priority) -> QueueHead<'_> {
         let queue = match priority {
-            Priority::Call => &self.calls,
+            Priority::Call(_) => &self.calls,
             Priority::Observation => &self.observations,
         };
         // The head exists before the wait: a caller that gives up may have been given the place at
@@ -177,6 +212,11 @@ impl KeyLimiter {
         self.bucket().is_expired(Instant::now())
     }
 
+    fn activation_rate(&self) -> MutexGuard<'_, AdaptiveRate> {
+        let rate = self.activation_rate.lock();
+        rate.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn bucket(&self) -> MutexGuard<'_, TokenBucket> {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,6 +239,13 @@ impl InFlight {
         self.ended = true;
         let limiter = &self.limiter;
         let now = Instant::now();
+        if feedback == Feedback::CallRateLimited {
+            let mut rate = limiter.activation_rate();
+            if rate.is_current(self.sent) {
+                rate.halve(&limiter.limits, now);
+                rate.pause(now);
+            }
+        }
         let wait = limiter
             .bucket()
             .ended(&limiter.limits, self.sent, feedback, now);

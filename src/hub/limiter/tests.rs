@@ -8,8 +8,15 @@ use tokio::{
 
 use super::*;
 
+const ACTIVATE: Priority = Priority::Call(OperationKind::Activate);
+const DEACTIVATE: Priority = Priority::Call(OperationKind::Deactivate);
+
 fn key(name: &str) -> ApiKey {
     ApiKey::new(name.as_bytes()).unwrap()
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -56,15 +63,15 @@ async fn order(
 
 #[tokio::test(start_paused = true)]
 async fn queues_are_first_in_first_out_and_calls_go_first() {
-    use Priority::{Call, Observation};
+    use Priority::Observation;
     let (limiter, key) = (limiter(|limits| limits.in_flight = 1), key("k"));
     let queued = [
         ("a", Observation),
         ("b", Observation),
         ("c", Observation),
-        ("on", Call),
+        ("on", ACTIVATE),
         ("d", Observation),
-        ("off", Call),
+        ("off", DEACTIVATE),
     ];
     assert_eq!(
         order(&limiter, &key, &queued).await,
@@ -110,10 +117,98 @@ async fn requests_beyond_the_burst_go_out_at_the_rate() {
 async fn a_limited_key_delays_no_other_key() {
     let (limiter, one, other) = (limiter(|_| ()), key("one"), key("other"));
     request(&limiter, &one, Feedback::RateLimited(Some(secs(60)))).await;
-    let denied = limiter.permit(&one, Priority::Call).await.unwrap_err();
+    let denied = limiter.permit(&one, ACTIVATE).await.unwrap_err();
     assert_eq!(denied, PermitError::RetryAfter(secs(60)));
     let permit = limiter.permit(&other, Priority::Observation).await.unwrap();
     assert_eq!(permit.waited, Duration::ZERO);
+}
+
+/// The time that this number of requests takes, one after the other.
+async fn time_of(limiter: &Limiter, key: &ApiKey, priority: Priority, requests: u32) -> Duration {
+    let started = Instant::now();
+    for _ in 0..requests {
+        let permit = limiter.permit(key, priority).await.unwrap();
+        permit.end(Feedback::Accepted);
+    }
+    started.elapsed()
+}
+
+/// A limiter whose key got this number of 429s to calls in a row.
+async fn after_limited_calls(limited: u32, call: Priority) -> (Arc<Limiter>, ApiKey) {
+    let (limiter, key) = (limiter(|limits| limits.burst = 1), key("k"));
+    for _ in 0..limited {
+        advance(ms(1)).await;
+        let permit = limiter.permit(&key, call).await.unwrap();
+        assert_eq!(permit.end(Feedback::CallRateLimited), None);
+    }
+    (limiter, key)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_to_a_call_halves_the_rate_of_activate_calls_and_of_no_other_request() {
+    for call in [ACTIVATE, DEACTIVATE] {
+        let (limiter, key) = after_limited_calls(1, call).await;
+        for (priority, least) in [
+            (DEACTIVATE, 2000),
+            (Priority::Observation, 2000),
+            (ACTIVATE, 3900),
+        ] {
+            let taken = time_of(&limiter, &key, priority, 100).await.as_millis();
+            assert!(
+                (least..least + 101).contains(&taken),
+                "{priority:?}: {taken}"
+            );
+        }
+        // Another key has limits of its own.
+        let other = super::tests::key("other");
+        let taken = time_of(&limiter, &other, ACTIVATE, 100).await.as_millis();
+        assert!((1980..=2000).contains(&taken), "{taken}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_activate_call_that_waits_for_its_rate_delays_no_other_request() {
+    let (limiter, key) = after_limited_calls(20, DEACTIVATE).await;
+    let waiting: JoinSet<_> = (0..5)
+        .map(|_| {
+            let (limiter, key) = (limiter.clone(), key.clone());
+            async move { limiter.permit(&key, ACTIVATE).await.map(|_| ()) }
+        })
+        .collect();
+    yield_now().await;
+    let started = Instant::now();
+    for priority in [DEACTIVATE, Priority::Observation] {
+        let taken = time_of(&limiter, &key, priority, 50).await;
+        assert!(taken <= secs(1), "{priority:?}: {taken:?}");
+    }
+    // The slowest rate is one in five seconds, and it rises in the meantime.
+    assert!(waiting.join_all().await.iter().all(Result::is_ok));
+    assert!(started.elapsed() > secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_of_activate_calls_recovers() {
+    let (limiter, key) = after_limited_calls(20, ACTIVATE).await;
+    assert!(time_of(&limiter, &key, ACTIVATE, 2).await > secs(4));
+    advance(secs(600)).await;
+    let taken = time_of(&limiter, &key, ACTIVATE, 101).await.as_millis();
+    assert!((1980..=2000).contains(&taken), "{taken}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_went_out_before_a_halving_halve_nothing() {
+    let (limiter, key) = (limiter(|_| ()), key("k"));
+    request(&limiter, &key, Feedback::Accepted).await;
+    let mut sent = Vec::new();
+    for _ in 0..16 {
+        sent.push(limiter.permit(&key, ACTIVATE).await.unwrap());
+    }
+    advance(ms(50)).await;
+    for permit in sent {
+        permit.end(Feedback::CallRateLimited);
+    }
+    let rate = limiter.key_limiter(&key).activation_rate().per_second;
+    assert_eq!(rate, 25.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +279,7 @@ async fn a_caller_that_stops_waiting_blocks_nobody() {
     let permit = limiter.permit(&key, Priority::Observation).await.unwrap();
     // A call at the head of its queue, which an observation waits for.
     let (for_call, for_observation) = (
-        limiter.permit(&key, Priority::Call),
+        limiter.permit(&key, ACTIVATE),
         limiter.permit(&key, Priority::Observation),
     );
     let mut for_call = Box::pin(for_call);

@@ -59,7 +59,7 @@ impl Fixture {
 
     fn rate(&mut self) -> f64 {
         self.next();
-        self.bucket.rate
+        self.bucket.rate.per_second
     }
 }
 
@@ -78,7 +78,7 @@ fn an_idle_key_has_a_burst_and_then_its_rate() {
     // The bucket holds no more than a burst.
     key.later(secs(3600));
     key.next();
-    assert_eq!(key.bucket.tokens, 100.0);
+    assert_eq!(key.bucket.rate.tokens, 100.0);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn each_429_halves_the_rate_down_to_its_floor() {
         key.later(ms(1));
         key.request(Feedback::RateLimited(Some(Duration::ZERO)));
         assert_eq!(key.rate(), rate);
-        assert_eq!(key.bucket.tokens, 0.0, "the bucket is empty");
+        assert_eq!(key.bucket.rate.tokens, 0.0, "the bucket is empty");
     }
     assert_eq!(key.next(), Next::After(secs(5)));
 }
@@ -121,7 +121,7 @@ fn the_rate_recovers_step_by_step() {
         (600, 50.0),
         (100_000, 50.0),
     ] {
-        let start = key.bucket.halved.unwrap();
+        let start = key.bucket.rate.halved.unwrap();
         key.now = start + secs(at);
         assert_eq!(key.rate(), rate, "after {at} s");
     }
@@ -139,7 +139,7 @@ fn a_slow_key_has_a_small_burst() {
         }
         key.later(secs(3600));
         key.next();
-        assert_eq!(key.bucket.tokens, burst, "after {halvings} halvings");
+        assert_eq!(key.bucket.rate.tokens, burst, "after {halvings} halvings");
     }
 }
 
@@ -158,7 +158,7 @@ fn a_short_wait_is_queued_and_a_long_one_fails() {
         (10_000, Next::After(ms(40))), // the first token, at half the rate
         (10_040, Next::Go),
     ] {
-        key.now = key.bucket.halved.unwrap() + ms(at);
+        key.now = key.bucket.rate.halved.unwrap() + ms(at);
         assert_eq!(key.next(), next, "at {at} ms");
     }
 }
@@ -209,7 +209,7 @@ fn concurrency(key: &mut Fixture) -> usize {
     }
     // Undo the requests.
     key.bucket.in_flight = 0;
-    key.bucket.tokens = 100.0;
+    key.bucket.rate.tokens = 100.0;
     sent.len()
 }
 
@@ -222,6 +222,7 @@ fn a_key_is_refused_after_three_401s_in_a_row() {
         (&[A], 16),
         (&[N], 16),
         (&[limit], 16),
+        (&[Feedback::CallRateLimited], 16),
         (&[R], 1),
         (&[R, R], 1),
         (&[R, R, R], 0),
@@ -240,7 +241,7 @@ fn a_key_is_refused_after_three_401s_in_a_row() {
             key.request(*feedback);
             key.later(ms(1));
         }
-        key.bucket.tokens = 100.0;
+        key.bucket.rate.tokens = 100.0;
         key.later(secs(1));
         assert_eq!(concurrency(&mut key), allowed, "{feedback:?}");
     }

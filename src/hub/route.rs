@@ -1,0 +1,101 @@
+//! How the hub is reached: its URL, the proxy, and the certificate authorities to trust.
+
+use std::fmt;
+
+use reqwest::redirect;
+use url::Url;
+
+use super::limits::Limits;
+
+/// How the hub is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The hub's URL.
+    pub base: Url,
+    /// The proxy for requests to the hub, if there is one. Its URL may hold a password, so it is
+    /// never printed.
+    pub proxy: Option<Url>,
+    /// PEM certificates of authorities to trust in addition to the machine's.
+    pub authorities: Option<Vec<u8>>,
+}
+
+/// The hub's client could not be built. The proxy's URL is no part of the message.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The proxy's URL is the cause.
+    #[error("OXEN_PROXY: the proxy's URL can't be used")]
+    Proxy,
+    /// The TLS stack or the certificate authorities are the cause.
+    #[error("the HTTP client could not be set up")]
+    Http(#[from] reqwest::Error),
+}
+
+impl From<Url> for Route {
+    fn from(base: Url) -> Self {
+        Self {
+            base,
+            proxy: None,
+            authorities: None,
+        }
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("base", &self.base.as_str())
+            .field("proxy", &self.proxy.as_ref().map(|_| ".."))
+            .field("authorities", &self.authorities.as_ref().map(Vec::len))
+            .finish()
+    }
+}
+
+impl Route {
+    /// An HTTP client for this route. It never retries a request, follows no redirect, and uses no
+    /// proxy of the environment.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the TLS stack, the certificate authorities or the proxy can't be set up.
+    pub(super) fn http_client(self, limits: &Limits) -> Result<reqwest::Client, SetupError> {
+        let builder = reqwest::Client::builder()
+            .connect_timeout(limits.connect_timeout)
+            .timeout(limits.request_timeout)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
+        let builder = match self.proxy {
+            Some(proxy) => {
+                // The error may hold the URL.
+                let proxy = reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?;
+                builder.proxy(proxy)
+            }
+            None => builder.no_proxy(),
+        };
+        let builder = match self.authorities {
+            Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?),
+            None => builder,
+        };
+        Ok(builder.build()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_never_prints_its_proxy() {
+        let base: Url = "https://hub.oxen.ai".parse().unwrap();
+        let route = Route {
+            proxy: Some("http://user:s3cret@gate:3128".parse().unwrap()),
+            ..base.into()
+        };
+        let debug = format!("{route:?}");
+        assert!(debug.contains("hub.oxen.ai"), "{debug}");
+        for hidden in ["user", "s3cret", "gate"] {
+            assert!(!debug.contains(hidden), "{debug}");
+        }
+    }
+}
