@@ -78,3 +78,28 @@ async fn a_restart_gives_no_new_attempts() {
     world.request_reconcile("bot", "now").await;
     world.until_reason("bot", "Active").await;
 }
+
+#[tokio::test]
+async fn a_status_that_is_cleared_by_hand_leads_to_no_second_call() {
+    let late = Model::custom("bot").late_effect(Duration::from_secs(3));
+    let world = World::new(Hub::builder().model(late)).await;
+    // An operation without an effect stays open for six seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "20")]);
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    world
+        .until("bot", "accepted", |object| {
+            let open = status(object).operation;
+            open.is_some_and(|open| open.accepted == Some(true))
+        })
+        .await;
+
+    let clear = ["patch", "oxm", "bot", "--subresource=status", "--type=json"];
+    let patch = r#"[{"op": "remove", "path": "/status"}]"#;
+    let command = [&clear[..], &["-p", patch]].concat();
+    world.kubectl(&command).await.ok().unwrap();
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+    assert_eq!(status(&world.get("bot").await).operation, None);
+}
