@@ -15,7 +15,7 @@ use crate::{
 const NAME: &str = "bot";
 const UUID: &str = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e";
 
-/// Faults and human actions of all kinds.
+/// Faults and human actions of all kinds but unanswered writes, which have a scenario of their own.
 fn up_to(all: u8) -> Remaining {
     Remaining {
         all,
@@ -27,9 +27,9 @@ fn up_to(all: u8) -> Remaining {
         lapses: 2,
         retrieve_faults: 3,
         call_faults: 4,
-        write_faults: 2,
         changes: 4,
         hours: 2,
+        ..Remaining::default()
     }
 }
 
