@@ -189,7 +189,7 @@ async fn a_model_that_takes_no_call_or_is_not_known_is_never_called() {
     assert_eq!(world.hub.journal().posts().len(), 0);
 
     for (name, words) in [
-        ("two", "Its other deployments are inactive"),
+        ("two", "Its other deployments: 1 inactive"),
         ("base-off", "state: active"),
         ("none-on", "Deploy the model on the hub"),
     ] {
