@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::json;
-use testkit::world::{DEADLINE, World, condition, status};
+use testkit::world::{DEADLINE, World, status};
 
 fn slow_bot() -> Model {
     Model::custom("bot")
