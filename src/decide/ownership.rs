@@ -149,7 +149,7 @@ impl Claimant {
         }
         match (self.deleting, other.deleting) {
             // An object that stays decides, once it is known to be about the same model.
-            (true, false) => self.is(other),
+            (true, false) => self.is(other) && (other.held || !other.deactivates),
             (false, true) => false,
             (false, false) => other.is_older_than(self),
             // Both are being deleted: the older one turns the model off, if it will.

@@ -1,6 +1,7 @@
 //! The cluster with its gate, the hub and the two operators that the events apply to.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use testkit::world::{Operator, World, eventually, with_crd};
 use tokio::time::sleep;
 
 use crate::{
-    monitor::Monitor,
+    monitor::{Monitor, OPERATOR},
     script::{Event, MODELS, OBJECTS},
     settled::settled,
 };
@@ -29,6 +30,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_SYNC_INTERVAL", "2s"),
     ("OXEN_PROGRESS_DEADLINE", "5s"),
     ("OXEN_SECRET_NAMES", "oxen-api-key,second"),
+    ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
     // Nobody reads the log of an hour.
     ("RUST_LOG", "warn"),
 ];
@@ -40,6 +42,8 @@ pub struct Environment {
     world: World<Box<Cluster>>,
     gate: Gate,
     operators: Vec<Operator>,
+    /// The number of operators that have been started.
+    started: Cell<usize>,
     /// When a frozen operator continues.
     frozen: [Option<Instant>; 2],
     refused_until: Option<Instant>,
@@ -85,6 +89,7 @@ impl Environment {
             world,
             gate,
             operators: Vec::new(),
+            started: Cell::new(0),
             frozen: [None, None],
             refused_until: None,
             requests: 0,
@@ -97,8 +102,14 @@ impl Environment {
         environment
     }
 
+    /// Starts an operator with an API key of its own.
     fn operator(&self) -> Operator {
+        let number = self.started.replace(self.started.get() + 1);
+        let (account, key) = (format!("{OPERATOR}{number}"), format!("key-of-{number}"));
+        let accounts = [account, hub::ACCOUNT.to_owned()];
+        self.world.hub.add_key_of(accounts, &key);
         let own = [
+            ("OXEN_API_KEY", key.as_str()),
             ("KUBECONFIG", self.gate.kubeconfig().to_str().unwrap()),
             ("POD_NAMESPACE", self.world.namespace.as_str()),
         ];

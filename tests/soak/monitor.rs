@@ -18,22 +18,27 @@ use serde_json::Value;
 /// hub's.
 const MAX_AGE: Duration = Duration::from_secs(5);
 
+/// What the account begins with that an operator process's own key belongs to before any other.
+/// Objects without a key of their own are observed and called with that key.
+pub const OPERATOR: &str = "operator-";
+
 /// What was observed, and which rules were broken. Clones share it.
 #[derive(Clone, Default)]
 pub struct Monitor(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// The recorded operations by id, with their kind and epoch.
-    recorded: HashMap<String, (OperationKind, i64)>,
+    /// The recorded operations by id, with their kind.
+    recorded: HashMap<String, OperationKind>,
     /// The ids of the operations whose call has arrived.
     called: HashSet<String>,
     /// The objects with an open operation by UID, with the model and the operation's id.
     open: HashMap<String, ((String, String), String)>,
     /// When each model was last observed, by the text in the path.
     observed: HashMap<String, Duration>,
-    /// The latest epoch of any call.
-    epoch: i64,
+    /// The processes that have made calls with their own key, in order, by that key's account. The
+    /// last one is the present leader.
+    callers: Vec<String>,
     writes: usize,
     calls: usize,
     violations: Vec<String>,
@@ -47,6 +52,22 @@ impl State {
             return false;
         };
         open().any(|(other, open)| other == model && open != id)
+    }
+
+    /// Returns true when another process has made a call since the last one of this call's process.
+    /// A process that has lost the Lease to another one never leads again.
+    fn was_succeeded(&self, call: &Entry) -> bool {
+        let before = self.callers.split_last();
+        before
+            .is_some_and(|(_, before)| before.iter().any(|one| call.account.as_ref() == Some(one)))
+    }
+
+    fn note_caller(&mut self, call: &Entry) {
+        let account = call.account.as_ref();
+        let own = account.filter(|account| account.starts_with(OPERATOR));
+        if let Some(account) = own.filter(|account| self.callers.last() != Some(*account)) {
+            self.callers.push(account.clone());
+        }
     }
 }
 
@@ -76,20 +97,20 @@ impl Monitor {
             state.open.remove(&uid);
             return;
         };
-        let model = status.model.map(|model| (model.id, model.owner));
+        let model = status.model.as_ref();
+        let model = model.map(|model| (model.id.clone(), model.owner.clone()));
         let model = model.unwrap_or_default();
         state.open.insert(uid, (model, open.id.clone()));
-        if open.sends > CALLS {
+        if status.attempts.as_ref().and_then(|spent| spent.calls) > Some(CALLS) {
             state
                 .violations
                 .push(format!("one call too many: {object:?}"));
         }
-        let operation = (open.kind, open.epoch);
-        if state.recorded.insert(open.id.clone(), operation).is_some() {
+        if state.recorded.insert(open.id.clone(), open.kind).is_some() {
             return;
         }
         // The write that recorded the operation had a response that nobody waited for any more.
-        if object.metadata.generation != Some(open.generation) {
+        if object.metadata.generation != Some(status.observed_generation) {
             return;
         }
         let deleting = object.metadata.deletion_timestamp.is_some();
@@ -121,13 +142,13 @@ impl Monitor {
         let verb = entry.path.rsplit('/').next().unwrap_or_default();
         let violation = match state.recorded.get(&id) {
             None => "that is not recorded",
-            Some((kind, _)) if kind.to_string() != verb => "of another kind than recorded",
-            Some((_, epoch)) if *epoch < state.epoch => "of an older epoch than the last one",
+            Some(kind) if kind.to_string() != verb => "of another kind than recorded",
+            Some(_) if state.was_succeeded(entry) => "of a leader that has a successor",
             Some(_) if state.called.contains(&id) => "made twice",
             Some(_) if !recent => "without a recent observation",
             Some(_) if state.is_beside_another(&id) => "beside another one on the same model",
-            Some((_, epoch)) => {
-                state.epoch = *epoch;
+            Some(_) => {
+                state.note_caller(entry);
                 state.called.insert(id);
                 return;
             }
@@ -154,8 +175,10 @@ impl Monitor {
         let state = self.state();
         let unsent = state.recorded.len() - state.called.len();
         format!(
-            "{} writes, {} calls, the latest epoch {}, {unsent} operations recorded and never sent",
-            state.writes, state.calls, state.epoch
+            "{} writes, {} calls by {} leaders, {unsent} operations recorded and never sent",
+            state.writes,
+            state.calls,
+            state.callers.len()
         )
     }
 

@@ -3,7 +3,7 @@
 use hub::Hub;
 use oxen_operator::{
     api::OxenModel,
-    decide::{CALLS, DELETION_BLOCKED, is_true},
+    decide::{CALLS, CORRECTIONS, DELETION_BLOCKED, is_true},
 };
 use testkit::world::{condition, ready, status};
 
@@ -50,7 +50,7 @@ pub fn settled(hub: &Hub, all: &[OxenModel], object: &OxenModel) -> Result<Strin
 fn is_justified(reason: &str, hub: &Hub, all: &[OxenModel], object: &OxenModel) -> bool {
     let shown = status(object);
     let attempts = shown.attempts.unwrap_or_default();
-    let counts = [attempts.sends, attempts.failures, attempts.rejections];
+    let counts = [attempts.calls, attempts.failures];
     let exhausted = counts.into_iter().flatten().any(|count| count >= CALLS);
     let live = hub.live(&object.spec.model).unwrap_or_default();
     let identity = |object: &OxenModel| status(object).model.map(|model| (model.id, model.owner));
@@ -64,11 +64,9 @@ fn is_justified(reason: &str, hub: &Hub, all: &[OxenModel], object: &OxenModel) 
         "IdentityChanged" => identity(object).is_some_and(|(id, owner)| {
             owner != hub::ACCOUNT || hub.uuid(&id).ok() != hub.uuid(&object.spec.model).ok()
         }),
-        "DriftContention" => attempts.contended == Some(true) || exhausted,
-        "CallHadNoEffect" | "DeploymentFailed" | "Rejected" => exhausted,
-        "Forbidden" | "Unauthenticated" | "PaymentRequired" | "ModelNotFound" => {
-            exhausted && attempts.refusal.as_deref() == Some(reason)
-        }
+        "DriftContention" => attempts.corrections.unwrap_or_default().len() >= CORRECTIONS,
+        // A refused call is retried until the hub takes it.
+        "CallHadNoEffect" | "DeploymentFailed" => exhausted,
         _ => false,
     }
 }

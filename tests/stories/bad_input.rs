@@ -1,6 +1,8 @@
 //! Invalid input: `kubectl apply` reports what the schema refuses, the object's own status reports
 //! the rest, and no other object is affected.
 
+use std::time::Duration;
+
 use cluster::Cluster;
 use hub::{Fault, Hub, Model};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -445,7 +447,7 @@ async fn an_object_that_the_schema_would_refuse_affects_no_other_object() {
     world.until_reason("soon", "Active").await;
 
     // A deletion follows its policy, as far as that can be read.
-    for name in ["paused", "late", "frequent"] {
+    for name in ["paused", "late", "frequent", "newer"] {
         raw(&world)
             .delete(name, &DeleteParams::default())
             .await
@@ -454,7 +456,7 @@ async fn an_object_that_the_schema_would_refuse_affects_no_other_object() {
         assert_eq!(world.calls(name), ["deactivate"], "{name}");
         assert_eq!(world.hub.live(name).unwrap(), ["inactive"]);
     }
-    for name in ["no-model", "empty", "blank", "orphan", "newer"] {
+    for name in ["no-model", "empty", "blank", "orphan"] {
         raw(&world)
             .delete(name, &DeleteParams::default())
             .await
@@ -503,4 +505,56 @@ async fn an_owner_that_cannot_be_decoded_keeps_its_model_after_a_restart() {
     patch(&world, "first", json!({"spec": {"syncInterval": null}})).await;
     world.until_reason("first", "Active").await;
     assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_owner_that_becomes_undecodable_is_deleted_and_succeeded() {
+    let cluster = with_relaxed_crd().await;
+    let bot = Model::custom("bot").status("active");
+    let world = World::on(&cluster, Hub::builder().model(bot)).await;
+    let _operator = world.operator();
+    eventually("the relaxed schema is in force", || async {
+        let first = json!({"model": "bot", "state": "active"});
+        world.apply("first", first).await.ok().ok()
+    })
+    .await;
+    world.until_reason("first", "Active").await;
+    world.until_finalizer("first").await;
+    world.next_second().await;
+    let second = json!({"model": "bot", "state": "active"});
+    world.create("second", second).await;
+    world.until_reason("second", "Conflict").await;
+
+    patch(&world, "first", json!({"spec": {"syncInterval": "soon"}})).await;
+    until_invalid(&world, "first", "30s, 5m or 1h30m").await;
+    let params = DeleteParams::default();
+    raw(&world).delete("first", &params).await.unwrap();
+    until_gone(&world, "first").await;
+    world.until_reason("second", "Active").await;
+    assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_object_that_becomes_undecodable_after_its_call_keeps_its_operation() {
+    let cluster = with_relaxed_crd().await;
+    let late = Duration::from_secs(3);
+    let bot = Model::custom("bot").status("inactive").late_effect(late);
+    let world = World::on(&cluster, Hub::builder().model(bot)).await;
+    // An operation without an effect stays open for 12 seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "10")]);
+    eventually("the relaxed schema is in force", || async {
+        let first = json!({"model": "bot", "state": "active"});
+        world.apply("first", first).await.ok().ok()
+    })
+    .await;
+    world.until_called("bot", 1).await;
+    patch(&world, "first", json!({"spec": {"syncInterval": "soon"}})).await;
+    until_invalid(&world, "first", "30s, 5m or 1h30m").await;
+
+    // If the operation were forgotten, the model would be activated once its object is gone.
+    let params = DeleteParams::default();
+    raw(&world).delete("first", &params).await.unwrap();
+    until_gone(&world, "first").await;
+    assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
+    assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
 }

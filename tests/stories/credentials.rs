@@ -472,3 +472,35 @@ async fn a_hub_that_is_down_at_the_start_is_waited_for() {
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
+
+#[tokio::test]
+async fn a_request_before_another_accounts_key_does_not_accept_its_model() {
+    let world = with_bot("active").await;
+    let _operator = world.operator();
+    world.create("bot", active("bot")).await;
+    world.until_reason("bot", "Active").await;
+    world.delete_secret("oxen-api-key").await;
+    world.until_reason("bot", "CredentialsNotFound").await;
+    world.request_reconcile("bot", "1").await;
+
+    // From now on the hub answers with another account's model.
+    let theirs = json!({"owned_by": "another", "deployments": [{"status": "inactive"}]});
+    let theirs = world.hub.inject(Fault::patch(theirs));
+    world.secret("oxen-api-key", "api-key", KEY).await;
+    let object = world.until_reason("bot", "IdentityChanged").await;
+    assert_eq!(progress(&object), Some(("Stalled", "IdentityChanged")));
+    world.until_observed("bot", 3).await;
+    let object = world.until_reason("bot", "IdentityChanged").await;
+    assert_eq!(status(&object).model.unwrap().owner, ACCOUNT);
+    assert_eq!(status(&object).other_model.unwrap().owner, "another");
+    assert_eq!(world.hub.journal().posts().len(), 0);
+
+    // A request after that accepts it.
+    world.hub.clear_fault(theirs);
+    let theirs = json!({"owned_by": "another"});
+    world.hub.inject(Fault::patch(theirs));
+    world.request_reconcile("bot", "2").await;
+    let object = world.until_reason("bot", "Active").await;
+    assert_eq!(status(&object).model.unwrap().owner, "another");
+    assert_eq!(world.hub.journal().posts().len(), 0);
+}

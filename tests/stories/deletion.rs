@@ -226,3 +226,27 @@ async fn a_deletion_whose_call_gets_no_answer_calls_once() {
         assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
     }
 }
+
+#[tokio::test]
+async fn an_object_that_is_applied_again_does_not_wait_for_the_last_one() {
+    let model = Model::custom("bot").status("active");
+    let world = World::new(Hub::builder().model(model)).await;
+    // An operation without an effect stays open for two minutes.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "1")]);
+    world.create("bot", active()).await;
+    world.until_reason("bot", "Active").await;
+    world.until_finalizer("bot").await;
+    world.delete("bot").await;
+    world.until_gone("bot").await;
+    world.create("bot", active()).await;
+    world.until_called("bot", 2).await;
+
+    assert_eq!(world.calls("bot"), ["deactivate", "activate"]);
+    let requests = world.requests("bot");
+    let posts = requests.iter().filter(|entry| entry.is_post());
+    let times: Vec<Duration> = posts.map(|post| post.at).collect();
+    assert!(times[1] - times[0] < Duration::from_secs(60), "{times:?}");
+    let events = world.events("bot").await;
+    let waited = events.contains(&"OperationInProgress".to_owned());
+    assert!(!waited, "{events:?}");
+}

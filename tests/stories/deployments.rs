@@ -1,6 +1,8 @@
 //! What the hub says about a model's deployments, folded to one word. Missing data is never read as
 //! inactive.
 
+use std::time::Duration;
+
 use hub::{Fault, Hub, Model};
 use serde_json::{Value, json};
 use testkit::world::{World, condition, message, progress, ready, status};
@@ -187,7 +189,7 @@ async fn a_model_that_takes_no_call_or_is_not_known_is_never_called() {
     assert_eq!(world.hub.journal().posts().len(), 0);
 
     for (name, words) in [
-        ("two", "Its other deployments are inactive"),
+        ("two", "Its other deployments: 1 inactive"),
         ("base-off", "state: active"),
         ("none-on", "Deploy the model on the hub"),
     ] {
@@ -278,4 +280,30 @@ async fn what_the_hub_says_about_the_model_is_in_the_status() {
         (&json!("active"), &json!("active"))
     );
     assert!(status["since"].is_string());
+}
+
+#[tokio::test]
+async fn a_deployment_that_goes_back_for_a_moment_gets_no_second_call() {
+    // The test itself moves the model.
+    let slow = Duration::from_secs(3600);
+    let model = Model::custom("bot").status("inactive").activate_delay(slow);
+    let world = World::new(Hub::builder().model(model)).await;
+    // An operation whose transition was seen stays open for 24 seconds after that.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "5")]);
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    world.until_live("bot", "deploying").await;
+
+    world.hub.set_status("bot", "inactive").unwrap();
+    world.until_live("bot", "inactive").await;
+    world.until_observed("bot", 2).await;
+    let object = world.get("bot").await;
+    assert_eq!(ready(&object).unwrap().status, "False");
+    assert!(status(&object).operation.is_some());
+    world.hub.set_status("bot", "deploying").unwrap();
+    world.until_live("bot", "deploying").await;
+    world.hub.set_status("bot", "active").unwrap();
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
 }

@@ -1,7 +1,10 @@
 //! A model leaves the declared state, or never reaches it: what is corrected, how often, and when
 //! the operator stops.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use hub::{Endpoint, Fault, Hub, Model};
 use oxen_operator::api::OxenModel;
@@ -211,4 +214,23 @@ async fn an_endless_deployment_gets_one_deactivate_past_its_deadline() {
         .await;
     world.until_observed("ignores", 8).await;
     assert_eq!(world.calls("ignores"), ["deactivate"]);
+}
+
+#[tokio::test]
+async fn a_status_that_changes_all_the_time_does_not_hide_that_nothing_is_reached() {
+    let observations = AtomicUsize::new(0);
+    let model = Model::custom("bot")
+        .status("deploying")
+        .rewrite(move |object| {
+            let words = ["deploying", "paused"];
+            let word = words[observations.fetch_add(1, Ordering::Relaxed) % 2];
+            object["deployments"] = json!([{ "status": word }]);
+        });
+    let world = World::new(Hub::builder().model(model)).await;
+    let _operator = world.operator();
+    let spec = json!({"model": "bot", "state": "active", "progressDeadline": "3s"});
+    world.create("bot", spec).await;
+    let exceeded = stalled("ProgressDeadlineExceeded");
+    world.until("bot", "past its deadline", exceeded).await;
+    assert_eq!(world.calls("bot"), [""; 0]);
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use hub::{Endpoint, Entry, Fault, Hub, Model};
-use oxen_operator::api::OxenModel;
+use oxen_operator::{api::OxenModel, decide::REFUSALS};
 use serde_json::{Value, json};
 use testkit::world::{DEADLINE, Operator, World, condition, message, progress, ready, status};
 
@@ -48,6 +48,13 @@ fn rows(hub: &Hub) -> Vec<Row> {
             "Forbidden",
             Stalled,
             "not your model (403)",
+        ),
+        (
+            "403-of-a-proxy",
+            Fault::html(403),
+            unreachable,
+            Kept,
+            "403 Forbidden",
         ),
         (
             "404-of-a-proxy",
@@ -188,11 +195,8 @@ async fn each_fault_has_its_reason_and_affects_no_other_object() {
     // The retries of the next operator come soon. Ready is kept for three seconds.
     let _operator = world.operator_with(&[rare, ("OXEN_TIME_SCALE", "300")]);
     for row in rows.iter().filter(|row| row.3 == Shown::Kept) {
-        let unreachable = row.2 == "HubUnreachable";
-        let ready = if unreachable { "Unknown" } else { "True" };
-        let described = format!("{ready} in the end");
-        let shown = |object: &OxenModel| self::ready(object).unwrap().status == ready;
-        world.until(&on(row), &described, shown).await;
+        let shown = |object: &OxenModel| ready(object).unwrap().status == "Unknown";
+        world.until(&on(row), "Unknown in the end", shown).await;
     }
     let observed_again = async || {
         for row in &rows {
@@ -465,59 +469,76 @@ async fn a_rate_limited_call_uses_no_attempt_and_is_made_later() {
     world.create("bot", active("bot")).await;
     // A generation may make three calls.
     world.until_reason("bot", "Active").await;
-    let requests = world.requests("bot");
     assert_eq!(world.calls("bot"), ["activate"; 5]);
-    for (n, entry) in requests
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| entry.is_post())
-        .take(4)
-    {
-        let waited = requests[n + 1].at - entry.at;
+    for waited in waits(&world, "bot") {
         assert!(waited >= Duration::from_secs(1), "{waited:?}");
     }
 }
 
+/// Returns the times between the calls for a model.
+fn waits(world: &World, model: &str) -> Vec<Duration> {
+    let journal = world.hub.journal();
+    let posts = journal.posts_for(model);
+    posts
+        .windows(2)
+        .map(|pair| pair[1].at - pair[0].at)
+        .collect()
+}
+
+/// Returns the number of refused calls in a row.
+fn refusals(object: &OxenModel) -> u32 {
+    let attempts = status(object).attempts.unwrap_or_default();
+    attempts.refusals.unwrap_or_default()
+}
+
+/// Waits until the object is Stalled for this reason, because its calls are refused again and again.
+async fn until_refused_for_long(world: &World, name: &str, reason: &str) -> OxenModel {
+    let refused = |object: &OxenModel| progress(object) == Some(("Stalled", reason));
+    let object = world.until(name, "Stalled", refused).await;
+    assert!(refusals(&object) >= REFUSALS, "{object:#?}");
+    assert!(world.calls(name).len() >= REFUSALS as usize);
+    let attempts = status(&object).attempts.unwrap();
+    assert_eq!(attempts.calls, None, "a refused call is given back");
+    assert_eq!(condition(&object, "Synced").unwrap().status, "True");
+    object
+}
+
+/// Waits until the hub has refused this number of further calls.
+async fn until_refused_again(world: &World, name: &str, more: usize) {
+    let calls = world.calls(name).len();
+    world.until_called(name, calls + more).await;
+}
+
 #[tokio::test]
-async fn a_refused_call_is_made_three_times_and_then_needs_a_person() {
+async fn a_refused_call_is_retried_less_often_each_time() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
-    world
-        .hub
-        .inject(Fault::error(422, "no GPU is left").on(Endpoint::Activate));
-    let _operator = world.operator();
+    let fault = Fault::error(422, "no GPU is left").on(Endpoint::Activate);
+    world.hub.inject(fault);
+    // The wait after the first refusal is one second.
+    let settings = [("OXEN_TIME_SCALE", "10"), ("OXEN_SYNC_INTERVAL", "30s")];
+    let _operator = world.operator_with(&settings);
     world.create("bot", active("bot")).await;
 
-    let stalled = |object: &OxenModel| progress(object) == Some(("Stalled", "Rejected"));
-    let object = world.until("bot", "Stalled", stalled).await;
-    let text = message(&object);
-    assert!(text.contains("no GPU is left (422)"), "{text}");
-    assert!(text.contains("oxen.ai/reconcile-requested-at"), "{text}");
-    world.until_observed("bot", 3).await;
-    let object = world.get("bot").await;
-    assert!(
-        message(&object).contains("no GPU is left (422)"),
-        "{}",
-        message(&object)
-    );
-    assert_eq!(world.calls("bot"), ["activate"; 3]);
+    let first = world.until_reason("bot", "Rejected").await;
+    assert_eq!(progress(&first), Some(("Reconciling", "Rejected")));
+    let object = until_refused_for_long(&world, "bot", "Rejected").await;
+    for object in [&first, &object] {
+        let text = message(object);
+        assert!(text.contains("no GPU is left (422)"), "{text}");
+        assert_eq!(ready(object).unwrap().status, "False");
+    }
     assert_eq!(status(&object).operation, None);
-    let posts: Vec<Duration> = world
-        .hub
-        .journal()
-        .posts()
-        .iter()
-        .map(|post| post.at)
-        .collect();
-    assert!(
-        posts[2] - posts[0] >= Duration::from_millis(250),
-        "a tight loop: {posts:?}"
-    );
+    let waits = waits(&world, "bot");
+    for (wait, least) in waits.iter().zip([1, 2, 4, 8]) {
+        // The status has whole seconds.
+        assert!(*wait >= Duration::from_secs(least - 1), "{waits:?}");
+    }
 
-    // A requested reconcile gives it all attempts again.
+    // A requested reconcile tries at once, and a person isn't needed.
     world.hub.clear_faults();
     world.request_reconcile("bot", "1").await;
     world.until_reason("bot", "Active").await;
-    assert_eq!(world.calls("bot").len(), 4);
+    assert_eq!(world.calls("bot").len(), waits.len() + 2);
 }
 
 #[tokio::test]
@@ -527,10 +548,10 @@ async fn a_call_that_is_refused_for_a_known_cause_reports_that_cause() {
         ("no credits left", 402, "PaymentRequired"),
         ("not your model", 403, "Forbidden"),
         ("Model not found: bot", 404, "ModelNotFound"),
+        ("the last shutdown is not finished", 409, "Rejected"),
     ];
     let world = World::new(Hub::builder()).await;
-    // An account that can't pay is polled after 1.8 seconds.
-    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "500")]);
+    let _operator = world.operator();
     for (words, code, reason) in rows {
         let name = format!("bot-{code}");
         world.hub.add_model(Model::custom(&name));
@@ -539,14 +560,8 @@ async fn a_call_that_is_refused_for_a_known_cause_reports_that_cause() {
             .on_model(&name);
         let fault = world.hub.inject(fault);
         world.create(&name, active(&name)).await;
-        world
-            .until(&name, "Stalled after all its calls", |object| {
-                progress(object) == Some(("Stalled", reason))
-                    && status(object).attempts.unwrap().sends == Some(3)
-            })
-            .await;
-        world.until_observed(&name, 3).await;
-        assert_eq!(world.calls(&name), ["activate"; 3], "{code}");
+        until_refused_for_long(&world, &name, reason).await;
+        until_refused_again(&world, &name, 2).await;
         let object = world.get(&name).await;
         assert_eq!(
             progress(&object),
@@ -555,10 +570,93 @@ async fn a_call_that_is_refused_for_a_known_cause_reports_that_cause() {
             message(&object)
         );
 
+        // Nobody needs to request anything.
         world.hub.clear_fault(fault);
-        world.request_reconcile(&name, "1").await;
         world.until_reason(&name, "Active").await;
+        let object = world.get(&name).await;
+        assert_eq!(refusals(&object), 0);
     }
+}
+
+#[tokio::test]
+async fn refusals_that_end_soon_need_no_person() {
+    let world = World::new(Hub::builder()).await;
+    let rows = [
+        ("unpaid", Fault::error(402, "no credits left").times(3), 4),
+        (
+            "busy",
+            Fault::error(409, "the last shutdown is not finished").times(7),
+            8,
+        ),
+    ];
+    for (name, fault, _) in &rows {
+        world.hub.add_model(Model::custom(*name).status("active"));
+        let fault = fault.clone().on(Endpoint::Deactivate).on_model(name);
+        world.hub.inject(fault);
+        let inactive = json!({"model": name, "state": "inactive"});
+        world.create(name, inactive).await;
+    }
+    let _operator = world.operator();
+    for (name, _, calls) in rows {
+        world.until_reason(name, "Inactive").await;
+        assert_eq!(world.calls(name), vec!["deactivate"; calls], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_proxy_refuses_no_call() {
+    let world = World::new(Hub::builder().model(Model::custom("bot"))).await;
+    let page = Fault::html(403).on(Endpoint::Activate).times(3);
+    world.hub.inject(page);
+    // An operation without an effect stays open for 0.3 seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "400")]);
+    world.create("bot", active("bot")).await;
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"; 4]);
+    let events = world.events("bot").await;
+    assert!(!events.contains(&"Forbidden".to_owned()), "{events:?}");
+    assert!(events.contains(&"OutcomeUnknown".to_owned()), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_quota_that_refuses_an_activation_stops_nothing_else_of_its_key() {
+    let hub = Hub::builder()
+        .model(Model::custom("bot"))
+        .model(Model::custom("later"))
+        .model(Model::custom("other").status("active"));
+    let world = World::new(hub).await;
+    let words = "the plan allows 3 active deployments";
+    let quota = || Fault::typed_error(429, "insufficient_quota", words).on(Endpoint::Activate);
+    // A Retry-After of 80 seconds is followed at this time scale.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "10")]);
+    world.create("other", active("other")).await;
+    world.until_reason("other", "Active").await;
+
+    world.hub.inject(quota().on_model("bot"));
+    let wait = Duration::from_secs(80);
+    world
+        .hub
+        .inject(quota().on_model("later").retry_after(wait));
+    world.create("bot", active("bot")).await;
+    world.create("later", active("later")).await;
+    world.until_reason("later", "Rejected").await;
+    world.edit("other", json!({"state": "inactive"})).await;
+    world.until_reason("other", "Inactive").await;
+    let journal = world.hub.journal();
+    let (refused, off) = (
+        journal.posts_for("later")[0].at,
+        journal.posts_for("other")[0].at,
+    );
+    assert!(off < refused + wait, "{journal:#?}");
+    assert_eq!(world.calls("later"), ["activate"]);
+
+    let object = until_refused_for_long(&world, "bot", "Rejected").await;
+    let text = message(&object);
+    assert!(text.contains(words), "{text}");
+    let later = world.get("later").await;
+    assert_eq!(progress(&later), Some(("Reconciling", "Rejected")));
+    world.hub.clear_faults();
+    world.until_reason("bot", "Active").await;
 }
 
 /// Responses to a call after which its outcome is not known.
@@ -572,6 +670,7 @@ fn unknown_outcomes() -> Vec<(&'static str, Fault)> {
             "503",
             Fault::status(503).retry_after(Duration::from_secs(1)),
         ),
+        ("403-of-a-proxy", Fault::html(403)),
         ("404-of-a-proxy", Fault::html(404)),
         ("302", Fault::redirect("http://127.0.0.1:9/")),
         ("not-json", Fault::not_json()),
@@ -624,7 +723,9 @@ async fn a_call_without_effect_is_repeated_only_after_two_late_live_gets() {
     for (name, _) in unknown_outcomes() {
         let object = world
             .until(name, "open", |object| {
-                ready(object).is_some_and(|ready| ready.reason == "OutcomeUnknown")
+                let shown = ready(object);
+                shown.is_some_and(|ready| ready.reason == "OutcomeUnknown")
+                    && status(object).operation.is_some()
             })
             .await;
         assert_eq!(ready(&object).unwrap().status, "Unknown", "{name}");

@@ -1,10 +1,20 @@
 //! Faults between the operator and the API server: no call goes out that isn't recorded, and the
 //! operator recovers when the fault ends.
 
-use cluster::{Gate, StatusCode};
-use hub::{Hub, Model};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use cluster::{Cluster, Gate, StatusCode};
+use hub::{Endpoint, Fault, Hub, Model};
+use kube::api::{Patch, PatchParams};
+use oxen_operator::api;
 use serde_json::{Value, json};
-use testkit::world::{Operator, World, eventually, status};
+use testkit::world::{
+    Operator, World, eventually, install_crd, message, progress, status, with_crd,
+};
+use tokio::time::timeout;
 
 /// The operator's writes of a status.
 const STATUS: (&str, &str) = ("PATCH", "/status");
@@ -87,6 +97,11 @@ async fn a_status_write_that_always_conflicts_prevents_every_call() {
 #[tokio::test]
 async fn a_status_write_that_always_fails_prevents_every_call() {
     without_a_status(StatusCode::INTERNAL_SERVER_ERROR).await;
+}
+
+#[tokio::test]
+async fn a_status_write_that_is_invalid_prevents_every_call() {
+    without_a_status(StatusCode::UNPROCESSABLE_ENTITY).await;
 }
 
 #[tokio::test]
@@ -251,6 +266,192 @@ async fn an_object_that_is_deleted_after_the_record_gets_no_call() {
         gated.world.delete("bot").await;
     })
     .await;
+}
+
+/// Waits for the end of an operation that was never sent, and checks that it comes long before the
+/// two minutes for which an operation without an effect is waited for.
+async fn ends_at_once(gated: &Gated, end: impl Future<Output = ()>) {
+    timeout(Duration::from_secs(60), end).await.unwrap();
+    assert_eq!(gated.world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_object_that_is_edited_after_the_record_waits_for_no_call() {
+    let gated = overtaken_by(async |gated: &Gated| gated.declare("inactive").await).await;
+    let ended = async {
+        let object = gated.world.until_reason("bot", "Inactive").await;
+        assert_eq!(status(&object).operation, None);
+    };
+    ends_at_once(&gated, ended).await;
+}
+
+#[tokio::test]
+async fn a_deletion_after_the_record_waits_for_no_call() {
+    let gated = overtaken_by(async |gated: &Gated| gated.world.delete("bot").await).await;
+    ends_at_once(&gated, gated.world.until_gone("bot")).await;
+}
+
+/// The CustomResourceDefinition of an older version, whose status doesn't have this field.
+fn crd_without(field: &str) -> String {
+    let mut crd = serde_json::to_value(api::crd()).unwrap();
+    let status = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+    let fields = crd.pointer_mut(status).and_then(Value::as_object_mut);
+    fields.unwrap().remove(field).unwrap();
+    crd.to_string()
+}
+
+/// Waits until the API server stores no such field of a status.
+async fn until_pruned(world: &World<&Cluster>, field: &str, value: &Value) {
+    world.create("probe", spec("inactive")).await;
+    let status = json!({"observedGeneration": 0, "conditions": [], field: value});
+    let patch = Patch::Merge(json!({ "status": status }));
+    eventually("the field is pruned", || async {
+        let (api, params) = (world.api(), PatchParams::default().dry_run());
+        let written = api.patch_status("probe", &params, &patch).await.unwrap();
+        let written = serde_json::to_value(written).unwrap();
+        written["status"][field].is_null().then_some(())
+    })
+    .await;
+    world.delete("probe").await;
+    world.until_gone("probe").await;
+}
+
+#[tokio::test]
+async fn an_outdated_crd_prevents_every_call_and_is_named() {
+    let cluster = with_crd().await;
+    let started = "2026-01-01T00:00:00Z";
+    let operation = json!({"id": "a", "kind": "activate", "from": "inactive", "started": started});
+    let rows = [
+        ("operation", operation),
+        ("attempts", json!({"generation": 1})),
+    ];
+    for (field, value) in rows {
+        let bot = Model::custom("bot").status("inactive");
+        let world = World::on(&cluster, Hub::builder().model(bot)).await;
+        let apply = ["apply", "-f", "-"];
+        let applied = cluster.kubectl_stdin(&apply, &crd_without(field)).await;
+        applied.unwrap().ok().unwrap();
+        until_pruned(&world, field, &value).await;
+        // The hub takes calls that change nothing.
+        let accepted = json!({"id": "bot", "object": "model", "owned_by": hub::ACCOUNT});
+        let taken = Fault::answering(200, accepted).on(Endpoint::Activate);
+        world.hub.inject(taken);
+        let operator = world.operator();
+        world.create("bot", spec("active")).await;
+        let object = world.until_reason("bot", "CRDOutdated").await;
+        assert_eq!(progress(&object), Some(("Stalled", "CRDOutdated")));
+        let text = message(&object);
+        assert!(text.contains("Upgrade the CustomResource"), "{text}");
+        // A try is a dry run, and writes nothing.
+        world.until_observed("bot", 2).await;
+        let version = world.get("bot").await.metadata.resource_version;
+        world.until_observed("bot", 3).await;
+        assert_eq!(world.get("bot").await.metadata.resource_version, version);
+        assert_eq!(world.calls("bot"), [""; 0], "{field}");
+
+        world.hub.clear_faults();
+        install_crd(&cluster).await;
+        world.until_reason("bot", "Active").await;
+        assert_eq!(world.calls("bot"), ["activate"], "{field}");
+        drop(operator);
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_for_events() {
+    let gated = Gated::new().await;
+    let Gated { world, gate } = &gated;
+    world.hub.add_model(Model::custom("other"));
+    let _operator = gated.operator_with(&[("OXEN_TIME_SCALE", "1")]);
+    let mut held = gate.hold("POST", "/events");
+    world.create("bot", spec("active")).await;
+    held.arrived().await;
+    let began = Instant::now();
+    let other = json!({"model": "other", "state": "active"});
+    world.create("other", other).await;
+    for name in ["bot", "other"] {
+        world.until_called(name, 1).await;
+    }
+    // The request times out after ten seconds.
+    let waited = began.elapsed();
+    assert!(waited < Duration::from_secs(8), "{waited:?}");
+    drop(held);
+    for name in ["bot", "other"] {
+        world.until_last_event(name, "Active").await;
+    }
+}
+
+/// What `/readyz` answers: its status code and its text.
+async fn readiness(operator: &Operator) -> (u16, String) {
+    let url = operator.url().await;
+    let answer = reqwest::get(format!("{url}/readyz")).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_listed_is_named_and_the_others_are_served() {
+    let gated = Gated::new().await;
+    let Gated { world, gate } = &gated;
+    // The list of a namespace that is gone is refused where its Role is gone too.
+    let gone = format!("{}-gone", world.namespace);
+    let list = format!("namespaces/{gone}/oxenmodels?");
+    gate.refuse("GET", &list, StatusCode::FORBIDDEN);
+    let both = format!("{},{gone}", world.namespace);
+    let operator = gated.operator_with(&[("OXEN_NAMESPACES", &both)]);
+    world.create("bot", spec("active")).await;
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+    let text = eventually("the operator is ready", async || {
+        let (code, text) = readiness(&operator).await;
+        (code == 200 && text.contains(&gone)).then_some(text)
+    })
+    .await;
+    assert!(text.contains("403 Forbidden"), "{text}");
+    let line = operator.until_logged(&gone).await;
+    assert!(line.contains("WARN") || line.contains("ERROR"), "{line}");
+    let metric = format!(
+        "oxen_operator_watch_last_success_timestamp_seconds{{resource=\"oxenmodels\",namespace=\"{gone}\"}} 0"
+    );
+    let metrics = operator.metrics().await;
+    assert!(metrics.contains(&metric), "{metric} is not in {metrics}");
+
+    // The namespace is back.
+    gate.clear();
+    eventually("nothing is wrong", async || {
+        (readiness(&operator).await == (200, "ok\n".into())).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lost_rights_are_reported_until_they_are_back() {
+    let gated = Gated::new().await;
+    let Gated { world, gate } = &gated;
+    let operator = gated.operator();
+    world.create("bot", spec("active")).await;
+    world.until_reason("bot", "Active").await;
+    operator.ready().await;
+    let metric = "oxen_operator_watch_last_success_timestamp_seconds{resource=\"oxenmodels\"";
+    let metric = format!("{metric},namespace=\"{}\"}} ", world.namespace);
+    assert!(operator.metric(&metric).await > 0.0);
+
+    gate.refuse("GET", "oxenmodels?", StatusCode::FORBIDDEN);
+    gate.mute_streams();
+    eventually("the operator is not ready", async || {
+        let (code, text) = readiness(&operator).await;
+        let named = text.contains("can't be watched any more") && text.contains("403 Forbidden");
+        (code == 503 && named && text.contains(&world.namespace)).then_some(())
+    })
+    .await;
+    let last = operator.metric(&metric).await;
+    until_watch_failed(&operator, 3).await;
+    assert_eq!(operator.metric(&metric).await, last);
+    gated.declare("inactive").await;
+
+    gate.clear();
+    operator.ready().await;
+    world.until_reason("bot", "Inactive").await;
+    assert!(operator.metric(&metric).await > last);
 }
 
 #[tokio::test]

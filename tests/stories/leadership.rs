@@ -36,6 +36,9 @@ const LONG_TAKEOVER: (&str, &str) = ("OXEN_TIME_SCALE", "1");
 
 const KEYS: [&str; 2] = ["key-of-the-first", "key-of-the-second"];
 
+/// What the account begins with that a replica's key belongs to before any other.
+const REPLICA: &str = "replica-";
+
 /// What a new leader logs where it makes calls at once.
 const RELEASED: &str = "leading: the last leader released the Lease";
 
@@ -59,7 +62,9 @@ fn replica<C: Deref<Target = Cluster>>(
     key: &str,
     settings: &[(&str, &str)],
 ) -> Operator {
-    world.hub.add_key(hub::ACCOUNT, key);
+    let number = KEYS.iter().position(|known| *known == key).unwrap();
+    let accounts = [format!("{REPLICA}{number}"), hub::ACCOUNT.to_owned()];
+    world.hub.add_key_of(accounts, key);
     let own = [
         ("POD_NAMESPACE", world.namespace.as_str()),
         ("OXEN_API_KEY", key),
@@ -68,24 +73,17 @@ fn replica<C: Deref<Target = Cluster>>(
     world.operator_with(&all)
 }
 
-/// Starts a replica that leads and has activated the bot. Returns it with the epoch of the call.
+/// Starts the first replica, which leads and has activated the bot.
 async fn leader<C: Deref<Target = Cluster>>(
     world: &World<C>,
     settings: &[(&str, &str)],
-) -> (Operator, i64) {
+) -> Operator {
     let first = replica(world, KEYS[0], settings);
     let spec = json!({"model": "bot", "state": "active"});
     world.create("bot", spec).await;
-    let epoch = epoch_of_call(world, 0).await;
     world.until_reason("bot", "Active").await;
-    (first, epoch)
-}
-
-/// Waits until a call of a later epoch than this one is recorded, and returns its epoch.
-async fn epoch_of_call<C: Deref<Target = Cluster>>(world: &World<C>, last: i64) -> i64 {
-    let epoch = |object: &_| status(object).operation.map(|it| it.epoch);
-    let called = world.until("bot", "called", |object| epoch(object) > Some(last));
-    epoch(&called.await).unwrap()
+    assert_eq!(callers(&world.hub.journal()), [0]);
+    first
 }
 
 async fn standby<C: Deref<Target = Cluster>>(
@@ -97,16 +95,17 @@ async fn standby<C: Deref<Target = Cluster>>(
     second
 }
 
-/// Returns who made each call, in order. The replica of the first request is 0.
+/// Returns which replica sent a request, by its key's account.
+fn sender(entry: &Entry) -> usize {
+    let account = entry.account.as_deref().unwrap_or_default();
+    let sender = account.strip_prefix(REPLICA);
+    let sender = sender.and_then(|number| number.parse().ok());
+    sender.unwrap_or_else(|| panic!("a request with the key of no replica: {entry}"))
+}
+
+/// Returns which replica made each call, in order.
 fn callers(journal: &Journal) -> Vec<usize> {
-    let mut keys: Vec<&Option<String>> = Vec::new();
-    for entry in &journal.entries {
-        if !keys.contains(&&entry.key) {
-            keys.push(&entry.key);
-        }
-    }
-    let caller = |call: &&Entry| keys.iter().position(|key| *key == &call.key).unwrap();
-    journal.posts().iter().map(caller).collect()
+    journal.posts().into_iter().map(sender).collect()
 }
 
 /// Waits for the call that corrects the drift, and checks that it is the only one and the second
@@ -125,16 +124,18 @@ fn leases<C: Deref<Target = Cluster>>(world: &World<C>) -> Api<Lease> {
 #[tokio::test]
 async fn a_sigterm_with_nothing_in_flight_hands_over_without_a_wait() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (mut first, epoch) = leader(&world, &[]).await;
+    let mut first = leader(&world, &[]).await;
     let second = standby(&world, &[LONG_TAKEOVER]).await;
     second.ready().await;
     assert_eq!(first.metric("oxen_operator_leader ").await, 1.0);
     assert_eq!(second.metric("oxen_operator_leader ").await, 0.0);
     world.until_observed("bot", 3).await;
-    let keys = world.hub.journal().entries.into_iter().map(|it| it.key);
-    let mut keys: Vec<_> = keys.collect();
-    keys.dedup();
-    assert_eq!(keys.len(), 1, "a standby sends the hub no requests");
+    let journal = world.hub.journal();
+    let first_sent = |entry: &Entry| sender(entry) == 0;
+    assert!(
+        journal.entries.iter().all(first_sent),
+        "a standby sends the hub no requests: {journal:#?}"
+    );
 
     let signalled = Instant::now();
     first.signal(Signal::TERM);
@@ -142,7 +143,6 @@ async fn a_sigterm_with_nothing_in_flight_hands_over_without_a_wait() {
     println!("handed over in {:?}", signalled.elapsed());
     assert_eq!(first.exit_code().await, Some(0));
     world.hub.set_status("bot", "inactive").unwrap();
-    assert!(epoch_of_call(&world, epoch).await > epoch);
     corrected_by_the_second(&world).await;
     second.ready().await;
     assert_eq!(second.metric("oxen_operator_leader ").await, 1.0);
@@ -152,7 +152,7 @@ async fn a_sigterm_with_nothing_in_flight_hands_over_without_a_wait() {
 async fn a_leader_that_shuts_down_with_a_call_in_flight_does_not_release() {
     let world = World::new(Hub::builder().model(bot())).await;
     // The call takes longer than the three seconds of the shutdown.
-    let (mut first, _) = leader(&world, &[("OXEN_REQUEST_TIMEOUT", "10s")]).await;
+    let mut first = leader(&world, &[("OXEN_REQUEST_TIMEOUT", "10s")]).await;
     let second = standby(&world, &[]).await;
     world.hub.inject(Fault::hang().on(Endpoint::Deactivate));
     world
@@ -167,13 +167,13 @@ async fn a_leader_that_shuts_down_with_a_call_in_flight_does_not_release() {
 #[tokio::test]
 async fn a_dead_leader_is_succeeded_after_its_lease_and_calls_have_ended() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (first, epoch) = leader(&world, &[]).await;
+    let first = leader(&world, &[]).await;
     let second = standby(&world, &[]).await;
     let killed = Instant::now();
     first.kill();
     world.hub.set_status("bot", "inactive").unwrap();
     second.until_logged(NOT_RELEASED).await;
-    assert!(epoch_of_call(&world, epoch).await > epoch);
+    world.until_called("bot", 2).await;
     // Twice the lease duration and a margin, less the age of the last renewal.
     let waited = killed.elapsed();
     assert!(waited > Duration::from_secs(7), "{waited:?}");
@@ -194,7 +194,7 @@ async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
         ("OXEN_SYNC_INTERVAL", "1h"),
         ("OXEN_REQUEST_TIMEOUT", "12s"),
     ];
-    let (mut first, epoch) = leader(&world, &slow).await;
+    let mut first = leader(&world, &slow).await;
     let second = standby(&world, &[]).await;
     for name in &others {
         let spec = json!({"model": name, "state": "active", "suspend": true});
@@ -225,7 +225,6 @@ async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
     first.signal(Signal::CONT);
     assert_eq!(first.exit_code().await, Some(1));
     assert!(first.log().contains(LOST), "{}", first.log());
-    assert!(epoch_of_call(&world, epoch).await > epoch);
     world.until_reason("bot", "Active").await;
     world.until_observed("bot", 3).await;
     assert_eq!(callers(&world.hub.journal()), [1]);
@@ -234,7 +233,7 @@ async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
 #[tokio::test]
 async fn a_leader_that_is_cut_off_stops_and_continues_without_a_successor() {
     let world = World::on(Box::new(with_crd().await), Hub::builder().model(bot())).await;
-    let (first, _) = leader(&world, &[]).await;
+    let first = leader(&world, &[]).await;
     world.cluster.pause_apiserver().unwrap();
     world.hub.set_status("bot", "inactive").unwrap();
     first.until_logged(LAPSED).await;
@@ -260,7 +259,7 @@ async fn a_leader_that_is_cut_off_alone_makes_no_call_beside_its_successor() {
     let world = World::new(Hub::builder().model(bot())).await;
     let gate = world.cluster.gate().await.unwrap();
     let kubeconfig = ("KUBECONFIG", gate.kubeconfig().to_str().unwrap());
-    let (mut first, epoch) = leader(&world, &[kubeconfig]).await;
+    let mut first = leader(&world, &[kubeconfig]).await;
     let second = standby(&world, &[]).await;
     for method in ["GET", "PUT", "PATCH", "POST"] {
         gate.refuse(method, "", StatusCode::SERVICE_UNAVAILABLE);
@@ -269,7 +268,6 @@ async fn a_leader_that_is_cut_off_alone_makes_no_call_beside_its_successor() {
     world.hub.set_status("bot", "inactive").unwrap();
     first.until_logged(LAPSED).await;
     second.until_logged(NOT_RELEASED).await;
-    assert!(epoch_of_call(&world, epoch).await > epoch);
     corrected_by_the_second(&world).await;
     // It reads the Lease of its successor, and ends.
     gate.clear();
@@ -281,15 +279,15 @@ async fn a_renewal_whose_answer_is_lost_does_not_cost_the_lease() {
     let world = World::new(Hub::builder().model(bot())).await;
     let gate = world.cluster.gate().await.unwrap();
     let kubeconfig = ("KUBECONFIG", gate.kubeconfig().to_str().unwrap());
-    let (first, epoch) = leader(&world, &[kubeconfig]).await;
+    let first = leader(&world, &[kubeconfig]).await;
     let mut lost = gate.hold_answer("PUT", "/leases/");
     lost.arrived().await;
     first.until_logged("the Lease can't be written").await;
     drop(lost);
     world.hub.set_status("bot", "inactive").unwrap();
-    assert_eq!(epoch_of_call(&world, epoch - 1).await, epoch);
     world.until_called("bot", 2).await;
     world.until_reason("bot", "Active").await;
+    assert_eq!(callers(&world.hub.journal()), [0, 0]);
     assert!(!first.log().contains(LOST), "{}", first.log());
 }
 
@@ -297,7 +295,7 @@ async fn a_renewal_whose_answer_is_lost_does_not_cost_the_lease() {
 /// the model but makes no call, and reports why.
 async fn changed_by_hand(change: impl AsyncFnOnce(&Api<Lease>)) {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (mut first, _) = leader(&world, &[]).await;
+    let mut first = leader(&world, &[]).await;
     let second = standby(&world, &[LONG_TAKEOVER]).await;
     change(&leases(&world)).await;
     assert_eq!(first.exit_code().await, Some(1));
@@ -341,7 +339,7 @@ async fn a_lease_that_is_given_to_a_stranger_ends_its_leader_and_expires() {
 #[tokio::test]
 async fn labels_on_the_lease_are_kept_and_do_not_cost_the_lease() {
     let world = World::new(Hub::builder().model(bot())).await;
-    let (first, _) = leader(&world, &[]).await;
+    let first = leader(&world, &[]).await;
     let leases = leases(&world);
     let before = leases.get("oxen-operator").await.unwrap().spec.unwrap();
     let patch = Patch::Merge(json!({"metadata": {"labels": {"team": "models"}}}));

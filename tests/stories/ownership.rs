@@ -339,3 +339,78 @@ async fn the_call_of_a_replaced_object_is_not_repeated() {
     world.until_reason("first", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
+
+/// Deletes objects of one model together, oldest first, and checks that the last one to go turns
+/// the model off.
+async fn deleted_oldest_first(names: &[&str]) {
+    const ROUNDS: usize = 5;
+    let world = world().await;
+    let _operator = world.operator();
+    for _ in 0..ROUNDS {
+        for name in names {
+            let spec = json!({"model": "bot", "state": "active"});
+            create_younger(&world, name, spec).await;
+            world
+                .until(name, "settled, with the finalizer", |object| {
+                    is_settled(object) && object.has_finalizer()
+                })
+                .await;
+        }
+        for name in names {
+            world.delete(name).await;
+        }
+        for name in names {
+            world.until_gone(name).await;
+        }
+        assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
+    }
+    let calls = ["activate", "deactivate"].repeat(ROUNDS);
+    assert_eq!(world.calls("bot"), calls);
+}
+
+#[tokio::test]
+async fn of_two_objects_that_are_deleted_oldest_first_one_turns_the_model_off() {
+    deleted_oldest_first(&["first", "second"]).await;
+}
+
+#[tokio::test]
+async fn of_three_objects_that_are_deleted_oldest_first_one_turns_the_model_off() {
+    deleted_oldest_first(&["first", "second", "third"]).await;
+}
+
+#[tokio::test]
+async fn an_operation_that_nobody_can_end_holds_its_models_owner_up_for_a_while() {
+    let never = Duration::from_secs(3600);
+    let bot = Model::custom("bot").status("inactive").late_effect(never);
+    let world = World::new(Hub::builder().model(bot)).await;
+    world.secret("own", "api-key", "own-key").await;
+    world.hub.add_key(hub::ACCOUNT, "own-key");
+    let operator = world.operator_with(&[("OXEN_TIME_SCALE", "1")]);
+    let own = json!({"model": "bot", "state": "active", "apiKeySecretRef": {"name": "own"}});
+    world.create("first", own).await;
+    world.until_called("bot", 1).await;
+    operator.kill();
+
+    // The next process never had the key.
+    world.delete_secret("own").await;
+    world.delete("first").await;
+    let late = |model: Model| model.late_effect(Duration::ZERO);
+    world.hub.change("bot", late).unwrap();
+    // The first call never has an effect, and the next one has.
+    world.hub.set_status("bot", "inactive").unwrap();
+    // An operation that shows no effect is waited for six seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "20")]);
+    world.until_blocked("first").await;
+    let began = world.hub.journal().entries.len();
+    let spec = json!({"model": "bot", "state": "active"});
+    world.create("second", spec).await;
+    world.until_reason("second", "OperationInProgress").await;
+    world.until_reason("second", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"; 2]);
+    let entries = world.hub.journal().entries.split_off(began);
+    let call = entries.iter().position(|entry| entry.is_post()).unwrap();
+    let patience = entries[0].at + Duration::from_secs(6);
+    let late = entries[..call].iter().filter(|get| get.at >= patience);
+    assert!(late.count() >= 2, "{entries:#?}");
+    assert!(status(&world.get("first").await).operation.is_some());
+}

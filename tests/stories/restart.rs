@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::json;
-use testkit::world::{DEADLINE, World, condition, status};
+use testkit::world::{DEADLINE, World, status};
 
 fn slow_bot() -> Model {
     Model::custom("bot")
@@ -59,22 +59,59 @@ async fn a_restart_gives_no_new_attempts() {
     world
         .hub
         .inject(Fault::error(422, "not today").on(Endpoint::Activate));
-    let operator = world.operator();
+    // The waits after the first refusals are of 1, 2 and 4 seconds.
+    let settings = [("OXEN_TIME_SCALE", "10"), ("OXEN_SYNC_INTERVAL", "30s")];
+    let operator = world.operator_with(&settings);
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
-    world
-        .until("bot", "refused for good", |object| {
-            condition(object, "Stalled").is_some_and(|it| it.reason == "Rejected")
-        })
-        .await;
+    let refused = async |times: u32| {
+        let described = format!("refused {times} times");
+        let refused = |object: &_| {
+            let attempts = status(object).attempts.unwrap_or_default();
+            attempts.refusals == Some(times)
+        };
+        world.until("bot", &described, refused).await;
+        assert_eq!(world.calls("bot").len(), times as usize);
+    };
+    refused(3).await;
     operator.kill();
-    let _operator = world.operator();
-    world.until_observed("bot", 4).await;
-    assert_eq!(world.calls("bot").len(), 3);
+    let _operator = world.operator_with(&settings);
+    world.until_observed("bot", 1).await;
+    refused(4).await;
+    let journal = world.hub.journal();
+    let posts = journal.posts();
+    // The status has whole seconds.
+    let waited = posts[3].at - posts[2].at;
+    assert!(waited >= Duration::from_secs(3), "{waited:?}");
 
     // A requested reconcile does.
     world.hub.clear_faults();
     world.request_reconcile("bot", "now").await;
     world.until_reason("bot", "Active").await;
+}
+
+#[tokio::test]
+async fn a_status_that_is_cleared_by_hand_leads_to_no_second_call() {
+    let late = Model::custom("bot").late_effect(Duration::from_secs(3));
+    let world = World::new(Hub::builder().model(late)).await;
+    // An operation without an effect stays open for six seconds.
+    let _operator = world.operator_with(&[("OXEN_TIME_SCALE", "20")]);
+    world
+        .create("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    world
+        .until("bot", "accepted", |object| {
+            let open = status(object).operation;
+            open.is_some_and(|open| open.accepted == Some(true))
+        })
+        .await;
+
+    let clear = ["patch", "oxm", "bot", "--subresource=status", "--type=json"];
+    let patch = r#"[{"op": "remove", "path": "/status"}]"#;
+    let command = [&clear[..], &["-p", patch]].concat();
+    world.kubectl(&command).await.ok().unwrap();
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+    assert_eq!(status(&world.get("bot").await).operation, None);
 }

@@ -210,17 +210,18 @@ pub(crate) fn on_call(
     log.reach(Milestone::DriftCorrected, corrects);
     let retries = live == Some(LiveStatus::Error);
     log.reach(Milestone::FailedDeploymentRetried, retries);
-    count(world, slot, kind, outcome);
+    if !matches!(outcome, Outcome::NotSent | Outcome::Refused(_)) {
+        world.slots[slot].counters.sent = Some(kind);
+    }
 }
 
-/// Counts a call that the hub is known to have accepted. A refused call spends no attempt.
-fn count(world: &mut World, slot: usize, kind: OperationKind, outcome: Outcome) {
+/// Counts a call whose outcome is recorded, where the hub accepted it. A refused call, and one whose
+/// outcome is lost, spends no attempt.
+pub(crate) fn on_outcome(world: &mut World, slot: usize, outcome: Outcome) {
     let counters = &mut world.slots[slot].counters;
-    let accepted = matches!(outcome, Outcome::Accepted | Outcome::AcceptedLate);
-    counters.calls += u8::from(accepted);
-    counters.corrections += u8::from(accepted && counters.settled);
-    if !matches!(outcome, Outcome::NotSent | Outcome::Refused(_)) {
-        counters.sent = Some(kind);
+    if matches!(outcome, Outcome::Accepted | Outcome::AcceptedLate) {
+        counters.calls += 1;
+        counters.corrections += u8::from(counters.settled);
     }
     let calls = u32::from(counters.calls);
     let corrections = usize::from(counters.corrections);

@@ -235,6 +235,9 @@ impl Worker<'_> {
                 .is_none_or(|stored| stored.object.operation_id() != operation_id(&plan.status));
             let ignored = self.decision.is(Mutation::PrunedRecordIgnored);
             if pruned && calls(&plan) && !ignored {
+                let mut status = plan.status.clone();
+                status.operation = None;
+                reconcile.stored = reconcile.stored.with(|object| object.status = Some(status));
                 return self.not_recorded(reconcile, &plan);
             }
         }
@@ -254,11 +257,7 @@ impl Worker<'_> {
     /// Continues with what follows where the API server doesn't store an operation.
     fn not_recorded(&mut self, mut reconcile: Reconcile, plan: &Plan) {
         let plan = (self.decision).not_recorded(&reconcile.snapshot, plan.clone());
-        // The record may have been written without the operation.
-        if let Some(stored) = &self.world.replicas[self.process].cache[self.slot] {
-            reconcile.stored = stored.object.clone();
-        }
-        reconcile.phase = Phase::Decided(Arc::new(plan));
+        reconcile.phase = Phase::NotRecorded(Arc::new(plan));
         *self.open() = Some(reconcile);
     }
 
@@ -317,6 +316,9 @@ impl Worker<'_> {
         }
         if self.write_status(reconcile.version, &plan, write).is_some() {
             observer::on_status(self.world, self.slot, &reconcile.snapshot, &plan);
+            if let Phase::Called(_, outcome) = reconcile.phase {
+                observer::on_outcome(self.world, self.slot, outcome);
+            }
             if write == Write::Answered {
                 self.remember(&reconcile.snapshot.object, |memory| {
                     memory.stored(&plan.status);
@@ -348,7 +350,10 @@ impl Worker<'_> {
         let reconcile = self.open().take()?;
         let plan = match &reconcile.phase {
             Phase::Observed => return None,
-            Phase::Decided(plan) | Phase::Recorded(plan) | Phase::Called(plan, _) => plan.clone(),
+            Phase::Decided(plan)
+            | Phase::NotRecorded(plan)
+            | Phase::Recorded(plan)
+            | Phase::Called(plan, _) => plan.clone(),
         };
         Some((reconcile, plan))
     }
@@ -450,9 +455,10 @@ impl Replica {
             let unobserved = reconcile.snapshot.retrieved.is_none();
             match &reconcile.phase {
                 Phase::Observed => false,
-                Phase::Decided(plan) | Phase::Recorded(plan) | Phase::Called(plan, _) => {
-                    live.is_some() || (unobserved && releases(plan))
-                }
+                Phase::Decided(plan)
+                | Phase::NotRecorded(plan)
+                | Phase::Recorded(plan)
+                | Phase::Called(plan, _) => live.is_some() || (unobserved && releases(plan)),
             }
         })
     }

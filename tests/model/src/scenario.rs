@@ -36,7 +36,7 @@ pub struct Scenario {
     /// Whether the hub model is a base model.
     pub base: bool,
     /// Whether the first object is being deleted at first, has an open operation, and has no
-    /// Secret, so that it can't be observed any more.
+    /// Secret, so that it can't be observed any more. The Secret isn't created again.
     pub unobservable: bool,
     /// The live statuses that the hub model may have at first.
     pub initial: Vec<LiveStatus>,
@@ -108,7 +108,7 @@ impl Scenario {
                 let unlocked = replica.model_is_unlocked(slot);
                 steps.extend(unlocked.then_some(Step::Decide(process, slot)));
             }
-            Phase::Decided(_) => steps.push(Step::Record(process, slot)),
+            Phase::Decided(_) | Phase::NotRecorded(_) => steps.push(Step::Record(process, slot)),
             Phase::Recorded(plan) => {
                 let leads = (reconcile.may_call && world.leader == Some(process))
                     || self.decision.is(Mutation::LeadershipIgnored);
@@ -198,8 +198,10 @@ impl Scenario {
         if world.prunes {
             steps.push(Step::PruneOperations(false));
         }
-        let missing = hub.missing_secrets.iter();
-        steps.extend(missing.map(|slot| Step::SetSecret(*slot, true)));
+        if !self.unobservable {
+            let missing = hub.missing_secrets.iter();
+            steps.extend(missing.map(|slot| Step::SetSecret(*slot, true)));
+        }
         if world.remaining.changes > 0 {
             steps.extend(&self.changes);
         }

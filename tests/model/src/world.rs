@@ -148,6 +148,8 @@ pub enum Phase {
     Observed,
     /// The plan was made.
     Decided(Arc<Plan>),
+    /// The API server doesn't store the plan's operation.
+    NotRecorded(Arc<Plan>),
     /// The status was written.
     Recorded(Arc<Plan>),
     /// The call has an outcome, which is not recorded yet.
@@ -161,6 +163,7 @@ impl Phase {
             Phase::Observed => (0, None),
             Phase::Decided(_) => (1, None),
             Phase::Recorded(_) => (2, None),
+            Phase::NotRecorded(_) => (4, None),
             Phase::Called(_, outcome) => (3, Some(*outcome)),
         }
     }
