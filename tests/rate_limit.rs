@@ -1,10 +1,9 @@
-//! The pace towards the hub, against the simulator: the journal shows what the hub had to bear.
+//! The rate limit towards the simulated hub, whose journal shows what it received.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout, // what was measured, for a person
-    missing_docs
+    clippy::print_stdout // prints what was measured
 )]
 
 use std::{
@@ -14,23 +13,21 @@ use std::{
 
 use hub::{Endpoint, Entry, Model, Outcome};
 use oxen_operator::{
-    api::Direction,
-    decide::{Answer, Fault},
-    oxen::{ApiKey, Bounds, Client, Hub, Lane, Limits},
+    api::OperationKind,
+    decide::{CallOutcome, HubFault},
+    hub::{ApiKey, Client, LimitedClient, Limits, Priority, RateLimits},
 };
+use testkit::raw::hub_key as key;
 use tokio::task::JoinSet;
 
-fn key() -> ApiKey {
-    ApiKey::new(hub::KEY.as_bytes()).unwrap()
-}
-
-fn paced(simulator: &hub::Hub, bounds: Bounds) -> Arc<Hub> {
-    let base: url::Url = simulator.url().parse().unwrap();
+fn limited_client(hub: &hub::Hub, limits: RateLimits) -> Arc<LimitedClient> {
+    let base: url::Url = hub.url().parse().unwrap();
     let client = Client::new(base.into(), Limits::default(), |_, _, _| ()).unwrap();
-    Arc::new(Hub::new(client, bounds))
+    Arc::new(LimitedClient::new(client, limits))
 }
 
-async fn simulator(models: usize, builder: hub::Builder) -> hub::Hub {
+/// Starts a simulated hub with this many inactive models.
+async fn start_hub(models: usize, builder: hub::Builder) -> hub::Hub {
     let all = (0..models).map(|number| Model::custom(name(number)).status("inactive"));
     all.fold(builder, hub::Builder::model)
         .start()
@@ -42,16 +39,16 @@ fn name(number: usize) -> String {
     format!("bot-{number}")
 }
 
-async fn look(hub: &Hub, key: &ApiKey, model: &str) -> Result<(), Fault> {
-    let turn = hub.turn(key, Lane::Look).await?;
-    turn.retrieve(model, true).await.map(|_| ())
+async fn observe(client: &LimitedClient, key: &ApiKey, model: &str) -> Result<(), HubFault> {
+    let permit = client.permit(key, Priority::Observation).await?;
+    permit.retrieve(model, true).await.map(|_| ())
 }
 
-fn limited(entry: &Entry) -> bool {
+fn is_rate_limited(entry: &Entry) -> bool {
     entry.outcome == Outcome::Answered(429)
 }
 
-/// The most requests in any one second.
+/// The largest number of requests within one second.
 fn most_in_a_second(entries: &[&Entry]) -> usize {
     let within = |first: &Entry| {
         let end = first.at + Duration::from_secs(1);
@@ -64,137 +61,147 @@ fn most_in_a_second(entries: &[&Entry]) -> usize {
 #[tokio::test]
 async fn five_hundred_models_change_state_in_seconds() {
     const MODELS: usize = 500;
-    let simulator = simulator(MODELS, hub::Hub::builder()).await;
-    let (hub, key) = (paced(&simulator, Bounds::default()), key());
+    let hub = start_hub(MODELS, hub::Hub::builder()).await;
+    let (client, key) = (limited_client(&hub, RateLimits::default()), key());
     let started = Instant::now();
-    let calls: JoinSet<Answer> = (0..MODELS)
+    let calls: JoinSet<CallOutcome> = (0..MODELS)
         .map(|number| {
-            let (hub, key) = (hub.clone(), key.clone());
+            let (client, key) = (client.clone(), key.clone());
             async move {
-                let turn = hub.turn(&key, Lane::Call).await.unwrap();
-                turn.call(&name(number), Direction::Activate, "a-call")
+                let permit = client.permit(&key, Priority::Call).await.unwrap();
+                permit
+                    .call(&name(number), OperationKind::Activate, "an-id")
                     .await
             }
         })
         .collect();
-    let answers = calls.join_all().await;
-    let took = started.elapsed();
-    assert!(answers.iter().all(|answer| *answer == Answer::Accepted));
-    assert_eq!(simulator.journal().posts().len(), MODELS);
-    // A burst of 100, and the others at 50 a second.
-    println!("{MODELS} models in {took:?}");
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    let outcomes = calls.join_all().await;
+    let elapsed = started.elapsed();
+    assert!(outcomes.iter().all(|one| *one == CallOutcome::Accepted));
+    assert_eq!(hub.journal().posts().len(), MODELS);
+    // 100 go out in the first burst, and the others at 50 per second.
+    println!("{MODELS} models in {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
 }
 
 #[tokio::test]
-async fn a_hub_that_allows_five_requests_a_second_is_not_driven_harder_for_long() {
-    let simulator = simulator(20, hub::Hub::builder().limit(5)).await;
-    let bounds = Bounds {
-        // Ten times as quick to try for more as what is shipped, and so ten times as often told no.
-        raise: Duration::from_secs(1),
-        ..Bounds::default()
+async fn the_rate_adapts_to_a_hub_that_allows_five_requests_a_second() {
+    let hub = start_hub(20, hub::Hub::builder().limit(5)).await;
+    let limits = RateLimits {
+        // With a tenth of the default, the rate rises ten times as often, and so do the 429s.
+        rate_recovery: Duration::from_secs(1),
+        ..RateLimits::default()
     };
-    let (hub, key) = (paced(&simulator, bounds), key());
-    let mut looking: JoinSet<()> = (0..20)
+    let (client, key) = (limited_client(&hub, limits), key());
+    let mut observing: JoinSet<()> = (0..20)
         .map(|number| {
-            let (hub, key) = (hub.clone(), key.clone());
+            let (client, key) = (client.clone(), key.clone());
             async move {
                 loop {
-                    // What the hub refuses is asked again at once: the pace is all that holds it back.
-                    let _ = look(&hub, &key, &name(number)).await;
+                    // There is no wait here, so nothing but the rate limit holds requests back.
+                    let _ = observe(&client, &key, &name(number)).await;
                 }
             }
         })
         .collect();
     tokio::time::sleep(Duration::from_secs(18)).await;
-    looking.abort_all();
-    while looking.join_next().await.is_some() {}
+    observing.abort_all();
+    while observing.join_next().await.is_some() {}
 
-    let entries = simulator.journal().entries;
-    // Time to learn: the first burst, and the halvings after it.
-    let learned: Vec<&Entry> = entries
+    let entries = hub.journal().entries;
+    // The first burst and the halvings that follow it take a few seconds.
+    let adapted: Vec<&Entry> = entries
         .iter()
         .filter(|entry| entry.at > Duration::from_secs(8))
         .collect();
-    let refused = learned.iter().filter(|entry| limited(entry)).count();
-    let most = most_in_a_second(&learned);
+    let rejected = adapted
+        .iter()
+        .filter(|entry| is_rate_limited(entry))
+        .count();
+    let most = most_in_a_second(&adapted);
     println!(
-        "{} requests, {refused} refused, {most} in a second",
-        learned.len()
+        "{} requests, {rejected} rejected, {most} in a second",
+        adapted.len()
     );
-    assert!(learned.len() >= 15, "{learned:#?}");
-    assert!(most <= 8, "{most}: {learned:#?}");
+    assert!(adapted.len() >= 15, "{adapted:#?}");
+    assert!(most <= 8, "{most}: {adapted:#?}");
     assert!(
-        refused * 5 <= learned.len(),
-        "{refused} of {}",
-        learned.len()
+        rejected * 5 <= adapted.len(),
+        "{rejected} of {}",
+        adapted.len()
     );
-    // The first burst is no longer than what is in flight when the first 429 comes.
-    let burst: Vec<&Entry> = entries.iter().collect();
-    assert!(most_in_a_second(&burst) <= 5 + 2 * 16);
+    // The first burst ends with the requests that are in flight at the first 429.
+    let all: Vec<&Entry> = entries.iter().collect();
+    assert!(most_in_a_second(&all) <= 5 + 2 * 16);
 }
 
 #[tokio::test]
-async fn calls_go_ahead_of_looks_that_wait() {
-    let simulator = simulator(10, hub::Hub::builder()).await;
-    simulator.inject(hub::Fault::latency(Duration::from_millis(20)));
-    let bounds = Bounds {
+async fn calls_go_before_waiting_observations() {
+    let hub = start_hub(10, hub::Hub::builder()).await;
+    hub.inject(hub::Fault::latency(Duration::from_millis(20)));
+    let limits = RateLimits {
         in_flight: 1,
-        ..Bounds::default()
+        ..RateLimits::default()
     };
-    let (hub, key) = (paced(&simulator, bounds), key());
-    let mut looks = JoinSet::new();
+    let (client, key) = (limited_client(&hub, limits), key());
+    let mut observations = JoinSet::new();
     for number in 0..9 {
-        let (hub, key) = (hub.clone(), key.clone());
-        looks.spawn(async move { look(&hub, &key, &name(number)).await });
+        let (client, key) = (client.clone(), key.clone());
+        observations.spawn(async move { observe(&client, &key, &name(number)).await });
     }
-    // The first look is with the hub, and the others wait.
+    // One observation is in flight then, and the others wait.
     let wait = Duration::from_secs(5);
-    let begun = simulator.wait_for(wait, |journal| !journal.entries.is_empty());
-    begun.await.unwrap();
-    let turn = hub.turn(&key, Lane::Call).await.unwrap();
+    let first = hub.wait_for(wait, |journal| !journal.entries.is_empty());
+    first.await.unwrap();
+    let permit = client.permit(&key, Priority::Call).await.unwrap();
     assert_eq!(
-        turn.call(&name(9), Direction::Activate, "a-call").await,
-        Answer::Accepted
+        permit
+            .call(&name(9), OperationKind::Activate, "an-id")
+            .await,
+        CallOutcome::Accepted
     );
-    assert!(looks.join_all().await.iter().all(Result::is_ok));
+    assert!(observations.join_all().await.iter().all(Result::is_ok));
 
-    let entries = simulator.journal().entries;
-    let place = entries.iter().position(Entry::is_post).unwrap();
-    assert!(place <= 2, "{entries:#?}");
+    let entries = hub.journal().entries;
+    let position = entries.iter().position(Entry::is_post).unwrap();
+    assert!(position <= 2, "{entries:#?}");
 }
 
 #[tokio::test]
-async fn a_bad_key_on_a_thousand_objects_makes_a_handful_of_requests() {
-    let simulator = simulator(1, hub::Hub::builder()).await;
-    let hub = paced(&simulator, Bounds::default());
-    let bad = ApiKey::new(b"revoked").unwrap();
-    let looks: JoinSet<Result<(), Fault>> = (0..1000)
+async fn an_invalid_key_of_a_thousand_objects_makes_three_requests() {
+    let hub = start_hub(1, hub::Hub::builder()).await;
+    let client = limited_client(&hub, RateLimits::default());
+    let invalid = ApiKey::new(b"revoked").unwrap();
+    let observations: JoinSet<Result<(), HubFault>> = (0..1000)
         .map(|_| {
-            let (hub, bad) = (hub.clone(), bad.clone());
-            async move { look(&hub, &bad, "bot-0").await }
+            let (client, invalid) = (client.clone(), invalid.clone());
+            async move { observe(&client, &invalid, "bot-0").await }
         })
         .collect();
-    let found = looks.join_all().await;
-    assert!(found.iter().all(|one| *one == Err(Fault::Unauthenticated)));
-    assert_eq!(simulator.journal().entries.len(), 3);
-    // Another key isn't kept from anything.
-    assert_eq!(look(&hub, &key(), "bot-0").await, Ok(()));
+    let results = observations.join_all().await;
+    assert!(
+        results
+            .iter()
+            .all(|one| *one == Err(HubFault::Unauthenticated))
+    );
+    assert_eq!(hub.journal().entries.len(), 3);
+    // Another key isn't affected.
+    assert_eq!(observe(&client, &key(), "bot-0").await, Ok(()));
 }
 
 #[tokio::test]
-async fn what_is_refused_to_one_model_leaves_the_key_alone() {
-    let simulator = simulator(2, hub::Hub::builder()).await;
-    let (hub, key) = (paced(&simulator, Bounds::default()), key());
+async fn a_fault_of_one_model_does_not_limit_its_key() {
+    let hub = start_hub(2, hub::Hub::builder()).await;
+    let (client, key) = (limited_client(&hub, RateLimits::default()), key());
     for code in [402, 403] {
         let fault = hub::Fault::error(code, "not this one").on_model("bot-0");
-        let fault = simulator.inject(fault);
+        let fault = hub.inject(fault);
         for _ in 0..10 {
-            assert!(look(&hub, &key, "bot-0").await.is_err());
+            assert!(observe(&client, &key, "bot-0").await.is_err());
         }
-        assert_eq!(look(&hub, &key, "bot-1").await, Ok(()), "{code}");
-        simulator.clear_fault(fault);
+        assert_eq!(observe(&client, &key, "bot-1").await, Ok(()), "{code}");
+        hub.clear_fault(fault);
     }
-    let looks = simulator.journal().count(Endpoint::Retrieve, "bot-0");
-    assert_eq!(looks, 20, "each was asked");
+    let observations = hub.journal().count(Endpoint::Retrieve, "bot-0");
+    assert_eq!(observations, 20, "every request went out");
 }

@@ -1,23 +1,18 @@
-//! One object, and pass after pass over whatever the hub answers: a call goes out only where the JSON of that very
-//! look, read here once more and by itself, shows a status that asks for it.
+//! Reconciles of one object with arbitrary responses of the hub. A call goes out only if the JSON
+//! of the live GET, which is read here a second time and in another way, shows a status that
+//! requires the call.
 #![no_main]
 
-// As the library's own tests name them: the bench is theirs.
-use oxen_operator::{api, decide};
-
-#[path = "../../src/decide/tests/bench.rs"]
-mod bench;
-
-use api::{Direction, Operation, State};
 use arbitrary::Arbitrary;
-use bench::{Bench, secs};
-use decide::Look;
 use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use libfuzzer_sys::fuzz_target;
-use oxen_operator::oxen::{ApiKey, Limits, Model, Reply, fold};
+use oxen_operator::{
+    api::{Operation, OperationKind, State},
+    hub::{ApiKey, Limits, Model, Response, fold},
+};
 use serde_json::{Value, json};
+use testkit::simulation::{Simulation, secs};
 use url::Url;
 
 const ASKED: &str = "bot";
@@ -25,15 +20,15 @@ const ASKED: &str = "bot";
 #[derive(Arbitrary, Debug)]
 struct Case<'a> {
     active: bool,
-    passes: Vec<Pass<'a>>,
+    reconciles: Vec<Reconcile<'a>>,
 }
 
 #[derive(Arbitrary, Debug)]
-struct Pass<'a> {
+struct Reconcile<'a> {
     code: Code,
     body: Body<'a>,
-    /// What the call is answered with, should there be one.
-    answer: (Code, Body<'a>),
+    /// The response to the call, if one is made.
+    call: (Code, Body<'a>),
     before: Before,
     seconds: u16,
 }
@@ -47,9 +42,9 @@ enum Code {
 #[derive(Arbitrary, Debug)]
 enum Body<'a> {
     Raw(&'a [u8]),
-    /// A model object, or nearly one.
+    /// A model object, or almost one.
     Model {
-        named: bool,
+        asked: bool,
         owner: Option<&'a str>,
         type_: Option<Type<'a>>,
         deployments: Option<Vec<Option<Status<'a>>>>,
@@ -73,16 +68,25 @@ enum Status<'a> {
     Other(&'a str),
 }
 
+/// What a person does before the reconcile.
+#[derive(Arbitrary, Debug)]
+enum Before {
+    Nothing,
+    ToggleState,
+    Suspend(bool),
+    Delete,
+}
+
 impl Body<'_> {
     fn bytes(&self) -> Vec<u8> {
-        let (named, owner, type_, deployments) = match self {
+        let (asked, owner, type_, deployments) = match self {
             Body::Raw(bytes) => return bytes.to_vec(),
             Body::Model {
-                named,
+                asked,
                 owner,
                 type_,
                 deployments,
-            } => (named, owner, type_, deployments),
+            } => (asked, owner, type_, deployments),
         };
         let status = |one: &Option<Status<'_>>| {
             let word = match one.as_ref()? {
@@ -103,7 +107,7 @@ impl Body<'_> {
         let deployments = deployments.as_ref();
         let deployments: Option<Vec<_>> = deployments.map(|all| all.iter().map(status).collect());
         let model = json!({
-            "id": if *named { ASKED } else { "another" },
+            "id": if *asked { ASKED } else { "another" },
             "object": "model",
             "created": 1,
             "owned_by": owner.unwrap_or("acme"),
@@ -114,22 +118,13 @@ impl Body<'_> {
     }
 }
 
-/// What happens first.
-#[derive(Arbitrary, Debug)]
-enum Before {
-    Nothing,
-    Flip,
-    Suspend(bool),
-    Delete,
-}
-
-fn reply(code: Code, body: Vec<u8>) -> Reply {
+fn response(code: Code, body: Vec<u8>) -> Response {
     let code = match code {
         Code::Success => StatusCode::OK,
         Code::Other(code) => StatusCode::from_u16(100 + code % 500).unwrap_or(StatusCode::OK),
     };
     let headers = HeaderMap::new();
-    Reply {
+    Response {
         code,
         headers,
         body,
@@ -137,64 +132,65 @@ fn reply(code: Code, body: Vec<u8>) -> Reply {
 }
 
 fuzz_target!(|case: Case<'_>| {
-    let key = ApiKey::new(b"key").expect("it is one");
+    let key = ApiKey::new(b"key").expect("the key is valid");
     let limits = Limits::default();
-    let base = Url::parse("https://hub.oxen.ai/api/ai").expect("it is one");
-    let mut bench = Bench::wanting(if case.active {
+    let base = Url::parse("https://hub.oxen.ai/api/ai").expect("the URL is valid");
+    let mut simulation = Simulation::new(if case.active {
         State::Active
     } else {
         State::Inactive
     });
-    for pass in case.passes.iter().take(12) {
-        bench.later(secs(pass.seconds.into()));
-        match pass.before {
+    for reconcile in case.reconciles.iter().take(12) {
+        simulation.advance(secs(reconcile.seconds.into()));
+        match reconcile.before {
             Before::Nothing => {}
-            Before::Flip => bench.edit(|object| {
+            Before::ToggleState => simulation.edit(|object| {
                 object.spec.state = match object.spec.state {
                     State::Active => State::Inactive,
                     State::Inactive => State::Active,
                 };
             }),
-            Before::Suspend(on) => bench.edit(|object| object.spec.suspend = Some(on)),
-            Before::Delete => {
-                let now = Some(Time(bench.now));
-                bench.edit(|object| object.metadata.deletion_timestamp = now);
+            Before::Suspend(suspend) => {
+                simulation.edit(|object| object.spec.suspend = Some(suspend));
             }
+            Before::Delete => simulation.delete(),
         }
-        let body = pass.body.bytes();
-        let seen = reply(pass.code, body.clone()).read::<Model>(&key, &limits);
-        let look = match seen.and_then(|model| fold(ASKED, &model, &base)) {
-            Ok(remote) => Look::Seen(Box::new(remote)),
-            Err(fault) => Look::Failed(fault),
+        let body = reconcile.body.bytes();
+        let model = response(reconcile.code, body.clone()).read::<Model>(&key, &limits);
+        let retrieved = match model.and_then(|model| fold(ASKED, &model, &base)) {
+            Ok(remote) => Ok(Box::new(remote)),
+            Err(fault) => Err(fault.into()),
         };
-        bench.answer = reply(pass.answer.0, pass.answer.1.bytes()).answer(&key, &limits);
-        let open = bench.status().operation;
-        let call = bench.pass(look).call();
-        if let Some(direction) = call {
-            assert_ne!(bench.object.spec.suspend, Some(true));
-            let json: Value = serde_json::from_slice(&body).expect("a look that was read is JSON");
+        let (code, call_body) = &reconcile.call;
+        simulation.outcome = response(*code, call_body.bytes()).outcome(&key, &limits);
+        let open = simulation.status().operation;
+        if let Some(kind) = simulation.reconcile(retrieved).call() {
+            assert_ne!(simulation.object.spec.suspend, Some(true));
+            let json: Value = serde_json::from_slice(&body).expect("the live GET was read as JSON");
             let statuses = statuses(&json);
-            assert_eq!(direction, wanted(&bench), "{json}");
-            assert!(asks_for(direction, &statuses), "{direction} on {json}");
+            assert_eq!(kind, desired_kind(&simulation), "{json}");
+            assert!(requires(kind, &statuses), "{kind} on {json}");
             assert!(
-                open.is_none_or(|open| over(&open, &statuses, bench.now)),
+                open.is_none_or(|open| may_be_closed(&open, &statuses, simulation.now)),
                 "{json}"
             );
         }
-        if !bench.is_held() {
+        if !simulation.object.has_finalizer() {
             break;
         }
     }
 });
 
-fn wanted(bench: &Bench) -> Direction {
-    match bench.object.spec.state {
-        State::Active if bench.object.metadata.deletion_timestamp.is_none() => Direction::Activate,
-        State::Active | State::Inactive => Direction::Deactivate,
+fn desired_kind(simulation: &Simulation) -> OperationKind {
+    let object = &simulation.object;
+    match object.spec.state {
+        State::Active if object.metadata.deletion_timestamp.is_none() => OperationKind::Activate,
+        State::Active | State::Inactive => OperationKind::Deactivate,
     }
 }
 
-/// The deployments' statuses; nothing for a base model, and an empty word for one that isn't there.
+/// The statuses of the deployments. There are none for a base model, and a missing status is an
+/// empty word.
 fn statuses(json: &Value) -> Vec<&str> {
     let type_ = json.get("model_type").and_then(Value::as_str);
     let owner = json.get("owned_by").and_then(Value::as_str);
@@ -210,32 +206,33 @@ fn status(deployment: &Value) -> &str {
     status.unwrap_or_default()
 }
 
-/// Whether these can be what a call is made for, past a deadline or not.
-fn asks_for(direction: Direction, statuses: &[&str]) -> bool {
+/// Returns true when these statuses can require the call, before or after the progress deadline.
+fn requires(kind: OperationKind, statuses: &[&str]) -> bool {
     let known = ["active", "inactive", "deploying", "deactivating", "error"];
     let any = |word: &str| statuses.contains(&word);
     let all_known = statuses.iter().all(|one| known.contains(one));
-    match direction {
-        Direction::Activate => {
+    match kind {
+        OperationKind::Activate => {
             all_known
                 && !any("active")
                 && !any("deploying")
                 && !any("deactivating")
                 && !statuses.is_empty()
         }
-        Direction::Deactivate => {
+        OperationKind::Deactivate => {
             any("deploying")
                 || (all_known && !any("deactivating") && (any("active") || any("error")))
         }
     }
 }
 
-/// Whether an open call is known to be over, or was left alone for long enough.
-fn over(open: &Operation, statuses: &[&str], now: Timestamp) -> bool {
-    let shows = match open.direction {
-        Direction::Activate => ["active", "deploying", "error"],
-        Direction::Deactivate => ["inactive", "deactivating", "error"],
+/// Returns true when the statuses show the effect of the open operation's call, or its patience
+/// has ended.
+fn may_be_closed(open: &Operation, statuses: &[&str], now: Timestamp) -> bool {
+    let effects = match open.kind {
+        OperationKind::Activate => ["active", "deploying", "error"],
+        OperationKind::Deactivate => ["inactive", "deactivating", "error"],
     };
-    let moved = statuses.iter().any(|one| shows.contains(one));
-    moved || now.duration_since(open.started.0) >= SignedDuration::from_secs(120)
+    let effective = statuses.iter().any(|one| effects.contains(one));
+    effective || now.duration_since(open.started.0) >= SignedDuration::from_secs(120)
 }

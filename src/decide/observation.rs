@@ -29,7 +29,7 @@ pub struct Subject<'a> {
     pub crd_terminating: bool,
 }
 
-/// Everything that [`decide`](super::decide) may know of an object whose model was retrieved.
+/// Everything that [`decide`](super::decide) may know of an object, after the hub was asked.
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
     /// The object and what is known of it without asking the hub.

@@ -181,7 +181,7 @@ impl Claimant {
 mod tests {
     use super::*;
 
-    /// Created at that second; the hub answered with `bot` of `acme`.
+    /// An object that was created at that second, of the model `bot` of `acme`.
     fn claimant(uid: &str, second: i64) -> Claimant {
         Claimant {
             uid: uid.into(),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_owns_it_and_of_the_same_age_the_smaller_uid() {
+    fn the_oldest_owns_it_and_then_the_smaller_uid() {
         let (a, b, c) = (claimant("a", 1), claimant("b", 2), claimant("c", 2));
         assert_eq!(ownership(&a, &b), Ownership::Owned);
         assert_eq!(ownership(&b, &a), lost(&a));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_one_that_was_never_observed_for_is_a_rival_and_one_that_was_refused_is_none() {
+    fn an_older_object_is_a_rival_until_its_first_observation_failed() {
         let (a, b) = (unobserved(claimant("a", 1)), claimant("b", 2));
         assert_eq!(ownership(&b, &a), lost(&a));
         let refused = Claimant {
@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_goes_leaves_the_model_to_one_that_stays() {
+    fn a_deleted_object_leaves_the_model_to_one_that_stays() {
         let (old, new) = (deleting(claimant("a", 1)), claimant("b", 2));
         assert_eq!(ownership(&old, &new), lost(&new));
         assert_eq!(ownership(&new, &old), Ownership::Owned);
     }
 
     #[test]
-    fn one_that_goes_waits_for_one_that_may_be_about_to_decide_and_for_no_other() {
+    fn a_deleted_object_waits_for_one_that_was_never_observed() {
         let (old, new) = (deleting(claimant("a", 1)), unobserved(claimant("b", 2)));
         assert_eq!(
             ownership(&old, &new),
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_go_the_older_one_that_is_held_turns_it_off() {
+    fn of_two_deleted_objects_the_older_held_one_turns_it_off() {
         let (old, new) = (deleting(claimant("a", 1)), deleting(claimant("b", 2)));
         assert_eq!(ownership(&old, &new), Ownership::Owned);
         assert_eq!(ownership(&new, &old), lost(&old));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn anothers_call_under_way_is_waited_for() {
+    fn the_owner_waits_for_an_open_operation_of_another_object() {
         let (mut old, new) = (deleting(claimant("a", 1)), claimant("b", 2));
         old.open = Some("operation".into());
         let pending = Pending::Operation("operation".into());
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_of_any_that_stay_owns_it() {
+    fn exactly_one_object_that_stays_owns_the_model() {
         let all: Vec<Claimant> = ["d", "a", "c", "b"]
             .into_iter()
             .zip([3, 2, 2, 5])

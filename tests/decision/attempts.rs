@@ -1,283 +1,266 @@
-use Deployment::{Active, Deploying, Error, Inactive};
-use Direction::Activate;
+//! The calls and retries that a generation may make, and what renews them.
 
-use super::bench::{Bench, Pass, faults, mins, secs, shows};
-use crate::{
-    api::{Deployment, Direction, State},
-    decide::{Answer, Fault, Look},
+use LiveStatus::{Active, Deploying, Error, Inactive};
+use OperationKind::Activate;
+use oxen_operator::{
+    api::{LiveStatus, OperationKind, RECONCILE_ANNOTATION, State},
+    decide::{CallOutcome, HubFault, STALLED},
 };
+use testkit::simulation::{Reconciled, Simulation, condition, faults, mins, secs, shows, synced};
 
-fn wanting() -> Bench {
-    Bench::wanting(State::Active)
+fn declared_active() -> Simulation {
+    Simulation::new(State::Active)
 }
 
-/// Looks that show this, a while apart, until a call is made or so many have made none.
-fn until_call(bench: &mut Bench, deployment: Deployment) -> Option<Pass> {
+/// A simulation of a model declared active whose calls the hub refuses.
+fn refusing(fault: HubFault) -> Simulation {
+    declared_active().with(|simulation| simulation.outcome = CallOutcome::Refused(fault))
+}
+
+fn no_quota() -> HubFault {
+    HubFault::Rejected("no quota (422)".into())
+}
+
+/// Reconciles once a minute with this live status, until a call is made or 40 minutes have passed.
+fn reconcile_until_call(simulation: &mut Simulation, live: LiveStatus) -> Option<Reconciled> {
     (0..40).find_map(|_| {
-        bench.later(secs(60));
-        let pass = bench.pass(shows(deployment));
-        pass.call().is_some().then_some(pass)
+        simulation.advance(secs(60));
+        let reconciled = simulation.reconcile(shows(live));
+        reconciled.call().is_some().then_some(reconciled)
     })
 }
 
-/// Passes at which the model keeps this status, until no call is made any more.
-fn calls(bench: &mut Bench, deployment: Deployment) -> usize {
+/// The number of calls that are made while the model keeps this live status, at most 10.
+fn count_calls(simulation: &mut Simulation, live: LiveStatus) -> usize {
     (0..10)
-        .take_while(|_| until_call(bench, deployment).is_some())
+        .take_while(|_| reconcile_until_call(simulation, live).is_some())
         .count()
 }
 
-/// What a reader sees of the model with this status, and all the message.
-pub(super) fn end(bench: &mut Bench, deployment: Deployment) -> (String, String) {
-    let pass = bench.pass(shows(deployment));
-    assert_eq!(pass.call(), None);
-    (pass.shown(), pass.plan.message)
+/// Reconciles without a call, and returns the summary and the message.
+pub fn reconcile_without_call(simulation: &mut Simulation, live: LiveStatus) -> (String, String) {
+    let reconciled = simulation.reconcile(shows(live));
+    assert_eq!(reconciled.call(), None);
+    (reconciled.summary(), reconciled.plan.message)
 }
 
-type Change = fn(&mut Bench);
+type Change = fn(&mut Simulation);
 
-/// What refills a budget, by name.
-const REFILLS: [(&str, Change); 3] = [
-    ("a new generation", |bench| {
-        bench.edit(|object| object.spec.suspend = Some(false))
+/// What renews the attempts, by name.
+const RENEWALS: [(&str, Change); 3] = [
+    ("a new generation", |simulation| {
+        simulation.edit(|object| object.spec.suspend = Some(false));
     }),
-    ("a requested reconcile", |bench| bench.request("now")),
-    ("the desired state", |bench| {
-        // The corrections in it are an hour old.
-        bench.later(mins(61));
-        bench.pass(shows(Active));
+    ("a requested reconcile", |simulation| {
+        simulation.request_reconcile("now");
+    }),
+    ("the desired state", |simulation| {
+        // Corrections count for an hour, whatever else is renewed.
+        simulation.advance(mins(61));
+        simulation.reconcile(shows(Active));
     }),
 ];
 
-/// Each stalled object stays so for a year, a restart included, and goes on after each refill.
-pub(super) fn stays_until_refilled(stalled: &Bench, reads: &str, deployment: Deployment) {
-    let mut bench = stalled.clone();
+/// Checks that a stalled object stays so for a year of restarts, and that each renewal leads to
+/// another call.
+pub fn stays_until_renewed(stalled: &Simulation, summary: &str, live: LiveStatus) {
+    let mut simulation = stalled.clone();
     for _ in 0..365 {
-        bench.later(mins(24 * 60));
-        bench.restart();
-        assert_eq!(end(&mut bench, deployment).0, reads);
+        simulation.advance(mins(24 * 60));
+        simulation.restart();
+        assert_eq!(reconcile_without_call(&mut simulation, live).0, summary);
     }
-    for (name, refill) in REFILLS {
-        let mut bench = stalled.clone();
-        refill(&mut bench);
+    for (name, renew) in RENEWALS {
+        let mut simulation = stalled.clone();
+        renew(&mut simulation);
         assert!(
-            until_call(&mut bench, deployment).is_some(),
-            "{name} refills nothing"
+            reconcile_until_call(&mut simulation, live).is_some(),
+            "{name} renews nothing"
         );
     }
 }
 
 #[test]
-fn three_calls_without_effect_are_all_that_a_generation_may_send() {
-    for answer in [Answer::Accepted, Answer::unknown("cut")] {
-        let mut bench = wanting().with(|bench| bench.answer = answer);
-        assert_eq!(calls(&mut bench, Inactive), 3);
-        let (reads, message) = end(&mut bench, Inactive);
-        assert_eq!(reads, "False CallHadNoEffect Stalled");
-        assert!(
-            message.contains("oxen.ai/reconcile-requested-at"),
-            "{message}"
-        );
-        stays_until_refilled(&bench, &reads, Inactive);
+fn a_generation_sends_at_most_three_calls_without_effect() {
+    for outcome in [CallOutcome::Accepted, CallOutcome::unknown("cut")] {
+        let mut simulation = declared_active().with(|simulation| simulation.outcome = outcome);
+        assert_eq!(count_calls(&mut simulation, Inactive), 3);
+        let (summary, message) = reconcile_without_call(&mut simulation, Inactive);
+        assert_eq!(summary, "False CallHadNoEffect Stalled");
+        assert!(message.contains(RECONCILE_ANNOTATION), "{message}");
+        stays_until_renewed(&simulation, &summary, Inactive);
     }
 }
 
 #[test]
 fn calls_with_a_transition_in_between_are_counted_too() {
-    let mut bench = wanting();
+    let mut simulation = declared_active();
     for _ in 0..3 {
-        assert!(until_call(&mut bench, Inactive).is_some());
-        bench.pass(shows(Deploying));
+        assert!(reconcile_until_call(&mut simulation, Inactive).is_some());
+        simulation.reconcile(shows(Deploying));
     }
-    assert!(until_call(&mut bench, Inactive).is_none());
-    assert_eq!(end(&mut bench, Inactive).0, "False CallHadNoEffect Stalled");
+    assert!(reconcile_until_call(&mut simulation, Inactive).is_none());
+    let (summary, _) = reconcile_without_call(&mut simulation, Inactive);
+    assert_eq!(summary, "False CallHadNoEffect Stalled");
 }
 
 #[test]
-fn a_call_that_was_refused_is_tried_three_times() {
-    let mut bench = wanting().with(|bench| {
-        bench.answer = Answer::Refused(Fault::Rejected("no quota (422)".into()));
-    });
+fn a_refused_call_is_sent_three_times() {
+    let mut simulation = refusing(no_quota());
     let waits = [0, 1].map(|_| {
-        let pass = bench.pass(shows(Inactive));
-        assert_eq!(pass.shown(), "False Rejected Reconciling");
-        assert!(
-            pass.plan.message.contains("no quota (422)"),
-            "{}",
-            pass.plan.message
-        );
-        bench.later(pass.plan.requeue.after);
-        pass.plan.requeue.after.as_secs()
+        let reconciled = simulation.reconcile(shows(Inactive));
+        assert_eq!(reconciled.summary(), "False Rejected Reconciling");
+        let message = &reconciled.plan.message;
+        assert!(message.contains("no quota (422)"), "{message}");
+        assert!(message.contains("retries the call"), "{message}");
+        simulation.advance(reconciled.plan.requeue.after);
+        reconciled.plan.requeue.after.as_secs()
     });
     assert_eq!(waits, [10, 20]);
-    let pass = bench.pass(shows(Inactive));
+    let reconciled = simulation.reconcile(shows(Inactive));
     assert_eq!(
-        (pass.call(), pass.shown().as_str()),
+        (reconciled.call(), reconciled.summary().as_str()),
         (Some(Activate), "False Rejected Stalled")
     );
-    stays_until_refilled(&bench, "False Rejected Stalled", Inactive);
-    // The words and what to do about them stay for all to read.
-    if let Some(stalled) = super::bench::condition(&bench.status(), "Stalled") {
-        assert!(
-            stalled.message.contains("no quota (422)"),
-            "{}",
-            stalled.message
-        );
-        assert!(
-            stalled.message.contains("oxen.ai/reconcile-requested-at"),
-            "{}",
-            stalled.message
-        );
-        assert!(
-            !stalled.message.contains("tried again"),
-            "{}",
-            stalled.message
-        );
-    }
+    stays_until_renewed(&simulation, "False Rejected Stalled", Inactive);
+    // The condition keeps the hub's words, and no longer promises a retry.
+    let status = simulation.status();
+    let message = &condition(&status, STALLED).unwrap().message;
+    assert!(message.contains("no quota (422)"), "{message}");
+    assert!(message.contains(RECONCILE_ANNOTATION), "{message}");
+    assert!(!message.contains("retries the call"), "{message}");
 }
 
 #[test]
-fn a_last_call_that_was_not_refused_is_not_said_to_be() {
-    for last in [Answer::Accepted, Answer::unknown("cut")] {
-        let refusal = Answer::Refused(Fault::Rejected("no quota (422)".into()));
-        let mut bench = wanting();
-        for answer in [refusal.clone(), refusal, last] {
-            bench.answer = answer;
-            assert!(until_call(&mut bench, Inactive).is_some());
+fn a_last_call_that_was_not_refused_is_not_reported_as_refused() {
+    for last in [CallOutcome::Accepted, CallOutcome::unknown("cut")] {
+        let refused = CallOutcome::Refused(no_quota());
+        let mut simulation = declared_active();
+        for outcome in [refused.clone(), refused, last] {
+            simulation.outcome = outcome;
+            assert!(reconcile_until_call(&mut simulation, Inactive).is_some());
         }
-        assert!(until_call(&mut bench, Inactive).is_none());
-        assert_eq!(end(&mut bench, Inactive).0, "False CallHadNoEffect Stalled");
+        assert!(reconcile_until_call(&mut simulation, Inactive).is_none());
+        let (summary, _) = reconcile_without_call(&mut simulation, Inactive);
+        assert_eq!(summary, "False CallHadNoEffect Stalled");
     }
 }
 
 #[test]
-fn a_call_that_the_key_may_not_make_stalls_with_that_reason_and_how_to_go_on() {
-    for (fault, reads) in [
-        (Fault::Unauthenticated, "False Unauthenticated Stalled"),
-        (Fault::Forbidden("no".into()), "False Forbidden Stalled"),
+fn a_call_that_the_key_may_not_make_stalls_with_its_reason_and_fix() {
+    for (fault, summary) in [
+        (HubFault::Unauthenticated, "False Unauthenticated Stalled"),
+        (HubFault::Forbidden("no".into()), "False Forbidden Stalled"),
         (
-            Fault::PaymentRequired("no".into()),
+            HubFault::PaymentRequired("no".into()),
             "False PaymentRequired Stalled",
         ),
         (
-            Fault::ModelNotFound(Vec::new()),
+            HubFault::ModelNotFound(Vec::new()),
             "False ModelNotFound Stalled",
         ),
     ] {
-        let mut bench = wanting().with(|bench| bench.answer = Answer::Refused(fault));
-        assert_eq!(calls(&mut bench, Inactive), 3);
-        assert_eq!(end(&mut bench, Inactive).0, reads);
-        let stalled = super::bench::condition(&bench.status(), "Stalled")
-            .cloned()
-            .unwrap();
-        assert!(
-            stalled.message.contains("oxen.ai/reconcile-requested-at"),
-            "{}",
-            stalled.message
-        );
-        stays_until_refilled(&bench, reads, Inactive);
+        let mut simulation = refusing(fault);
+        assert_eq!(count_calls(&mut simulation, Inactive), 3);
+        assert_eq!(reconcile_without_call(&mut simulation, Inactive).0, summary);
+        let status = simulation.status();
+        let message = &condition(&status, STALLED).unwrap().message;
+        assert!(message.contains(RECONCILE_ANNOTATION), "{message}");
+        stays_until_renewed(&simulation, summary, Inactive);
     }
 }
 
 #[test]
-fn a_call_that_the_hub_had_no_time_for_is_not_spent() {
-    let limited = Fault::RateLimited {
+fn a_rate_limited_call_spends_no_attempt() {
+    let mut simulation = refusing(HubFault::RateLimited {
         wait: Some(secs(9)),
         whole_key: true,
-    };
-    let mut bench = wanting().with(|bench| bench.answer = Answer::Refused(limited));
+    });
     for _ in 0..20 {
-        let pass = bench.pass(shows(Inactive));
-        assert_eq!(pass.call(), Some(Activate));
-        assert_eq!(super::bench::synced(&pass.plan), "RateLimited");
-        assert!(!pass.shown().starts_with("True"), "{}", pass.shown());
-        assert_eq!(pass.plan.requeue.after, secs(9));
-        bench.later(secs(9));
+        let reconciled = simulation.reconcile(shows(Inactive));
+        assert_eq!(reconciled.call(), Some(Activate));
+        assert_eq!(synced(&reconciled.plan), "RateLimited");
+        let summary = reconciled.summary();
+        assert!(!summary.starts_with("True"), "{summary}");
+        assert_eq!(reconciled.plan.requeue.after, secs(9));
+        simulation.advance(secs(9));
     }
-    assert_eq!(bench.status().attempts.unwrap().sends, None);
+    assert_eq!(simulation.status().attempts.unwrap().sends, None);
 }
 
 #[test]
-fn a_failed_deployment_is_tried_again_after_1_5_and_15_minutes_and_then_no_more() {
-    for wanted in [State::Active, State::Inactive] {
-        let mut bench = Bench::wanting(wanted);
+fn a_failed_deployment_is_retried_after_1_5_and_15_minutes() {
+    for desired in [State::Active, State::Inactive] {
+        let mut simulation = Simulation::new(desired);
         for minutes in [1, 5, 15] {
-            let pass = bench.pass(shows(Error));
-            assert_eq!(pass.shown(), "False DeploymentError Reconciling");
-            // It may mend itself in between.
-            assert_eq!(pass.plan.requeue.after, mins(1));
-            bench.later(mins(minutes) - secs(1));
-            let early = bench.pass(shows(Error));
+            let reconciled = simulation.reconcile(shows(Error));
+            assert_eq!(reconciled.summary(), "False DeploymentError Reconciling");
+            // It is polled in between, because the model may recover without a call.
+            assert_eq!(reconciled.plan.requeue.after, mins(1));
+            simulation.advance(mins(minutes) - secs(1));
+            let early = simulation.reconcile(shows(Error));
             assert_eq!(early.call(), None);
+            let requeue = early.plan.requeue;
+            assert!(requeue.after <= secs(1), "{requeue:?}");
+            simulation.advance(secs(1));
             assert!(
-                early.plan.requeue.after <= secs(1),
-                "{:?}",
-                early.plan.requeue
-            );
-            bench.later(secs(1));
-            assert!(
-                bench.pass(shows(Error)).call().is_some(),
+                simulation.reconcile(shows(Error)).call().is_some(),
                 "after {minutes} minutes"
             );
         }
-        assert_eq!(
-            bench.pass(shows(Error)).shown(),
-            "False DeploymentFailed Stalled"
-        );
-        if wanted == State::Active {
-            stays_until_refilled(&bench, "False DeploymentFailed Stalled", Error);
+        let reconciled = simulation.reconcile(shows(Error));
+        assert_eq!(reconciled.summary(), "False DeploymentFailed Stalled");
+        if desired == State::Active {
+            stays_until_renewed(&simulation, "False DeploymentFailed Stalled", Error);
         }
     }
 }
 
 #[test]
-fn a_deployment_that_fails_each_time_it_is_tried_is_failed_once_the_last_call_is_spent() {
-    let mut bench = wanting();
-    // The first call is the ordinary one, so two tries are left.
-    assert!(until_call(&mut bench, Inactive).is_some());
+fn a_deployment_that_fails_after_the_last_call_is_failed() {
+    let mut simulation = declared_active();
+    // The call for an inactive model counts too, so two retries are left.
+    assert!(reconcile_until_call(&mut simulation, Inactive).is_some());
     for _ in 0..2 {
-        bench.pass(shows(Deploying));
-        assert!(until_call(&mut bench, Error).is_some());
+        simulation.reconcile(shows(Deploying));
+        assert!(reconcile_until_call(&mut simulation, Error).is_some());
     }
-    bench.pass(shows(Deploying));
-    // No try is promised that never comes.
-    assert_eq!(end(&mut bench, Error).0, "False DeploymentFailed Stalled");
-    stays_until_refilled(&bench, "False DeploymentFailed Stalled", Error);
+    simulation.reconcile(shows(Deploying));
+    // `DeploymentError` would promise a retry that never comes.
+    let (summary, _) = reconcile_without_call(&mut simulation, Error);
+    assert_eq!(summary, "False DeploymentFailed Stalled");
+    stays_until_renewed(&simulation, "False DeploymentFailed Stalled", Error);
 }
 
 #[test]
-fn refused_tries_of_a_failed_deployment_end_with_the_refusal() {
-    let refusal = Fault::Rejected("no quota (422)".into());
-    let mut bench = wanting().with(|bench| bench.answer = Answer::Refused(refusal));
-    assert_eq!(calls(&mut bench, Error), 3);
-    assert_eq!(end(&mut bench, Error).0, "False Rejected Stalled");
+fn refused_retries_of_a_failed_deployment_end_with_the_refusal() {
+    let mut simulation = refusing(no_quota());
+    assert_eq!(count_calls(&mut simulation, Error), 3);
+    let (summary, _) = reconcile_without_call(&mut simulation, Error);
+    assert_eq!(summary, "False Rejected Stalled");
 }
 
 #[test]
-fn a_requested_reconcile_is_acknowledged_by_a_good_look_and_refills_once() {
-    let mut bench = wanting();
-    assert_eq!(calls(&mut bench, Inactive), 3);
-    bench.request("first");
+fn a_requested_reconcile_renews_the_attempts_once_it_is_answered() {
+    let mut simulation = declared_active();
+    assert_eq!(count_calls(&mut simulation, Inactive), 3);
+    simulation.request_reconcile("first");
     for fault in faults("words") {
-        if !matches!(fault, Fault::ModelNotFound(_)) {
-            bench.pass(Look::Failed(fault));
-            assert_eq!(bench.status().last_handled_reconcile_at, None);
-        }
+        simulation.reconcile(Err(fault));
+        assert_eq!(simulation.status().last_handled_reconcile_at, None);
     }
-    assert_eq!(calls(&mut bench, Inactive), 3);
-    assert_eq!(
-        bench.status().last_handled_reconcile_at.as_deref(),
-        Some("first")
-    );
-    bench.request("second");
-    assert_eq!(calls(&mut bench, Inactive), 3);
+    assert_eq!(count_calls(&mut simulation, Inactive), 3);
+    let handled = simulation.status().last_handled_reconcile_at;
+    assert_eq!(handled.as_deref(), Some("first"));
+    simulation.request_reconcile("second");
+    assert_eq!(count_calls(&mut simulation, Inactive), 3);
 }
 
 #[test]
-fn a_requested_reconcile_does_not_forget_an_open_operation() {
-    let mut bench = wanting();
-    bench.pass(shows(Inactive));
-    bench.request("now");
-    assert_eq!(bench.pass(shows(Inactive)).call(), None);
-    assert!(bench.status().operation.is_some());
+fn a_requested_reconcile_keeps_an_open_operation() {
+    let mut simulation = declared_active();
+    simulation.reconcile(shows(Inactive));
+    simulation.request_reconcile("now");
+    assert_eq!(simulation.reconcile(shows(Inactive)).call(), None);
+    assert!(simulation.status().operation.is_some());
 }

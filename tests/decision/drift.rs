@@ -1,93 +1,97 @@
-use Deployment::{Active, Deploying, Inactive};
-use Direction::Activate;
+//! Corrections of drift, and their limit.
 
-use super::{
-    bench::{Bench, Pass, mins, shows},
-    budgets::{end, stays_until_refilled},
-};
-use crate::api::{Deployment, Direction, State};
+use LiveStatus::{Active, Deploying, Inactive};
+use OperationKind::Activate;
+use oxen_operator::api::{LiveStatus, OperationKind, State};
+use testkit::simulation::{Reconciled, Simulation, mins, shows};
 
-fn wanting() -> Bench {
-    Bench::wanting(State::Active)
+use crate::attempts::{reconcile_without_call, stays_until_renewed};
+
+fn declared_active() -> Simulation {
+    Simulation::new(State::Active)
 }
 
-/// The model leaves the declared state and is brought back.
-fn correction(bench: &mut Bench) -> Pass {
-    bench.pass(shows(Active));
-    bench.later(mins(1));
-    let pass = bench.pass(shows(Inactive));
-    bench.pass(shows(Deploying));
-    bench.later(mins(1));
-    pass
+/// Makes the model active, then inactive, and returns the reconcile that corrects it.
+fn drift(simulation: &mut Simulation) -> Reconciled {
+    simulation.reconcile(shows(Active));
+    simulation.advance(mins(1));
+    let reconciled = simulation.reconcile(shows(Inactive));
+    simulation.reconcile(shows(Deploying));
+    simulation.advance(mins(1));
+    reconciled
 }
 
 #[test]
-fn a_call_for_a_generation_that_was_settled_is_a_correction_with_its_own_reason() {
-    let mut bench = wanting();
+fn a_call_of_a_settled_generation_is_a_correction() {
+    let mut simulation = declared_active();
     assert_eq!(
-        bench.pass(shows(Inactive)).shown(),
+        simulation.reconcile(shows(Inactive)).summary(),
         "False Activating Reconciling"
     );
-    bench.pass(shows(Deploying));
-    let pass = correction(&mut bench);
+    simulation.reconcile(shows(Deploying));
+    let reconciled = drift(&mut simulation);
     assert_eq!(
-        (pass.call(), pass.shown().as_str()),
+        (reconciled.call(), reconciled.summary().as_str()),
         (Some(Activate), "False CorrectingDrift Reconciling")
     );
-    // A requested reconcile doesn't change that, but an edit makes the next call an ordinary one.
-    bench.pass(shows(Active));
-    bench.request("now");
+    // A requested reconcile doesn't change that, but an edit does.
+    simulation.reconcile(shows(Active));
+    simulation.request_reconcile("now");
     assert_eq!(
-        bench.pass(shows(Inactive)).shown(),
+        simulation.reconcile(shows(Inactive)).summary(),
         "False CorrectingDrift Reconciling"
     );
-    bench.pass(shows(Active));
-    bench.edit(|object| object.spec.suspend = Some(false));
+    simulation.reconcile(shows(Active));
+    simulation.edit(|object| object.spec.suspend = Some(false));
     assert_eq!(
-        bench.pass(shows(Inactive)).shown(),
+        simulation.reconcile(shows(Inactive)).summary(),
         "False Activating Reconciling"
     );
 }
 
 #[test]
-fn three_corrections_an_hour_are_all_and_the_fourth_is_withheld_for_good() {
-    let mut bench = wanting();
+fn the_fourth_correction_within_an_hour_is_withheld_for_good() {
+    let mut simulation = declared_active();
     for _ in 0..3 {
-        assert!(correction(&mut bench).call().is_some());
+        assert!(drift(&mut simulation).call().is_some());
     }
-    let fourth = correction(&mut bench);
+    let fourth = drift(&mut simulation);
     assert_eq!(
-        (fourth.call(), fourth.shown().as_str()),
+        (fourth.call(), fourth.summary().as_str()),
         (None, "False DriftContention Stalled")
     );
-    let stalled = bench.clone();
-    bench.later(mins(61));
-    assert_eq!(end(&mut bench, Inactive).0, "False DriftContention Stalled");
-    stays_until_refilled(&stalled, "False DriftContention Stalled", Inactive);
+    let stalled = simulation.clone();
+    simulation.advance(mins(61));
+    let (summary, _) = reconcile_without_call(&mut simulation, Inactive);
+    assert_eq!(summary, "False DriftContention Stalled");
+    stays_until_renewed(&stalled, "False DriftContention Stalled", Inactive);
 }
 
 #[test]
-fn reaching_the_desired_state_within_the_hour_gives_no_more_corrections() {
-    let mut bench = wanting();
+fn the_desired_state_renews_no_corrections_within_the_hour() {
+    let mut simulation = declared_active();
     for _ in 0..3 {
-        correction(&mut bench);
+        drift(&mut simulation);
     }
     for _ in 0..5 {
         assert_eq!(
-            correction(&mut bench).shown(),
+            drift(&mut simulation).summary(),
             "False DriftContention Stalled"
         );
     }
-    assert_eq!(bench.pass(shows(Active)).shown(), "True Active -");
-    bench.later(mins(60));
-    assert!(correction(&mut bench).call().is_some());
+    assert_eq!(
+        simulation.reconcile(shows(Active)).summary(),
+        "True Active -"
+    );
+    simulation.advance(mins(60));
+    assert!(drift(&mut simulation).call().is_some());
 }
 
 #[test]
 fn corrections_spread_over_hours_never_end() {
-    let mut bench = wanting();
+    let mut simulation = declared_active();
     for _ in 0..50 {
-        assert!(correction(&mut bench).call().is_some());
-        bench.later(mins(20));
+        assert!(drift(&mut simulation).call().is_some());
+        simulation.advance(mins(20));
     }
 }

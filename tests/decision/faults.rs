@@ -1,23 +1,39 @@
-use super::bench::{Bench, base, faults, look_at, marker, mins, secs, shown, shows, synced};
-use crate::{
-    api::{Deployment, State},
-    decide::{Action, Fault, HOW_TO_LET_GO, Jitter, Look, undecodable},
+//! Every fault of the credentials and of the hub, changed identities and invalid specs.
+
+use oxen_operator::{
+    api::{LiveStatus, State},
+    decide::{
+        Action, DELETION_BLOCKED, Fault, History, HubFault, Jitter, blocked_message, undecodable,
+    },
+};
+use testkit::simulation::{
+    LIVE_STATUSES, Simulation, call, condition, faults, mins, progress, secs, shows, shows_base,
+    shows_model, summary, synced,
 };
 
-fn settled() -> Bench {
-    Bench::wanting(State::Active).with(|bench| {
-        bench.pass(shows(Deployment::Active));
+/// A model that is active, as declared.
+fn settled() -> Simulation {
+    Simulation::new(State::Active).with(|simulation| {
+        simulation.reconcile(shows(LiveStatus::Active));
     })
 }
 
-fn failed(fault: &Fault) -> Look {
-    Look::Failed(fault.clone())
+fn unreachable() -> Fault {
+    HubFault::Unreachable("reset".into()).into()
+}
+
+/// The history of a process after this many unanswered observations in a row.
+fn after_failures(failures: u32) -> History {
+    History {
+        failures,
+        ..History::default()
+    }
 }
 
 #[test]
-fn each_fault_has_its_own_reason_marker_and_pace_and_never_a_call() {
-    // In the order of `faults`: after a Ready of the same generation.
-    #[rustfmt::skip]
+fn each_fault_has_its_reason_and_requeue_and_leads_to_no_call() {
+    // In the order of `faults`, each after a Ready of the same generation.
+    #[rustfmt::skip] // a table is easier to read on one line per row
     let rows = [
         ("False CredentialsNotFound Stalled", "CredentialsNotFound", mins(5), Jitter::Later),
         ("False CredentialsInvalid Stalled", "CredentialsInvalid", mins(5), Jitter::Later),
@@ -29,189 +45,204 @@ fn each_fault_has_its_own_reason_marker_and_pace_and_never_a_call() {
         ("True Active -", "RateLimited", secs(7), Jitter::Later),
         ("True Active -", "HubUnreachable", secs(1), Jitter::Full),
         ("Unknown UnexpectedResponse Reconciling", "UnexpectedResponse", mins(5), Jitter::Later),
-        ("Unknown AnotherModel Stalled", "AnotherModel", mins(5), Jitter::Later),
+        ("Unknown ModelMismatch Stalled", "ModelMismatch", mins(5), Jitter::Later),
         ("False Rejected Reconciling", "True", secs(5), Jitter::None),
     ];
-    let mut bench = settled();
-    bench.object.spec.sync_interval = "9m".parse().ok();
-    for (fault, (reads, out_of_sync, after, jitter)) in faults("words").iter().zip(rows) {
-        let plan = bench.decide(failed(fault));
-        assert_eq!(shown(&plan), reads, "{fault:?}");
-        assert_eq!(synced(&plan), out_of_sync, "{fault:?}");
+    let faults = faults("words");
+    assert_eq!(faults.len(), rows.len());
+    let mut simulation = settled();
+    simulation.object.spec.sync_interval = "9m".parse().ok();
+    for (fault, (expected, expected_synced, after, jitter)) in faults.iter().zip(rows) {
+        let plan = simulation.decide(Err(fault.clone()));
+        assert_eq!(summary(&plan), expected, "{fault:?}");
+        assert_eq!(synced(&plan), expected_synced, "{fault:?}");
         assert_eq!(
             (plan.requeue.after, plan.requeue.jitter),
             (after, jitter),
             "{fault:?}"
         );
         assert_eq!(plan.action, Action::Nothing, "{fault:?}");
-        assert_eq!(
-            plan.status.deployment,
-            Some(Deployment::Active),
-            "{fault:?}"
-        );
-        assert_eq!(plan.status.model, bench.status().model, "{fault:?}");
+        assert_eq!(plan.status.live, Some(LiveStatus::Active), "{fault:?}");
+        assert_eq!(plan.status.model, simulation.status().model, "{fault:?}");
     }
 }
 
 #[test]
-fn ready_outlives_a_fault_only_within_its_generation() {
-    let kept = [Fault::Unreachable("reset".into()), faults("")[7].clone()];
-    for fault in &kept {
-        let mut bench = settled();
-        assert_eq!(shown(&bench.decide(failed(fault))), "True Active -");
-        bench.edit(|object| object.spec.suspend = Some(false));
-        let plan = bench.decide(failed(fault));
-        assert!(shown(&plan).starts_with("Unknown "), "{}", shown(&plan));
-        assert_eq!(marker(&plan.status), "Reconciling");
-        let never_looked_at = Bench::wanting(State::Active).decide(failed(fault));
-        assert_eq!(shown(&never_looked_at), shown(&plan));
+fn ready_is_kept_through_a_fault_only_within_its_generation() {
+    let rate_limited = HubFault::RateLimited {
+        wait: Some(secs(7)),
+        whole_key: true,
+    };
+    for fault in [unreachable(), rate_limited.into()] {
+        let mut simulation = settled();
+        let plan = simulation.decide(Err(fault.clone()));
+        assert_eq!(summary(&plan), "True Active -");
+        simulation.edit(|object| object.spec.suspend = Some(false));
+        let plan = simulation.decide(Err(fault.clone()));
+        let after_edit = summary(&plan);
+        assert!(after_edit.starts_with("Unknown "), "{after_edit}");
+        assert_eq!(progress(&plan.status), "Reconciling");
+        let never_observed = Simulation::new(State::Active).decide(Err(fault));
+        assert_eq!(summary(&never_observed), after_edit);
     }
 }
 
 #[test]
-fn what_is_kept_through_a_fault_is_what_was_said_and_its_marker() {
-    let mut bench = Bench::wanting(State::Active);
-    bench.pass(shows(Deployment::Deploying));
-    let plan = bench.decide(Look::Failed(Fault::Unreachable("reset".into())));
-    assert_eq!(shown(&plan), "False Activating Reconciling");
+fn the_progress_condition_is_kept_with_ready_through_a_fault() {
+    let mut simulation = Simulation::new(State::Active);
+    simulation.reconcile(shows(LiveStatus::Deploying));
+    let plan = simulation.decide(Err(unreachable()));
+    assert_eq!(summary(&plan), "False Activating Reconciling");
 }
 
 #[test]
-fn ready_outlives_silence_for_three_sync_intervals_and_at_most_a_quarter_of_an_hour() {
+fn ready_is_kept_for_three_sync_intervals_and_at_most_15_minutes() {
     for (interval, kept) in [("1m", mins(3)), ("5m", mins(15)), ("1h", mins(15))] {
-        let mut bench = settled();
-        bench.object.spec.sync_interval = interval.parse().ok();
-        for (silence, reads) in [
+        for (silence, expected) in [
             (kept - secs(1), "True Active -"),
             (kept, "Unknown HubUnreachable Reconciling"),
         ] {
-            bench.past.silence = silence;
-            let plan = bench.decide(Look::Failed(Fault::Unreachable("reset".into())));
+            let mut simulation = settled();
+            simulation.object.spec.sync_interval = interval.parse().ok();
+            simulation.advance(silence);
+            let plan = simulation.decide(Err(unreachable()));
             assert_eq!(
-                (shown(&plan).as_str(), synced(&plan)),
-                (reads, "HubUnreachable")
+                (summary(&plan).as_str(), synced(&plan)),
+                (expected, "HubUnreachable")
             );
         }
     }
 }
 
 #[test]
-fn silence_is_met_with_doubling_waits_to_a_bound() {
-    let mut bench = settled();
-    let waits = [0, 1, 2, 3, 8, 9, 1000, u32::MAX].map(|failures| {
-        bench.past.failures = failures;
-        let plan = bench.decide(Look::Failed(Fault::Unreachable("reset".into())));
+fn unanswered_requests_double_the_wait_up_to_a_bound() {
+    let mut simulation = settled();
+    let waits: Vec<u64> = (1..=10)
+        .map(|_| {
+            let requeue = simulation.reconcile(Err(unreachable())).plan.requeue;
+            assert_eq!(requeue.jitter, Jitter::Full);
+            requeue.after.as_secs()
+        })
+        .collect();
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+    for failures in [1001, u32::MAX] {
+        let plan = simulation.decide_with(after_failures(failures), Err(unreachable()));
         assert_eq!(plan.requeue.jitter, Jitter::Full);
-        plan.requeue.after.as_secs()
-    });
-    assert_eq!(waits, [1, 2, 4, 8, 256, 300, 300, 300]);
+        assert_eq!(plan.requeue.after.as_secs(), 300, "{failures}");
+    }
+    // An answer starts the waits again.
+    simulation.reconcile(shows(LiveStatus::Active));
+    let plan = simulation.decide(Err(unreachable()));
+    assert_eq!(plan.requeue.after.as_secs(), 1);
 }
 
 #[test]
-fn a_rest_that_the_hub_names_no_length_for_doubles_too() {
-    let mut bench = settled();
-    let waits = [0, 1, 2, 50].map(|failures| {
-        bench.past.failures = failures;
-        let fault = Fault::RateLimited {
+fn a_rate_limit_without_retry_after_doubles_the_wait_too() {
+    let simulation = settled();
+    let waits = [1, 2, 3, 51].map(|failures| {
+        let fault = HubFault::RateLimited {
             wait: None,
             whole_key: false,
         };
-        bench.decide(Look::Failed(fault)).requeue.after.as_secs()
+        let plan = simulation.decide_with(after_failures(failures), Err(fault.into()));
+        plan.requeue.after.as_secs()
     });
     assert_eq!(waits, [1, 2, 4, 300]);
 }
 
 #[test]
-fn no_length_of_a_spec_is_too_long_to_reckon_with() {
-    let mut bench = settled();
-    bench.object.spec.sync_interval = "2562047788015215h".parse().ok();
-    bench.object.spec.progress_deadline = bench.object.spec.sync_interval;
-    assert!(bench.object.spec.sync_interval.is_some());
+fn no_duration_of_a_spec_overflows() {
+    let mut simulation = settled();
+    simulation.object.spec.sync_interval = "2562047788015215h".parse().ok();
+    simulation.object.spec.progress_deadline = simulation.object.spec.sync_interval;
+    assert!(simulation.object.spec.sync_interval.is_some());
     for fault in faults("words") {
-        bench.decide(Look::Failed(fault));
+        let _ = simulation.decide(Err(fault));
     }
-    bench.decide(shows(Deployment::Deploying));
+    let _ = simulation.decide(shows(LiveStatus::Deploying));
 }
 
 #[test]
 fn each_message_says_what_to_do() {
-    #[rustfmt::skip]
+    #[rustfmt::skip] // a table is easier to read on one line per row
     let rows = [
         "kubectl create secret generic team-key --namespace team --from-literal=api-key=",
         r#"kubectl patch secret team-key --namespace team --patch '{"stringData":{"api-key":"YOUR_API_KEY"}}'"#,
         "kubectl create secret generic oxen-api-key --namespace team --from-literal=api-key=",
-        "Put a valid one into the Secret",
-        "words. Use a key of the account that owns it",
-        "words. See to the account's billing",
+        "Put a valid key into the Secret.",
+        "words. Use a key of the account that owns the model.",
+        "words. Check the account's billing.",
         "Did you mean words?",
-        "left alone for as long as it says",
+        "The operator sends the next one when the hub allows it.",
         "words. No call is made",
-        "words. Is OXEN_BASE_URL the hub's?",
+        "words. Check that OXEN_BASE_URL is the hub's URL.",
         "create an OxenModel with that name",
         "The hub refused the call: words",
     ];
-    for (fault, part) in faults("words").into_iter().zip(rows) {
-        let message = settled().decide(Look::Failed(fault)).message;
+    let faults = faults("words");
+    assert_eq!(faults.len(), rows.len());
+    for (fault, part) in faults.into_iter().zip(rows) {
+        let message = settled().decide(Err(fault)).message;
         assert!(message.contains(part), "{message}");
     }
 }
 
 #[test]
-fn a_model_with_no_near_name_is_told_without_one() {
-    let plan = settled().decide(Look::Failed(Fault::ModelNotFound(Vec::new())));
-    assert!(!plan.message.contains("Did you mean"), "{}", plan.message);
-    assert!(plan.message.contains("Check the name"), "{}", plan.message);
+fn model_not_found_without_similar_names_suggests_none() {
+    let message = settled()
+        .decide(Err(HubFault::ModelNotFound(Vec::new()).into()))
+        .message;
+    assert!(!message.contains("Did you mean"), "{message}");
+    assert!(message.contains("Check the name"), "{message}");
 }
 
 #[test]
-fn an_answer_of_another_identity_stalls_until_a_reconcile_is_requested() {
+fn a_changed_identity_stalls_until_a_reconcile_is_requested() {
     for (id, owner) in [("bot", "other"), ("bot-2", "acme")] {
-        for deployment in super::bench::DEPLOYMENTS {
-            let mut bench = settled();
-            let look = look_at(false, deployment, id, owner);
-            let before = bench.status();
-            let pass = bench.pass(look.clone());
-            assert_eq!(pass.shown(), "False IdentityChanged Stalled");
-            assert_eq!(synced(&pass.plan), "IdentityChanged");
-            assert_eq!(pass.plan.requeue.after, bench.rules.sync_interval);
-            assert!(
-                pass.plan.message.contains("bot of acme"),
-                "{}",
-                pass.plan.message
-            );
-            let after = bench.status();
+        for live in LIVE_STATUSES {
+            let mut simulation = settled();
+            let retrieved = shows_model(false, live, id, owner);
+            let before = simulation.status();
+            let reconciled = simulation.reconcile(retrieved.clone());
+            assert_eq!(reconciled.summary(), "False IdentityChanged Stalled");
+            assert_eq!(synced(&reconciled.plan), "IdentityChanged");
+            let requeue = reconciled.plan.requeue;
+            assert_eq!(requeue.after, simulation.rules.sync_interval);
+            let message = &reconciled.plan.message;
+            assert!(message.contains("bot of acme"), "{message}");
+            let after = simulation.status();
+            assert_eq!((after.model, after.live), (before.model, before.live));
+            // Neither time nor an edit accepts the new identity.
+            simulation.advance(mins(600));
+            simulation.edit(|object| object.spec.state = State::Inactive);
             assert_eq!(
-                (after.model, after.deployment),
-                (before.model, before.deployment)
-            );
-            // Neither time nor an edit makes it the same model.
-            bench.later(mins(600));
-            bench.edit(|object| object.spec.state = State::Inactive);
-            assert_eq!(
-                bench.pass(look.clone()).shown(),
+                simulation.reconcile(retrieved.clone()).summary(),
                 "False IdentityChanged Stalled"
             );
-            bench.request("now");
-            bench.pass(look.clone());
-            assert_eq!(bench.status().model.unwrap().owner, owner);
-            bench.later(mins(5));
-            assert_ne!(bench.pass(look).shown(), "False IdentityChanged Stalled");
+            simulation.request_reconcile("now");
+            simulation.reconcile(retrieved.clone());
+            assert_eq!(simulation.status().model.unwrap().owner, owner);
+            simulation.advance(mins(5));
+            assert_ne!(
+                simulation.reconcile(retrieved).summary(),
+                "False IdentityChanged Stalled"
+            );
         }
     }
 }
 
 #[test]
-fn the_right_identity_again_ends_the_stall_by_itself() {
-    let mut bench = settled();
-    bench.pass(look_at(false, Deployment::Active, "bot", "other"));
+fn the_original_identity_ends_the_stall() {
+    let mut simulation = settled();
+    simulation.reconcile(shows_model(false, LiveStatus::Active, "bot", "other"));
     assert_eq!(
-        bench.pass(shows(Deployment::Active)).shown(),
+        simulation.reconcile(shows(LiveStatus::Active)).summary(),
         "True Active -"
     );
 }
 
 #[test]
-fn a_spec_that_the_schema_would_refuse_today_is_invalid_and_never_acted_upon() {
+fn an_invalid_spec_is_stalled_and_leads_to_no_call() {
     for (field, value) in [
         ("model", "a b"),
         ("model", "a/../b?"),
@@ -220,52 +251,56 @@ fn a_spec_that_the_schema_would_refuse_today_is_invalid_and_never_acted_upon() {
         ("syncInterval", "0s"),
         ("progressDeadline", "0s"),
     ] {
-        let bench = Bench::wanting(State::Active).with(|bench| {
-            let mut spec = serde_json::to_value(&bench.object.spec).unwrap();
+        let simulation = Simulation::new(State::Active).with(|simulation| {
+            let mut spec = serde_json::to_value(&simulation.object.spec).unwrap();
             spec[field] = value.into();
-            bench.object.spec = serde_json::from_value(spec).unwrap();
+            simulation.object.spec = serde_json::from_value(spec).unwrap();
         });
-        assert!(!bench.needs_look());
-        // Not even if it was looked at all the same.
-        for look in [Look::Unneeded, shows(Deployment::Inactive), base()] {
-            let plan = bench.decide(look);
-            assert_eq!(shown(&plan), "False InvalidSpec Stalled");
-            assert!(
-                plan.message.starts_with(&format!("spec.{field}:")),
-                "{}",
-                plan.message
-            );
-            assert!(super::bench::call(&plan).is_none());
+        // An observation that nobody needs has no effect.
+        let plans = [
+            simulation.unobserved().unwrap(),
+            simulation.decide(shows(LiveStatus::Inactive)),
+            simulation.decide(shows_base()),
+        ];
+        for plan in plans {
+            assert_eq!(summary(&plan), "False InvalidSpec Stalled");
+            let message = &plan.message;
+            assert!(message.starts_with(&format!("spec.{field}:")), "{message}");
+            assert!(call(&plan).is_none());
             assert!(plan.requeue.after >= secs(30), "{:?}", plan.requeue);
         }
     }
 }
 
 #[test]
-fn an_object_that_cannot_be_decoded_is_stalled_in_conditions_that_stand_still() {
+fn an_undecodable_object_is_stalled_and_its_conditions_written_once() {
+    const PROBLEM: &str = "spec.state: what?";
     let before = settled().status().conditions;
     let now = "2026-01-02T00:00:00Z".parse().unwrap();
-    let after = undecodable(&before, "spec.state: what?", 4, now);
-    let told: Vec<(&str, &str, &str)> = after
-        .iter()
-        .map(|one| (one.type_.as_str(), one.status.as_str(), one.reason.as_str()))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            ("Ready", "False", "InvalidSpec"),
-            ("Stalled", "True", "InvalidSpec"),
-            ("Synced", "False", "InvalidSpec"),
-        ]
-    );
     let later = "2026-01-03T00:00:00Z".parse().unwrap();
-    assert_eq!(undecodable(&after, "spec.state: what?", 4, later), after);
+    let expected = [
+        ("Ready", "False", "InvalidSpec"),
+        ("Stalled", "True", "InvalidSpec"),
+        ("Synced", "False", "InvalidSpec"),
+        (DELETION_BLOCKED, "True", "InvalidSpec"),
+    ];
+    for (deleting, expected) in [(false, &expected[..3]), (true, &expected[..])] {
+        let after = undecodable(&before, PROBLEM, deleting, 4, now);
+        let shown: Vec<(&str, &str, &str)> = after
+            .iter()
+            .map(|one| (one.type_.as_str(), one.status.as_str(), one.reason.as_str()))
+            .collect();
+        assert_eq!(shown, expected);
+        assert_eq!(undecodable(&after, PROBLEM, deleting, 4, later), after);
+    }
 }
 
 #[test]
-fn no_message_of_an_object_that_stays_tells_how_to_let_it_go() {
+fn only_a_deletion_says_how_to_release_the_object() {
+    let how_to_release = blocked_message("");
     for fault in faults("words") {
-        let plan = settled().decide(Look::Failed(fault));
-        assert!(!plan.message.contains(HOW_TO_LET_GO) && !plan.blocked);
+        let plan = settled().decide(Err(fault));
+        assert!(!plan.message.contains(how_to_release.trim()) && !plan.blocked);
+        assert_eq!(condition(&plan.status, DELETION_BLOCKED), None);
     }
 }

@@ -1,73 +1,78 @@
-use Deployment::{Active, Inactive};
+//! When the finalizer is added and removed.
 
-use super::bench::{Bench, DEPLOYMENTS, base, faults, shows};
-use crate::{
-    api::{DeletionPolicy, Deployment, Direction, State},
-    decide::{Action, Fault, Look},
+use LiveStatus::{Active, Inactive};
+use oxen_operator::{
+    api::{DeletionPolicy, LiveStatus, OperationKind, State},
+    decide::{Action, HubFault},
 };
+use testkit::simulation::{LIVE_STATUSES, Simulation, faults, shows, shows_base};
 
-fn retained(bench: &mut Bench) {
-    bench.object.spec.deletion_policy = Some(DeletionPolicy::Retain);
+fn retain(simulation: &mut Simulation) {
+    simulation.object.spec.deletion_policy = Some(DeletionPolicy::Retain);
 }
 
 #[test]
-fn the_finalizer_comes_after_the_first_good_look_and_before_the_first_call() {
-    let mut bench = Bench::wanting(State::Active).unheld();
+fn the_finalizer_is_added_after_a_live_get_and_before_a_call() {
+    let mut simulation = Simulation::new(State::Active).without_finalizer();
     for fault in faults("words") {
-        assert_eq!(bench.pass(Look::Failed(fault)).plan.action, Action::Nothing);
+        let reconciled = simulation.reconcile(Err(fault));
+        assert_eq!(reconciled.plan.action, Action::Nothing);
     }
-    let pass = bench.pass(shows(Inactive));
-    assert_eq!(pass.plan.action, Action::AddFinalizer);
-    assert_eq!(pass.plan.status.operation, None);
-    assert_eq!(pass.shown(), "False Activating Reconciling");
+    let reconciled = simulation.reconcile(shows(Inactive));
+    assert_eq!(reconciled.plan.action, Action::AddFinalizer);
+    assert_eq!(reconciled.plan.status.operation, None);
+    assert_eq!(reconciled.summary(), "False Activating Reconciling");
     assert_eq!(
-        bench.pass(shows(Inactive)).call(),
-        Some(Direction::Activate)
+        simulation.reconcile(shows(Inactive)).call(),
+        Some(OperationKind::Activate)
     );
 }
 
 #[test]
-fn every_good_look_at_a_custom_model_sets_the_finalizer_and_none_at_a_base_model_does() {
-    for wanted in [State::Active, State::Inactive] {
-        let bench = Bench::wanting(wanted).unheld();
-        for deployment in DEPLOYMENTS {
-            assert_eq!(bench.decide(shows(deployment)).action, Action::AddFinalizer);
+fn every_custom_model_gets_the_finalizer_and_no_base_model_does() {
+    for desired in [State::Active, State::Inactive] {
+        let simulation = Simulation::new(desired).without_finalizer();
+        for live in LIVE_STATUSES {
+            assert_eq!(simulation.decide(shows(live)).action, Action::AddFinalizer);
         }
-        assert_eq!(bench.decide(base()).action, Action::Nothing);
+        assert_eq!(simulation.decide(shows_base()).action, Action::Nothing);
     }
 }
 
 #[test]
-fn the_finalizer_goes_when_the_policy_or_suspension_says_so_and_comes_back() {
-    let freed: [fn(&mut Bench); 3] = [
-        retained,
-        |bench| bench.object.spec.suspend = Some(true),
-        |bench| bench.rules.observe_only = true,
+fn retain_and_suspension_remove_the_finalizer_while_they_last() {
+    let changes: [fn(&mut Simulation); 3] = [
+        retain,
+        |simulation| simulation.object.spec.suspend = Some(true),
+        |simulation| simulation.rules.observe_only = true,
     ];
-    for free in freed {
-        let mut bench = Bench::wanting(State::Active);
-        bench.pass(shows(Active));
-        let held = bench.object.spec.clone();
-        free(&mut bench);
-        // Even while the hub is down.
-        let plan = bench.decide(Look::Failed(Fault::Unreachable("reset".into())));
+    for change in changes {
+        let mut simulation = Simulation::new(State::Active);
+        simulation.reconcile(shows(Active));
+        let spec = simulation.object.spec.clone();
+        change(&mut simulation);
+        // Removing it needs no answer of the hub.
+        let plan = simulation.decide(Err(HubFault::Unreachable("reset".into()).into()));
         assert_eq!(plan.action, Action::RemoveFinalizer);
-        bench.pass(shows(Active));
-        assert!(!bench.is_held());
-        assert_eq!(bench.pass(shows(Active)).plan.action, Action::Nothing);
-        bench.object.spec = held;
-        bench.rules.observe_only = false;
-        bench.pass(shows(Active));
-        assert!(bench.is_held());
+        simulation.reconcile(shows(Active));
+        assert!(!simulation.object.has_finalizer());
+        let reconciled = simulation.reconcile(shows(Active));
+        assert_eq!(reconciled.plan.action, Action::Nothing);
+        simulation.object.spec = spec;
+        simulation.rules.observe_only = false;
+        simulation.reconcile(shows(Active));
+        assert!(simulation.object.has_finalizer());
     }
 }
 
 #[test]
-fn a_retained_model_is_turned_on_and_off_without_a_finalizer() {
-    let mut bench = Bench::wanting(State::Active).unheld().with(retained);
+fn a_retained_model_is_called_without_a_finalizer() {
+    let mut simulation = Simulation::new(State::Active)
+        .without_finalizer()
+        .with(retain);
     assert_eq!(
-        bench.pass(shows(Inactive)).call(),
-        Some(Direction::Activate)
+        simulation.reconcile(shows(Inactive)).call(),
+        Some(OperationKind::Activate)
     );
-    assert!(!bench.is_held());
+    assert!(!simulation.object.has_finalizer());
 }

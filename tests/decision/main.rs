@@ -1,26 +1,28 @@
-//! The decision as tables, one file for each of its parts.
+//! The decision as tables, with one file for each of its parts.
+//!
+//! # Layout
 //!
 //! | what | where |
 //! |---|---|
-//! | an object, the hub's looks and answers, and passes over them | `bench.rs` |
-//! | observed x desired, suspended and observed only, deadlines | `table.rs` |
+//! | live status x desired state, suspended and observe-only objects, deadlines, ownership | `table.rs` |
 //! | what each verdict shows | `verdicts.rs` |
-//! | every fault of the hub and of the credentials | `faults.rs` |
-//! | the record of a call, from before it goes out until it is closed | `operation.rs` |
-//! | what a generation may spend, and what refills it | `budgets.rs` |
-//! | corrections, and when they end | `drift.rs` |
-//! | deleted objects | `deletion.rs` |
-//! | when the finalizer comes and goes | `finalizer.rs` |
-//! | no write without news, and when to look again | `quiet.rs` |
-#![allow(clippy::wildcard_enum_match_arm)]
+//! | every fault of the credentials and of the hub, identities, invalid specs | `faults.rs` |
+//! | an open operation, from its record until it is closed | `operation.rs` |
+//! | the calls and retries that a generation may make, and what renews them | `attempts.rs` |
+//! | corrections, and their limit | `drift.rs` |
+//! | objects that are being deleted | `deletion.rs` |
+//! | when the finalizer is added and removed | `finalizer.rs` |
+//! | what writes nothing, and when to reconcile next | `no_writes.rs` |
+//!
+//! The objects, live GETs and reconciles are those of `testkit::simulation`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod bench;
-mod budgets;
+mod attempts;
 mod deletion;
 mod drift;
 mod faults;
 mod finalizer;
+mod no_writes;
 mod operation;
-mod quiet;
 mod table;
 mod verdicts;

@@ -1,54 +1,15 @@
-use super::bench::{Bench, DEPLOYMENTS, base, condition, marker, shows};
-use crate::{
-    api::State,
-    decide::{Marker, Ready, Verdict},
-};
+//! What each verdict shows.
 
-const VERDICTS: [Verdict; 38] = [
-    Verdict::Active,
-    Verdict::Inactive,
-    Verdict::AlwaysActive,
-    Verdict::Activating,
-    Verdict::Deactivating,
-    Verdict::CorrectingDrift,
-    Verdict::WaitingForDeployment,
-    Verdict::WaitingForDeactivation,
-    Verdict::WaitingForTurn,
-    Verdict::OutcomeUnknown,
-    Verdict::StatusUnknown,
-    Verdict::WouldActivate,
-    Verdict::WouldDeactivate,
-    Verdict::DeploymentError,
-    Verdict::DeploymentFailed,
-    Verdict::NothingDeployed,
-    Verdict::BaseModelCannotDeactivate,
-    Verdict::CallHadNoEffect,
-    Verdict::DriftContention,
-    Verdict::ProgressDeadlineExceeded,
-    Verdict::Rejected,
-    Verdict::RejectedForGood,
-    Verdict::CredentialsNotFound,
-    Verdict::CredentialsInvalid,
-    Verdict::OperatorKeyNotAllowed,
-    Verdict::Unauthenticated,
-    Verdict::Forbidden,
-    Verdict::PaymentRequired,
-    Verdict::ModelNotFound,
-    Verdict::RateLimited,
-    Verdict::HubFailing,
-    Verdict::HubUnreachable,
-    Verdict::UnexpectedResponse,
-    Verdict::AnotherModel,
-    Verdict::IdentityChanged,
-    Verdict::Conflict,
-    Verdict::InvalidSpec,
-    Verdict::LetGo,
-];
+use oxen_operator::{
+    api::State,
+    decide::{DELETION_BLOCKED, Progress, READY, RECONCILING, Ready, STALLED, SYNCED, Verdict},
+};
+use testkit::simulation::{LIVE_STATUSES, Simulation, condition, progress, shows, shows_base};
 
 #[test]
 fn every_reason_is_one_word_in_pascal_case() {
-    for verdict in VERDICTS {
-        let reason = verdict.row().reason;
+    for verdict in Verdict::ALL {
+        let reason = verdict.presentation().reason;
         assert!(
             reason.starts_with(|c: char| c.is_ascii_uppercase()),
             "{reason}"
@@ -61,39 +22,44 @@ fn every_reason_is_one_word_in_pascal_case() {
 }
 
 #[test]
-fn ready_never_stands_beside_a_marker_or_a_fault() {
-    for verdict in VERDICTS {
-        let row = verdict.row();
-        if row.ready == Ready::True {
-            assert!(row.synced && row.marker == Marker::None, "{verdict:?}");
+fn ready_is_never_true_with_a_progress_condition_or_a_fault() {
+    for verdict in Verdict::ALL {
+        let presentation = verdict.presentation();
+        if presentation.ready == Ready::True {
+            assert!(
+                presentation.synced && presentation.progress == Progress::None,
+                "{verdict:?}"
+            );
         }
-        if !row.synced {
-            assert_ne!(row.marker, Marker::None, "{verdict:?}");
+        if !presentation.synced {
+            assert_ne!(presentation.progress, Progress::None, "{verdict:?}");
         }
     }
 }
 
 #[test]
-fn conditions_are_as_kstatus_reads_them() {
-    let looks = DEPLOYMENTS.map(shows).into_iter().chain([base()]);
-    for look in looks {
-        for wanted in [State::Active, State::Inactive] {
-            let bench = Bench::wanting(wanted);
-            for bench in [bench.clone(), bench.clone().suspended(), bench.deleting()] {
-                let status = bench.decide(look.clone()).status;
-                assert_eq!(
-                    status.observed_generation,
-                    bench.object.metadata.generation.unwrap()
-                );
-                assert_ne!(marker(&status), "both");
+fn conditions_follow_the_kstatus_conventions() {
+    let observations = LIVE_STATUSES.map(shows).into_iter().chain([shows_base()]);
+    for retrieved in observations {
+        for desired in [State::Active, State::Inactive] {
+            let simulation = Simulation::new(desired);
+            for simulation in [
+                simulation.clone(),
+                simulation.clone().suspended(),
+                simulation.deleting(),
+            ] {
+                let status = simulation.decide(retrieved.clone()).status;
+                let generation = simulation.object.metadata.generation.unwrap();
+                assert_eq!(status.observed_generation, generation);
+                assert_ne!(progress(&status), "both");
                 for one in &status.conditions {
-                    assert!(!one.message.is_empty() || !bench.is_held(), "{one:?}");
-                    assert_eq!(one.observed_generation, Some(status.observed_generation));
+                    assert!(!one.message.is_empty(), "{one:?}");
+                    assert_eq!(one.observed_generation, Some(generation));
                 }
-                for always in ["Ready", "Synced"] {
+                for always in [READY, SYNCED] {
                     assert!(condition(&status, always).is_some(), "{always}");
                 }
-                for only_true in ["Reconciling", "Stalled"] {
+                for only_true in [RECONCILING, STALLED, DELETION_BLOCKED] {
                     assert!(condition(&status, only_true).is_none_or(|one| one.status == "True"));
                 }
             }

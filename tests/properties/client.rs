@@ -1,28 +1,26 @@
-//! Whatever comes back from the socket: no panic, and no look but from a 200 that can be read.
+//! Responses of any bytes: the client never panics, and only a 200 with a model is an observation.
 
 use std::{sync::LazyLock, time::Duration};
 
 use oxen_operator::{
-    api::Direction,
-    decide::{Answer, Fault},
-    oxen::{Client, Model, fold},
+    api::OperationKind,
+    decide::{CallOutcome, HubFault},
+    hub::{Client, Model, fold},
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
+use testkit::raw::{KEY, RawServer, client, key};
 use tokio::runtime::Runtime;
 
-use crate::{
-    cases,
-    raw::{KEY, Raw, client, key},
-};
+use crate::cases;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// A server and a client of it, for one property: they run side by side.
-fn hub() -> (Raw, Client) {
-    let raw = RUNTIME.block_on(Raw::start());
-    let client = client(raw.url.as_str());
-    (raw, client)
+/// A server and a client of it. Each property has its own, because the properties run in parallel.
+fn server_and_client() -> (RawServer, Client) {
+    let server = RUNTIME.block_on(RawServer::start());
+    let client = client(server.url.as_str());
+    (server, client)
 }
 
 const FIELDS: [&str; 20] = [
@@ -48,7 +46,7 @@ const FIELDS: [&str; 20] = [
     "cost_per_second",
 ];
 
-/// Words that mean something, and some that don't.
+/// Words that the client knows, and any others.
 fn word() -> impl Strategy<Value = String> {
     let known = [
         "active",
@@ -88,8 +86,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A model object with a few of its fields replaced, alone or in a list.
-fn nearly_a_model() -> impl Strategy<Value = Value> {
+/// A model object with some of its fields replaced, by itself or in a list.
+fn almost_a_model() -> impl Strategy<Value = Value> {
     let changes = vec((prop::sample::select(FIELDS.to_vec()), any_json()), 0..4);
     (changes, any::<bool>()).prop_map(|(changes, listed)| {
         let mut model = json!({
@@ -109,9 +107,9 @@ fn nearly_a_model() -> impl Strategy<Value = Value> {
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        nearly_a_model().prop_map(|value| value.to_string().into_bytes()),
+        almost_a_model().prop_map(|value| value.to_string().into_bytes()),
         any_json().prop_map(|value| value.to_string().into_bytes()),
-        (nearly_a_model(), 0_usize..200).prop_map(|(value, cut)| {
+        (almost_a_model(), 0_usize..200).prop_map(|(value, cut)| {
             let mut bytes = value.to_string().into_bytes();
             bytes.truncate(cut);
             bytes
@@ -139,59 +137,76 @@ fn headers() -> impl Strategy<Value = String> {
     })
 }
 
-/// A look, a list and a call, answered with what the server has been told to say.
-fn ask(client: &Client) -> (Result<Model, Fault>, Result<Vec<Model>, Fault>, Answer) {
-    RUNTIME.block_on(async {
-        (
-            client.retrieve(&key(), "bot", true).await,
-            client.list(&key(), None, None).await,
-            client
-                .call(&key(), "bot", Direction::Activate, "a-call")
-                .await,
-        )
-    })
+/// What the client makes of the server's responses to a live GET, a list and a call.
+struct Results {
+    retrieved: Result<Model, HubFault>,
+    list: Result<Vec<Model>, HubFault>,
+    outcome: CallOutcome,
 }
 
-/// What a fault holds is short, without the key, and within the bounds.
-fn is_fit_to_print(fault: &Fault) -> bool {
-    let shown = format!("{fault:?}");
-    let in_bounds = match fault {
-        Fault::RateLimited { wait, .. } => wait
+impl Results {
+    fn of(client: &Client) -> Self {
+        RUNTIME.block_on(async {
+            Self {
+                retrieved: client.retrieve(&key(), "bot", true).await,
+                list: client.list(&key(), None, None).await,
+                outcome: client
+                    .call(&key(), "bot", OperationKind::Activate, "an-id")
+                    .await,
+            }
+        })
+    }
+}
+
+/// Returns true when a fault's words are short and don't contain the key, and its wait is within
+/// the limits.
+fn is_presentable(fault: &HubFault) -> bool {
+    let printed = format!("{fault:?}");
+    let within_limits = match fault {
+        HubFault::RateLimited { wait, .. } => wait
             .is_none_or(|wait| (Duration::from_secs(1)..=Duration::from_secs(900)).contains(&wait)),
         _ => true,
     };
-    shown.len() < 3000 && !shown.contains(KEY) && in_bounds
+    printed.len() < 3000 && !printed.contains(KEY) && within_limits
 }
 
-fn hold(client: &Client, code: Option<u16>) -> Result<(), TestCaseError> {
-    let (look, list, answer) = ask(client);
+/// Checks what the client makes of responses with this code, or of bytes that are not HTTP.
+fn check(client: &Client, code: Option<u16>) -> Result<(), TestCaseError> {
+    let Results {
+        retrieved,
+        list,
+        outcome,
+    } = Results::of(client);
     if code != Some(200) {
-        prop_assert!(look.is_err() && list.is_err(), "{code:?}: {look:?}");
-    }
-    if !code.is_some_and(|code| (200..300).contains(&code)) {
-        prop_assert_ne!(&answer, &Answer::Accepted);
-    }
-    if let Answer::Refused(fault) = &answer {
-        prop_assert!(is_fit_to_print(fault), "{fault:?}");
         prop_assert!(
-            code.is_some_and(|code| (400..500).contains(&code)),
-            "{answer:?}"
+            retrieved.is_err() && list.is_err(),
+            "{code:?}: {retrieved:?}"
         );
     }
-    for fault in [look.as_ref().err(), list.as_ref().err()]
+    if !code.is_some_and(|code| (200..300).contains(&code)) {
+        prop_assert_ne!(&outcome, &CallOutcome::Accepted);
+    }
+    if let CallOutcome::Refused(fault) = &outcome {
+        prop_assert!(is_presentable(fault), "{fault:?}");
+        prop_assert!(
+            code.is_some_and(|code| (400..500).contains(&code)),
+            "{outcome:?}"
+        );
+    }
+    for fault in [retrieved.as_ref().err(), list.as_ref().err()]
         .into_iter()
         .flatten()
     {
-        prop_assert!(is_fit_to_print(fault), "{fault:?}");
+        prop_assert!(is_presentable(fault), "{fault:?}");
     }
-    for model in look.iter().chain(list.iter().flatten()) {
+    for model in retrieved.iter().chain(list.iter().flatten()) {
         let base = "https://hub.oxen.ai/api/ai".parse().unwrap();
         match fold("bot", model, &base) {
             Ok(remote) => {
                 let price = remote.pricing.and_then(|pricing| pricing.cost_per_second);
                 prop_assert!(!price.unwrap_or_default().contains(['e', 'E']));
             }
-            Err(fault) => prop_assert!(is_fit_to_print(&fault), "{fault:?}"),
+            Err(fault) => prop_assert!(is_presentable(&fault), "{fault:?}"),
         }
     }
     Ok(())
@@ -201,16 +216,20 @@ proptest! {
     #![proptest_config(cases(256))]
 
     #[test]
-    fn only_a_200_that_is_a_model_is_a_look(code in code(), headers in headers(), body in body()) {
-        static HUB: LazyLock<(Raw, Client)> = LazyLock::new(hub);
-        HUB.0.answers(code, &headers, &body);
-        hold(&HUB.1, Some(code))?;
+    fn only_a_200_with_a_model_is_an_observation(
+        code in code(),
+        headers in headers(),
+        body in body(),
+    ) {
+        static HUB: LazyLock<(RawServer, Client)> = LazyLock::new(server_and_client);
+        HUB.0.respond(code, &headers, &body);
+        check(&HUB.1, Some(code))?;
     }
 
     #[test]
-    fn bytes_that_are_no_answer_are_no_look(bytes in vec(any::<u8>(), 0..300)) {
-        static HUB: LazyLock<(Raw, Client)> = LazyLock::new(hub);
-        HUB.0.replies(bytes);
-        hold(&HUB.1, None)?;
+    fn bytes_that_are_not_http_are_no_observation(bytes in vec(any::<u8>(), 0..300)) {
+        static HUB: LazyLock<(RawServer, Client)> = LazyLock::new(server_and_client);
+        HUB.0.respond_with_bytes(bytes);
+        check(&HUB.1, None)?;
     }
 }

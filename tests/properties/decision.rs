@@ -1,39 +1,40 @@
-//! Whatever an object goes through: what must never happen doesn't, and once the hub is well
-//! again all comes to rest.
+//! Sequences of events: no rule is ever broken, and every object settles once the hub works.
 
+use oxen_operator::{
+    api::{LiveStatus, OperationKind},
+    decide::{CallOutcome, Ownership},
+};
 use proptest::{collection::vec, prelude::*};
+use testkit::simulation::{Retrieved, progress, shows};
 
 use crate::{
-    api::{Deployment, Direction},
-    bench::{marker, shows},
     cases,
-    decide::{Answer, Claim, Look, Past},
-    events::{deployment, event, state},
-    story::Story,
+    events::{event, live_status, state},
+    observer::Observer,
 };
 
-/// A hub that does what it is told, each transition two looks long.
-struct Well {
-    deployment: Deployment,
-    left: u32,
+/// A hub that accepts every call, and whose transitions end at the second or third live GET.
+struct WorkingHub {
+    live: LiveStatus,
+    gets_left: u32,
 }
 
-impl Well {
-    fn look(&mut self) -> Look {
-        self.left = self.left.saturating_sub(1);
-        self.deployment = match (self.left, self.deployment) {
-            (0, Deployment::Deploying) => Deployment::Active,
-            (0, Deployment::Deactivating) => Deployment::Inactive,
+impl WorkingHub {
+    fn retrieve(&mut self) -> Retrieved {
+        self.gets_left = self.gets_left.saturating_sub(1);
+        self.live = match (self.gets_left, self.live) {
+            (0, LiveStatus::Deploying) => LiveStatus::Active,
+            (0, LiveStatus::Deactivating) => LiveStatus::Inactive,
             (_, same) => same,
         };
-        shows(self.deployment)
+        shows(self.live)
     }
 
-    fn take(&mut self, direction: Direction) {
-        self.left = 3;
-        self.deployment = match direction {
-            Direction::Activate => Deployment::Deploying,
-            Direction::Deactivate => Deployment::Deactivating,
+    fn accept(&mut self, kind: OperationKind) {
+        self.gets_left = 3;
+        self.live = match kind {
+            OperationKind::Activate => LiveStatus::Deploying,
+            OperationKind::Deactivate => LiveStatus::Deactivating,
         };
     }
 }
@@ -42,50 +43,52 @@ proptest! {
     #![proptest_config(cases(256))]
 
     #[test]
-    fn what_must_never_happen_does_not(wanted in state(), events in vec(event(), 1..150)) {
-        let mut story = Story::of(wanted);
+    fn no_sequence_of_events_breaks_a_rule(
+        desired in state(),
+        events in vec(event(), 1..150),
+    ) {
+        let mut observer = Observer::new(desired);
         for event in events {
-            story.happens(event)?;
-            if !story.goes_on() {
+            observer.apply(event)?;
+            if observer.is_released() {
                 break;
             }
         }
     }
 
     #[test]
-    fn once_the_hub_is_well_again_all_comes_to_rest(
-        wanted in state(),
+    fn every_object_settles_once_the_hub_works(
+        desired in state(),
         events in vec(event(), 0..60),
-        found in deployment(),
+        first in live_status(),
     ) {
-        let mut story = Story::of(wanted);
+        let mut observer = Observer::new(desired);
         for event in events {
-            story.happens(event)?;
+            observer.apply(event)?;
         }
-        story.bench.past = Past::default();
-        if story.bench.claim == Claim::MineAfterTheirs {
-            story.bench.claim = Claim::Mine;
+        observer.simulation.outcome = CallOutcome::Accepted;
+        // Another object's operation ends too.
+        if observer.simulation.ownership == Ownership::Pending {
+            observer.simulation.ownership = Ownership::Owned;
         }
-        let mut hub = Well { deployment: found, left: 3 };
-        let mut quiet = 0;
+        let mut hub = WorkingHub { live: first, gets_left: 3 };
+        let mut unchanged = 0;
         for _ in 0..400 {
-            if !story.goes_on() || quiet > 20 {
+            if observer.is_released() || unchanged > 20 {
                 break;
             }
-            let before = story.bench.status();
-            story.bench.answer = Answer::Accepted;
-            let held = story.bench.is_held();
-            let pass = story.pass(hub.look())?;
-            if let Some(direction) = pass.call() {
-                hub.take(direction);
+            let before = observer.simulation.object.clone();
+            let reconciled = observer.reconcile(hub.retrieve())?;
+            if let Some(kind) = reconciled.call() {
+                hub.accept(kind);
             }
-            let still = before == story.bench.status() && held == story.bench.is_held();
-            quiet = if still { quiet + 1 } else { 0 };
-            story.bench.later(pass.plan.requeue.after);
+            unchanged = if before == observer.simulation.object { unchanged + 1 } else { 0 };
+            observer.simulation.advance(reconciled.plan.requeue.after);
         }
-        prop_assert!(!story.goes_on() || quiet > 20, "no rest: {:?}", story.bench.status());
-        // A status that the hub itself doesn't know is the one thing that may be waited for.
-        let at_rest = marker(&story.bench.status()) != "Reconciling" || found == Deployment::Unknown;
-        prop_assert!(!story.goes_on() || at_rest, "{:?}", story.bench.status());
+        let status = observer.simulation.status();
+        prop_assert!(observer.is_released() || unchanged > 20, "still changing: {status:?}");
+        // Only a live status that the hub doesn't report may be waited for without end.
+        let settled = progress(&status) != "Reconciling" || first == LiveStatus::Unknown;
+        prop_assert!(observer.is_released() || settled, "{status:?}");
     }
 }

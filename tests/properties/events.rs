@@ -1,61 +1,71 @@
-//! What can happen to an object.
+//! The events that an object can see.
 
 use std::time::Duration;
 
+use oxen_operator::{
+    api::{DeletionPolicy, LiveStatus, State},
+    decide::{CallOutcome, Ownership},
+};
 use proptest::prelude::*;
-
-use crate::{
-    api::{DeletionPolicy, Deployment, State},
-    bench::{DEPLOYMENTS, base, faults, look_at, mins, secs, shows},
-    decide::{Answer, Claim, Fault, Look},
+use testkit::simulation::{
+    LIVE_STATUSES, Retrieved, faults, hub_faults, mins, secs, shows, shows_base, shows_model,
 };
 
-/// One thing that happens to an object.
+/// An event that an object can see.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A pass that sees this, whose call if any is answered like that.
-    Pass(Look, Answer),
-    /// A pass of a process that dies after its record.
-    Die(Look),
-    /// Time.
-    Later(Duration),
+    /// A reconcile with this observation, in which a call would end like this.
+    Reconcile(Retrieved, CallOutcome),
+    /// A reconcile with this observation, after whose record the process crashes.
+    Crash(Retrieved),
+    /// Time passes.
+    Advance(Duration),
+    /// The process is replaced.
     Restart,
+    /// A person declares this state.
     Declare(State),
+    /// A person suspends the object, or ends its suspension.
     Suspend(bool),
+    /// A person sets the deletion policy.
     Policy(Option<DeletionPolicy>),
+    /// The operator runs with or without `--observe-only`.
     ObserveOnly(bool),
-    Claimed(Claim),
-    Gone(u32),
-    Silence(Duration),
-    Request(u8),
+    /// The ownership of the model changes.
+    Ownership(Ownership),
+    /// This many live GETs in a row don't find the model.
+    NotFound(u32),
+    /// The hub can't be reached for this long.
+    Outage(Duration),
+    /// A person requests a reconcile.
+    RequestReconcile(u8),
+    /// A person deletes the object.
     Delete,
 }
 
-pub fn deployment() -> impl Strategy<Value = Deployment> {
-    prop::sample::select(DEPLOYMENTS.to_vec())
+pub fn live_status() -> impl Strategy<Value = LiveStatus> {
+    prop::sample::select(LIVE_STATUSES.to_vec())
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
-    prop::sample::select(faults("words"))
+pub fn state() -> impl Strategy<Value = State> {
+    prop_oneof![Just(State::Active), Just(State::Inactive)]
 }
 
-fn look() -> impl Strategy<Value = Look> {
+fn retrieved() -> impl Strategy<Value = Retrieved> {
     prop_oneof![
-        12 => deployment().prop_map(shows),
-        3 => fault().prop_map(Look::Failed),
-        1 => Just(base()),
-        1 => deployment().prop_map(|status| look_at(false, status, "bot", "other")),
-        1 => Just(Look::Unneeded),
+        12 => live_status().prop_map(shows),
+        3 => prop::sample::select(faults("words")).prop_map(Err),
+        1 => Just(shows_base()),
+        1 => live_status().prop_map(|live| shows_model(false, live, "bot", "other")),
     ]
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn outcome() -> impl Strategy<Value = CallOutcome> {
     prop_oneof![
-        4 => Just(Answer::Accepted),
-        2 => Just(Answer::unknown("cut")),
-        1 => Just(Answer::Unknown { words: "503".into(), wait: Some(secs(7)) }),
-        1 => Just(Answer::NotSent("late")),
-        3 => fault().prop_map(Answer::Refused),
+        4 => Just(CallOutcome::Accepted),
+        2 => Just(CallOutcome::unknown("cut")),
+        1 => Just(CallOutcome::Unknown { words: "503".into(), wait: Some(secs(7)) }),
+        1 => Just(CallOutcome::NotSent("late")),
+        3 => prop::sample::select(hub_faults("words")).prop_map(CallOutcome::Refused),
     ]
 }
 
@@ -65,29 +75,26 @@ pub fn event() -> impl Strategy<Value = Event> {
         Just(Some(DeletionPolicy::Deactivate)),
         Just(Some(DeletionPolicy::Retain)),
     ];
-    let claim = prop_oneof![
-        3 => Just(Claim::Mine),
-        1 => Just(Claim::MineAfterTheirs),
-        1 => Just(Claim::Theirs(None)),
+    let ownership = prop_oneof![
+        3 => Just(Ownership::Owned),
+        1 => Just(Ownership::Pending),
+        1 => Just(Ownership::Lost(None)),
     ];
     prop_oneof![
-        30 => (look(), answer()).prop_map(|(look, answer)| Event::Pass(look, answer)),
-        2 => look().prop_map(Event::Die),
-        20 => (1_u64..200).prop_map(|seconds| Event::Later(secs(seconds))),
-        3 => (1_u64..90).prop_map(|minutes| Event::Later(mins(minutes))),
+        30 => (retrieved(), outcome())
+            .prop_map(|(retrieved, outcome)| Event::Reconcile(retrieved, outcome)),
+        2 => retrieved().prop_map(Event::Crash),
+        20 => (1_u64..200).prop_map(|seconds| Event::Advance(secs(seconds))),
+        3 => (1_u64..90).prop_map(|minutes| Event::Advance(mins(minutes))),
         1 => Just(Event::Restart),
         1 => state().prop_map(Event::Declare),
         1 => any::<bool>().prop_map(Event::Suspend),
         1 => policy.prop_map(Event::Policy),
         1 => prop::bool::weighted(0.2).prop_map(Event::ObserveOnly),
-        1 => claim.prop_map(Event::Claimed),
-        1 => (0_u32..4).prop_map(Event::Gone),
-        1 => (0_u64..40).prop_map(|minutes| Event::Silence(mins(minutes))),
-        1 => any::<u8>().prop_map(Event::Request),
+        1 => ownership.prop_map(Event::Ownership),
+        1 => (0_u32..4).prop_map(Event::NotFound),
+        1 => (0_u64..40).prop_map(|minutes| Event::Outage(mins(minutes))),
+        1 => any::<u8>().prop_map(Event::RequestReconcile),
         1 => Just(Event::Delete),
     ]
-}
-
-pub fn state() -> impl Strategy<Value = State> {
-    prop_oneof![Just(State::Active), Just(State::Inactive)]
 }

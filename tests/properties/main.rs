@@ -1,21 +1,23 @@
-//! What holds for every answer that a hub could give, and for every way that an object could go.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+//! What holds for every response that a hub could give, and for every sequence of events that an
+//! object could see.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | responses of any bytes to the hub's client | `client.rs` |
+//! | events of any kind to an object | `decision.rs`, `events.rs` |
+//! | the rules that each reconcile is judged by | `observer.rs` |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-// As the library's own tests name them: the bench is theirs.
-use oxen_operator::{api, decide};
-
-#[path = "../../src/decide/tests/bench.rs"]
-mod bench;
 mod client;
 mod decision;
 mod events;
-#[path = "../wire/raw.rs"]
-mod raw;
-mod story;
+mod observer;
 
 use proptest::test_runner::Config;
 
-/// So many cases, and no file left behind by one that fails: its input is printed.
+/// A configuration with this many cases. A case that fails is printed, and leaves no file behind.
 fn cases(cases: u32) -> Config {
     Config {
         cases,

@@ -1,50 +1,52 @@
+//! What each status code, each broken response and a missing response mean.
+
 use std::time::Duration;
 
-use hub::{Endpoint, Fault as Injected, Hub, Model};
+use hub::{Endpoint, Fault, Hub, Model};
 use oxen_operator::{
-    api::Direction,
-    decide::{Answer, Fault},
-    oxen::{Client, Limits},
+    api::OperationKind,
+    decide::{CallOutcome, HubFault},
+    hub::{Client, Limits},
 };
+use testkit::raw::{RawServer, client, client_with, hub_key as key};
 
-use crate::raw::{Raw, client, hub_key as key, limited};
-
-pub async fn hub() -> (Hub, Client) {
+/// A simulated hub with the inactive model `bot`, and a client of it.
+pub async fn hub_and_client() -> (Hub, Client) {
     let bot = Model::custom("bot").status("inactive");
     let hub = Hub::builder().model(bot).start().await.unwrap();
     let client = client(&hub.url());
     (hub, client)
 }
 
-/// A client that doesn't wait for long.
-fn hasty(base: &str) -> Client {
+/// A client with a short timeout and a small limit of the body.
+fn impatient_client(base: &str) -> Client {
     let limits = Limits {
-        request: Duration::from_millis(300),
-        body: 1000,
+        request_timeout: Duration::from_millis(300),
+        max_body: 1000,
         ..Limits::default()
     };
-    limited(base, limits)
+    client_with(base, limits)
 }
 
-/// What the body can't be relied on to say: which kind of fault it is.
-fn kind(fault: &Fault) -> String {
+/// The kind of a fault, without its words.
+fn fault_kind(fault: &HubFault) -> String {
     let debug = format!("{fault:?}");
     let end = debug.find(['(', ' ']).unwrap_or(debug.len());
     debug[..end].to_owned()
 }
 
-/// `Accepted`, `Unknown`, or the kind of the refusal.
-pub fn answer_kind(answer: &Answer) -> String {
-    match answer {
-        Answer::Accepted => "Accepted".into(),
-        Answer::Unknown { .. } => "Unknown".into(),
-        Answer::Refused(fault) => kind(fault),
-        Answer::NotSent(_) => "NotSent".into(),
+/// The kind of an outcome: `Accepted`, `Unknown`, `NotSent`, or the kind of the refusal.
+fn outcome_kind(outcome: &CallOutcome) -> String {
+    match outcome {
+        CallOutcome::Accepted => "Accepted".into(),
+        CallOutcome::Unknown { .. } => "Unknown".into(),
+        CallOutcome::Refused(fault) => fault_kind(fault),
+        CallOutcome::NotSent(_) => "NotSent".into(),
     }
 }
 
-/// Each look's fault, by endpoint.
-pub async fn looks(client: &Client) -> [(Endpoint, Option<Fault>); 3] {
+/// The fault of a GET of each endpoint.
+pub async fn faults_of_gets(client: &Client) -> [(Endpoint, Option<HubFault>); 3] {
     [
         (Endpoint::List, client.list(&key(), None, None).await.err()),
         (Endpoint::Search, client.search(&key(), "bot").await.err()),
@@ -55,17 +57,18 @@ pub async fn looks(client: &Client) -> [(Endpoint, Option<Fault>); 3] {
     ]
 }
 
-pub async fn call(client: &Client) -> Answer {
+/// Activates `bot`.
+pub async fn activate(client: &Client) -> CallOutcome {
     client
-        .call(&key(), "bot", Direction::Activate, "a-call")
+        .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await
 }
 
 #[tokio::test]
-async fn every_code_means_what_the_fault_table_says_and_no_call_is_repeated() {
-    let (hub, client) = hub().await;
+async fn every_error_code_has_its_fault_and_no_call_is_repeated() {
+    let (hub, client) = hub_and_client().await;
     for code in 400..=599 {
-        let (look, answer) = match code {
+        let (of_get, of_call) = match code {
             401 => ("Unauthenticated", "Unauthenticated"),
             402 => ("PaymentRequired", "PaymentRequired"),
             403 => ("Forbidden", "Forbidden"),
@@ -76,10 +79,10 @@ async fn every_code_means_what_the_fault_table_says_and_no_call_is_repeated() {
         };
         hub.clear_faults();
         hub.clear_journal();
-        hub.inject(Injected::status(code));
+        hub.inject(Fault::status(code));
         let fault = client.retrieve(&key(), "bot", true).await.unwrap_err();
-        assert_eq!(kind(&fault), look, "{code}");
-        assert_eq!(answer_kind(&call(&client).await), answer, "{code}");
+        assert_eq!(fault_kind(&fault), of_get, "{code}");
+        assert_eq!(outcome_kind(&activate(&client).await), of_call, "{code}");
         let journal = hub.journal();
         assert_eq!(
             (journal.entries.len(), journal.posts().len()),
@@ -90,89 +93,97 @@ async fn every_code_means_what_the_fault_table_says_and_no_call_is_repeated() {
 }
 
 #[tokio::test]
-async fn no_success_but_200_is_a_look_and_every_one_with_a_model_is_an_accepted_call() {
-    let raw = Raw::start().await;
-    let client = client(raw.url.as_str());
+async fn a_get_needs_200_and_a_call_any_2xx_with_a_model() {
+    let server = RawServer::start().await;
+    let client = client(server.url.as_str());
     let model = br#"{"id":"bot","object":"model","created":1,"owned_by":"acme","deployments":[]}"#;
     for code in [200, 201, 202, 203, 206, 299] {
-        raw.answers(code, "", model);
+        server.respond(code, "", model);
         assert_eq!(
             client.retrieve(&key(), "bot", true).await.is_ok(),
             code == 200,
             "{code}"
         );
-        assert_eq!(call(&client).await, Answer::Accepted, "{code}");
-        raw.answers(code, "", b"done");
-        assert_eq!(answer_kind(&call(&client).await), "Unknown", "{code}");
+        assert_eq!(activate(&client).await, CallOutcome::Accepted, "{code}");
+        server.respond(code, "", b"done");
+        assert_eq!(outcome_kind(&activate(&client).await), "Unknown", "{code}");
     }
 }
 
-/// Faults by what a look makes of each; a call that met one may have worked.
-fn broken() -> Vec<(Injected, &'static str)> {
+/// Broken responses, each with the fault of a GET. A call that gets one may have had its effect.
+fn broken_responses() -> Vec<(Fault, &'static str)> {
     vec![
-        (Injected::truncated(), "Unexpected"),
-        (Injected::not_json(), "Unexpected"),
-        (Injected::wrong_shape(), "Unexpected"),
-        (Injected::empty(), "Unexpected"),
-        (Injected::huge(5 << 20), "Unexpected"),
+        (Fault::truncated(), "Unexpected"),
+        (Fault::not_json(), "Unexpected"),
+        (Fault::wrong_shape(), "Unexpected"),
+        (Fault::empty(), "Unexpected"),
+        (Fault::huge(5 << 20), "Unexpected"),
         (
-            Injected::answering(200, serde_json::json!({"status": "error"})),
+            Fault::answering(200, serde_json::json!({"status": "error"})),
             "Unexpected",
         ),
-        (Injected::cut(), "Unreachable"),
-        (Injected::cut_in_body(), "Unreachable"),
-        (Injected::html(502), "Unreachable"),
-        (Injected::html(404), "Unreachable"),
-        (Injected::redirect("/api/ai/models/other"), "Unreachable"),
+        (Fault::cut(), "Unreachable"),
+        (Fault::cut_in_body(), "Unreachable"),
+        (Fault::html(502), "Unreachable"),
+        (Fault::html(404), "Unreachable"),
+        (Fault::redirect("/api/ai/models/other"), "Unreachable"),
     ]
 }
 
 #[tokio::test]
-async fn what_is_broken_on_the_way_is_a_fault_of_every_look() {
-    let (hub, client) = hub().await;
-    for (fault, expected) in broken() {
+async fn a_broken_response_is_a_fault_of_every_get() {
+    let (hub, client) = hub_and_client().await;
+    for (injected, expected) in broken_responses() {
         hub.clear_faults();
-        hub.inject(fault.clone());
-        for (endpoint, found) in looks(&client).await {
-            assert_eq!(kind(&found.unwrap()), expected, "{fault} at {endpoint:?}");
+        hub.inject(injected.clone());
+        for (endpoint, fault) in faults_of_gets(&client).await {
+            assert_eq!(
+                fault_kind(&fault.unwrap()),
+                expected,
+                "{injected} at {endpoint:?}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_broken_on_the_way_of_a_call_leaves_its_outcome_unknown_and_is_sent_once() {
-    let (hub, client) = hub().await;
-    for (fault, _) in broken() {
-        for (fault, effect) in [(fault.clone(), false), (fault.after_effect(), true)] {
-            for (direction, status) in [
-                (Direction::Activate, "inactive"),
-                (Direction::Deactivate, "active"),
+async fn a_broken_response_makes_a_calls_outcome_unknown_after_one_call() {
+    let (hub, client) = hub_and_client().await;
+    for (injected, _) in broken_responses() {
+        for (injected, effect) in [(injected.clone(), false), (injected.after_effect(), true)] {
+            for (kind, status) in [
+                (OperationKind::Activate, "inactive"),
+                (OperationKind::Deactivate, "active"),
             ] {
                 hub.clear_faults();
-                // A connection that is used again, as in every pass.
+                // The call reuses this connection, as it does in every reconcile.
                 client.retrieve(&key(), "bot", true).await.unwrap();
                 hub.set_status("bot", status).unwrap();
                 hub.clear_journal();
-                hub.inject(fault.clone());
-                let answer = client.call(&key(), "bot", direction, "a-call").await;
-                assert_eq!(answer_kind(&answer), "Unknown", "{fault}");
+                hub.inject(injected.clone());
+                let outcome = client.call(&key(), "bot", kind, "an-id").await;
+                assert_eq!(outcome_kind(&outcome), "Unknown", "{injected}");
                 let journal = hub.journal();
-                assert_eq!(journal.entries.len(), 1, "{fault}: {journal:?}");
-                assert_eq!(journal.entries[0].effect, effect, "{fault}");
+                assert_eq!(journal.entries.len(), 1, "{injected}: {journal:?}");
+                assert_eq!(journal.entries[0].effect, effect, "{injected}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_hub_that_is_not_there_is_unreachable_and_a_call_to_it_never_went_out() {
-    let (hub, client) = hub().await;
+async fn a_call_to_a_stopped_hub_is_refused_because_nothing_was_sent() {
+    let (hub, client) = hub_and_client().await;
     for _ in 0..2 {
         hub.stop().await.unwrap();
-        for (endpoint, found) in looks(&client).await {
-            assert_eq!(kind(&found.unwrap()), "Unreachable", "{endpoint:?}");
+        for (endpoint, fault) in faults_of_gets(&client).await {
+            assert_eq!(fault_kind(&fault.unwrap()), "Unreachable", "{endpoint:?}");
         }
-        assert_eq!(answer_kind(&call(&client).await), "Unreachable");
+        let outcome = activate(&client).await;
+        assert!(
+            matches!(outcome, CallOutcome::Refused(HubFault::Unreachable(_))),
+            "{outcome:?}"
+        );
         hub.restart().await.unwrap();
         assert!(client.retrieve(&key(), "bot", true).await.is_ok());
     }
@@ -180,99 +191,108 @@ async fn a_hub_that_is_not_there_is_unreachable_and_a_call_to_it_never_went_out(
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_late_is_none_and_its_call_is_sent_once() {
-    let (hub, _) = hub().await;
-    let client = hasty(&hub.url());
-    let late = || "no answer in time".to_owned();
-    for (fault, effect) in [
-        (Injected::hang(), false),
-        (Injected::hang().after_effect(), true),
-        (
-            Injected::latency(Duration::from_secs(5)).after_effect(),
-            true,
-        ),
+async fn a_request_that_times_out_has_no_answer_and_is_sent_once() {
+    let (hub, _) = hub_and_client().await;
+    let client = impatient_client(&hub.url());
+    let timed_out = || "the request timed out".to_owned();
+    for (injected, effect) in [
+        (Fault::hang(), false),
+        (Fault::hang().after_effect(), true),
+        (Fault::latency(Duration::from_secs(5)).after_effect(), true),
     ] {
         hub.clear_faults();
         hub.set_status("bot", "inactive").unwrap();
-        hub.inject(fault.clone());
-        let found = client.retrieve(&key(), "bot", true).await;
-        assert_eq!(found, Err(Fault::Unreachable(late())), "{fault}");
-        assert_eq!(call(&client).await, Answer::unknown(late()), "{fault}");
+        hub.inject(injected.clone());
+        let retrieved = client.retrieve(&key(), "bot", true).await;
+        assert_eq!(
+            retrieved,
+            Err(HubFault::Unreachable(timed_out())),
+            "{injected}"
+        );
+        assert_eq!(
+            activate(&client).await,
+            CallOutcome::unknown(timed_out()),
+            "{injected}"
+        );
         let journal = hub.journal();
         let posts = journal.posts();
-        assert_eq!((posts.len(), posts[0].effect), (1, effect), "{fault}");
+        assert_eq!((posts.len(), posts[0].effect), (1, effect), "{injected}");
         hub.clear_journal();
     }
 }
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
-    let (hub, client) = hub().await;
-    let elsewhere = Hub::builder()
+    let (hub, client) = hub_and_client().await;
+    let target = Hub::builder()
         .model(Model::custom("bot"))
         .start()
         .await
         .unwrap();
     for code in [301, 302, 303, 307, 308] {
         hub.clear_faults();
-        let to = format!("{}/api/ai/models/bot", elsewhere.url());
-        hub.inject(Injected::status(code).header("location", &to));
-        for (_, found) in looks(&client).await {
-            assert_eq!(kind(&found.unwrap()), "Unreachable", "{code}");
+        let location = format!("{}/api/ai/models/bot", target.url());
+        hub.inject(Fault::status(code).header("location", &location));
+        for (_, fault) in faults_of_gets(&client).await {
+            assert_eq!(fault_kind(&fault.unwrap()), "Unreachable", "{code}");
         }
-        assert_eq!(answer_kind(&call(&client).await), "Unknown", "{code}");
+        assert_eq!(outcome_kind(&activate(&client).await), "Unknown", "{code}");
     }
-    assert_eq!(elsewhere.journal().entries.len(), 0);
+    assert_eq!(target.journal().entries.len(), 0);
     assert_eq!(hub.journal().posts().len(), 5);
 }
 
 #[tokio::test]
-async fn the_code_of_a_fault_decides_even_if_its_body_never_comes() {
-    let raw = Raw::start().await;
-    let client = hasty(raw.url.as_str());
-    let head = |length: usize| format!("HTTP/1.1 401 Said\r\ncontent-length: {length}\r\n\r\n");
-    for reply in [
+async fn an_error_code_counts_even_where_its_body_cannot_be_read() {
+    let server = RawServer::start().await;
+    let client = impatient_client(server.url.as_str());
+    let head = |length: usize| format!("HTTP/1.1 401 Reason\r\ncontent-length: {length}\r\n\r\n");
+    for response in [
         format!("{}{}", head(5000), "x".repeat(5000)),
         format!("{}{{\"error\":", head(5000)),
         head(100),
     ] {
-        raw.replies(reply.clone());
-        let found = client.retrieve(&key(), "bot", true).await;
-        assert_eq!(found, Err(Fault::Unauthenticated), "{reply}");
-        assert_eq!(call(&client).await, Answer::Refused(Fault::Unauthenticated));
+        server.respond_with_bytes(response.clone());
+        let retrieved = client.retrieve(&key(), "bot", true).await;
+        assert_eq!(retrieved, Err(HubFault::Unauthenticated), "{response}");
+        assert_eq!(
+            activate(&client).await,
+            CallOutcome::Refused(HubFault::Unauthenticated)
+        );
     }
 }
 
 #[tokio::test]
-async fn a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
-    let raw = Raw::start().await;
+async fn a_body_may_be_as_large_as_the_limit() {
+    let server = RawServer::start().await;
     let body = br#"{"id":"bot","object":"model","created":1,"owned_by":"acme"}"#;
-    raw.answers(200, "", body);
-    for (limit, taken) in [(body.len(), true), (body.len() - 1, false)] {
+    server.respond(200, "", body);
+    for (max_body, accepted) in [(body.len(), true), (body.len() - 1, false)] {
         let limits = Limits {
-            body: limit,
+            max_body,
             ..Limits::default()
         };
-        let client = limited(raw.url.as_str(), limits);
-        let found = client.retrieve(&key(), "bot", true).await;
-        assert_eq!(found.is_ok(), taken, "{found:?}");
+        let client = client_with(server.url.as_str(), limits);
+        let retrieved = client.retrieve(&key(), "bot", true).await;
+        assert_eq!(retrieved.is_ok(), accepted, "{retrieved:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_unreachable() {
-    let raw = Raw::start().await;
-    let client = client(raw.url.as_str());
-    for reply in [
+async fn a_response_that_is_not_http_is_unreachable() {
+    let server = RawServer::start().await;
+    let client = client(server.url.as_str());
+    for response in [
         "",
         "\0\0\0",
         "SSH-2.0-OpenSSH\r\n",
         "HTTP/1.1 2000 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
     ] {
-        raw.replies(reply);
-        let found = client.retrieve(&key(), "bot", true).await.unwrap_err();
-        assert_eq!(kind(&found), "Unreachable", "{reply:?}");
-        assert_eq!(answer_kind(&call(&client).await), "Unknown", "{reply:?}");
+        server.respond_with_bytes(response);
+        let fault = client.retrieve(&key(), "bot", true).await.unwrap_err();
+        assert_eq!(fault_kind(&fault), "Unreachable", "{response:?}");
+        let outcome = activate(&client).await;
+        assert_eq!(outcome_kind(&outcome), "Unknown", "{response:?}");
     }
 }

@@ -1,7 +1,9 @@
+//! From a model object to what a decision needs.
+
 use oxen_operator::{
-    api::Deployment,
-    decide::{Fault, Remote},
-    oxen::{Model, fold},
+    api::LiveStatus,
+    decide::{HubFault, Remote},
+    hub::{Model, fold},
 };
 use serde_json::{Value, json};
 
@@ -9,81 +11,79 @@ use crate::object::{fixture, model};
 
 const UUID: &str = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
 
-/// A custom model with these fields.
-fn with(fields: Value) -> Model {
+/// A minimal model object with these fields in addition.
+fn model_with(fields: Value) -> Model {
     let mut object = json!({"id": "bot", "object": "model", "created": 1, "owned_by": "acme"});
     let fields = fields.as_object().unwrap().clone();
     object.as_object_mut().unwrap().extend(fields);
     serde_json::from_value(object).unwrap()
 }
 
-fn folded(asked: &str, model: &Model) -> Result<Remote, Fault> {
+/// Folds the answer to a request for the model `asked`.
+fn fold_answer(asked: &str, model: &Model) -> Result<Remote, HubFault> {
     fold(asked, model, &"https://hub.oxen.ai/api/ai".parse().unwrap())
 }
 
-fn deployed(deployments: Value) -> Remote {
-    folded("bot", &with(json!({"deployments": deployments}))).unwrap()
+/// The remote model with these deployments.
+fn remote_with(deployments: Value) -> Remote {
+    fold_answer("bot", &model_with(json!({"deployments": deployments}))).unwrap()
 }
 
 #[test]
-fn one_deployment_comes_to_its_own_status_and_missing_data_is_never_off() {
-    for (deployments, status) in [
-        (json!([]), Deployment::None),
-        (Value::Null, Deployment::Unknown),
-        (json!([null]), Deployment::Unknown),
-        (json!([{}]), Deployment::Unknown),
-        (json!([{"region": "eu"}]), Deployment::Unknown),
-        (json!([{"status": null}]), Deployment::Unknown),
-        (json!([{"status": "active"}]), Deployment::Active),
-        (json!([{"status": "inactive"}]), Deployment::Inactive),
-        (json!([{"status": "deploying"}]), Deployment::Deploying),
+fn a_deployment_folds_to_its_status_and_missing_data_to_unknown() {
+    for (deployments, live) in [
+        (json!([]), LiveStatus::None),
+        (Value::Null, LiveStatus::Unknown),
+        (json!([null]), LiveStatus::Unknown),
+        (json!([{}]), LiveStatus::Unknown),
+        (json!([{"region": "eu"}]), LiveStatus::Unknown),
+        (json!([{"status": null}]), LiveStatus::Unknown),
+        (json!([{"status": "active"}]), LiveStatus::Active),
+        (json!([{"status": "inactive"}]), LiveStatus::Inactive),
+        (json!([{"status": "deploying"}]), LiveStatus::Deploying),
         (
             json!([{"status": "deactivating"}]),
-            Deployment::Deactivating,
+            LiveStatus::Deactivating,
         ),
-        (json!([{"status": "error"}]), Deployment::Error),
-        (json!([{"status": "unknown"}]), Deployment::Unknown),
-        (json!([{"status": "hibernating"}]), Deployment::Unknown),
-        (json!([{"status": "Inactive"}]), Deployment::Unknown),
-        (json!([{"status": ""}]), Deployment::Unknown),
-        (json!([{"status": "none"}]), Deployment::Unknown),
+        (json!([{"status": "error"}]), LiveStatus::Error),
+        (json!([{"status": "unknown"}]), LiveStatus::Unknown),
+        (json!([{"status": "hibernating"}]), LiveStatus::Unknown),
+        (json!([{"status": "Inactive"}]), LiveStatus::Unknown),
+        (json!([{"status": ""}]), LiveStatus::Unknown),
+        (json!([{"status": "none"}]), LiveStatus::Unknown),
     ] {
-        assert_eq!(
-            deployed(deployments.clone()).deployment,
-            status,
-            "{deployments}"
-        );
+        assert_eq!(remote_with(deployments.clone()).live, live, "{deployments}");
     }
-    let absent = folded("bot", &with(json!({}))).unwrap();
-    assert_eq!(absent.deployment, Deployment::Unknown);
+    let absent = fold_answer("bot", &model_with(json!({}))).unwrap();
+    assert_eq!(absent.live, LiveStatus::Unknown);
 }
 
 #[test]
-fn of_many_deployments_the_first_match_wins_in_any_order() {
-    let order = [
-        (Deployment::Deploying, "deploying"),
-        (Deployment::Deactivating, "deactivating"),
-        (Deployment::Unknown, "hibernating"),
-        (Deployment::Active, "active"),
-        (Deployment::Error, "error"),
-        (Deployment::Inactive, "inactive"),
+fn several_deployments_fold_to_one_status_in_any_order() {
+    let precedence = [
+        (LiveStatus::Deploying, "deploying"),
+        (LiveStatus::Deactivating, "deactivating"),
+        (LiveStatus::Unknown, "hibernating"),
+        (LiveStatus::Active, "active"),
+        (LiveStatus::Error, "error"),
+        (LiveStatus::Inactive, "inactive"),
     ];
-    for (first, (winner, one)) in order.iter().enumerate() {
-        for (_, other) in &order[first..] {
-            for pair in [[one, other], [other, one]] {
-                let remote = deployed(json!([{"status": pair[0]}, {"status": pair[1]}]));
-                assert_eq!(remote.deployment, *winner, "{pair:?}");
-                let others: Vec<&str> = if one == other { vec![] } else { vec![other] };
+    for (index, (live, word)) in precedence.iter().enumerate() {
+        for (_, other) in &precedence[index..] {
+            for pair in [[word, other], [other, word]] {
+                let remote = remote_with(json!([{"status": pair[0]}, {"status": pair[1]}]));
+                assert_eq!(remote.live, *live, "{pair:?}");
+                let others: Vec<&str> = if word == other { vec![] } else { vec![other] };
                 assert_eq!(remote.others, others, "{pair:?}");
             }
         }
     }
-    let unclear = deployed(json!([{"status": "inactive"}, null, {"status": "active"}]));
-    assert_eq!(unclear.deployment, Deployment::Unknown);
+    let unclear = remote_with(json!([{"status": "inactive"}, null, {"status": "active"}]));
+    assert_eq!(unclear.live, LiveStatus::Unknown);
 }
 
 #[test]
-fn base_models_are_told_by_their_type_and_where_it_is_absent_by_their_owner() {
+fn a_base_model_is_known_by_its_type_or_else_by_its_owner() {
     for (fields, base) in [
         (json!({"model_type": "base", "owned_by": "oxen"}), true),
         (json!({"model_type": "base", "owned_by": "acme"}), true),
@@ -95,17 +95,17 @@ fn base_models_are_told_by_their_type_and_where_it_is_absent_by_their_owner() {
         (json!({"model_type": null}), false),
         (json!({}), false),
     ] {
-        let remote = folded("bot", &with(fields.clone())).unwrap();
+        let remote = fold_answer("bot", &model_with(fields.clone())).unwrap();
         assert_eq!(remote.base, base, "{fields}");
         if base {
-            assert_eq!(remote.deployment, Deployment::Active, "{fields}");
+            assert_eq!(remote.live, LiveStatus::Active, "{fields}");
         }
     }
 }
 
 #[test]
-fn an_answer_about_a_model_that_nobody_asked_for_is_a_fault() {
-    for (asked, id, taken) in [
+fn an_answer_about_another_model_is_a_fault() {
+    for (asked, id, accepted) in [
         ("bot", "bot", true),
         ("Bot", "bot", true),
         ("acme/bot", "bot", true),
@@ -117,21 +117,24 @@ fn an_answer_about_a_model_that_nobody_asked_for_is_a_fault() {
         ("bot", "acme/bot", false),
         ("bot", "", false),
     ] {
-        let answer = folded(asked, &with(json!({"id": id})));
-        assert_eq!(answer.is_ok(), taken, "asked for {asked:?}, got {id:?}");
-        if let Err(fault) = answer {
-            assert_eq!(fault, Fault::AnotherModel(id.into()));
+        let folded = fold_answer(asked, &model_with(json!({"id": id})));
+        assert_eq!(folded.is_ok(), accepted, "asked for {asked:?}, got {id:?}");
+        if let Err(fault) = folded {
+            assert_eq!(fault, HubFault::ModelMismatch(id.into()));
         }
     }
 }
 
 #[test]
-fn the_hubs_words_are_cut_before_a_person_sees_them() {
+fn the_hubs_words_are_cut() {
     let long = "x".repeat(9000);
-    let Err(Fault::AnotherModel(id)) = folded("bot", &with(json!({"id": long}))) else {
-        panic!("taken for the model");
+    let folded = fold_answer("bot", &model_with(json!({"id": long})));
+    let Err(HubFault::ModelMismatch(id)) = folded else {
+        panic!("{folded:?}");
     };
-    let others = deployed(json!([{"status": "active"}, {"status": "error"}, {"status": "deploying"}, {"status": long}])).others;
+    let deployments = ["active", "error", "deploying", &long].map(|word| json!({"status": word}));
+    let others = remote_with(json!(deployments)).others;
+    assert_eq!(others.len(), 3);
     for words in others.iter().chain([&id]) {
         assert!(words.len() < 250, "{}", words.len());
     }
@@ -139,7 +142,7 @@ fn the_hubs_words_are_cut_before_a_person_sees_them() {
 
 #[test]
 fn a_full_model_object_is_folded_to_what_the_status_shows() {
-    let remote = folded("support-bot-v2", &model("model-full")).unwrap();
+    let remote = fold_answer("support-bot-v2", &model("model-full")).unwrap();
     assert_eq!(
         serde_json::to_value(&remote.model).unwrap(),
         json!({
@@ -164,18 +167,18 @@ fn a_full_model_object_is_folded_to_what_the_status_shows() {
             "costPerSecondWithAudio": "0.75",
         })
     );
-    assert_eq!(remote.deployment, Deployment::Active);
+    assert_eq!(remote.live, LiveStatus::Active);
 }
 
 #[test]
-fn what_the_hub_does_not_say_is_absent_from_the_status() {
+fn a_field_that_the_hub_omits_is_absent_from_the_status() {
     for name in ["model-minimal", "model-nulls"] {
-        let remote = folded("support-bot-v2", &model(name)).unwrap();
-        let mut shown = serde_json::to_value(&remote.model).unwrap();
-        let shown = shown.as_object_mut().unwrap();
-        shown.retain(|_, value| !value.is_null());
+        let remote = fold_answer("support-bot-v2", &model(name)).unwrap();
+        let mut status = serde_json::to_value(&remote.model).unwrap();
+        let status = status.as_object_mut().unwrap();
+        status.retain(|_, value| !value.is_null());
         assert_eq!(
-            Value::from(shown.clone()),
+            Value::from(status.clone()),
             json!({"id": "support-bot-v2", "owner": "acme"})
         );
         assert_eq!((remote.pricing, remote.base), (None, false));
@@ -190,7 +193,7 @@ fn an_endpoint_is_joined_to_the_base_url_with_one_slash() {
         ("https://hub.oxen.ai/api/ai/", "images/generate"),
         ("https://hub.oxen.ai/api/ai/", "/images/generate"),
     ] {
-        let model = with(json!({"endpoint": endpoint}));
+        let model = model_with(json!({"endpoint": endpoint}));
         let remote = fold("bot", &model, &base.parse().unwrap()).unwrap();
         assert_eq!(
             remote.model.url.as_deref(),

@@ -1,26 +1,30 @@
+//! The model object as the hub sends it.
+
 use oxen_operator::{
-    decide::Fault,
-    oxen::{Model, ModelList, Pricing},
+    decide::HubFault,
+    hub::{Model, ModelList, Pricing},
 };
 use serde_json::{Value, json};
+use testkit::raw::{RawServer, client, key};
 
-use crate::raw::{Raw, client, key};
+const REQUIRED: [&str; 4] = ["id", "object", "created", "owned_by"];
 
-/// A file of `tests/fixtures`.
+/// The contents of a file in `tests/fixtures`.
 pub fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }
 
+/// The model object of a file in `tests/fixtures`.
 pub fn model(name: &str) -> Model {
     serde_json::from_str(&fixture(name)).unwrap()
 }
 
-/// What a client reads of this body.
-async fn read(body: &str) -> Result<Model, Fault> {
-    let raw = Raw::start().await;
-    raw.answers(200, "", body.as_bytes());
-    client(raw.url.as_str())
+/// What a client reads from a response with this body.
+async fn read(body: &str) -> Result<Model, HubFault> {
+    let server = RawServer::start().await;
+    server.respond(200, "", body.as_bytes());
+    client(server.url.as_str())
         .retrieve(&key(), "support-bot-v2", true)
         .await
 }
@@ -32,23 +36,23 @@ fn every_field_of_a_full_model_object_is_typed_and_kept() {
 }
 
 #[tokio::test]
-async fn four_fields_are_all_that_a_model_object_must_have() {
+async fn only_four_fields_are_required() {
     let minimal = read(&fixture("model-minimal")).await.unwrap();
     assert_eq!(minimal, read(&fixture("model-nulls")).await.unwrap());
-    for field in ["id", "object", "created", "owned_by"] {
-        let mut less: Value = serde_json::from_str(&fixture("model-full")).unwrap();
-        less.as_object_mut().unwrap().remove(field);
-        let fault = read(&less.to_string()).await.unwrap_err();
+    for field in REQUIRED {
+        let mut incomplete: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+        incomplete.as_object_mut().unwrap().remove(field);
+        let fault = read(&incomplete.to_string()).await.unwrap_err();
         assert_eq!(
             fault,
-            Fault::Unexpected("JSON that is no model object".into()),
+            HubFault::Unexpected("JSON that is not a model object".into()),
             "{field}"
         );
     }
 }
 
 #[tokio::test]
-async fn nulls_new_fields_new_words_and_other_kinds_of_numbers_are_no_error() {
+async fn nulls_new_fields_new_words_and_other_numbers_are_no_error() {
     for name in ["model-nulls", "model-nulls-inside", "model-from-the-future"] {
         assert_eq!(
             read(&fixture(name)).await.unwrap().id,
@@ -66,12 +70,10 @@ async fn nulls_new_fields_new_words_and_other_kinds_of_numbers_are_no_error() {
 }
 
 #[tokio::test]
-async fn each_field_may_be_absent_or_null_by_itself() {
+async fn every_optional_field_may_be_absent_or_null() {
     let full: Value = serde_json::from_str(&fixture("model-full")).unwrap();
     let fields = full.as_object().unwrap().keys();
-    for field in
-        fields.filter(|name| !["id", "object", "created", "owned_by"].contains(&name.as_str()))
-    {
+    for field in fields.filter(|name| !REQUIRED.contains(&name.as_str())) {
         let mut absent = full.clone();
         absent.as_object_mut().unwrap().remove(field);
         let mut null = full.clone();
@@ -86,9 +88,9 @@ async fn each_field_may_be_absent_or_null_by_itself() {
 
 #[tokio::test]
 async fn a_list_is_read_as_the_reference_shows_it() {
-    let raw = Raw::start().await;
-    raw.answers(200, "", fixture("list").as_bytes());
-    let client = client(raw.url.as_str());
+    let server = RawServer::start().await;
+    server.respond(200, "", fixture("list").as_bytes());
+    let client = client(server.url.as_str());
     for models in [
         client.list(&key(), None, None).await,
         client.search(&key(), "bot").await,
@@ -102,7 +104,7 @@ async fn a_list_is_read_as_the_reference_shows_it() {
 }
 
 #[test]
-fn prices_are_plain_decimals_whatever_their_notation() {
+fn prices_are_plain_decimals_in_every_notation() {
     for (number, decimal) in [
         ("3e-6", "0.000003"),
         ("1.5e-5", "0.000015"),
@@ -129,7 +131,7 @@ fn prices_are_plain_decimals_whatever_their_notation() {
 }
 
 #[tokio::test]
-async fn a_known_field_of_another_type_is_the_wrong_shape() {
+async fn a_known_field_of_another_type_is_unexpected() {
     for (field, value) in [
         ("id", json!(7)),
         ("created", json!("yesterday")),
@@ -140,11 +142,11 @@ async fn a_known_field_of_another_type_is_the_wrong_shape() {
         ("pricing", json!({"cost_per_second": "1"})),
         ("model_type", json!(true)),
     ] {
-        let mut odd: Value = serde_json::from_str(&fixture("model-full")).unwrap();
-        odd[field] = value.clone();
-        let read = read(&odd.to_string()).await;
+        let mut wrong: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+        wrong[field] = value.clone();
+        let read = read(&wrong.to_string()).await;
         assert!(
-            matches!(read, Err(Fault::Unexpected(_))),
+            matches!(read, Err(HubFault::Unexpected(_))),
             "{field}: {value}: {read:?}"
         );
     }

@@ -1,55 +1,56 @@
+//! The requests: paths, queries, headers, the proxy, and what is reported of each.
+
 use std::sync::{Arc, Mutex};
 
 use hub::{Hub, Model};
 use oxen_operator::{
-    api::Direction,
-    decide::Answer,
-    oxen::{Client, Endpoint, Limits, Outcome, Route},
+    api::OperationKind,
+    decide::CallOutcome,
+    hub::{Client, Endpoint, Limits, Outcome, Route},
 };
-
-use crate::raw::{KEY, Raw, client, hub_key, key};
+use testkit::raw::{KEY, RawServer, client, hub_key, key};
 
 const MODEL: &[u8] = br#"{"id":"bot","object":"model","created":1,"owned_by":"acme"}"#;
 
-/// A server whose every answer is a model.
-async fn answering() -> Raw {
-    let raw = Raw::start().await;
-    raw.answers(200, "", MODEL);
-    raw
+/// A server that answers every request with a model.
+async fn model_server() -> RawServer {
+    let server = RawServer::start().await;
+    server.respond(200, "", MODEL);
+    server
 }
 
-/// The line that each endpoint's request begins with, in the reference's order.
-async fn lines(client: &Client, raw: &Raw, model: &str) -> Vec<String> {
+/// The request line of each endpoint, in the order of the hub's reference.
+async fn request_lines(client: &Client, server: &RawServer, model: &str) -> Vec<String> {
     let key = key();
     let mut lines = Vec::new();
-    let mut note = || lines.push(line(&raw.request()));
+    let mut push = || lines.push(request_line(&server.request()));
     let _ = client.list(&key, None, None).await;
-    note();
+    push();
     let _ = client.search(&key, model).await;
-    note();
+    push();
     let _ = client.retrieve(&key, model, false).await;
-    note();
+    push();
     let _ = client.retrieve(&key, model, true).await;
-    note();
+    push();
     client
-        .call(&key, model, Direction::Activate, "a-call")
+        .call(&key, model, OperationKind::Activate, "an-id")
         .await;
-    note();
+    push();
     client
-        .call(&key, model, Direction::Deactivate, "a-call")
+        .call(&key, model, OperationKind::Deactivate, "an-id")
         .await;
-    note();
+    push();
     lines
 }
 
-fn line(request: &str) -> String {
+fn request_line(request: &str) -> String {
     request.lines().next().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn each_endpoint_is_asked_as_the_reference_says_below_any_base_url() {
-    let raw = answering().await;
-    let origin = raw.url.as_str().trim_end_matches('/').to_owned();
+async fn each_endpoint_is_requested_below_any_base_url() {
+    let server = model_server().await;
+    let origin = server.url.as_str().trim_end_matches('/').to_owned();
     for (base, prefix) in [
         ("", ""),
         ("/", ""),
@@ -58,16 +59,16 @@ async fn each_endpoint_is_asked_as_the_reference_says_below_any_base_url() {
         ("/hub/v2", "/hub/v2"),
     ] {
         let client = client(&format!("{origin}{base}"));
-        let all = format!("{prefix}/api/ai/models");
+        let models = format!("{prefix}/api/ai/models");
         assert_eq!(
-            lines(&client, &raw, "bot").await,
+            request_lines(&client, &server, "bot").await,
             [
-                format!("GET {all} HTTP/1.1"),
-                format!("GET {all}/search?search=bot HTTP/1.1"),
-                format!("GET {all}/bot HTTP/1.1"),
-                format!("GET {all}/bot?deployment_status=live HTTP/1.1"),
-                format!("POST {all}/bot/activate HTTP/1.1"),
-                format!("POST {all}/bot/deactivate HTTP/1.1"),
+                format!("GET {models} HTTP/1.1"),
+                format!("GET {models}/search?search=bot HTTP/1.1"),
+                format!("GET {models}/bot HTTP/1.1"),
+                format!("GET {models}/bot?deployment_status=live HTTP/1.1"),
+                format!("POST {models}/bot/activate HTTP/1.1"),
+                format!("POST {models}/bot/deactivate HTTP/1.1"),
             ]
         );
         let api_base = client.api_base();
@@ -77,8 +78,8 @@ async fn each_endpoint_is_asked_as_the_reference_says_below_any_base_url() {
 
 #[tokio::test]
 async fn the_filters_of_a_list_are_in_its_query() {
-    let raw = answering().await;
-    let client = client(raw.url.as_str());
+    let server = model_server().await;
+    let client = client(server.url.as_str());
     for (developer, action, query) in [
         (Some("openai"), None, "?developer_name=openai"),
         (None, Some("text"), "?action=text"),
@@ -90,16 +91,16 @@ async fn the_filters_of_a_list_are_in_its_query() {
     ] {
         let _ = client.list(&key(), developer, action).await;
         assert_eq!(
-            line(&raw.request()),
+            request_line(&server.request()),
             format!("GET /api/ai/models{query} HTTP/1.1")
         );
     }
 }
 
 #[tokio::test]
-async fn a_models_name_is_one_segment_of_the_path_whatever_is_in_it() {
-    let raw = answering().await;
-    let client = client(raw.url.as_str());
+async fn any_model_name_is_one_segment_of_the_path() {
+    let server = model_server().await;
+    let client = client(server.url.as_str());
     for (model, segment) in [
         ("acme/bot", "acme%2Fbot"),
         ("acme//bot/", "acme%2F%2Fbot%2F"),
@@ -116,18 +117,18 @@ async fn a_models_name_is_one_segment_of_the_path_whatever_is_in_it() {
     ] {
         let _ = client.retrieve(&key(), model, true).await;
         let path = format!("/api/ai/models/{segment}");
-        let wanted = format!("GET {path}?deployment_status=live HTTP/1.1");
-        assert_eq!(line(&raw.request()), wanted, "{model:?}");
+        let expected = format!("GET {path}?deployment_status=live HTTP/1.1");
+        assert_eq!(request_line(&server.request()), expected, "{model:?}");
         client
-            .call(&key(), model, Direction::Activate, "a-call")
+            .call(&key(), model, OperationKind::Activate, "an-id")
             .await;
-        let wanted = format!("POST {path}/activate HTTP/1.1");
-        assert_eq!(line(&raw.request()), wanted, "{model:?}");
+        let expected = format!("POST {path}/activate HTTP/1.1");
+        assert_eq!(request_line(&server.request()), expected, "{model:?}");
     }
 }
 
 #[tokio::test]
-async fn the_hub_reads_back_the_very_name_that_was_asked_for() {
+async fn the_simulated_hub_decodes_every_name_as_it_was_asked_for() {
     let names = ["bot", "acme/bot", "模型", r"a\b", "a+b;c=d@e:f", "..."];
     let mut builder = Hub::builder();
     for name in names {
@@ -137,23 +138,25 @@ async fn the_hub_reads_back_the_very_name_that_was_asked_for() {
     let (client, key) = (client(&hub.url()), hub_key());
     for name in names {
         assert_eq!(client.retrieve(&key, name, true).await.unwrap().id, name);
-        let answer = client.call(&key, name, Direction::Activate, "a-call").await;
-        assert_eq!(answer, Answer::Accepted, "{name:?}");
+        let outcome = client
+            .call(&key, name, OperationKind::Activate, "an-id")
+            .await;
+        assert_eq!(outcome, CallOutcome::Accepted, "{name:?}");
         assert_eq!(hub.journal().posts_for(name).len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_request_carries_the_key_and_nothing_else_that_tells_of_it() {
-    let raw = answering().await;
-    let client = client(raw.url.as_str());
+async fn only_the_authorization_header_carries_the_key() {
+    let server = model_server().await;
+    let client = client(server.url.as_str());
     let _ = client.retrieve(&key(), "bot", true).await;
-    let get = raw.request().to_lowercase();
+    let get = server.request().to_lowercase();
     client
-        .call(&key(), "bot", Direction::Activate, "a-call")
+        .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await;
-    let post = raw.request().to_lowercase();
-    assert!(post.contains("x-request-id: a-call\r\n"), "{post}");
+    let post = server.request().to_lowercase();
+    assert!(post.contains("x-request-id: an-id\r\n"), "{post}");
     assert!(!get.contains("x-request-id"), "{get}");
     for request in [&get, &post] {
         assert!(
@@ -166,18 +169,18 @@ async fn a_request_carries_the_key_and_nothing_else_that_tells_of_it() {
         );
         assert!(request.contains("user-agent: oxen-operator/"), "{request}");
         assert_eq!(request.matches(KEY).count(), 1, "{request}");
-        for none in ["cookie:", "referer:", "transfer-encoding:"] {
-            assert!(!request.contains(none), "{request}");
+        for absent in ["cookie:", "referer:", "transfer-encoding:"] {
+            assert!(!request.contains(absent), "{request}");
         }
     }
     assert!(post.contains("content-length: 0\r\n"), "{post}");
 }
 
 #[tokio::test]
-async fn a_proxy_is_used_where_one_is_configured() {
-    let raw = answering().await;
+async fn a_configured_proxy_is_used() {
+    let server = model_server().await;
     let base: url::Url = "http://hub.invalid".parse().unwrap();
-    let proxy = Some(raw.url.clone());
+    let proxy = Some(server.url.clone());
     let route = Route {
         proxy,
         ..base.into()
@@ -185,43 +188,43 @@ async fn a_proxy_is_used_where_one_is_configured() {
     let client = Client::new(route, Limits::default(), |_, _, _| ());
     let model = client.unwrap().retrieve(&key(), "bot", false).await;
     assert_eq!(model.unwrap().id, "bot");
-    let line = line(&raw.request());
+    let line = request_line(&server.request());
     assert_eq!(line, "GET http://hub.invalid/api/ai/models/bot HTTP/1.1");
 }
 
 #[tokio::test]
-async fn every_request_that_ended_is_told_of_with_its_code() {
+async fn every_request_is_reported_with_its_outcome() {
     let hub = Hub::builder()
         .model(Model::custom("bot"))
         .start()
         .await
         .unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = told.clone();
-    let watch = move |endpoint, outcome, _| telling.lock().unwrap().push((endpoint, outcome));
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let reported = reports.clone();
+    let on_end = move |endpoint, outcome, _| reported.lock().unwrap().push((endpoint, outcome));
     let base: url::Url = hub.url().parse().unwrap();
-    let client = Client::new(base.into(), Limits::default(), watch).unwrap();
-    let (key, wrong) = (hub_key(), key());
+    let client = Client::new(base.into(), Limits::default(), on_end).unwrap();
+    let (key, wrong_key) = (hub_key(), key());
     let _ = client.list(&key, None, None).await;
     let _ = client.search(&key, "b").await;
     let _ = client.retrieve(&key, "typo", true).await;
     let _ = client
-        .call(&key, "bot", Direction::Activate, "a-call")
+        .call(&key, "bot", OperationKind::Activate, "an-id")
         .await;
     let _ = client
-        .call(&wrong, "bot", Direction::Deactivate, "a-call")
+        .call(&wrong_key, "bot", OperationKind::Deactivate, "an-id")
         .await;
     hub.stop().await.unwrap();
     let _ = client.retrieve(&key, "bot", true).await;
     assert_eq!(
-        *told.lock().unwrap(),
+        *reports.lock().unwrap(),
         [
             (Endpoint::List, Outcome::Code(200)),
             (Endpoint::Search, Outcome::Code(200)),
             (Endpoint::Retrieve, Outcome::Code(404)),
             (Endpoint::Activate, Outcome::Code(200)),
             (Endpoint::Deactivate, Outcome::Code(401)),
-            (Endpoint::Retrieve, Outcome::NoAnswer),
+            (Endpoint::Retrieve, Outcome::NoResponse),
         ]
     );
 }

@@ -1,13 +1,14 @@
-//! A hub behind TLS: it is talked to only if its certificate is by somebody who is trusted.
+//! TLS and name resolution: no request is sent to a hub whose certificate isn't trusted.
 
 use std::sync::Arc;
 
 use oxen_operator::{
-    api::Direction,
-    decide::{Answer, Fault},
-    oxen::{Client, Limits, Route},
+    api::OperationKind,
+    decide::{CallOutcome, HubFault},
+    hub::{Client, Limits, Route},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use testkit::raw::key;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -21,48 +22,44 @@ use tokio_rustls::{
     },
 };
 
-use crate::raw::key;
-
-/// A hub at `https://localhost` with a certificate by an authority of its own, and that authority's certificate as PEM.
-async fn hub() -> (String, String) {
+/// Starts a hub at `https://localhost` with its own certificate authority. Returns its URL and the
+/// authority's certificate as PEM.
+async fn start_hub() -> (String, String) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let own = KeyPair::generate().unwrap();
+    let server_key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&own, &authority).unwrap();
-    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
+    let certificate = params.signed_by(&server_key, &authority).unwrap();
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], secret)
+        .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!(
-        "https://localhost:{}",
-        listener.local_addr().unwrap().port()
-    );
+    let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let mut stream = acceptor.accept(stream).await?;
+                // The head of the request arrives in one piece, and isn't parsed.
                 let mut head = [0; 4096];
-                // The head of one request comes in one piece, and what it says is not looked at.
                 let _ = stream.read(&mut head).await?;
                 let body = r#"{"id":"bot","object":"model","created":1,"owned_by":"acme"}"#;
                 let length = body.len();
-                let answer = format!(
+                let response = format!(
                     "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
                 );
-                stream.write_all(answer.as_bytes()).await?;
+                stream.write_all(response.as_bytes()).await?;
                 stream.shutdown().await
             });
         }
     });
-    (url, authority.pem())
+    (format!("https://localhost:{port}"), authority.pem())
 }
 
 fn client(url: &str, authorities: Option<&str>) -> Client {
@@ -76,37 +73,40 @@ fn client(url: &str, authorities: Option<&str>) -> Client {
 }
 
 #[tokio::test]
-async fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
-    let (url, pem) = hub().await;
+async fn a_configured_certificate_authority_is_trusted() {
+    let (url, pem) = start_hub().await;
     let client = client(&url, Some(&pem));
     let model = client.retrieve(&key(), "bot", true).await.unwrap();
     assert_eq!(model.id, "bot");
-    let call = client
-        .call(&key(), "bot", Direction::Activate, "a-call")
+    let outcome = client
+        .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await;
-    assert_eq!(call, Answer::Accepted);
+    assert_eq!(outcome, CallOutcome::Accepted);
 }
 
-/// Neither a look nor a call gets as far as a request.
-async fn is_out_of_reach(client: &Client) {
-    let look = client.retrieve(&key(), "bot", true).await;
-    assert!(matches!(look, Err(Fault::Unreachable(_))), "{look:?}");
-    let call = client
-        .call(&key(), "bot", Direction::Activate, "a-call")
+/// Checks that neither a GET nor a call gets as far as a request.
+async fn assert_no_connection(client: &Client) {
+    let retrieved = client.retrieve(&key(), "bot", true).await;
+    assert!(
+        matches!(retrieved, Err(HubFault::Unreachable(_))),
+        "{retrieved:?}"
+    );
+    let outcome = client
+        .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await;
     assert!(
-        matches!(call, Answer::Refused(Fault::Unreachable(_))),
-        "{call:?}"
+        matches!(outcome, CallOutcome::Refused(HubFault::Unreachable(_))),
+        "{outcome:?}"
     );
 }
 
 #[tokio::test]
-async fn a_hub_whose_certificate_nobody_vouches_for_is_out_of_reach() {
-    let (url, _) = hub().await;
-    is_out_of_reach(&client(&url, None)).await;
+async fn a_hub_with_an_untrusted_certificate_gets_no_request() {
+    let (url, _) = start_hub().await;
+    assert_no_connection(&client(&url, None)).await;
 }
 
 #[tokio::test]
-async fn a_hub_whose_name_does_not_resolve_is_out_of_reach() {
-    is_out_of_reach(&client("http://hub.invalid", None)).await;
+async fn a_hub_whose_name_does_not_resolve_gets_no_request() {
+    assert_no_connection(&client("http://hub.invalid", None)).await;
 }

@@ -343,12 +343,16 @@ impl Simulation {
     }
 }
 
-/// The plan as the controller makes it: without the hub where possible.
+/// The plan as the controller makes it: by `unobserved` where that has one, which `decide` must
+/// agree with, and by `decide` otherwise.
 fn plan(seen: &Observation<'_>) -> Plan {
     match unobserved(&seen.subject) {
         Some(plan) => {
             let observed = decide(seen);
-            assert_eq!(observed, plan, "an observation that nobody needs has no effect");
+            assert_eq!(
+                observed, plan,
+                "an observation that nobody needs has no effect"
+            );
             plan
         }
         None => decide(seen),
