@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    effect::{Effect, effect},
     observation::{Observation, Subject},
     verdict::{RequeuePolicy, Verdict},
 };
@@ -32,7 +33,24 @@ pub enum Jitter {
 
 /// When to reconcile an object for which nothing was needed from the hub.
 pub(super) fn unobserved(subject: &Subject<'_>) -> Requeue {
-    spread(subject.sync_interval())
+    let requeue = spread(subject.sync_interval());
+    if subject.deleting() {
+        at_least_each_minute(subject, requeue)
+    } else {
+        requeue
+    }
+}
+
+/// When to reconcile an object that is being deleted: no later than a minute from now, because
+/// somebody waits for it.
+fn at_least_each_minute(subject: &Subject<'_>, requeue: Requeue) -> Requeue {
+    let after = requeue.after.min(subject.rules.overdue_poll);
+    let jitter = if requeue.jitter == Jitter::Tenth {
+        Jitter::None
+    } else {
+        requeue.jitter
+    };
+    Requeue { after, jitter }
 }
 
 /// When to reconcile after a verdict that an observation led to. `wait` is the time that the
@@ -45,15 +63,13 @@ pub(super) fn after(
 ) -> Requeue {
     let requeue = by_policy(seen, status, verdict, wait);
     let policy = verdict.presentation().requeue;
-    // A deletion is what somebody waits for, so it is polled at least each minute, except where the
-    // hub or a wait of its own says otherwise.
+    // The other policies, and a wait, say when the hub may be asked again.
     let bounded = matches!(
         policy,
         RequeuePolicy::SyncInterval | RequeuePolicy::Backoff | RequeuePolicy::Overdue
     );
     if seen.subject.deleting() && bounded && wait.is_none() {
-        let after = requeue.after.min(seen.subject.rules.overdue_poll);
-        return Requeue { after, ..requeue };
+        return at_least_each_minute(&seen.subject, requeue);
     }
     requeue
 }
@@ -66,11 +82,14 @@ fn by_policy(
 ) -> Requeue {
     let rules = seen.subject.rules;
     let policy = verdict.presentation().requeue;
+    let sync_interval = seen.subject.sync_interval();
     if let Some(wait) = wait {
         return match policy {
             // A poll before the next call may find that the model has recovered.
             RequeuePolicy::Failure => exactly(wait.min(rules.overdue_poll)),
             RequeuePolicy::RetryAfter => later(wait),
+            // A call that is due much later delays no poll.
+            RequeuePolicy::SyncInterval if wait > sync_interval => spread(sync_interval),
             RequeuePolicy::SyncInterval
             | RequeuePolicy::Transition
             | RequeuePolicy::Outcome
@@ -81,7 +100,7 @@ fn by_policy(
         };
     }
     match policy {
-        RequeuePolicy::SyncInterval => spread(seen.subject.sync_interval()),
+        RequeuePolicy::SyncInterval => spread(sync_interval),
         RequeuePolicy::Transition => exactly(
             (rules.transition_first + in_transition(seen, status)).min(rules.transition_last),
         ),
@@ -104,8 +123,10 @@ fn by_policy(
     }
 }
 
+/// How long the transition has been shown, or an open operation that doesn't show its own watched.
 fn in_transition(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
-    if status.operation.is_some() {
+    let shown = status.operation.as_ref().zip(status.live);
+    if shown.is_some_and(|(open, live)| effect(open.kind, live) != Effect::Transition) {
         return watched(seen, status);
     }
     status
