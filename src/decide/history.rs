@@ -153,11 +153,13 @@ impl History {
             self.surprised(surprise(object, retrieved, key, self.surprise.as_ref()));
         }
         let status = object.status.as_ref();
+        let remote = retrieved.as_ref().ok();
+        let live = remote.map(|remote| self.believed(object, remote, rules));
         let open = status.and_then(|status| status.operation.as_ref());
         self.operation = open.map(|open| {
             let mut watch = OperationWatch::of(self.operation.take(), &open.id);
-            if let Ok(remote) = retrieved {
-                watch.observe(effect(open.kind, remote.live), rules);
+            if let Some(live) = live {
+                watch.observe(effect(open.kind, live), rules);
             }
             watch
         });
@@ -195,12 +197,29 @@ impl History {
         })
     }
 
+    /// The live status of the object's model as far as this observation is believed. It is unknown
+    /// until an empty list of deployments is confirmed, and where the name stands for another model.
+    fn believed(&self, object: &OxenModel, remote: &Remote, rules: &Rules) -> LiveStatus {
+        if is_other(object, remote) || self.is_unconfirmed(SurpriseKind::NoDeployments, rules) {
+            LiveStatus::Unknown
+        } else {
+            remote.live
+        }
+    }
+
     /// Returns true while the last observation showed this surprise and it isn't confirmed yet.
     pub(super) fn is_unconfirmed(&self, kind: SurpriseKind, rules: &Rules) -> bool {
         self.surprise
             .as_ref()
             .is_some_and(|it| it.kind == kind && it.elapsed < rules.confirm_after)
     }
+}
+
+/// Returns true when the name stands for another model than before.
+fn is_other(object: &OxenModel, remote: &Remote) -> bool {
+    let status = object.status.as_ref();
+    let known = status.and_then(|status| status.model.as_ref());
+    known.is_some_and(|known| known.identity() != remote.model.identity())
 }
 
 /// What this observation shows that nothing had led to.
@@ -215,7 +234,6 @@ fn surprise(
     let operation = status.and_then(|status| status.operation.as_ref());
     let deactivated = before == Some(LiveStatus::Deactivating)
         || operation.is_some_and(|open| open.kind == OperationKind::Deactivate);
-    let is_pending = |kind| pending.is_some_and(|it| it.kind == kind);
     let remote = match retrieved {
         Err(Fault::Hub(HubFault::Unauthenticated)) if key == KeyUsed::Proven => {
             return Some(SurpriseKind::Unauthenticated);
@@ -228,15 +246,12 @@ fn surprise(
     };
     let deleting = object.metadata.deletion_timestamp.is_some();
     match (remote.live, before) {
-        _ if remote.base || deactivated => None,
+        _ if remote.base || deactivated || is_other(object, remote) => None,
         (LiveStatus::None, None | Some(LiveStatus::None)) => None,
-        (LiveStatus::None, Some(LiveStatus::Unknown)) => {
-            is_pending(SurpriseKind::NoDeployments).then_some(SurpriseKind::NoDeployments)
-        }
         (LiveStatus::None, Some(_)) => Some(SurpriseKind::NoDeployments),
         (LiveStatus::Inactive, None | Some(LiveStatus::Inactive | LiveStatus::None)) => {
-            let pending = deleting && is_pending(SurpriseKind::Inactive);
-            pending.then_some(SurpriseKind::Inactive)
+            let pending = pending.is_some_and(|it| it.kind == SurpriseKind::Inactive);
+            (deleting && pending).then_some(SurpriseKind::Inactive)
         }
         (LiveStatus::Inactive, Some(_)) => deleting.then_some(SurpriseKind::Inactive),
         (
