@@ -34,6 +34,9 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answere
     let restored = status.attempts.is_some() && spent.uid != *uid;
     if restored {
         status.operation = None;
+        status.live = None;
+        status.since = None;
+        status.progressing_since = None;
     }
     if restored || spent.generation != subject.generation() {
         status.attempts = Some(fresh(subject));
@@ -109,12 +112,14 @@ pub(super) fn refund(spent: Attempts, operation: &Operation) -> Attempts {
         corrections.pop();
     }
     let failed = operation.from == LiveStatus::Error;
+    let aborted = operation.from == LiveStatus::Deploying;
     let unspent = Attempts {
         calls: (spent.calls.map(|calls| calls.saturating_sub(1))).filter(|calls| *calls > 0),
         failures: (spent
             .failures
             .map(|it| it.saturating_sub(u32::from(failed))))
         .filter(|failures| *failures > 0),
+        aborted: spent.aborted.filter(|_| !aborted),
         corrections: Some(corrections).filter(|all| !all.is_empty()),
         ..spent.clone()
     };
