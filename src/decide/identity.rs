@@ -25,6 +25,8 @@ pub(super) fn changed(
     if shown && seen.subject.requested().is_some() {
         status.other_model = None;
         status.operation = None;
+        status.live = None;
+        status.since = None;
         return None;
     }
     let finding = report(&before, &now);
