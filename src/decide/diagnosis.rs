@@ -9,6 +9,9 @@ use super::{
 };
 use crate::api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, RECONCILE_ANNOTATION};
 
+/// The most that is shown of a similar name, in characters.
+const SHOWN_NAME: usize = 200;
+
 /// The finding of a reconcile without a usable answer.
 pub(super) fn fault(seen: &Observation<'_>, fault: &Fault) -> Finding {
     match fault {
@@ -149,7 +152,7 @@ fn unreachable(seen: &Observation<'_>, words: &str) -> Finding {
 
 /// Returns true when the hub has given no usable answer for longer than Ready is kept. The time
 /// counts from the first failed observation.
-fn is_silent(seen: &Observation<'_>) -> bool {
+pub(super) fn is_silent(seen: &Observation<'_>) -> bool {
     let subject = &seen.subject;
     let grace = subject
         .sync_interval()
@@ -164,13 +167,22 @@ fn not_found(subject: &Subject<'_>, similar: &[String]) -> String {
         "Check the name, and whether the API key belongs to the account that owns the model."
             .to_owned()
     } else {
-        format!("Did you mean {}?", similar.join(", "))
+        let names: Vec<String> = similar.iter().map(|name| shortened(name)).collect();
+        format!("Did you mean {}?", names.join(", "))
     };
     format!(
         "The hub knows no model {asked:?} for this API key. {hint} To correct the name, create \
          another OxenModel: spec.model can't be changed. Once the hub knows the model, set the \
          annotation {RECONCILE_ANNOTATION} to a new value to retry at once."
     )
+}
+
+/// The start of a name that the hub sent, on one line.
+fn shortened(name: &str) -> String {
+    let mut all = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let start: String = all.by_ref().take(SHOWN_NAME).collect();
+    let more = if all.next().is_some() { "..." } else { "" };
+    format!("{start}{more}")
 }
 
 /// What to do about a missing or invalid API key: where possible, a command that can be run as it

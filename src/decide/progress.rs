@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
+    diagnosis,
     observation::{Observation, Subject},
     ownership::Ownership,
     plan::{Action, Finding},
@@ -57,7 +58,7 @@ pub(super) fn is_overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> boo
 /// Replaces a finding that waits for the model by one that a person is needed, past the deadline.
 pub(super) fn limit(seen: &Observation<'_>, status: &OxenModelStatus, finding: Finding) -> Finding {
     let subject = &seen.subject;
-    let waits = finding.presentation().waits;
+    let waits = finding.presentation().waits && !finding.stalled;
     let calls = matches!(finding.action, Action::Call { .. });
     if !waits || calls || subject.suspended() || !is_overdue(subject, status) {
         return finding;
@@ -81,13 +82,10 @@ pub(super) fn track(seen: &Observation<'_>, status: &mut OxenModelStatus, findin
     let stalled = presentation.progress == Progress::Stalled
         && finding.verdict != Verdict::ProgressDeadlineExceeded;
     let lost = matches!(seen.subject.ownership, Ownership::Lost(_));
-    let silent = matches!(
-        finding.verdict,
-        Verdict::HubUnreachable | Verdict::RateLimitedLong
-    );
+    let silent = !seen.is_live() && diagnosis::is_silent(seen);
     if presentation.ready == Ready::True || stalled || lost || silent || seen.subject.suspended() {
         status.progressing_since = None;
-    } else if presentation.ready != Ready::Kept {
+    } else if seen.is_live() && presentation.ready != Ready::Kept {
         let now = Time(seen.subject.now);
         status.progressing_since.get_or_insert(now);
     }
