@@ -1,6 +1,8 @@
 //! From a step of the table to a finding: suspension, deadlines, attempts, and an operation's
 //! record.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
@@ -43,16 +45,18 @@ pub(super) fn take(
         {
             would_call(subject, remote)
         }
-        Step::Wait(verdict) => wait(remote, verdict),
+        Step::Wait(verdict) => wait(seen, status, remote, verdict),
         Step::WaitThenCall(verdict, kind) => {
             let aborted = status.attempts().aborted == Some(true);
             if progress::is_overdue(subject, status) && !aborted {
                 abort(seen, status, remote, kind)
             } else {
-                wait(remote, verdict)
+                wait(seen, status, remote, verdict)
             }
         }
-        Step::Call(OperationKind::Activate) if is_idle_shutdown(seen, status, remote) => {
+        Step::Call(OperationKind::Activate)
+            if remote.live == LiveStatus::Inactive && may_idle(seen, status) =>
+        {
             Finding::new(
                 Verdict::IdleShutdown,
                 "The model became inactive without a call of the operator, as after 15 minutes \
@@ -65,11 +69,13 @@ pub(super) fn take(
     }
 }
 
-/// Returns true when the hub turned an active model off by itself, and the object allows that.
-fn is_idle_shutdown(seen: &Observation<'_>, status: &OxenModelStatus, remote: &Remote) -> bool {
+/// Returns true when the object allows the hub to turn the model off, and no call was made since the
+/// model was last active.
+fn may_idle(seen: &Observation<'_>, status: &OxenModelStatus) -> bool {
+    let spent = status.attempts();
     seen.subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow)
-        && remote.live == LiveStatus::Inactive
-        && status.attempts().settled == Some(true)
+        && spent.settled == Some(true)
+        && spent.calls.is_none()
 }
 
 fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Finding {
@@ -77,7 +83,7 @@ fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Fi
     let others = if remote.others.is_empty() {
         String::new()
     } else {
-        format!(" Its other deployments: {}.", remote.others.join(", "))
+        format!(" Its other deployments: {}.", counted(&remote.others))
     };
     let message = match (verdict, remote.live) {
         (Verdict::AlwaysActive, _) => "A base model is always active.".to_owned(),
@@ -87,6 +93,21 @@ fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Fi
         (_, live) => format!("The model is {live}, as declared.{others}"),
     };
     Finding::new(verdict, message)
+}
+
+/// The words with their counts, the most frequent one first: `2 inactive, 1 error`.
+fn counted(words: &[String]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for word in words {
+        *counts.entry(word).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    counts.join(", ")
 }
 
 fn stuck(verdict: Verdict, remote: &Remote) -> String {
@@ -104,10 +125,15 @@ fn stuck(verdict: Verdict, remote: &Remote) -> String {
     }
 }
 
-fn wait(remote: &Remote, verdict: Verdict) -> Finding {
+fn wait(
+    seen: &Observation<'_>,
+    status: &OxenModelStatus,
+    remote: &Remote,
+    verdict: Verdict,
+) -> Finding {
     let then = if verdict == Verdict::WaitingForDeployment {
         " The operator deactivates it once the deployment has ended."
-    } else if verdict == Verdict::WaitingForDeactivation {
+    } else if verdict == Verdict::WaitingForDeactivation && !may_idle(seen, status) {
         " The operator activates it once the deactivation has ended."
     } else {
         ""
@@ -145,12 +171,18 @@ fn retry(
     let tries = spent.failures.unwrap_or_default();
     let delay = subject.rules.failure_delays.get(tries as usize);
     let Some(delay) = delay.filter(|_| spent.calls.unwrap_or_default() < CALLS) else {
+        let off_and_on = match kind {
+            OperationKind::Activate => {
+                " To turn it off and on, set spec.state to inactive and then to active."
+            }
+            OperationKind::Deactivate => "",
+        };
         return Finding::new(
             Verdict::DeploymentFailed,
             format!(
                 "The hub's deployment of the model failed, and failed again after each {kind} \
                  call that one generation may make. The model may still bill. Check what the hub \
-                 says about it, turn it off and on, or {}.",
+                 says about it.{off_and_on} To retry the {kind} call, {}.",
                 attempts::how_to_retry()
             ),
         );
@@ -181,11 +213,13 @@ fn retry(
 /// stored, which quotes the hub.
 fn await_retry(spent: &Attempts, kind: OperationKind) -> Finding {
     let verdict = attempts::last_refusal(spent).unwrap_or(Verdict::Rejected);
-    Finding::new(
-        verdict,
-        format!("The hub refused the {kind} call. The operator retries it, less often each time."),
-    )
-    .stalled_if(attempts::is_refused_for_long(spent))
+    let what = if verdict == Verdict::CallOutcomeUnknown {
+        format!("The answer to the {kind} call was lost, and the call had no effect.")
+    } else {
+        format!("The hub refused the {kind} call.")
+    };
+    let message = format!("{what} The operator retries it, less often each time.");
+    Finding::new(verdict, message).stalled_if(attempts::is_refused_for_long(spent))
 }
 
 /// Records an operation, or says what forbids the call now.
@@ -225,7 +259,7 @@ fn call(
     if let Some(finding) = attempts::exhausted(subject, &unspent, remote, kind) {
         return finding;
     }
-    status.operation = Some(Operation {
+    let replaced = status.operation.replace(Operation {
         id: subject.operation_id.clone(),
         kind,
         from: remote.live,
@@ -234,7 +268,11 @@ fn call(
     });
     status.attempts = Some(attempts::spend(subject, &unspent, remote.live));
     Finding {
-        action: Action::Call { kind, unspent },
+        action: Action::Call {
+            kind,
+            unspent,
+            replaced,
+        },
         ..finding
     }
 }

@@ -63,12 +63,17 @@ fn yields(subject: &Subject<'_>) -> bool {
 ///
 /// The hub answers `Model not found` to a key that it doesn't know, too. So it is believed only
 /// after two requests, and while the hub's list shows that the key belongs to the model's owner.
-pub(super) fn faulty(seen: &Observation<'_>, fault: &Fault) -> Finding {
+pub(super) fn faulty(
+    seen: &Observation<'_>,
+    status: &mut OxenModelStatus,
+    fault: &Fault,
+) -> Finding {
     let finding = diagnosis::fault(seen, fault);
     if finding.verdict != Verdict::ModelNotFound {
         return finding;
     }
     if seen.key_proven {
+        status.operation = None;
         return release("The hub no longer knows the model.");
     }
     Finding {

@@ -102,7 +102,7 @@ pub fn decide(seen: &Observation<'_>) -> Plan {
     }
     let mut status = next_status(&seen.subject, seen.is_live());
     let finding = match &seen.retrieved {
-        Err(fault) if seen.subject.deleting() => deletion::faulty(seen, fault),
+        Err(fault) if seen.subject.deleting() => deletion::faulty(seen, &mut status, fault),
         Err(fault) => diagnosis::fault(seen, fault),
         Ok(remote) => live(seen, &mut status, remote),
     };
@@ -122,9 +122,12 @@ pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> 
 #[must_use]
 pub fn not_recorded(seen: &Observation<'_>, plan: Plan) -> Plan {
     let mut status = plan.status;
-    status.operation = None;
-    if let Action::Call { unspent, .. } = plan.action {
+    if let Action::Call {
+        unspent, replaced, ..
+    } = plan.action
+    {
         status.attempts = Some(unspent);
+        status.operation = replaced;
     }
     let finding = Finding::new(
         Verdict::CrdOutdated,

@@ -123,7 +123,8 @@ fn open(
                 "The {kind} call was sent, and its outcome is not known. No other call is made \
                  until the hub shows its effect."
             ),
-        );
+        )
+        .stalled_if(attempts::is_refused_for_long(&status.attempts()));
     }
     Finding::new(
         progress::verdict(kind, status),
@@ -141,8 +142,12 @@ pub(super) fn after_call(
     plan: Plan,
     outcome: &CallOutcome,
 ) -> Finding {
-    let (kind, unspent) = match plan.action {
-        Action::Call { kind, unspent } => (kind, unspent),
+    let (kind, unspent, replaced) = match plan.action {
+        Action::Call {
+            kind,
+            unspent,
+            replaced,
+        } => (kind, unspent, replaced),
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
             return Finding::new(plan.verdict, plan.message);
         }
@@ -165,14 +170,15 @@ pub(super) fn after_call(
                     "The {kind} call was sent, and its outcome is not known ({words}). No other \
                      call is made until the hub shows its effect."
                 ),
-            );
+            )
+            .stalled_if(attempts::is_refused_for_long(&unspent));
             Finding {
                 wait: *wait,
                 ..finding
             }
         }
         CallOutcome::NotSent(why) => {
-            status.operation = None;
+            status.operation = replaced;
             let refused = attempts::last_refusal(&unspent);
             let stalled = attempts::is_refused_for_long(&unspent);
             status.attempts = Some(unspent);
@@ -183,7 +189,7 @@ pub(super) fn after_call(
                 .wait(seen.subject.rules.backoff_first)
         }
         CallOutcome::Refused(refusal) => {
-            status.operation = None;
+            status.operation = replaced;
             refused(seen, status, unspent, refusal)
         }
     }

@@ -6,7 +6,7 @@ use super::{
     requeue::Requeue,
     verdict::{Presentation, Verdict},
 };
-use crate::api::{Attempts, OperationKind, OxenModelStatus};
+use crate::api::{Attempts, Operation, OperationKind, OxenModelStatus};
 
 /// What to record, what to do, and when to reconcile next.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,8 @@ pub enum Action {
         kind: OperationKind,
         /// The attempts as they were before, in case that the call spends none.
         unspent: Attempts,
+        /// The open operation whose place the call's own takes, in case that the call has no effect.
+        replaced: Option<Operation>,
     },
 }
 
