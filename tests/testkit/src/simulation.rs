@@ -13,7 +13,7 @@ use oxen_operator::{
     decide::{
         Action, CallOutcome, CredentialFault, Fault, History, HubFault, KeyUsed, Observation,
         Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED, Subject,
-        Verdict, after_call, decide, unobserved,
+        Verdict, after_call, decide, not_recorded, unobserved,
     },
 };
 
@@ -48,6 +48,10 @@ pub struct Simulation {
     pub ownership: Ownership,
     /// Whether the CustomResourceDefinition is being deleted.
     pub crd_terminating: bool,
+    /// Whether the API server stores a call's record as it is sent.
+    pub stores_records: bool,
+    /// Whether the hub's list shows that the API key belongs to the model's owner.
+    pub listed: bool,
     /// Whether this process has retrieved the model with its API key.
     proven: bool,
     reconciles: u32,
@@ -141,6 +145,7 @@ pub fn hub_faults(words: &str) -> Vec<HubFault> {
         HubFault::RateLimited {
             wait: Some(secs(7)),
             whole_key: true,
+            words: Some(words.into()),
         },
         HubFault::Unreachable(words.into()),
         HubFault::Unexpected(words.into()),
@@ -157,6 +162,7 @@ impl Simulation {
         let spec = serde_json::json!({"model": "bot", "state": desired});
         let mut object = OxenModel::new("my-bot", serde_json::from_value(spec).unwrap());
         object.metadata.namespace = Some("team".into());
+        object.metadata.uid = Some("object-1".into());
         object.metadata.generation = Some(1);
         object.metadata.finalizers = Some(vec![FINALIZER.into()]);
         Self {
@@ -167,6 +173,8 @@ impl Simulation {
             history: History::default(),
             ownership: Ownership::Owned,
             crd_terminating: false,
+            stores_records: true,
+            listed: true,
             proven: false,
             reconciles: 0,
         }
@@ -221,6 +229,12 @@ impl Simulation {
         annotations.insert(RECONCILE_ANNOTATION.into(), value.into());
     }
 
+    /// Puts another API key into the Secret.
+    pub fn change_secret(&mut self) {
+        self.history.secret_changed = true;
+        self.proven = false;
+    }
+
     /// Lets time pass.
     pub fn advance(&mut self, by: Duration) {
         self.now += SignedDuration::try_from(by).unwrap();
@@ -267,7 +281,10 @@ impl Simulation {
         }
         let before = self.clone();
         let seen = before.observation(before.history.clone(), retrieved);
-        let decided = plan(&seen);
+        let mut decided = plan(&seen);
+        if call(&decided).is_some() && !self.stores_records {
+            decided = not_recorded(&seen, decided);
+        }
         self.record(&decided);
         let plan = match &decided.action {
             Action::Nothing => decided.clone(),
@@ -281,11 +298,19 @@ impl Simulation {
             }
             Action::Call { .. } => {
                 let plan = after_call(&seen, decided.clone(), &self.outcome);
+                self.remember_outcome();
                 self.record(&plan);
                 plan
             }
         };
         Reconciled { decided, plan }
+    }
+
+    /// Reconciles twice with the same observation, as far apart as confirms it.
+    pub fn reconcile_twice(&mut self, retrieved: &Retrieved) -> Reconciled {
+        self.reconcile(retrieved.clone());
+        self.advance(self.rules.confirm_after);
+        self.reconcile(retrieved.clone())
     }
 
     /// Reconciles the object with a process that crashes between the record and the outcome.
@@ -309,6 +334,19 @@ impl Simulation {
         }
     }
 
+    /// Remembers the wait that a refused call asks for, as the controller's memory does.
+    fn remember_outcome(&mut self) {
+        match &self.outcome {
+            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => {
+                self.history.call_refused(*wait);
+            }
+            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => {
+                self.history.call_refused(None);
+            }
+            CallOutcome::NotSent(_) => {}
+        }
+    }
+
     /// Takes an observation into account, as the controller's memory does.
     fn observe(&mut self, retrieved: &Retrieved) {
         let key = match retrieved {
@@ -316,9 +354,9 @@ impl Simulation {
             Ok(_) | Err(Fault::Hub(_)) if self.proven => KeyUsed::Proven,
             Ok(_) | Err(Fault::Hub(_)) => KeyUsed::Unproven,
         };
-        let status = self.object.status.as_ref();
-        let open = status.and_then(|status| status.operation.as_ref());
-        self.history.observe(retrieved, key, open, &self.rules);
+        let rival = self.ownership.rival();
+        self.history
+            .observe(&self.object, retrieved, key, rival, &self.rules);
         self.proven |= retrieved.is_ok();
     }
 
@@ -327,7 +365,6 @@ impl Simulation {
             object: &self.object,
             now: self.now,
             rules: &self.rules,
-            epoch: 7,
             operation_id: format!("operation-{}", self.reconciles),
             ownership: self.ownership.clone(),
             crd_terminating: self.crd_terminating,
@@ -337,6 +374,7 @@ impl Simulation {
     fn observation(&self, history: History, retrieved: Retrieved) -> Observation<'_> {
         Observation {
             subject: self.subject(),
+            key_proven: self.listed && history.has_lost_model(&self.rules),
             retrieved,
             history,
         }
