@@ -1,24 +1,14 @@
 //! The calls and retries that a generation may make, and what renews them.
 
-use LiveStatus::{Active, Deploying, Error, Inactive};
+use LiveStatus::{Active, Deactivating, Deploying, Error, Inactive};
 use OperationKind::Activate;
-use oxen_operator::{
-    api::{LiveStatus, OperationKind, RECONCILE_ANNOTATION, State},
-    decide::{CallOutcome, HubFault, STALLED},
-};
-use testkit::simulation::{Reconciled, Simulation, condition, faults, mins, secs, shows, synced};
+use oxen_operator::api::{LiveStatus, OperationKind, RECONCILE_ANNOTATION, State};
+use testkit::simulation::{Reconciled, Simulation, faults, mins, secs, shows};
+
+use crate::operation::CALLS;
 
 fn declared_active() -> Simulation {
     Simulation::new(State::Active)
-}
-
-/// A simulation of a model declared active whose calls the hub refuses.
-fn refusing(fault: HubFault) -> Simulation {
-    declared_active().with(|simulation| simulation.outcome = CallOutcome::Refused(fault))
-}
-
-fn no_quota() -> HubFault {
-    HubFault::Rejected("no quota (422)".into())
 }
 
 /// Reconciles once a minute with this live status, until a call is made or 40 minutes have passed.
@@ -44,7 +34,8 @@ pub fn reconcile_without_call(simulation: &mut Simulation, live: LiveStatus) -> 
     (reconciled.summary(), reconciled.plan.message)
 }
 
-type Change = fn(&mut Simulation);
+/// A change of what a simulation simulates.
+pub type Change = fn(&mut Simulation);
 
 /// What renews the attempts, by name.
 const RENEWALS: [(&str, Change); 3] = [
@@ -81,14 +72,16 @@ pub fn stays_until_renewed(stalled: &Simulation, summary: &str, live: LiveStatus
 }
 
 #[test]
-fn a_generation_sends_at_most_three_calls_without_effect() {
-    for outcome in [CallOutcome::Accepted, CallOutcome::unknown("cut")] {
-        let mut simulation = declared_active().with(|simulation| simulation.outcome = outcome);
-        assert_eq!(count_calls(&mut simulation, Inactive), 3);
-        let (summary, message) = reconcile_without_call(&mut simulation, Inactive);
+fn a_generation_makes_at_most_three_accepted_calls_without_effect() {
+    for (kind, desired, before) in CALLS {
+        let mut simulation = Simulation::new(desired);
+        assert_eq!(count_calls(&mut simulation, before), 3, "{kind}");
+        let (summary, message) = reconcile_without_call(&mut simulation, before);
         assert_eq!(summary, "False CallHadNoEffect Stalled");
         assert!(message.contains(RECONCILE_ANNOTATION), "{message}");
-        stays_until_renewed(&simulation, &summary, Inactive);
+        if kind == Activate {
+            stays_until_renewed(&simulation, &summary, before);
+        }
     }
 }
 
@@ -105,92 +98,8 @@ fn calls_with_a_transition_in_between_are_counted_too() {
 }
 
 #[test]
-fn a_refused_call_is_sent_three_times() {
-    let mut simulation = refusing(no_quota());
-    let waits = [0, 1].map(|_| {
-        let reconciled = simulation.reconcile(shows(Inactive));
-        assert_eq!(reconciled.summary(), "False Rejected Reconciling");
-        let message = &reconciled.plan.message;
-        assert!(message.contains("no quota (422)"), "{message}");
-        assert!(message.contains("retries the call"), "{message}");
-        simulation.advance(reconciled.plan.requeue.after);
-        reconciled.plan.requeue.after.as_secs()
-    });
-    assert_eq!(waits, [10, 20]);
-    let reconciled = simulation.reconcile(shows(Inactive));
-    assert_eq!(
-        (reconciled.call(), reconciled.summary().as_str()),
-        (Some(Activate), "False Rejected Stalled")
-    );
-    stays_until_renewed(&simulation, "False Rejected Stalled", Inactive);
-    // The condition keeps the hub's words, and no longer promises a retry.
-    let status = simulation.status();
-    let message = &condition(&status, STALLED).unwrap().message;
-    assert!(message.contains("no quota (422)"), "{message}");
-    assert!(message.contains(RECONCILE_ANNOTATION), "{message}");
-    assert!(!message.contains("retries the call"), "{message}");
-}
-
-#[test]
-fn a_last_call_that_was_not_refused_is_not_reported_as_refused() {
-    for last in [CallOutcome::Accepted, CallOutcome::unknown("cut")] {
-        let refused = CallOutcome::Refused(no_quota());
-        let mut simulation = declared_active();
-        for outcome in [refused.clone(), refused, last] {
-            simulation.outcome = outcome;
-            assert!(reconcile_until_call(&mut simulation, Inactive).is_some());
-        }
-        assert!(reconcile_until_call(&mut simulation, Inactive).is_none());
-        let (summary, _) = reconcile_without_call(&mut simulation, Inactive);
-        assert_eq!(summary, "False CallHadNoEffect Stalled");
-    }
-}
-
-#[test]
-fn a_call_that_the_key_may_not_make_stalls_with_its_reason_and_fix() {
-    for (fault, summary) in [
-        (HubFault::Unauthenticated, "False Unauthenticated Stalled"),
-        (HubFault::Forbidden("no".into()), "False Forbidden Stalled"),
-        (
-            HubFault::PaymentRequired("no".into()),
-            "False PaymentRequired Stalled",
-        ),
-        (
-            HubFault::ModelNotFound(Vec::new()),
-            "False ModelNotFound Stalled",
-        ),
-    ] {
-        let mut simulation = refusing(fault);
-        assert_eq!(count_calls(&mut simulation, Inactive), 3);
-        assert_eq!(reconcile_without_call(&mut simulation, Inactive).0, summary);
-        let status = simulation.status();
-        let message = &condition(&status, STALLED).unwrap().message;
-        assert!(message.contains(RECONCILE_ANNOTATION), "{message}");
-        stays_until_renewed(&simulation, summary, Inactive);
-    }
-}
-
-#[test]
-fn a_rate_limited_call_spends_no_attempt() {
-    let mut simulation = refusing(HubFault::RateLimited {
-        wait: Some(secs(9)),
-        whole_key: true,
-    });
-    for _ in 0..20 {
-        let reconciled = simulation.reconcile(shows(Inactive));
-        assert_eq!(reconciled.call(), Some(Activate));
-        assert_eq!(synced(&reconciled.plan), "RateLimited");
-        let summary = reconciled.summary();
-        assert!(!summary.starts_with("True"), "{summary}");
-        assert_eq!(reconciled.plan.requeue.after, secs(9));
-        simulation.advance(secs(9));
-    }
-    assert_eq!(simulation.status().attempts.unwrap().sends, None);
-}
-
-#[test]
 fn a_failed_deployment_is_retried_after_1_5_and_15_minutes() {
-    for desired in [State::Active, State::Inactive] {
+    for (desired, transition) in [(State::Active, Deploying), (State::Inactive, Deactivating)] {
         let mut simulation = Simulation::new(desired);
         for minutes in [1, 5, 15] {
             let reconciled = simulation.reconcile(shows(Error));
@@ -207,12 +116,32 @@ fn a_failed_deployment_is_retried_after_1_5_and_15_minutes() {
                 simulation.reconcile(shows(Error)).call().is_some(),
                 "after {minutes} minutes"
             );
+            simulation.reconcile(shows(transition));
         }
         let reconciled = simulation.reconcile(shows(Error));
         assert_eq!(reconciled.summary(), "False DeploymentFailed Stalled");
         if desired == State::Active {
             stays_until_renewed(&simulation, "False DeploymentFailed Stalled", Error);
         }
+    }
+}
+
+#[test]
+fn a_deployment_that_stays_failed_is_retried_after_the_same_waits() {
+    for desired in [State::Active, State::Inactive] {
+        let mut simulation = Simulation::new(desired);
+        let mut calls = Vec::new();
+        for minute in 0..60 {
+            if simulation.reconcile(shows(Error)).call().is_some() {
+                calls.push(minute);
+            }
+            simulation.advance(mins(1));
+        }
+        assert_eq!(calls, [1, 6, 21], "{desired}");
+        assert_eq!(
+            simulation.reconcile(shows(Error)).summary(),
+            "False DeploymentFailed Stalled"
+        );
     }
 }
 
@@ -230,14 +159,6 @@ fn a_deployment_that_fails_after_the_last_call_is_failed() {
     let (summary, _) = reconcile_without_call(&mut simulation, Error);
     assert_eq!(summary, "False DeploymentFailed Stalled");
     stays_until_renewed(&simulation, "False DeploymentFailed Stalled", Error);
-}
-
-#[test]
-fn refused_retries_of_a_failed_deployment_end_with_the_refusal() {
-    let mut simulation = refusing(no_quota());
-    assert_eq!(count_calls(&mut simulation, Error), 3);
-    let (summary, _) = reconcile_without_call(&mut simulation, Error);
-    assert_eq!(summary, "False Rejected Stalled");
 }
 
 #[test]

@@ -5,13 +5,11 @@ use OperationKind::Deactivate;
 use oxen_operator::{
     api::{DeletionPolicy, LiveStatus, OperationKind, State},
     decide::{
-        Action, CallOutcome, DELETION_BLOCKED, Fault, History, HubFault, Ownership, Plan, READY,
-        Rules, Verdict,
+        Action, CallOutcome, DELETION_BLOCKED, Fault, HubFault, Jitter, Plan, READY, Verdict,
     },
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, condition, faults, hub_faults, mins, secs, shows, shows_base,
-    shows_model, summary,
+    LIVE_STATUSES, Simulation, call, condition, faults, mins, secs, shows, shows_model, summary,
 };
 
 /// The end of every message of a blocked deletion.
@@ -19,30 +17,37 @@ const HOW_TO_RELEASE: &str = "To delete this object without deactivating the mod
                               spec.deletionPolicy: Retain.";
 
 /// An object that is being deleted, of a model that was active.
-fn deleting() -> Simulation {
+pub fn deleting() -> Simulation {
     Simulation::new(State::Active).with(|simulation| {
         simulation.reconcile(shows(Active));
         simulation.delete();
     })
 }
 
-fn retain(simulation: &mut Simulation) {
+/// An object that is being deleted, of a model that is deactivating.
+pub fn deactivating() -> Simulation {
+    deleting().with(|simulation| {
+        simulation.reconcile(shows(Deactivating));
+    })
+}
+
+pub fn retain(simulation: &mut Simulation) {
     simulation.object.spec.deletion_policy = Some(DeletionPolicy::Retain);
 }
 
-fn model_not_found() -> Fault {
+pub fn model_not_found() -> Fault {
     HubFault::ModelNotFound(Vec::new()).into()
 }
 
 /// Faults that say nothing about whether the hub knows the model.
-fn other_faults() -> [HubFault; 2] {
+pub fn other_faults() -> [HubFault; 2] {
     [
         HubFault::Unauthenticated,
         HubFault::Unreachable("404".into()),
     ]
 }
 
-fn is_released(plan: &Plan) -> bool {
+pub fn is_released(plan: &Plan) -> bool {
     assert_eq!(
         plan.verdict == Verdict::Released,
         plan.action == Action::RemoveFinalizer
@@ -52,7 +57,7 @@ fn is_released(plan: &Plan) -> bool {
 
 /// Returns true when the deletion waits for the hub or a person, which the message and the
 /// conditions must say too.
-fn is_blocked(plan: &Plan) -> bool {
+pub fn is_blocked(plan: &Plan) -> bool {
     let message = &plan.message;
     assert_eq!(plan.blocked, message.ends_with(HOW_TO_RELEASE), "{message}");
     let blocked = condition(&plan.status, DELETION_BLOCKED);
@@ -89,7 +94,7 @@ fn a_deletion_follows_the_table_for_every_live_status() {
         shows(NoDeployment),
         shows_model(true, Active, "bot", "acme"),
     ] {
-        assert!(is_released(&deleting().decide(retrieved)));
+        assert!(is_released(&deactivating().decide(retrieved)));
     }
 }
 
@@ -110,67 +115,12 @@ fn an_object_without_the_finalizer_is_left_alone() {
 }
 
 #[test]
-fn retain_suspension_ownership_and_the_crd_release_without_the_hub() {
-    let released = [
-        deleting().with(retain),
-        deleting().with(|simulation| simulation.rules.deletion_policy = DeletionPolicy::Retain),
-        deleting().suspended(),
-        deleting().observe_only(),
-        deleting().with(|simulation| simulation.crd_terminating = true),
-        deleting().with(|simulation| simulation.ownership = Ownership::Lost(None)),
-    ];
-    for mut simulation in released {
-        assert!(is_released(&simulation.unobserved().unwrap()));
-        let observations = LIVE_STATUSES.map(shows).into_iter().chain([shows_base()]);
-        for retrieved in observations.chain(faults("words").into_iter().map(Err)) {
-            assert!(is_released(&simulation.decide(retrieved)));
-        }
-        // An open operation doesn't hold it either.
-        simulation.object.metadata.deletion_timestamp = None;
-        simulation.object.spec.deletion_policy = Some(DeletionPolicy::Deactivate);
-        simulation.object.spec.suspend = None;
-        simulation.rules = Rules::default();
-        simulation.ownership = Ownership::Owned;
-        simulation.reconcile(shows(Inactive));
-        assert!(simulation.status().operation.is_some());
-        let simulation = simulation.deleting().with(retain);
-        assert!(is_released(&simulation.unobserved().unwrap()));
-    }
-    assert_eq!(deleting().unobserved(), None);
-}
-
-#[test]
 fn the_deletion_policy_of_the_spec_overrides_the_default() {
     let simulation = deleting().with(|simulation| {
         simulation.object.spec.deletion_policy = Some(DeletionPolicy::Deactivate);
         simulation.rules.deletion_policy = DeletionPolicy::Retain;
     });
     assert_eq!(call(&simulation.decide(shows(Active))), Some(Deactivate));
-}
-
-#[test]
-fn only_a_live_get_releases_the_object_and_no_call_outcome_does() {
-    let refusals = hub_faults("words").into_iter().map(CallOutcome::Refused);
-    let outcomes = [
-        CallOutcome::Accepted,
-        CallOutcome::unknown("cut"),
-        CallOutcome::NotSent("late"),
-    ];
-    for outcome in outcomes.into_iter().chain(refusals) {
-        let mut simulation = deleting();
-        simulation.outcome = outcome;
-        let reconciled = simulation.reconcile(shows(Active));
-        assert_eq!(reconciled.call(), Some(Deactivate));
-        assert!(
-            !is_released(&reconciled.plan) && simulation.object.has_finalizer(),
-            "{:?}",
-            simulation.outcome
-        );
-        simulation.reconcile(shows(Deactivating));
-        assert!(simulation.object.has_finalizer());
-        simulation.reconcile(shows(Inactive));
-        assert!(!simulation.object.has_finalizer());
-    }
 }
 
 #[test]
@@ -227,57 +177,89 @@ fn an_invalid_model_name_blocks_a_deletion() {
 
 #[test]
 fn an_invalid_sync_interval_blocks_no_deletion_and_polls_no_faster() {
-    let simulation =
-        deleting().with(|simulation| simulation.object.spec.sync_interval = "0s".parse().ok());
-    assert_eq!(simulation.unobserved(), None);
+    let invalid =
+        |simulation: &mut Simulation| simulation.object.spec.sync_interval = "0s".parse().ok();
+    assert_eq!(deleting().with(invalid).unobserved(), None);
+    let simulation = deactivating().with(invalid);
     assert!(is_released(&simulation.decide(shows(Inactive))));
-    let plan = simulation.decide(Err(model_not_found()));
+    let mut unproven = simulation.with(|simulation| simulation.listed = false);
+    let plan = unproven.reconcile_twice(&Err(model_not_found())).plan;
     assert!(plan.requeue.after >= secs(30), "{:?}", plan.requeue);
 }
 
 #[test]
-fn two_not_found_answers_release_the_object_and_one_does_not() {
-    let simulation = deleting();
-    for (not_found, released) in [(0, false), (1, false), (2, true), (3, true)] {
-        let history = History {
-            not_found,
-            ..simulation.history.clone()
-        };
-        let fault = Err(model_not_found());
-        let plan = simulation.decide_with(history.clone(), fault);
-        assert_eq!(is_released(&plan), released, "{not_found}");
-        assert_eq!(is_blocked(&plan), !released, "{not_found}");
-        for other in other_faults() {
-            let plan = simulation.decide_with(history.clone(), Err(other.into()));
-            assert!(!is_released(&plan), "{not_found}");
+fn a_deleted_object_is_reconciled_at_least_each_minute() {
+    let hour = |simulation: &mut Simulation| {
+        simulation.object.spec.sync_interval = "1h".parse().ok();
+    };
+    for fault in faults("words") {
+        let policy_of_its_own = matches!(
+            fault,
+            Fault::Credentials(_)
+                | Fault::Hub(
+                    HubFault::Unauthenticated
+                        | HubFault::Forbidden(_)
+                        | HubFault::PaymentRequired(_)
+                        | HubFault::Unexpected(_)
+                        | HubFault::ModelMismatch(_)
+                )
+        );
+        let mut simulation = deleting().with(hour);
+        simulation.listed = false;
+        for _ in 0..20 {
+            let requeue = simulation.reconcile(Err(fault.clone())).plan.requeue;
+            let at_least = !policy_of_its_own;
+            assert!(!at_least || requeue.after <= mins(1), "{fault:?}");
+            assert!(!at_least || requeue.jitter != Jitter::Tenth, "{fault:?}");
+            simulation.advance(requeue.after);
         }
     }
+    for live in LIVE_STATUSES {
+        let mut simulation = deleting().with(hour);
+        for _ in 0..120 {
+            let requeue = simulation.reconcile(shows(live)).plan.requeue;
+            if !simulation.object.has_finalizer() {
+                break;
+            }
+            assert!(requeue.after <= mins(1), "{live}: {requeue:?}");
+            assert_ne!(requeue.jitter, Jitter::Tenth, "{live}");
+            simulation.advance(requeue.after);
+        }
+    }
+    let changed = deleting().with(hour);
+    let plan = changed.decide(shows_model(false, Active, "bot", "other"));
+    assert_eq!(plan.requeue.after, mins(1));
+    let invalid = changed.with(|simulation| simulation.object.spec.model = "a b".into());
+    assert_eq!(invalid.unobserved().unwrap().requeue.after, mins(1));
 }
 
 #[test]
-fn only_not_found_answers_in_a_row_count() {
+fn a_deleted_object_waits_for_retry_after_and_for_its_refusals_all_the_same() {
+    let limited = |wait| HubFault::RateLimited {
+        wait: Some(wait),
+        whole_key: false,
+        words: None,
+    };
+    let plan = deleting().decide(Err(limited(mins(10)).into()));
+    assert_eq!(plan.requeue.after, mins(10));
     let mut simulation = deleting();
-    for other in other_faults() {
-        for fault in [model_not_found(), other.into()] {
-            let plan = simulation.reconcile(Err(fault)).plan;
-            assert!(is_blocked(&plan) && !is_released(&plan));
-        }
-    }
-    let first = simulation.reconcile(Err(model_not_found())).plan;
-    assert!(is_blocked(&first) && !is_released(&first));
-    let second = simulation.reconcile(Err(model_not_found())).plan;
-    assert!(is_released(&second) && !is_blocked(&second));
-    assert!(!simulation.object.has_finalizer());
+    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    let waits = [(); 6].map(|()| {
+        let reconciled = simulation.reconcile(shows(Active));
+        assert_eq!(reconciled.call(), Some(Deactivate));
+        assert!(is_blocked(&reconciled.plan));
+        simulation.advance(reconciled.plan.requeue.after);
+        reconciled.plan.requeue.after.as_secs()
+    });
+    assert_eq!(waits, [10, 20, 40, 80, 160, 300]);
 }
 
 #[test]
-fn not_found_releases_nothing_for_a_key_that_never_retrieved_it() {
-    let mut simulation = deleting();
-    simulation.restart();
-    for _ in 0..10 {
-        let plan = simulation.reconcile(Err(model_not_found())).plan;
-        assert!(is_blocked(&plan) && !is_released(&plan));
-    }
+fn an_object_that_is_not_deleted_keeps_its_sync_interval() {
+    let mut simulation = Simulation::new(State::Active);
+    simulation.object.spec.sync_interval = "1h".parse().ok();
+    let requeue = simulation.decide(shows(NoDeployment)).requeue;
+    assert_eq!((requeue.after, requeue.jitter), (mins(60), Jitter::Tenth));
 }
 
 #[test]
@@ -305,7 +287,6 @@ fn an_operation_open_past_the_deadline_blocks_a_deletion() {
 fn a_deletion_past_its_deadline_is_blocked_and_still_polled() {
     for live in [Unknown, Deactivating, Deploying] {
         let mut simulation = deleting();
-        simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
         simulation.reconcile(shows(live));
         simulation.advance(mins(31));
         // An endless deployment gets its one call first.
@@ -320,8 +301,48 @@ fn a_deletion_past_its_deadline_is_blocked_and_still_polled() {
         );
         assert!(is_blocked(&reconciled.plan));
         assert_eq!(reconciled.plan.requeue.after, mins(1));
-        simulation.reconcile(shows(Inactive));
+        simulation.reconcile_twice(&shows(Inactive));
         assert!(!simulation.object.has_finalizer());
+    }
+}
+
+#[test]
+fn a_refused_deactivation_of_an_endless_deployment_is_retried_for_ever() {
+    let mut simulation = deleting();
+    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    simulation.reconcile(shows(Deploying));
+    simulation.advance(mins(31));
+    for _ in 0..20 {
+        let reconciled = simulation.reconcile(shows(Deploying));
+        assert_eq!(reconciled.call(), Some(Deactivate));
+        assert!(is_blocked(&reconciled.plan));
+        simulation.advance(mins(5));
+    }
+}
+
+#[test]
+fn a_deletion_whose_call_cannot_be_recorded_is_blocked() {
+    let mut simulation = deleting();
+    simulation.stores_records = false;
+    let plan = simulation.reconcile(shows(Active)).plan;
+    assert_eq!(summary(&plan), "False CRDOutdated Stalled");
+    assert!(is_blocked(&plan) && !is_released(&plan));
+    assert_eq!(plan.requeue.after, mins(1));
+}
+
+#[test]
+fn a_deletion_whose_lost_call_is_stalled_is_blocked() {
+    let mut simulation = deleting();
+    simulation.outcome = CallOutcome::unknown("cut");
+    for seconds in 0..2000 {
+        let reconciled = simulation.reconcile(shows(Active));
+        let refusals = simulation.status().attempts.unwrap().refusals;
+        assert_eq!(
+            is_blocked(&reconciled.plan),
+            refusals >= Some(5) || reconciled.summary().starts_with("False"),
+            "{seconds}"
+        );
+        simulation.advance(secs(1));
     }
 }
 

@@ -2,10 +2,12 @@
 
 use LiveStatus::{Active, Deploying, Inactive};
 use OperationKind::Activate;
-use oxen_operator::api::{LiveStatus, OperationKind, State};
+use jiff::Unit;
+use oxen_operator::{
+    api::{LiveStatus, OperationKind, State},
+    decide::{CallOutcome, HubFault},
+};
 use testkit::simulation::{Reconciled, Simulation, mins, shows};
-
-use crate::attempts::{reconcile_without_call, stays_until_renewed};
 
 fn declared_active() -> Simulation {
     Simulation::new(State::Active)
@@ -50,21 +52,91 @@ fn a_call_of_a_settled_generation_is_a_correction() {
 }
 
 #[test]
-fn the_fourth_correction_within_an_hour_is_withheld_for_good() {
+fn the_fourth_correction_within_an_hour_waits_until_the_first_is_an_hour_old() {
+    for (desired, declared, drifted) in [
+        (State::Active, Active, Inactive),
+        (State::Inactive, Inactive, Active),
+    ] {
+        let mut simulation = Simulation::new(desired);
+        let started = simulation.now;
+        for _ in 0..3 {
+            simulation.reconcile(shows(declared));
+            assert!(simulation.reconcile(shows(drifted)).call().is_some());
+            simulation.reconcile(shows(declared));
+            simulation.advance(mins(10));
+        }
+        let mut minutes = 30;
+        while simulation.reconcile(shows(drifted)).call().is_none() {
+            let reconciled = simulation.reconcile(shows(drifted));
+            assert_eq!(reconciled.summary(), "False DriftContention Stalled");
+            // It is polled in between, because the model may recover without a call.
+            let after = reconciled.plan.requeue.after;
+            assert!(after <= mins(5), "{after:?}");
+            simulation.advance(after);
+            minutes = (simulation.now - started).total(Unit::Minute).unwrap() as u64;
+        }
+        assert_eq!(minutes, 60);
+        assert_eq!(
+            simulation
+                .reconcile(shows(declared))
+                .summary()
+                .split(' ')
+                .next(),
+            Some("True")
+        );
+        // The second of the three is 50 minutes old now.
+        assert_eq!(simulation.reconcile(shows(drifted)).call(), None);
+        simulation.advance(mins(10));
+        assert!(simulation.reconcile(shows(drifted)).call().is_some());
+    }
+}
+
+#[test]
+fn contention_is_over_when_the_desired_state_returns() {
     let mut simulation = declared_active();
     for _ in 0..3 {
-        assert!(drift(&mut simulation).call().is_some());
+        drift(&mut simulation);
     }
-    let fourth = drift(&mut simulation);
     assert_eq!(
-        (fourth.call(), fourth.summary().as_str()),
-        (None, "False DriftContention Stalled")
+        drift(&mut simulation).summary(),
+        "False DriftContention Stalled"
     );
-    let stalled = simulation.clone();
-    simulation.advance(mins(61));
-    let (summary, _) = reconcile_without_call(&mut simulation, Inactive);
-    assert_eq!(summary, "False DriftContention Stalled");
-    stays_until_renewed(&stalled, "False DriftContention Stalled", Inactive);
+    assert_eq!(
+        simulation.reconcile(shows(Active)).summary(),
+        "True Active -"
+    );
+}
+
+#[test]
+fn refused_corrections_are_not_counted() {
+    let mut simulation = declared_active();
+    simulation.reconcile(shows(Active));
+    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    for _ in 0..12 {
+        assert!(simulation.reconcile(shows(Inactive)).call().is_some());
+        simulation.advance(mins(5));
+    }
+    assert_eq!(
+        simulation.reconcile(shows(Inactive)).summary(),
+        "False Rejected Stalled"
+    );
+}
+
+#[test]
+fn an_edit_and_a_requested_reconcile_end_the_contention() {
+    let changes: [fn(&mut Simulation); 2] = [
+        |it| it.edit(|object| object.spec.suspend = Some(false)),
+        |it| it.request_reconcile("now"),
+    ];
+    for change in changes {
+        let mut simulation = declared_active();
+        for _ in 0..3 {
+            drift(&mut simulation);
+        }
+        assert_eq!(drift(&mut simulation).call(), None);
+        change(&mut simulation);
+        assert!(simulation.reconcile(shows(Inactive)).call().is_some());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every fault of the credentials and of the hub, changed identities and invalid specs.
+//! Every fault of the credentials and of the hub, and invalid specs.
 
 use oxen_operator::{
     api::{LiveStatus, State},
@@ -7,8 +7,7 @@ use oxen_operator::{
     },
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, condition, faults, mins, progress, secs, shows, shows_base,
-    shows_model, summary, synced,
+    Simulation, call, condition, faults, mins, progress, secs, shows, shows_base, summary, synced,
 };
 
 /// A model that is active, as declared.
@@ -20,6 +19,15 @@ fn settled() -> Simulation {
 
 fn unreachable() -> Fault {
     HubFault::Unreachable("reset".into()).into()
+}
+
+fn rate_limited() -> Fault {
+    HubFault::RateLimited {
+        wait: Some(secs(7)),
+        whole_key: true,
+        words: None,
+    }
+    .into()
 }
 
 /// The history of a process after this many unanswered observations in a row.
@@ -38,15 +46,15 @@ fn each_fault_has_its_reason_and_requeue_and_leads_to_no_call() {
         ("False CredentialsNotFound Stalled", "CredentialsNotFound", mins(5), Jitter::Later),
         ("False CredentialsInvalid Stalled", "CredentialsInvalid", mins(5), Jitter::Later),
         ("False OperatorKeyNotAllowed Stalled", "OperatorKeyNotAllowed", mins(5), Jitter::Later),
-        ("False Unauthenticated Stalled", "Unauthenticated", mins(5), Jitter::Later),
+        ("True Active -", "HubUnreachable", secs(5), Jitter::None), // until a second one confirms it
         ("False Forbidden Stalled", "Forbidden", mins(5), Jitter::Later),
         ("False PaymentRequired Stalled", "PaymentRequired", mins(15), Jitter::Tenth),
-        ("False ModelNotFound Stalled", "ModelNotFound", mins(9), Jitter::Tenth),
+        ("True Active -", "HubUnreachable", secs(5), Jitter::None), // the same
         ("True Active -", "RateLimited", secs(7), Jitter::Later),
         ("True Active -", "HubUnreachable", secs(1), Jitter::Full),
         ("Unknown UnexpectedResponse Reconciling", "UnexpectedResponse", mins(5), Jitter::Later),
         ("Unknown ModelMismatch Stalled", "ModelMismatch", mins(5), Jitter::Later),
-        ("False Rejected Reconciling", "True", secs(5), Jitter::None),
+        ("False Rejected Reconciling", "True", mins(9), Jitter::Tenth),
     ];
     let faults = faults("words");
     assert_eq!(faults.len(), rows.len());
@@ -68,12 +76,34 @@ fn each_fault_has_its_reason_and_requeue_and_leads_to_no_call() {
 }
 
 #[test]
+fn a_confirmed_401_and_404_have_their_reason_and_requeue() {
+    for (fault, expected, after, jitter) in [
+        (
+            HubFault::Unauthenticated,
+            "Unauthenticated",
+            mins(5),
+            Jitter::Later,
+        ),
+        (
+            HubFault::ModelNotFound(Vec::new()),
+            "ModelNotFound",
+            mins(9),
+            Jitter::Tenth,
+        ),
+    ] {
+        let mut simulation = settled();
+        simulation.object.spec.sync_interval = "9m".parse().ok();
+        let plan = simulation.reconcile_twice(&Err(fault.into())).plan;
+        assert_eq!(summary(&plan), format!("False {expected} Stalled"));
+        assert_eq!(synced(&plan), expected);
+        assert_eq!((plan.requeue.after, plan.requeue.jitter), (after, jitter));
+        assert_eq!(plan.status.live, Some(LiveStatus::Active));
+    }
+}
+
+#[test]
 fn ready_is_kept_through_a_fault_only_within_its_generation() {
-    let rate_limited = HubFault::RateLimited {
-        wait: Some(secs(7)),
-        whole_key: true,
-    };
-    for fault in [unreachable(), rate_limited.into()] {
+    for fault in [unreachable(), rate_limited()] {
         let mut simulation = settled();
         let plan = simulation.decide(Err(fault.clone()));
         assert_eq!(summary(&plan), "True Active -");
@@ -97,21 +127,69 @@ fn the_progress_condition_is_kept_with_ready_through_a_fault() {
 
 #[test]
 fn ready_is_kept_for_three_sync_intervals_and_at_most_15_minutes() {
-    for (interval, kept) in [("1m", mins(3)), ("5m", mins(15)), ("1h", mins(15))] {
-        for (silence, expected) in [
-            (kept - secs(1), "True Active -"),
-            (kept, "Unknown HubUnreachable Reconciling"),
+    for (fault, reason) in [
+        (unreachable(), "HubUnreachable"),
+        (rate_limited(), "RateLimited"),
+    ] {
+        for (interval, kept) in [
+            ("30s", secs(90)),
+            ("1m", mins(3)),
+            ("5m", mins(15)),
+            ("1h", mins(15)),
         ] {
             let mut simulation = settled();
             simulation.object.spec.sync_interval = interval.parse().ok();
-            simulation.advance(silence);
-            let plan = simulation.decide(Err(unreachable()));
-            assert_eq!(
-                (summary(&plan).as_str(), synced(&plan)),
-                (expected, "HubUnreachable")
-            );
+            // The time since the last answer doesn't count.
+            simulation.advance(mins(60));
+            simulation.reconcile(Err(fault.clone()));
+            for (silence, expected) in [
+                (kept - secs(1), "True Active -".to_owned()),
+                (secs(1), format!("Unknown {reason} Reconciling")),
+            ] {
+                simulation.advance(silence);
+                let plan = simulation.reconcile(Err(fault.clone())).plan;
+                assert_eq!((summary(&plan), synced(&plan)), (expected, reason));
+            }
         }
     }
+}
+
+#[test]
+fn one_failed_observation_keeps_ready_whatever_the_sync_interval() {
+    for interval in ["30s", "5m", "1h", "24h"] {
+        for fault in [unreachable(), rate_limited()] {
+            let mut simulation = settled();
+            simulation.object.spec.sync_interval = interval.parse().ok();
+            simulation.advance(mins(24 * 60));
+            let plan = simulation.decide(Err(fault));
+            assert_eq!(summary(&plan), "True Active -", "{interval}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_starts_the_time_that_ready_is_kept_for_again() {
+    for fault in [unreachable(), rate_limited()] {
+        let mut simulation = settled();
+        for _ in 0..5 {
+            simulation.reconcile(Err(fault.clone()));
+            simulation.advance(mins(14));
+            let plan = simulation.reconcile(Err(fault.clone())).plan;
+            assert_eq!(summary(&plan), "True Active -");
+            simulation.reconcile(shows(LiveStatus::Active));
+        }
+    }
+}
+
+#[test]
+fn faults_of_other_kinds_in_between_do_not_start_that_time_again() {
+    let mut simulation = settled();
+    for fault in [unreachable(), rate_limited(), unreachable(), rate_limited()] {
+        simulation.reconcile(Err(fault));
+        simulation.advance(mins(5));
+    }
+    let plan = simulation.decide(Err(unreachable()));
+    assert_eq!(summary(&plan), "Unknown HubUnreachable Reconciling");
 }
 
 #[test]
@@ -143,6 +221,7 @@ fn a_rate_limit_without_retry_after_doubles_the_wait_too() {
         let fault = HubFault::RateLimited {
             wait: None,
             whole_key: false,
+            words: None,
         };
         let plan = simulation.decide_with(after_failures(failures), Err(fault.into()));
         plan.requeue.after.as_secs()
@@ -182,63 +261,18 @@ fn each_message_says_what_to_do() {
     let faults = faults("words");
     assert_eq!(faults.len(), rows.len());
     for (fault, part) in faults.into_iter().zip(rows) {
-        let message = settled().decide(Err(fault)).message;
+        let message = settled().reconcile_twice(&Err(fault)).plan.message;
         assert!(message.contains(part), "{message}");
     }
 }
 
 #[test]
 fn model_not_found_without_similar_names_suggests_none() {
-    let message = settled()
+    let message = Simulation::new(State::Active)
         .decide(Err(HubFault::ModelNotFound(Vec::new()).into()))
         .message;
     assert!(!message.contains("Did you mean"), "{message}");
     assert!(message.contains("Check the name"), "{message}");
-}
-
-#[test]
-fn a_changed_identity_stalls_until_a_reconcile_is_requested() {
-    for (id, owner) in [("bot", "other"), ("bot-2", "acme")] {
-        for live in LIVE_STATUSES {
-            let mut simulation = settled();
-            let retrieved = shows_model(false, live, id, owner);
-            let before = simulation.status();
-            let reconciled = simulation.reconcile(retrieved.clone());
-            assert_eq!(reconciled.summary(), "False IdentityChanged Stalled");
-            assert_eq!(synced(&reconciled.plan), "IdentityChanged");
-            let requeue = reconciled.plan.requeue;
-            assert_eq!(requeue.after, simulation.rules.sync_interval);
-            let message = &reconciled.plan.message;
-            assert!(message.contains("bot of acme"), "{message}");
-            let after = simulation.status();
-            assert_eq!((after.model, after.live), (before.model, before.live));
-            // Neither time nor an edit accepts the new identity.
-            simulation.advance(mins(600));
-            simulation.edit(|object| object.spec.state = State::Inactive);
-            assert_eq!(
-                simulation.reconcile(retrieved.clone()).summary(),
-                "False IdentityChanged Stalled"
-            );
-            simulation.request_reconcile("now");
-            simulation.reconcile(retrieved.clone());
-            assert_eq!(simulation.status().model.unwrap().owner, owner);
-            simulation.advance(mins(5));
-            assert_ne!(
-                simulation.reconcile(retrieved).summary(),
-                "False IdentityChanged Stalled"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_original_identity_ends_the_stall() {
-    let mut simulation = settled();
-    simulation.reconcile(shows_model(false, LiveStatus::Active, "bot", "other"));
-    assert_eq!(
-        simulation.reconcile(shows(LiveStatus::Active)).summary(),
-        "True Active -"
-    );
 }
 
 #[test]

@@ -4,14 +4,25 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | live status x desired state, suspended and observe-only objects, deadlines, ownership | `table.rs` |
+//! | live status x desired state, suspended and observe-only objects | `table.rs` |
 //! | what each verdict shows | `verdicts.rs` |
-//! | every fault of the credentials and of the hub, identities, invalid specs | `faults.rs` |
+//! | every fault of the credentials and of the hub, invalid specs | `faults.rs` |
+//! | what nothing had led to, which is believed when it is shown twice | `surprises.rs` |
+//! | a model whose identity changes | `identity.rs` |
 //! | an open operation, from its record until it is closed | `operation.rs` |
+//! | how long an open operation is waited for | `patience.rs` |
+//! | deployments that don't end | `endless.rs` |
+//! | which object owns a model | `ownership.rs` |
+//! | another object that owns the model, or has an open operation | `rivals.rs` |
 //! | the calls and retries that a generation may make, and what renews them | `attempts.rs` |
+//! | refused calls, and calls whose answer was lost | `refusals.rs`, `lost_answers.rs` |
 //! | corrections, and their limit | `drift.rs` |
-//! | objects that are being deleted | `deletion.rs` |
+//! | models that the hub turns off because they are idle | `idle.rs` |
+//! | the progress deadline | `progress.rs` |
+//! | objects that are being deleted, and when they are released | `deletion.rs`, `release.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
+//! | a stored status of another time or cluster | `restored.rs` |
+//! | what messages say | `messages.rs` |
 //! | what writes nothing, and when to reconcile next | `no_writes.rs` |
 //!
 //! The objects, live GETs and reconciles are those of `testkit::simulation`.
@@ -20,9 +31,22 @@
 mod attempts;
 mod deletion;
 mod drift;
+mod endless;
 mod faults;
 mod finalizer;
+mod identity;
+mod idle;
+mod lost_answers;
+mod messages;
 mod no_writes;
 mod operation;
+mod ownership;
+mod patience;
+mod progress;
+mod refusals;
+mod release;
+mod restored;
+mod rivals;
+mod surprises;
 mod table;
 mod verdicts;

@@ -3,32 +3,54 @@
 use LiveStatus::{Active, Deactivating, Deploying, Error, Inactive, None as NoDeployment, Unknown};
 use OperationKind::{Activate, Deactivate};
 use oxen_operator::{
-    api::{LiveStatus, OperationKind, State},
-    decide::{CallOutcome, History, HubFault, OperationWatch},
+    api::{LiveStatus, Operation, OperationKind, State},
+    decide::{CallOutcome, HubFault},
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, hub_faults, mins, secs, shows, summary,
+    LIVE_STATUSES, Simulation, call, hub_faults, mins, secs, shows, summary, synced,
 };
 
 /// The default of `Rules::operation_patience`, in seconds.
-const PATIENCE: u64 = 120;
+pub const PATIENCE: u64 = 120;
 
 /// Each call, with the desired state and the live status that lead to it.
-const CALLS: [(OperationKind, State, LiveStatus); 2] = [
+pub const CALLS: [(OperationKind, State, LiveStatus); 2] = [
     (Activate, State::Active, Inactive),
     (Deactivate, State::Inactive, Active),
 ];
 
-fn unknown() -> CallOutcome {
+pub fn transition(kind: OperationKind) -> LiveStatus {
+    match kind {
+        Activate => Deploying,
+        Deactivate => Deactivating,
+    }
+}
+
+pub fn target(kind: OperationKind) -> LiveStatus {
+    match kind {
+        Activate => Active,
+        Deactivate => Inactive,
+    }
+}
+
+pub fn outcomes() -> [CallOutcome; 2] {
+    [CallOutcome::Accepted, unknown()]
+}
+
+pub fn unknown() -> CallOutcome {
     CallOutcome::unknown("502 Bad Gateway")
 }
 
 /// A simulation in which a call was made with this outcome.
-fn called(desired: State, before: LiveStatus, outcome: CallOutcome) -> Simulation {
+pub fn called(desired: State, before: LiveStatus, outcome: CallOutcome) -> Simulation {
     Simulation::new(desired).with(|simulation| {
         simulation.outcome = outcome;
         assert!(simulation.reconcile(shows(before)).call().is_some());
     })
+}
+
+pub fn operation(simulation: &Simulation) -> Option<Operation> {
+    simulation.status().operation
 }
 
 #[test]
@@ -38,15 +60,43 @@ fn the_operation_is_recorded_before_the_call_goes_out() {
         let plan = simulation.decide(shows(before));
         let record = plan.status.operation.clone().unwrap();
         assert_eq!(call(&plan), Some(kind));
-        assert_eq!((record.kind, record.generation), (kind, 1));
-        assert_eq!((record.epoch, record.sends, record.accepted), (7, 1, None));
+        assert_eq!((record.kind, record.from), (kind, before));
+        assert_eq!(record.accepted, None);
         assert_eq!(record.started.0, simulation.now);
         assert!(!record.id.is_empty());
         let spent = plan.status.attempts.unwrap();
         assert_eq!(
-            (spent.sends, spent.last_call.map(|at| at.0)),
+            (spent.calls, spent.last_call.map(|at| at.0)),
             (Some(1), Some(simulation.now))
         );
+    }
+}
+
+#[test]
+fn no_call_is_made_where_the_api_server_does_not_store_its_record() {
+    for (_, desired, before) in CALLS {
+        let mut simulation = Simulation::new(desired);
+        simulation.stores_records = false;
+        for _ in 0..5 {
+            let plan = simulation.reconcile(shows(before)).plan;
+            assert_eq!(call(&plan), None);
+            assert_eq!(
+                (summary(&plan).as_str(), synced(&plan)),
+                ("False CRDOutdated Stalled", "True")
+            );
+            assert!(
+                plan.message.contains("oxen-operator crd"),
+                "{}",
+                plan.message
+            );
+            assert_eq!(plan.requeue.after, simulation.rules.sync_interval);
+            assert_eq!(operation(&simulation), None);
+            let spent = simulation.status().attempts.unwrap();
+            assert_eq!((spent.calls, spent.last_call), (None, None));
+            simulation.advance(mins(5));
+        }
+        simulation.stores_records = true;
+        assert!(simulation.reconcile(shows(before)).call().is_some());
     }
 }
 
@@ -68,17 +118,21 @@ fn an_operation_of_unknown_effect_past_the_deadline_stays_open() {
 
 #[test]
 fn an_open_operation_forbids_another_call_and_ready() {
-    for (_, desired, before) in CALLS {
-        for outcome in [CallOutcome::Accepted, unknown()] {
+    let unmoved = [
+        [Inactive, Unknown, Deactivating, NoDeployment],
+        [Active, Unknown, Deploying, Active],
+    ];
+    for ((_, desired, before), unmoved) in CALLS.into_iter().zip(unmoved) {
+        for outcome in outcomes() {
             let mut simulation = called(desired, before, outcome);
             for desired in [State::Active, State::Inactive] {
                 simulation.edit(|object| object.spec.state = desired);
-                for live in [before, Unknown, NoDeployment] {
+                for live in unmoved {
                     let reconciled = simulation.reconcile(shows(live));
                     assert_eq!(reconciled.call(), None);
                     let summary = reconciled.summary();
                     assert!(!summary.starts_with("True"), "{summary}");
-                    assert!(simulation.status().operation.is_some());
+                    assert!(operation(&simulation).is_some());
                     simulation.advance(secs(5));
                 }
             }
@@ -93,29 +147,31 @@ fn an_open_operation_shows_whether_the_hub_accepted_the_call() {
             Activate => "Activating",
             Deactivate => "Deactivating",
         };
-        let mut accepted = called(desired, before, CallOutcome::Accepted);
-        assert_eq!(
-            accepted.reconcile(shows(before)).summary(),
-            format!("False {reason} Reconciling")
-        );
-        let mut unclear = called(desired, before, unknown());
-        assert_eq!(
-            unclear.reconcile(shows(before)).summary(),
-            "Unknown OutcomeUnknown Reconciling"
-        );
+        for live in [before, Unknown] {
+            let mut accepted = called(desired, before, CallOutcome::Accepted);
+            assert_eq!(
+                accepted.reconcile(shows(live)).summary(),
+                format!("False {reason} Reconciling")
+            );
+            let mut unclear = called(desired, before, unknown());
+            assert_eq!(
+                unclear.reconcile(shows(live)).summary(),
+                "Unknown OutcomeUnknown Reconciling"
+            );
+        }
     }
 }
 
 #[test]
-fn the_target_the_transition_and_an_error_close_an_operation() {
-    let closing = [[Active, Deploying, Error], [Inactive, Deactivating, Error]];
+fn the_target_and_an_error_close_an_operation_and_nothing_else_does() {
+    let closing = [vec![Active, Error], vec![Inactive, NoDeployment, Error]];
     for ((kind, desired, before), closing) in CALLS.into_iter().zip(closing) {
         for live in LIVE_STATUSES {
-            for outcome in [CallOutcome::Accepted, unknown()] {
+            for outcome in outcomes() {
                 let mut simulation = called(desired, before, outcome);
                 let reconciled = simulation.reconcile(shows(live));
                 assert_eq!(reconciled.call(), None);
-                let closed = simulation.status().operation.is_none();
+                let closed = operation(&simulation).is_none();
                 assert_eq!(closed, closing.contains(&live), "{kind}: {live}");
             }
         }
@@ -123,158 +179,98 @@ fn the_target_the_transition_and_an_error_close_an_operation() {
 }
 
 #[test]
-fn a_refusal_closes_an_operation_at_once() {
-    for fault in hub_faults("no") {
-        let simulation = called(State::Active, Inactive, CallOutcome::Refused(fault));
-        assert_eq!(simulation.status().operation, None);
-    }
-}
-
-#[test]
-fn patience_and_two_late_observations_close_an_operation() {
-    // The opposite transition is no effect of the call either.
-    let unmoved = [
-        [Inactive, Deactivating, NoDeployment],
-        [Active, Deploying, Active],
-    ];
-    for ((kind, desired, before), unmoved) in CALLS.into_iter().zip(unmoved) {
-        for live in unmoved {
-            for outcome in [CallOutcome::Accepted, unknown()] {
-                let mut simulation = called(desired, before, outcome);
-                simulation.reconcile(shows(live));
-                simulation.advance(secs(PATIENCE - 1));
-                simulation.reconcile(shows(live));
-                simulation.advance(secs(1));
-                simulation.reconcile(shows(live));
-                assert!(simulation.status().operation.is_some(), "{kind}: {live}");
-                simulation.advance(secs(5));
-                let reconciled = simulation.reconcile(shows(live));
-                // Either no operation is open now, or a second call has opened another one.
-                let operation = reconciled.decided.status.operation;
-                assert!(
-                    operation.is_none_or(|open| open.sends == 2),
-                    "{kind}: {live}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn neither_patience_nor_late_observations_close_it_alone() {
-    let simulation = called(State::Active, Inactive, unknown());
-    let id = simulation.status().operation.unwrap().id;
-    for (elapsed, unmoved, live, closes) in [
-        (PATIENCE, 2, Inactive, true),
-        (PATIENCE - 1, 2, Inactive, false),
-        (PATIENCE, 1, Inactive, false),
-        (PATIENCE, 9, Unknown, false),
-    ] {
-        let elapsed = secs(elapsed);
-        let watch = OperationWatch {
-            id: id.clone(),
-            elapsed,
-            unmoved,
-        };
-        let history = History {
-            operation: Some(watch),
-            ..simulation.history.clone()
-        };
-        let plan = simulation.decide_with(history, shows(live));
-        assert_eq!(
-            call(&plan).is_some(),
-            closes,
-            "{elapsed:?}, {unmoved}, {live}"
-        );
-    }
-}
-
-#[test]
-fn an_unknown_status_and_faults_never_close_an_operation() {
-    for retrieved in [
-        shows(Unknown),
-        Err(HubFault::Unreachable("reset".into()).into()),
-    ] {
-        let mut simulation = called(State::Active, Inactive, unknown());
-        for _ in 0..50 {
-            assert_eq!(simulation.reconcile(retrieved.clone()).call(), None);
+fn an_error_closes_an_operation_only_after_another_word() {
+    for desired in [State::Active, State::Inactive] {
+        for between in LIVE_STATUSES {
+            let mut simulation = Simulation::new(desired);
+            simulation.reconcile(shows(Error));
             simulation.advance(mins(1));
+            let kind = simulation.reconcile(shows(Error)).call().unwrap();
+            simulation.reconcile(shows(Error));
+            assert!(operation(&simulation).is_some(), "{kind}");
+            simulation.reconcile(shows(between));
+            let closed = simulation.decide(shows(Error)).status.operation.is_none();
+            assert_eq!(closed, between != Error, "{kind}: {between}");
         }
-        assert!(simulation.status().operation.is_some());
-        // None of these showed the old status, which takes two observations.
-        assert_eq!(simulation.reconcile(shows(Inactive)).call(), None);
-        assert_eq!(simulation.reconcile(shows(Inactive)).call(), Some(Activate));
     }
 }
 
 #[test]
-fn a_restart_starts_the_patience_again() {
-    let mut simulation = called(State::Active, Inactive, unknown());
-    for _ in 0..10 {
-        simulation.reconcile(shows(Inactive));
-        simulation.advance(secs(PATIENCE - 1));
-        assert_eq!(simulation.reconcile(shows(Inactive)).call(), None);
-        simulation.advance(mins(600));
-        simulation.restart();
+fn a_refusal_closes_an_operation_at_once() {
+    for (_, desired, before) in CALLS {
+        for fault in hub_faults("no") {
+            let simulation = called(desired, before, CallOutcome::Refused(fault));
+            assert_eq!(operation(&simulation), None);
+        }
     }
-    simulation.reconcile(shows(Inactive));
-    simulation.advance(secs(PATIENCE));
-    simulation.reconcile(shows(Inactive));
-    assert_eq!(simulation.reconcile(shows(Inactive)).call(), Some(Activate));
 }
 
 #[test]
 fn a_crash_before_the_outcome_leaves_an_open_operation() {
-    let mut simulation = Simulation::new(State::Active);
-    let plan = simulation.reconcile_and_crash(shows(Inactive));
-    assert_eq!(call(&plan), Some(Activate));
-    let reconciled = simulation.reconcile(shows(Inactive));
-    assert_eq!(
-        (reconciled.call(), reconciled.summary().as_str()),
-        (None, "Unknown OutcomeUnknown Reconciling")
-    );
-    simulation.advance(secs(10));
-    assert_eq!(
-        simulation.reconcile(shows(Deploying)).summary(),
-        "False Activating Reconciling"
-    );
-    simulation.advance(secs(10));
-    assert_eq!(
-        simulation.reconcile(shows(Active)).summary(),
-        "True Active -"
-    );
-    assert_eq!(simulation.status().operation, None);
-}
-
-#[test]
-fn every_operation_has_its_own_id() {
-    let mut simulation = called(State::Active, Inactive, unknown());
-    let first = simulation.status().operation.unwrap();
-    simulation.reconcile(shows(Inactive));
-    simulation.advance(secs(PATIENCE));
-    simulation.reconcile(shows(Inactive));
-    simulation.reconcile(shows(Inactive));
-    let second = simulation.status().operation.unwrap();
-    assert_ne!(first.id, second.id);
-    assert_eq!((first.sends, second.sends), (1, 2));
-}
-
-#[test]
-fn a_call_that_was_not_sent_leaves_only_its_reason() {
-    let mut simulation = Simulation::new(State::Active);
-    simulation.outcome = CallOutcome::NotSent("the operator is shutting down");
-    for _ in 0..10 {
-        let reconciled = simulation.reconcile(shows(Inactive));
-        assert_eq!(reconciled.call(), Some(Activate));
-        assert_eq!(reconciled.summary(), "False Activating Reconciling");
-        let message = &reconciled.plan.message;
-        assert!(
-            message.contains("was not sent: the operator is shutting down"),
-            "{message}"
+    for (kind, desired, before) in CALLS {
+        let mut simulation = Simulation::new(desired);
+        let plan = simulation.reconcile_and_crash(shows(before));
+        assert_eq!(call(&plan), Some(kind));
+        let reconciled = simulation.reconcile(shows(before));
+        assert_eq!(
+            (reconciled.call(), reconciled.summary().as_str()),
+            (None, "Unknown OutcomeUnknown Reconciling")
         );
-        assert_eq!(reconciled.plan.requeue.after, secs(1));
-        assert_eq!(simulation.status().operation, None);
-        assert_eq!(simulation.status().attempts.unwrap().sends, None);
+        simulation.advance(secs(10));
+        let moving = simulation.reconcile(shows(transition(kind))).summary();
+        assert!(moving.ends_with("ating Reconciling"), "{moving}");
+        simulation.advance(secs(10));
+        let settled = simulation.reconcile(shows(target(kind))).summary();
+        assert!(settled.starts_with("True"), "{settled}");
+        assert_eq!(operation(&simulation), None);
+    }
+}
+
+#[test]
+fn a_call_that_was_not_sent_ends_its_operation_and_leaves_only_its_reason() {
+    for (kind, desired, before) in CALLS {
+        let mut simulation = Simulation::new(desired);
+        simulation.outcome = CallOutcome::NotSent("the operator is shutting down");
+        for _ in 0..10 {
+            let reconciled = simulation.reconcile(shows(before));
+            assert_eq!(reconciled.call(), Some(kind));
+            let summary = reconciled.summary();
+            assert!(summary.ends_with("ating Reconciling"), "{summary}");
+            let message = &reconciled.plan.message;
+            assert!(
+                message.contains("was not sent: the operator is shutting down"),
+                "{message}"
+            );
+            assert_eq!(reconciled.plan.requeue.after, secs(1));
+            assert_eq!(operation(&simulation), None);
+            let spent = simulation.status().attempts.unwrap();
+            assert_eq!((spent.calls, spent.last_call), (None, None));
+        }
+    }
+}
+
+#[test]
+fn a_call_that_was_not_sent_holds_no_deletion() {
+    let mut simulation = Simulation::new(State::Active);
+    simulation.outcome = CallOutcome::NotSent("the object has changed");
+    simulation.reconcile(shows(Inactive));
+    simulation.delete();
+    simulation.reconcile(shows(Inactive));
+    assert!(!simulation.object.has_finalizer());
+}
+
+#[test]
+fn a_call_that_was_not_sent_keeps_the_refusals_before_it() {
+    for (kind, desired, before) in CALLS {
+        let refusal = CallOutcome::Refused(HubFault::Forbidden("no".into()));
+        let mut simulation = called(desired, before, refusal);
+        let spent = simulation.status().attempts;
+        simulation.outcome = CallOutcome::NotSent("the operator is shutting down");
+        simulation.advance(secs(10));
+        let reconciled = simulation.reconcile(shows(before));
+        assert_eq!(reconciled.call(), Some(kind));
+        assert_eq!(reconciled.summary(), "False Forbidden Reconciling");
+        assert_eq!(simulation.status().attempts, spent);
     }
 }
 
@@ -293,21 +289,6 @@ fn polls_after_an_unknown_outcome_come_after_5_10_20_seconds() {
 }
 
 #[test]
-fn polls_after_a_second_call_start_as_early_as_after_the_first() {
-    for outcome in [CallOutcome::Accepted, unknown()] {
-        let mut simulation = called(State::Active, Inactive, outcome);
-        simulation.reconcile(shows(Inactive));
-        simulation.advance(secs(PATIENCE));
-        simulation.reconcile(shows(Inactive));
-        let reconciled = simulation.reconcile(shows(Inactive));
-        assert_eq!(
-            (reconciled.call(), reconciled.plan.requeue.after),
-            (Some(Activate), secs(5))
-        );
-    }
-}
-
-#[test]
 fn a_new_generation_goes_on_once_an_older_operation_is_closed() {
     let mut simulation = called(State::Active, Inactive, CallOutcome::Accepted);
     simulation.edit(|object| object.spec.state = State::Inactive);
@@ -317,6 +298,50 @@ fn a_new_generation_goes_on_once_an_older_operation_is_closed() {
         "False WaitingForDeployment Reconciling"
     );
     assert_eq!(simulation.reconcile(shows(Active)).call(), Some(Deactivate));
+
+    let mut simulation = called(State::Inactive, Active, CallOutcome::Accepted);
+    simulation.edit(|object| object.spec.state = State::Active);
+    assert_eq!(simulation.reconcile(shows(Active)).call(), None);
+    assert_eq!(
+        simulation.reconcile(shows(Deactivating)).summary(),
+        "False WaitingForDeactivation Reconciling"
+    );
+    assert_eq!(simulation.reconcile(shows(Inactive)).call(), Some(Activate));
+}
+
+#[test]
+fn a_suspended_objects_operation_is_followed_to_its_end() {
+    for (kind, desired, before) in CALLS {
+        let would = match desired {
+            State::Active => "False WouldActivate -",
+            State::Inactive => "False WouldDeactivate -",
+        };
+        for outcome in outcomes() {
+            let mut simulation = called(desired, before, outcome);
+            simulation.edit(|object| object.spec.suspend = Some(true));
+            for live in [before, transition(kind), Unknown] {
+                let reconciled = simulation.reconcile(shows(live));
+                assert_eq!(
+                    (reconciled.call(), reconciled.summary().as_str()),
+                    (None, would)
+                );
+                assert_eq!(reconciled.plan.requeue.after, mins(5));
+                assert!(operation(&simulation).is_some());
+            }
+            let mut ended = simulation.clone();
+            let settled = ended.reconcile(shows(target(kind))).summary();
+            assert!(settled.starts_with("True"), "{settled}");
+            assert_eq!(operation(&ended), None);
+            simulation.advance(secs(PATIENCE));
+            simulation.reconcile(shows(before));
+            let reconciled = simulation.reconcile(shows(before));
+            assert_eq!(
+                (reconciled.call(), reconciled.summary().as_str()),
+                (None, would)
+            );
+            assert_eq!(operation(&simulation), None);
+        }
+    }
 }
 
 #[test]
@@ -327,7 +352,7 @@ fn suspending_does_not_make_an_open_operation_ready() {
         object.spec.state = State::Inactive;
     });
     let reconciled = simulation.reconcile(shows(Inactive));
-    assert!(!reconciled.summary().starts_with("True"));
+    assert_eq!(reconciled.summary(), "False WouldDeactivate -");
     simulation.advance(secs(PATIENCE));
     simulation.reconcile(shows(Inactive));
     simulation.reconcile(shows(Inactive));

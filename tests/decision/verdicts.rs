@@ -2,7 +2,9 @@
 
 use oxen_operator::{
     api::State,
-    decide::{DELETION_BLOCKED, Progress, READY, RECONCILING, Ready, STALLED, SYNCED, Verdict},
+    decide::{
+        DELETION_BLOCKED, EventType, Progress, READY, RECONCILING, Ready, STALLED, SYNCED, Verdict,
+    },
 };
 use testkit::simulation::{LIVE_STATUSES, Simulation, condition, progress, shows, shows_base};
 
@@ -33,6 +35,30 @@ fn ready_is_never_true_with_a_progress_condition_or_a_fault() {
         }
         if !presentation.synced {
             assert_ne!(presentation.progress, Progress::None, "{verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_synced_and_retried_and_quotes_the_hub() {
+    let refusals = Verdict::ALL.iter().map(|verdict| verdict.presentation());
+    let refusals: Vec<_> = refusals.filter(|it| it.refusal).collect();
+    assert_eq!(refusals.len(), 6);
+    for presentation in refusals {
+        assert_eq!(presentation.ready, Ready::False, "{presentation:?}");
+        assert_eq!(presentation.progress, Progress::Reconciling);
+        assert_eq!(presentation.event, EventType::Warning);
+        assert!(presentation.synced && presentation.quotes && !presentation.waits);
+    }
+}
+
+#[test]
+fn only_verdicts_that_reconcile_wait_for_the_model() {
+    for verdict in Verdict::ALL {
+        let presentation = verdict.presentation();
+        if presentation.waits {
+            assert_eq!(presentation.progress, Progress::Reconciling, "{verdict:?}");
+            assert!(presentation.synced, "{verdict:?}");
         }
     }
 }
