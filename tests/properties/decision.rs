@@ -2,7 +2,7 @@
 
 use oxen_operator::{
     api::{LiveStatus, OperationKind},
-    decide::{CallOutcome, Ownership},
+    decide::{CallOutcome, Ownership, Pending},
 };
 use proptest::{collection::vec, prelude::*};
 use testkit::simulation::{Retrieved, progress, shows};
@@ -67,8 +67,9 @@ proptest! {
             observer.apply(event)?;
         }
         observer.simulation.outcome = CallOutcome::Accepted;
-        // Another object's operation ends too.
-        if observer.simulation.ownership == Ownership::Pending {
+        observer.simulation.stores_records = true;
+        // Another object's operation is not waited for without end, but its first observation is.
+        if observer.simulation.ownership == Ownership::Pending(Pending::Unobserved) {
             observer.simulation.ownership = Ownership::Owned;
         }
         let mut hub = WorkingHub { live: first, gets_left: 3 };

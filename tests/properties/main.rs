@@ -7,13 +7,17 @@
 //! |---|---|
 //! | responses of any bytes to the hub's client | `client.rs` |
 //! | events of any kind to an object | `decision.rs`, `events.rs` |
-//! | the rules that each reconcile is judged by | `observer.rs` |
+//! | an observer of an object, who judges each reconcile | `observer.rs` |
+//! | what the observer itself knows of the object's past | `past.rs` |
+//! | the rules that each reconcile is judged by | `case.rs` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod case;
 mod client;
 mod decision;
 mod events;
 mod observer;
+mod past;
 
 use proptest::test_runner::Config;
 
