@@ -12,4 +12,3 @@
 
 pub mod raw;
 pub mod simulation;
-pub mod world;
