@@ -64,8 +64,7 @@ pub(super) fn follow(
             return None;
         }
         Effect::Transition => {
-            operation.accepted = Some(true);
-            status.attempts = Some(attempts::accept(status.attempts()));
+            close(status);
             return None;
         }
         Effect::Failed if before != Some(LiveStatus::Error) => {
