@@ -64,7 +64,8 @@ pub(super) fn follow(
             return None;
         }
         Effect::Transition => {
-            close(status);
+            operation.accepted = Some(true);
+            status.attempts = Some(attempts::accept(status.attempts()));
             return None;
         }
         Effect::Failed if before != Some(LiveStatus::Error) => {

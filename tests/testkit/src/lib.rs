@@ -12,3 +12,4 @@
 
 pub mod raw;
 pub mod simulation;
+pub mod world;
