@@ -184,12 +184,12 @@ fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
     let spec = OxenModelSpec {
         deletion_policy,
         suspend,
-        api_key_secret_ref: Part::of(field("apiKeySecretRef")).required(!retains)?,
+        api_key_secret_ref: Part::of(field("apiKeySecretRef")).required(!retains).ok()?,
         ..bare_spec(field("model"))
     };
     let mut object = OxenModel::new(&raw.name_any(), spec);
     object.metadata = raw.metadata.clone();
-    object.status = Part::of(raw.data.get("status")).required(!retains)?;
+    object.status = Part::of(raw.data.get("status")).required(!retains).ok()?;
     Some(object)
 }
 
@@ -200,8 +200,8 @@ enum Part<T> {
     Unreadable,
 }
 
-/// An optional part of an object, which is `None` if it is absent or not needed.
-type Optional<T> = Option<T>;
+/// A part that the deletion needs can't be read.
+struct Unreadable;
 
 impl<T: DeserializeOwned> Part<T> {
     fn of(value: Option<&Value>) -> Self {
@@ -213,11 +213,12 @@ impl<T: DeserializeOwned> Part<T> {
     }
 
     /// The part, if it is present. An unreadable part counts as absent unless it is required.
-    fn required(self, required: bool) -> Option<Optional<T>> {
+    fn required(self, required: bool) -> Result<Option<T>, Unreadable> {
         match self {
-            Self::Absent => Some(None),
-            Self::Read(read) => Some(Some(read)),
-            Self::Unreadable => (!required).then_some(None),
+            Self::Absent => Ok(None),
+            Self::Read(read) => Ok(Some(read)),
+            Self::Unreadable if required => Err(Unreadable),
+            Self::Unreadable => Ok(None),
         }
     }
 }
