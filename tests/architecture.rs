@@ -1,7 +1,8 @@
 //! The architecture of `src`: what `src/lib.rs` says of files and dependencies is true.
 //!
-//! The tests read the `use` lines, and paths that start with `crate::`. A file's dependencies are the
-//! files that define what it names: a name that a `mod.rs` re-exports counts for the file behind it.
+//! The tests read the `use` lines, and paths that start with `crate::`. A file's dependencies are
+//! the files that define what it names: a name that a `mod.rs` re-exports counts for the file
+//! behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{

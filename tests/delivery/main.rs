@@ -1,5 +1,6 @@
-//! What a platform team gets beside the program, with the real tools: the chart by helm, the rights by RBAC, the
-//! life of objects as Flux and Argo CD read it, metrics and alerts by promtool, and every manifest in the docs.
+//! What a platform team gets beside the program, with the real tools: the chart by helm, the rights
+//! by RBAC, the life of objects as Flux and Argo CD read it, metrics and alerts by promtool, and
+//! every manifest in the docs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod alerts;

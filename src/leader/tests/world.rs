@@ -18,6 +18,22 @@ const REQUEST_TIMEOUT: Duration = s(5);
 
 const WORLDS: u64 = 10;
 
+/// What a process gets for its request.
+enum Response {
+    None,
+    /// The Lease as it was read or written, or that there is none.
+    Lease(Option<LeaseState>),
+}
+
+impl Response {
+    fn lease(self) -> Option<LeaseState> {
+        match self {
+            Self::None => None,
+            Self::Lease(lease) => lease,
+        }
+    }
+}
+
 /// A request as its sender knows it.
 struct Request {
     id: u64,
@@ -247,7 +263,8 @@ impl World {
                 return;
             }
             let result = self.results.remove(&request.id).filter(|_| answered);
-            return self.receive(one, request, result);
+            let response = result.map_or(Response::None, Response::Lease);
+            return self.receive(one, request, response);
         }
         let step = process.machine.next(now - process.started);
         let drained = process.shutting_down && now >= process.calling_until;
@@ -317,28 +334,28 @@ impl World {
         self.last_call = Some((process.name.clone(), now + CALL));
     }
 
-    /// A process takes the result of its request, or `None` where there is no response.
-    fn receive(&mut self, one: usize, request: Request, result: Option<Option<LeaseState>>) {
+    /// A process takes the response to its request.
+    fn receive(&mut self, one: usize, request: Request, response: Response) {
         let process = &mut self.processes[one];
         let (sent, now) = (request.sent - process.started, self.now - process.started);
         let drained = process.shutting_down && self.now >= process.calling_until;
-        match (request.step, result) {
+        match (request.step, response) {
             (Step::Write(update), written) if update.holder.is_empty() => {
-                if written.flatten().is_some() {
+                if written.lease().is_some() {
                     self.processes[one] = self.new_process();
                 }
             }
             (Step::Write(_), written) => {
-                let written = written.flatten();
+                let written = written.lease();
                 if written.is_some() {
                     process.base.clone_from(&written);
                 }
                 process.machine.wrote(sent, now, written);
             }
-            (Step::Read | Step::Wait(_) | Step::Lost(_), None) => {
+            (Step::Read | Step::Wait(_) | Step::Lost(_), Response::None) => {
                 process.machine.failed(sent, now);
             }
-            (Step::Read | Step::Wait(_) | Step::Lost(_), Some(found)) => {
+            (Step::Read | Step::Wait(_) | Step::Lost(_), Response::Lease(found)) => {
                 process.base.clone_from(&found);
                 let release = found
                     .as_ref()

@@ -381,14 +381,24 @@ async fn rate_limit_applies_to_each_key_separately() {
         .limit(3);
     let hub = hub.start().await.unwrap();
     let path = retrieve("bot");
-    for expected in [200, 200, 200, 429, 429] {
-        let response = send_as(&hub, KEY, Method::GET, &path).await.unwrap();
-        assert_eq!(response.status(), expected);
-        if expected == 429 {
-            assert_eq!(response.headers()["retry-after"], "1");
-            let words = error("unknown_error", "Unknown error", "too many requests");
-            assert_eq!(read(response).await.1, words);
+    // The limit counts a second, in which a busy machine may not send five requests.
+    let responses = loop {
+        let started = Instant::now();
+        let mut responses = Vec::new();
+        for _ in 0..5 {
+            responses.push(send_as(&hub, KEY, Method::GET, &path).await.unwrap());
         }
+        if started.elapsed() < Duration::from_secs(1) {
+            break responses;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    let statuses: Vec<_> = responses.iter().map(|it| it.status().as_u16()).collect();
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    for response in responses.into_iter().skip(3) {
+        assert_eq!(response.headers()["retry-after"], "1");
+        let words = error("unknown_error", "Unknown error", "too many requests");
+        assert_eq!(read(response).await.1, words);
     }
     let other = send_as(&hub, "another-key", Method::GET, &path).await;
     assert_eq!(

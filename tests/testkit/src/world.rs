@@ -389,8 +389,8 @@ impl<C: Deref<Target = Cluster>> World<C> {
             .collect()
     }
 
-    /// Waits until the object's last event has this reason, and returns the reasons of all its events.
-    /// An event is published after the write that it is about.
+    /// Waits until the object's last event has this reason, and returns the reasons of all its
+    /// events. An event is published after the write that it is about.
     pub async fn until_last_event(&self, name: &str, reason: &str) -> Vec<String> {
         eventually(&format!("the event {reason} of {name}"), || async {
             let events = self.events(name).await;
