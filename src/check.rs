@@ -67,8 +67,8 @@ pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<Strin
              is True proves it.\n"
         ),
         Err(fault) => format!(
-            "{hub} can be reached and lists {models} models with the API key. Without a key, it {}. \
-             So the key is not proven. The first OxenModel of a custom model whose condition \
+            "{hub} can be reached and lists {models} models with the API key. Without a key, it \
+             {}. So the key is not proven. The first OxenModel of a custom model whose condition \
              Synced is True proves it.\n",
             words(&fault)
         ),

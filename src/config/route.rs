@@ -25,8 +25,8 @@ impl HubArgs {
     }
 }
 
-/// The hub's URL, which is shown in logs and in `check`. User info in it would take the place of the
-/// API key. An `@` in its path is user info whose password holds a slash.
+/// The hub's URL, which is shown in logs and in `check`. User info in it would take the place of
+/// the API key. An `@` in its path is user info whose password holds a slash.
 fn base_url(text: &str) -> Result<Url, ConfigError> {
     let url = http_url("OXEN_BASE_URL", text)?;
     if !url.username().is_empty() || url.password().is_some() || url.path().contains('@') {

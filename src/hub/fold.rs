@@ -74,8 +74,8 @@ pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, HubFau
 }
 
 /// Returns true when the answer may be about the model that was asked for. A name and a UUID may be
-/// the same model, so only two names can contradict each other. The prefix `oxen:` and the owner may
-/// precede either name.
+/// the same model, so only two names can contradict each other. The prefix `oxen:` and the owner
+/// may precede either name.
 fn is_about(asked: &str, model: &Model) -> bool {
     let uuid = |text: &str| uuid::Uuid::try_parse(text).is_ok();
     let id = model.id.as_str();

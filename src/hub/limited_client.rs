@@ -93,7 +93,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn retrieve(self, model: &str, live: bool) -> Result<Model, HubFault> {
         let found = self.client.retrieve(self.key, model, live).await;
         end(self.in_flight, found)
@@ -104,7 +104,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn search(self, search: &str, most: usize) -> Result<Vec<String>, HubFault> {
         let mut names = Vec::new();
         let collect = |model: Model| {
@@ -124,7 +124,7 @@ impl Permit<'_> {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub async fn is_key_of(self, owner: &str) -> Result<bool, HubFault> {
         let mut found = false;
         let find = |model: Model| {

@@ -5,9 +5,10 @@
 //! | what | where |
 //! |---|---|
 //! | the model object and pricing, as the hub sends them | `wire.rs`, `fields.rs` |
-//! | list, search, retrieve, activate, deactivate | `client.rs`, `limits.rs` |
-//! | a list that is read while it arrives | `items.rs` |
-//! | the hub's URL, the proxy and the authorities; why there is no response | `route.rs`, `transport_error.rs` |
+//! | retrieve, activate, deactivate | `client.rs`, `endpoint.rs`, `limits.rs` |
+//! | list and search, which are read while they arrive | `lists.rs`, `items.rs` |
+//! | the hub's URL, the proxy and the authorities | `route.rs` |
+//! | why there is no response | `transport_error.rs` |
 //! | a response: its code, body and fault | `response.rs` |
 //! | the words of an error, and Retry-After | `error_body.rs`, `quote.rs`, `retry_after.rs` |
 //! | from a model object to what a decision needs | `fold.rs` |
@@ -16,6 +17,7 @@
 //! | when a request gets its permit: queues, rate limit, backoff, refused keys | `limiter/` |
 
 mod client;
+mod endpoint;
 mod error_body;
 mod fields;
 mod fold;
@@ -24,6 +26,7 @@ mod key;
 mod limited_client;
 mod limiter;
 mod limits;
+mod lists;
 mod quote;
 mod response;
 mod retry_after;
@@ -31,7 +34,8 @@ mod route;
 mod transport_error;
 mod wire;
 
-pub use client::{Client, Endpoint, Outcome};
+pub use client::Client;
+pub use endpoint::{Endpoint, Outcome};
 pub use fold::fold;
 pub use key::{ApiKey, KeyError};
 pub use limited_client::{LimitedClient, Permit};

@@ -32,7 +32,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// The hub's fault.
+    /// Fails with the hub's fault.
     pub fn read(&self, asked: &str, key: &ApiKey, limits: &Limits) -> Result<Model, HubFault> {
         if self.code == StatusCode::OK {
             read_model(&self.body, asked, key).map_err(HubFault::Unexpected)

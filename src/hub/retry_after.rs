@@ -21,8 +21,8 @@ const TODAY: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_we
 /// HTTP's other two date formats: RFC 850 and asctime.
 const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
-/// Reads `Retry-After`, which is a number of seconds or a date, within the limits' bounds. A date is
-/// judged against the response's own `Date`, so that two clocks that differ are no matter.
+/// Reads `Retry-After`, which is a number of seconds or a date, within the limits' bounds. A date
+/// is judged against the response's own `Date`, so that two clocks that differ are no matter.
 pub(super) fn retry_after(headers: &HeaderMap, limits: &Limits) -> Option<Duration> {
     let wait = text(headers, &RETRY_AFTER).and_then(|text| {
         seconds(text).or_else(|| {

@@ -3,8 +3,8 @@
 //! Only `id`, `owned_by`, `model_type` and `deployments` decide. `id` and `owned_by` are required,
 //! and a `model_type` of the wrong type is an error. Every other field is lenient: a wrong type
 //! reads as absent, and a decimal in a string is a number. Fields and words that this version
-//! doesn't know are no error. `deployments` of a wrong type, or such an item of it, is a status that
-//! is not known.
+//! doesn't know are no error. `deployments` of a wrong type, or such an item of it, is a status
+//! that is not known.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -58,8 +58,8 @@ pub struct Model {
     pub pricing: Option<Pricing>,
     /// How the model can be fine-tuned, if at all.
     pub fine_tuning: Option<FineTuning>,
-    /// The model's deployments; empty for base models. `None` stands for deployments, or for an item
-    /// of them, that the hub doesn't send or that can't be read.
+    /// The model's deployments; empty for base models. `None` stands for deployments, or for an
+    /// item of them, that the hub doesn't send or that can't be read.
     pub deployments: Option<Vec<Option<DeploymentItem>>>,
     /// The developer of the model.
     pub developer: Option<Developer>,
@@ -212,8 +212,8 @@ impl Model {
         Ok(())
     }
 
-    /// Hides the key in every text that a status or a message shows, in case that the hub quotes it.
-    /// The identity and the known words, which are compared, stay as they came.
+    /// Hides the key in every text that a status or a message shows, in case that the hub quotes
+    /// it. The identity and the known words, which are compared, stay as they came.
     pub(super) fn hide(&mut self, key: &ApiKey) {
         let texts = [
             &mut self.display_name,

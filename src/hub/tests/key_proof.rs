@@ -1,8 +1,8 @@
 use super::{Answer, Server, answer, key};
 use crate::hub::{LimitedClient, Limits, Priority, RateLimits};
 
-/// Whether the key is that of `acme`, against a hub that answers a list with the key with this body,
-/// and one without the key like this.
+/// Whether the key is proven to be that of `acme`, against a hub that answers a list with the key
+/// with this body, and one without the key like this. Also returns the number of requests.
 async fn is_proven(list: &'static str, without_key: fn() -> Answer) -> (bool, usize) {
     let server = Server::start(move |request| {
         if request.has_key() {

@@ -1,0 +1,189 @@
+//! The requests that list models. Their responses are read one item at a time.
+
+use std::ops::ControlFlow;
+
+use http::StatusCode;
+use reqwest::Method;
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    client::Client, endpoint::Endpoint, items::ItemReader, key::ApiKey, quote::quote,
+    response::read_model, transport_error::TransportError, wire::Model,
+};
+use crate::decide::HubFault;
+
+impl Client {
+    /// Lists all models, or those of one developer, or those with one fine-tuning action. An item
+    /// that can't be read is lost alone.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault.
+    pub async fn list(
+        &self,
+        key: &ApiKey,
+        developer_name: Option<&str>,
+        action: Option<&str>,
+    ) -> Result<Vec<Model>, HubFault> {
+        let mut models = Vec::new();
+        let collect = |model| {
+            models.push(model);
+            ControlFlow::Continue(())
+        };
+        self.list_each(key, developer_name, action, collect).await?;
+        Ok(models)
+    }
+
+    /// Lists the same models as [`list`](Self::list), one at a time, until `on_model` breaks. The
+    /// list may be long, and only one of its items is kept in memory. Returns the number of items
+    /// that can't be read.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault.
+    pub async fn list_each(
+        &self,
+        key: &ApiKey,
+        developer_name: Option<&str>,
+        action: Option<&str>,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<usize, HubFault> {
+        let mut url = self.models(&[]);
+        for (name, value) in [("developer_name", developer_name), ("action", action)] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        self.each(key, Endpoint::List, url, on_model).await
+    }
+
+    /// Returns true when the hub refuses to list models without an API key, and false when it lists
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault if it did neither.
+    pub async fn needs_key(&self) -> Result<bool, HubFault> {
+        let started = Instant::now();
+        let asked = self.ask_without_key().await;
+        let code = asked.as_ref().ok().map(|(code, _)| *code);
+        self.report(Endpoint::List, started, code);
+        match asked? {
+            (StatusCode::OK, _) => Ok(false),
+            (_, true) => Ok(true),
+            (code, false) => Err(HubFault::Unreachable(code.to_string())),
+        }
+    }
+
+    /// The code of a list without an API key, and whether the hub refuses it for want of one.
+    async fn ask_without_key(&self) -> Result<(StatusCode, bool), TransportError> {
+        let request = self.without_key(Method::GET, self.models(&[]));
+        let response = request.send().await?;
+        // The list itself need not be read.
+        if response.status() == StatusCode::OK {
+            return Ok((StatusCode::OK, false));
+        }
+        let response = self.whole(response).await?;
+        Ok((response.code, response.refuses_key()))
+    }
+
+    /// Lists the models whose name matches. An item that can't be read is lost alone.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault.
+    pub async fn search(&self, key: &ApiKey, search: &str) -> Result<Vec<Model>, HubFault> {
+        let mut models = Vec::new();
+        let collect = |model| {
+            models.push(model);
+            ControlFlow::Continue(())
+        };
+        self.search_each(key, search, collect).await?;
+        Ok(models)
+    }
+
+    /// Lists the same models as [`search`](Self::search), one at a time, until `on_model` breaks.
+    /// Returns the number of items that can't be read.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault.
+    pub async fn search_each(
+        &self,
+        key: &ApiKey,
+        search: &str,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<usize, HubFault> {
+        let mut url = self.models(&["search"]);
+        url.query_pairs_mut().append_pair("search", search);
+        self.each(key, Endpoint::Search, url, on_model).await
+    }
+
+    /// Reads a list one item at a time.
+    async fn each(
+        &self,
+        key: &ApiKey,
+        endpoint: Endpoint,
+        url: Url,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<usize, HubFault> {
+        let started = Instant::now();
+        let request = self.request(key, Method::GET, url);
+        let read = self.read_each(request, key, on_model).await;
+        let code = read.as_ref().ok().map(|(code, _)| *code);
+        self.report(endpoint, started, code);
+        read?.1
+    }
+
+    /// The code of a list's response, and the number of items that can't be read.
+    async fn read_each(
+        &self,
+        request: reqwest::RequestBuilder,
+        key: &ApiKey,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<(StatusCode, Result<usize, HubFault>), TransportError> {
+        let response = request.send().await?;
+        let code = response.status();
+        let unreadable = if code == StatusCode::OK {
+            let items = self.items(response, key, on_model).await?;
+            items.map_err(HubFault::Unexpected)
+        } else {
+            let response = self.whole(response).await?;
+            Err(response.fault_of_get(key, &self.limits))
+        };
+        Ok((code, unreadable))
+    }
+
+    /// Reads the items of a list while its body arrives.
+    async fn items(
+        &self,
+        mut response: reqwest::Response,
+        key: &ApiKey,
+        mut on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<Result<usize, String>, TransportError> {
+        let mut reader = ItemReader::new(self.limits.max_body);
+        let (mut length, mut unreadable) = (0, 0);
+        let mut flow = ControlFlow::Continue(());
+        while let Some(chunk) = response.chunk().await? {
+            length += chunk.len();
+            if length > self.limits.max_list {
+                return Err(TransportError::TooLarge);
+            }
+            let on_item = |item: Option<&[u8]>| match item.map(|item| read_model(item, "", key)) {
+                Some(Ok(model)) if flow.is_continue() => flow = on_model(model),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => unreadable += 1,
+            };
+            let fed = reader.feed(&chunk, on_item);
+            fed.map_err(|_| TransportError::TooLarge)?;
+            if flow.is_break() {
+                return Ok(Ok(unreadable));
+            }
+        }
+        let ended = reader.end();
+        Ok(ended
+            .map(|()| unreadable)
+            .map_err(|problem| quote(&key.hide(&problem))))
+    }
+}
