@@ -68,7 +68,10 @@ async fn five_hundred_models_change_state_in_seconds() {
         .map(|number| {
             let (client, key) = (client.clone(), key.clone());
             async move {
-                let permit = client.permit(&key, Priority::Call).await.unwrap();
+                let permit = client
+                    .permit(&key, Priority::Call(OperationKind::Activate))
+                    .await
+                    .unwrap();
                 permit
                     .call(&name(number), OperationKind::Activate, "an-id")
                     .await
@@ -153,7 +156,10 @@ async fn calls_go_before_waiting_observations() {
     let wait = Duration::from_secs(5);
     let first = hub.wait_for(wait, |journal| !journal.entries.is_empty());
     first.await.unwrap();
-    let permit = client.permit(&key, Priority::Call).await.unwrap();
+    let permit = client
+        .permit(&key, Priority::Call(OperationKind::Activate))
+        .await
+        .unwrap();
     assert_eq!(
         permit
             .call(&name(9), OperationKind::Activate, "an-id")

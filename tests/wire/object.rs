@@ -2,7 +2,7 @@
 
 use oxen_operator::{
     decide::HubFault,
-    hub::{Model, ModelList, Pricing},
+    hub::{Model, Pricing},
 };
 use serde_json::{Value, json};
 use testkit::raw::{RawServer, client, key};
@@ -61,7 +61,7 @@ async fn nulls_new_fields_new_words_and_other_numbers_are_no_error() {
         );
     }
     let future = model("model-from-the-future");
-    assert_eq!(future.created.to_string(), "1760000000.75");
+    assert_eq!(future.created.unwrap().to_string(), "1760000000.75");
     assert_eq!(future.model_type.unwrap().as_str(), "hybrid");
     assert_eq!(
         future.pricing.unwrap().method.unwrap().as_str(),
@@ -99,8 +99,6 @@ async fn a_list_is_read_as_the_reference_shows_it() {
         let ids: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
         assert_eq!(ids, ["claude-sonnet-4-6", "support-bot-v2"]);
     }
-    let list: ModelList = serde_json::from_str(r#"{"data":[],"has_more":false}"#).unwrap();
-    assert_eq!((list.object, list.data), (None, Vec::new()));
 }
 
 #[test]

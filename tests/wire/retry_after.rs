@@ -43,6 +43,7 @@ async fn retry_after_is_read_in_both_forms_and_bounded() {
             let HubFault::RateLimited {
                 wait,
                 whole_key: true,
+                ..
             } = fault
             else {
                 panic!("{injected}: {fault:?}");
@@ -70,7 +71,8 @@ async fn a_503_with_retry_after_limits_the_rate_of_one_object() {
             fault,
             HubFault::RateLimited {
                 wait,
-                whole_key: false
+                whole_key: false,
+                words: None,
             }
         );
         // The call may have had its effect nevertheless.

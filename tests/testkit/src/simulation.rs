@@ -93,6 +93,7 @@ pub fn shows_model(base: bool, live: LiveStatus, id: &str, owner: &str) -> Retri
         base,
         live,
         others: Vec::new(),
+        notes: Vec::new(),
         model: ModelStatus {
             id: id.into(),
             owner: owner.into(),
