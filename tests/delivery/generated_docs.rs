@@ -156,7 +156,6 @@ fn any_plan() -> Plan {
         object: &object,
         now: jiff::Timestamp::UNIX_EPOCH,
         rules: &Rules::default(),
-        epoch: 1,
         operation_id: String::new(),
         ownership: Ownership::Owned,
         crd_terminating: false,
