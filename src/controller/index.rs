@@ -149,12 +149,8 @@ impl Index {
             Ownership::Owned | Ownership::Pending(_) if self.is_in_doubt(object) => {
                 Ownership::Lost(Owner::default())
             }
-            Ownership::Owned => self
-                .orphaned_operation(claimant.identity.as_ref())
-                .map_or(Ownership::Owned, |id| {
-                    Ownership::Pending(Pending::Operation(id))
-                }),
-            Ownership::Pending(pending) => Ownership::Pending(pending),
+            Ownership::Owned => self.pending(&claimant, Pending::default()),
+            Ownership::Pending(pending) => self.pending(&claimant, pending),
         }
     }
 
@@ -174,13 +170,17 @@ impl Index {
         watched.claimant(newest, &self.rules, claimants.get(watched.uid()))
     }
 
-    /// The id of an open operation on this model whose object is gone.
-    fn orphaned_operation(&self, identity: Option<&Identity>) -> Option<String> {
+    /// The ownership of an object that waits for what is pending, and for the open operations on
+    /// its model whose objects are gone.
+    fn pending(&self, claimant: &Claimant, mut pending: Pending) -> Ownership {
         let mut orphaned = lock(&self.orphaned_operations);
         orphaned.retain(|operation| operation.until > Instant::now());
-        let mut orphaned = orphaned.iter();
-        let found = orphaned.find(|operation| Some(&operation.identity) == identity)?;
-        Some(found.id.clone())
+        let own = |operation: &&OrphanedOperation| {
+            Some(&operation.identity) == claimant.identity.as_ref()
+        };
+        let ids = orphaned.iter().filter(own).map(|it| it.id.clone());
+        pending.operations.extend(ids);
+        pending.into()
     }
 
     /// Removes an object that this process has released. `open` is the id of its operation, where

@@ -10,8 +10,8 @@ use kube::ResourceExt;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    api::{Attempts, Operation, OxenModel, OxenModelStatus},
-    decide::{Fault, History, KeyUsed, Remote, Rules},
+    api::{OxenModel, OxenModelStatus},
+    decide::{Fault, History, KeyUsed, Remote, Rules, Tracked},
     hub::ApiKey,
 };
 
@@ -27,8 +27,8 @@ pub(super) struct Memory {
     /// Whether a write met a conflict. If so, the next reconcile reads the object from the API
     /// server.
     pub(super) stale: bool,
-    /// The operation that this process recorded last, until a write holds its end.
-    tracked: Option<Tracked>,
+    /// What became of the operation that this process recorded last.
+    pub(super) tracked: Tracked,
     /// The last status that the API server did not store as it was sent.
     pub(super) pruned: Option<OxenModelStatus>,
     /// What earlier observations showed.
@@ -47,16 +47,6 @@ pub(super) struct Memory {
     pub(super) reconciled: bool,
 }
 
-/// An operation that this process recorded, and what it has spent. It is kept in memory because the
-/// write of an outcome can fail, and because a person can clear the status.
-#[derive(Clone, Debug)]
-struct Tracked {
-    id: String,
-    /// The operation as it is now, or `None` where it has ended.
-    operation: Option<Operation>,
-    attempts: Attempts,
-}
-
 #[derive(Clone, Debug)]
 struct Written {
     /// The versions that the write replaced.
@@ -69,7 +59,7 @@ impl Default for Memory {
         Self {
             written: None,
             stale: false,
-            tracked: None,
+            tracked: Tracked::default(),
             pruned: None,
             history: History::default(),
             advanced: Instant::now(),
@@ -114,42 +104,17 @@ impl Memory {
         });
     }
 
-    /// Remembers what became of the operation with this id: its state and attempts in `status`.
-    pub(super) fn track(&mut self, id: &str, status: &OxenModelStatus) {
-        let operation = status.operation.clone().filter(|open| open.id == id);
-        self.tracked = Some(Tracked {
-            id: id.to_owned(),
-            operation,
-            attempts: status.attempts(),
-        });
-    }
-
-    /// Forgets the tracked operation once a write holds its end.
-    pub(super) fn stored(&mut self, status: &OxenModelStatus) {
-        let open = status.operation.as_ref().map(|open| &open.id);
-        self.tracked.take_if(|tracked| open != Some(&tracked.id));
-    }
-
     /// The object with what this process knows of its operation and the API server may not.
     pub(super) fn with_tracked(&self, object: &Arc<OxenModel>) -> Arc<OxenModel> {
-        let Some(tracked) = &self.tracked else {
-            return object.clone();
-        };
-        let stored = object.status.as_ref();
-        let stored = stored.and_then(|status| status.operation.as_ref());
-        let same = stored.is_some_and(|open| open.id == tracked.id);
-        if !same && tracked.operation.is_none() {
-            return object.clone();
-        }
-        let mut status = object.status.clone().unwrap_or_default();
-        status.operation.clone_from(&tracked.operation);
-        if tracked.attempts.generation >= status.attempts().generation {
-            status.attempts = Some(tracked.attempts.clone());
-        }
-        Arc::new(OxenModel {
-            status: Some(status),
-            ..object.as_ref().clone()
-        })
+        self.tracked.applied(object).map_or_else(
+            || object.clone(),
+            |status| {
+                Arc::new(OxenModel {
+                    status: Some(status),
+                    ..object.as_ref().clone()
+                })
+            },
+        )
     }
 
     /// Remembers how long the hub asked for no other call, after it refused one.
@@ -169,7 +134,7 @@ impl Memory {
         object: &OxenModel,
         retrieved: &Result<Box<Remote>, Fault>,
         key: Option<&ApiKey>,
-        rival: Option<&str>,
+        rivals: &[String],
         rules: &Rules,
     ) -> History {
         let now = Instant::now();
@@ -180,7 +145,7 @@ impl Memory {
             Some(key) if self.key.as_ref() == Some(key) => KeyUsed::Proven,
             Some(_) => KeyUsed::Unproven,
         };
-        self.history.observe(object, retrieved, used, rival, rules);
+        self.history.observe(object, retrieved, used, rivals, rules);
         if retrieved.is_ok() {
             self.key = key.cloned();
         }
@@ -234,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{LiveStatus, OperationKind},
+        api::{LiveStatus, Operation, OperationKind},
         decide::HubFault,
     };
 
@@ -281,7 +246,7 @@ mod tests {
             object
         };
         let mut elapsed = |id: &str| {
-            let history = memory.observe(&open(id), &silent, None, None, &rules);
+            let history = memory.observe(&open(id), &silent, None, &[], &rules);
             history.operation.unwrap().elapsed
         };
         assert_eq!(elapsed("a"), Duration::ZERO);

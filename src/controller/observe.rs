@@ -127,9 +127,9 @@ pub(super) async fn observe(
     };
     let key = key.filter(|_| retrieved.sent.is_some());
     let rules = &scope.context.config.rules;
-    let rival = prepared.ownership.rival();
+    let rivals = prepared.ownership.rivals();
     let history = scope.context.memories.with(&object, |memory| {
-        memory.observe(&object, &retrieved.result, key.as_ref(), rival, rules)
+        memory.observe(&object, &retrieved.result, key.as_ref(), rivals, rules)
     });
     let key_proven = match &key {
         Some(key) if history.has_lost_model(rules) => prove_key(scope, &object, key).await?,

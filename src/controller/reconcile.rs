@@ -21,7 +21,7 @@ use crate::{
     backoff::doubled,
     decide::{
         Action, CallOutcome, HubFault, Jitter, Observation, Plan, Requeue, Verdict, after_call,
-        decide, not_recorded, unobserved,
+        decide, not_permitted, not_recorded, unobserved,
     },
 };
 
@@ -188,7 +188,7 @@ async fn call(
         plan.clone(),
         &CallOutcome::NotSent("it was not recorded"),
     );
-    memories.with(object, |memory| memory.track(id, &unsent.status));
+    memories.with(object, |memory| memory.tracked.track(id, &unsent.status));
     let recorded = match record_operation(scope, object, &plan).await {
         Ok(Some(recorded)) => recorded,
         Ok(None) => {
@@ -200,12 +200,12 @@ async fn call(
         }
         Err(error) => return noting_conflicts(scope, object, Err(error)),
     };
-    memories.with(object, |memory| memory.track(id, &plan.status));
+    memories.with(object, |memory| memory.tracked.stored(&plan.status));
     let outcome = act::call(scope, observed, kind).await;
     context.metrics.called(plan.verdict, kind, &outcome);
     let plan = after_call(&seen, plan, &outcome);
     memories.with(object, |memory| {
-        memory.track(id, &plan.status);
+        memory.tracked.track(id, &plan.status);
         match &outcome {
             CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => memory.call_refused(*wait),
             CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => {
@@ -229,7 +229,7 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
     match context.authority.permits(context.config.call_timeout) {
         Ok(()) => plan,
         Err(error) => {
-            let mut plan = after_call(seen, plan, &CallOutcome::NotSent(error.why));
+            let mut plan = not_permitted(seen, plan, error.why);
             plan.requeue = error.wait.map_or(plan.requeue, exactly);
             plan
         }

@@ -34,6 +34,18 @@ pub(super) async fn record(
         return Ok(object.clone());
     }
     let memories = &scope.context.memories;
+    memories.with(object, |memory| memory.tracked.before_write(&plan.status));
+    let after = write_if_changed(scope, object, plan).await?;
+    memories.with(object, |memory| memory.tracked.stored(&plan.status));
+    Ok(after)
+}
+
+async fn write_if_changed(
+    scope: &Scope,
+    object: &Arc<OxenModel>,
+    plan: &Plan,
+) -> Result<Arc<OxenModel>, ReconcileError> {
+    let memories = &scope.context.memories;
     // A status that the API server does not store as it is sent is sent once.
     let sent = memories.with(object, |memory| {
         memory.pruned.as_ref() == Some(&plan.status)
@@ -43,7 +55,6 @@ pub(super) async fn record(
     } else {
         write(scope, object, plan).await?
     };
-    memories.with(object, |memory| memory.stored(&plan.status));
     if plan.transition {
         scope.context.events.publish_plan(&after, plan);
     }
@@ -69,7 +80,7 @@ pub(super) async fn record_operation(
             return Ok(None);
         }
     }
-    let written = record(scope, object, plan).await;
+    let written = write_if_changed(scope, object, plan).await;
     let stored = is_stored(&written, plan)?;
     Ok(written.ok().filter(|_| stored))
 }

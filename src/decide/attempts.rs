@@ -29,16 +29,8 @@ pub const REFUSALS: u32 = 5;
 
 /// Gives a new generation, and an answered reconcile request, all attempts again.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answered: bool) {
-    let spent = status.attempts();
-    let uid = &subject.object.metadata.uid;
-    let restored = status.attempts.is_some() && spent.uid != *uid;
-    if restored {
-        status.operation = None;
-        status.live = None;
-        status.since = None;
-        status.progressing_since = None;
-    }
-    if restored || spent.generation != subject.generation() {
+    forget_other_object(status, subject.object.metadata.uid.as_deref());
+    if status.attempts.is_none() || status.attempts().generation != subject.generation() {
         status.attempts = Some(fresh(subject));
     }
     if let (true, Some(requested)) = (answered, subject.requested()) {
@@ -51,6 +43,21 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answere
         });
         status.last_handled_reconcile_at = Some(requested.to_owned());
     }
+}
+
+/// Forgets what a status says that was restored from a backup of an object with another UID: its
+/// attempts, its operation and the model's last live status. Returns true when it is such a status.
+pub(super) fn forget_other_object(status: &mut OxenModelStatus, uid: Option<&str>) -> bool {
+    let spent = status.attempts.as_ref();
+    let restored = spent.is_some_and(|spent| spent.uid.as_deref() != uid);
+    if restored {
+        status.attempts = None;
+        status.operation = None;
+        status.live = None;
+        status.since = None;
+        status.progressing_since = None;
+    }
+    restored
 }
 
 fn fresh(subject: &Subject<'_>) -> Attempts {

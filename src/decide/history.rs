@@ -28,8 +28,8 @@ pub struct History {
     pub surprise: Option<Surprise>,
     /// The open operation, as long as there is one.
     pub operation: Option<OperationWatch>,
-    /// The open operation of another object of the same model, as long as there is one.
-    pub rival: Option<OperationWatch>,
+    /// The open operations of other objects of the same model.
+    pub rivals: Vec<OperationWatch>,
     /// The time before which the hub asked for no other call, after it refused one.
     pub call_wait: Duration,
     /// Whether the Secret has changed since the last call, which makes a refused call due at once.
@@ -122,18 +122,18 @@ impl History {
         self.operation
             .iter_mut()
             .for_each(|it| later(&mut it.elapsed));
-        self.rival.iter_mut().for_each(|it| later(&mut it.elapsed));
+        self.rivals.iter_mut().for_each(|it| later(&mut it.elapsed));
         self.call_wait = self.call_wait.saturating_sub(by);
     }
 
-    /// Takes an observation into account. `object` is as it was before the observation, and `rival`
-    /// is the id of an open operation of another object of the same model.
+    /// Takes an observation into account. `object` is as it was before the observation, and `rivals`
+    /// has the ids of the open operations of other objects of the same model.
     pub fn observe(
         &mut self,
         object: &OxenModel,
         retrieved: &Result<Box<Remote>, Fault>,
         key: KeyUsed,
-        rival: Option<&str>,
+        rivals: &[String],
         rules: &Rules,
     ) {
         match (retrieved, key) {
@@ -163,13 +163,16 @@ impl History {
             }
             watch
         });
-        self.rival = rival.map(|id| {
-            let mut watch = OperationWatch::of(self.rival.take(), id);
+        let mut known = std::mem::take(&mut self.rivals);
+        let watches = rivals.iter().map(|id| {
+            let known = known.extract_if(.., |watch| watch.id == *id).next();
+            let mut watch = OperationWatch::of(known, id);
             if retrieved.is_ok() {
                 watch.observe(Effect::None, rules);
             }
             watch
         });
+        self.rivals = watches.collect();
     }
 
     fn surprised(&mut self, kind: Option<SurpriseKind>) {

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | what a decision may know | `observation.rs`, `remote.rs` |
 //! | what a process remembers of earlier observations | `history.rs` |
+//! | what a process knows of its last operation | `tracked.rs` |
 //! | the operator's defaults, waits and limits | `rules.rs` |
 //! | the desired state | `desired.rs` |
 //! | live status x desired state -> the next step | `table.rs` |
@@ -55,6 +56,7 @@ mod remote;
 mod requeue;
 mod rules;
 mod table;
+mod tracked;
 mod verdict;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -74,6 +76,7 @@ pub use plan::{Action, Plan};
 pub use remote::Remote;
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
+pub use tracked::Tracked;
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 
 use crate::api::{LiveStatus, OxenModelStatus};
@@ -121,6 +124,7 @@ pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> 
 /// called. `seen` and `plan` are what led to the call.
 #[must_use]
 pub fn not_recorded(seen: &Observation<'_>, plan: Plan) -> Plan {
+    let plan = unrecorded(seen, plan);
     let mut status = plan.status;
     if let Action::Call {
         unspent, replaced, ..
@@ -136,6 +140,18 @@ pub fn not_recorded(seen: &Observation<'_>, plan: Plan) -> Plan {
          kubectl apply --server-side -f -`.",
     );
     conclude_observed(seen, status, finding)
+}
+
+/// The plan whose call this process may not make now, for this reason, so that it was not recorded.
+#[must_use]
+pub fn not_permitted(seen: &Observation<'_>, plan: Plan, why: &'static str) -> Plan {
+    after_call(seen, unrecorded(seen, plan), &CallOutcome::NotSent(why))
+}
+
+/// A plan that was not written: the conditions that follow are judged by the stored ones.
+fn unrecorded(seen: &Observation<'_>, mut plan: Plan) -> Plan {
+    plan.status.conditions = seen.subject.status().conditions;
+    plan
 }
 
 /// Finds what the model that a live GET showed calls for.
@@ -185,10 +201,12 @@ fn rival(seen: &Observation<'_>) -> Option<Finding> {
     let subject = &seen.subject;
     match &subject.ownership {
         Ownership::Owned | Ownership::Lost(_) => return None,
-        Ownership::Pending(Pending::Unobserved) => {}
-        Ownership::Pending(Pending::Operation(id)) => {
-            let watch = seen.history.rival.as_ref().filter(|watch| watch.id == *id);
-            if watch.is_some_and(|watch| watch.is_expired(subject.rules)) {
+        Ownership::Pending(pending) => {
+            let expired = |id: &String| {
+                let mut watches = seen.history.rivals.iter();
+                watches.any(|watch| watch.id == *id && watch.is_expired(subject.rules))
+            };
+            if !pending.unobserved && pending.operations.iter().all(expired) {
                 return None;
             }
         }
@@ -269,7 +287,9 @@ fn conclude(
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),
     };
     status.conditions = judgement.conditions(&before);
-    let transition = conditions::is_transition(&before, &status.conditions);
+    // A call is worth an event even where an earlier plan, whose call was not sent, showed the same.
+    let calls = matches!(finding.action, Action::Call { .. }) && !finding.presentation().refusal;
+    let transition = calls || conditions::is_transition(&before, &status.conditions);
     let action = if finding.action == Action::Nothing && !subject.deleting() {
         finalizer::due(subject, seen.and_then(Observation::remote))
     } else {

@@ -50,13 +50,14 @@ pub enum Ownership {
 }
 
 /// What an owner waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Pending {
-    /// Another object of the model has this open operation, or had it when it was deleted.
-    Operation(String),
-    /// This object is being deleted, and another object may control the model and has not been
-    /// observed yet.
-    Unobserved,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pending {
+    /// The ids of the open operations that other objects of the model have, or had when they were
+    /// deleted, in ascending order.
+    pub operations: Vec<String>,
+    /// Whether this object is being deleted, and another object may control the model and has not
+    /// been observed yet.
+    pub unobserved: bool,
 }
 
 /// The object that controls a model.
@@ -69,13 +70,24 @@ pub struct Owner {
 }
 
 impl Ownership {
-    /// The id of the other object's open operation, where the owner waits for one.
+    /// The ids of the other objects' open operations that the owner waits for.
     #[must_use]
-    pub fn rival(&self) -> Option<&str> {
+    pub fn rivals(&self) -> &[String] {
         match self {
-            Self::Pending(Pending::Operation(id)) => Some(id),
-            Self::Pending(Pending::Unobserved) | Self::Owned | Self::Lost(_) => None,
+            Self::Pending(pending) => &pending.operations,
+            Self::Owned | Self::Lost(_) => &[],
         }
+    }
+}
+
+impl From<Pending> for Ownership {
+    /// The ownership of an object that no other one owns.
+    fn from(mut pending: Pending) -> Self {
+        if pending == Pending::default() {
+            return Self::Owned;
+        }
+        pending.operations.sort();
+        Self::Pending(pending)
     }
 }
 
@@ -119,7 +131,7 @@ impl Claimant {
     /// Which object controls this claimant's model, given all other claimants.
     #[must_use]
     pub fn ownership<'a>(&self, others: impl Iterator<Item = &'a Claimant>) -> Ownership {
-        let mut ownership = Ownership::Owned;
+        let mut pending = Pending::default();
         for other in others.filter(|other| other.uid != self.uid) {
             if self.yields_to(other) {
                 let near = other.namespace == self.namespace;
@@ -128,19 +140,17 @@ impl Claimant {
                     open: other.open.is_some(),
                 });
             }
-            if let Some(pending) = self.waits_for(other) {
-                ownership = Ownership::Pending(pending);
-            }
+            let open = other.open.clone().filter(|_| self.is(other));
+            pending.unobserved |= open.is_none() && self.may_lose_to(other);
+            pending.operations.extend(open);
         }
-        ownership
+        pending.into()
     }
 
-    fn waits_for(&self, other: &Claimant) -> Option<Pending> {
-        if let Some(operation) = other.open.as_ref().filter(|_| self.is(other)) {
-            return Some(Pending::Operation(operation.clone()));
-        }
-        let may_take_over = self.deleting && !other.deleting && !self.base && self.may_be(other);
-        may_take_over.then_some(Pending::Unobserved)
+    /// Returns true when this object is being deleted, and the other one stays and may control the
+    /// model once it was observed.
+    fn may_lose_to(&self, other: &Claimant) -> bool {
+        self.deleting && !other.deleting && !self.base && self.may_be(other)
     }
 
     fn yields_to(&self, other: &Claimant) -> bool {
@@ -290,7 +300,10 @@ mod tests {
         let (old, new) = (deleting(claimant("a", 1)), unobserved(claimant("b", 2)));
         assert_eq!(
             ownership(&old, &new),
-            Ownership::Pending(Pending::Unobserved)
+            Ownership::Pending(Pending {
+                unobserved: true,
+                ..Pending::default()
+            })
         );
         let refused = Claimant {
             observed: true,
@@ -317,7 +330,10 @@ mod tests {
     fn the_owner_waits_for_an_open_operation_of_another_object() {
         let (mut old, new) = (deleting(claimant("a", 1)), claimant("b", 2));
         old.open = Some("operation".into());
-        let pending = Pending::Operation("operation".into());
+        let pending = Pending {
+            operations: vec!["operation".into()],
+            ..Pending::default()
+        };
         assert_eq!(ownership(&new, &old), Ownership::Pending(pending));
     }
 

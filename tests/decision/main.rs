@@ -49,4 +49,5 @@ mod restored;
 mod rivals;
 mod surprises;
 mod table;
+mod tracked;
 mod verdicts;

@@ -13,7 +13,18 @@ use crate::operation::{CALLS, PATIENCE, called};
 const WAITING: &str = "False OperationInProgress Reconciling";
 
 fn pending(id: &str) -> Ownership {
-    Ownership::Pending(Pending::Operation(id.into()))
+    Ownership::from(Pending {
+        operations: vec![id.into()],
+        unobserved: false,
+    })
+}
+
+/// An owner that waits for an object that has not been observed yet.
+pub fn unobserved() -> Ownership {
+    Ownership::from(Pending {
+        unobserved: true,
+        ..Pending::default()
+    })
 }
 
 fn lost(open: bool) -> Ownership {
@@ -155,7 +166,7 @@ fn an_operation_that_ended_holds_up_nothing() {
 #[test]
 fn an_object_that_was_not_observed_is_waited_for_without_end() {
     for (mut simulation, live) in held_up() {
-        simulation.ownership = Ownership::Pending(Pending::Unobserved);
+        simulation.ownership = unobserved();
         for _ in 0..20 {
             assert!(!goes_on(&simulation.decide(shows(live))));
             simulation.reconcile(shows(live));
@@ -248,11 +259,33 @@ fn a_deleted_object_that_lost_the_model_is_released_when_its_patience_ends() {
 #[test]
 fn waiting_for_another_object_past_the_deadline_is_stalled() {
     let mut simulation = Simulation::new(State::Active);
-    simulation.ownership = Ownership::Pending(Pending::Unobserved);
+    simulation.ownership = unobserved();
     simulation.reconcile(shows(Inactive));
     simulation.advance(mins(31));
     assert_eq!(
         simulation.reconcile(shows(Inactive)).summary(),
         "False ProgressDeadlineExceeded Stalled"
     );
+}
+
+#[test]
+fn each_of_two_operations_is_waited_for_with_its_own_patience() {
+    for (mut simulation, live) in held_up() {
+        let both = Pending {
+            operations: vec!["first".into(), "second".into()],
+            unobserved: false,
+        };
+        simulation.ownership = pending("first");
+        simulation.reconcile(shows(live));
+        simulation.advance(secs(PATIENCE));
+        // The second one begins when the first one's patience has ended.
+        simulation.ownership = Ownership::from(both);
+        for _ in 0..3 {
+            assert!(!goes_on(&simulation.decide(shows(live))), "{live}");
+            simulation.reconcile(shows(live));
+        }
+        simulation.advance(secs(PATIENCE));
+        simulation.reconcile(shows(live));
+        assert!(goes_on(&simulation.decide(shows(live))), "{live}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use oxen_operator::{
     api::{LiveStatus, OperationKind},
-    decide::{CallOutcome, Ownership, Pending},
+    decide::{CallOutcome, Ownership},
 };
 use proptest::{collection::vec, prelude::*};
 use testkit::simulation::{Retrieved, progress, shows};
@@ -69,8 +69,8 @@ proptest! {
         observer.simulation.outcome = CallOutcome::Accepted;
         observer.simulation.stores_records = true;
         // Another object's operation is not waited for without end, but its first observation is.
-        if observer.simulation.ownership == Ownership::Pending(Pending::Unobserved) {
-            observer.simulation.ownership = Ownership::Owned;
+        if let Ownership::Pending(pending) = &mut observer.simulation.ownership {
+            pending.unobserved = false;
         }
         let mut hub = WorkingHub { live: first, gets_left: 3 };
         let mut unchanged = 0;

@@ -78,13 +78,21 @@ fn outcome() -> impl Strategy<Value = CallOutcome> {
 }
 
 fn ownership() -> impl Strategy<Value = Ownership> {
-    let pending = |id: &str| Ownership::Pending(Pending::Operation(id.into()));
+    let pending = |ids: &[&str], unobserved| {
+        let operations = ids.iter().copied().map(String::from).collect();
+        Ownership::from(Pending {
+            operations,
+            unobserved,
+        })
+    };
     let lost = |open| Ownership::Lost(Owner { name: None, open });
     prop_oneof![
         4 => Just(Ownership::Owned),
-        2 => Just(pending("first")),
-        1 => Just(pending("second")),
-        1 => Just(Ownership::Pending(Pending::Unobserved)),
+        2 => Just(pending(&["first"], false)),
+        1 => Just(pending(&["second"], false)),
+        1 => Just(pending(&["first", "second"], false)),
+        1 => Just(pending(&[], true)),
+        1 => Just(pending(&["first"], true)),
         1 => Just(lost(false)),
         1 => Just(lost(true)),
     ]

@@ -18,7 +18,7 @@ pub struct Past {
     /// The open operation, as this process has observed it.
     own: Option<Watch>,
     /// The open operation of another object.
-    rival: Option<Watch>,
+    rivals: Vec<Watch>,
     /// The live GETs in a row that showed the same live status.
     run: Option<Run>,
     /// The faults in a row with which the hub denied what it had shown with this key.
@@ -222,19 +222,22 @@ impl Past {
         let now = simulation.now;
         match &simulation.ownership {
             Ownership::Owned => {
-                self.rival = None;
+                self.rivals.clear();
                 true
             }
-            Ownership::Lost(_) | Ownership::Pending(oxen_operator::decide::Pending::Unobserved) => {
-                self.rival = None;
+            Ownership::Lost(_) => {
+                self.rivals.clear();
                 false
             }
-            Ownership::Pending(oxen_operator::decide::Pending::Operation(id)) => {
-                let mut watch = Watch::of(self.rival.take(), id, now);
-                watch.late += u32::from(answered && since(watch.since, now) >= PATIENCE);
-                let over = watch.late >= 2;
-                self.rival = Some(watch);
-                over
+            Ownership::Pending(pending) => {
+                let mut before = std::mem::take(&mut self.rivals);
+                for id in &pending.operations {
+                    let known = before.extract_if(.., |watch| watch.id == *id).next();
+                    let mut watch = Watch::of(known, id, now);
+                    watch.late += u32::from(answered && since(watch.since, now) >= PATIENCE);
+                    self.rivals.push(watch);
+                }
+                !pending.unobserved && self.rivals.iter().all(|watch| watch.late >= 2)
             }
         }
     }
@@ -356,7 +359,7 @@ impl Past {
 
     pub fn restart(&mut self) {
         self.own = None;
-        self.rival = None;
+        self.rivals.clear();
         self.denials = None;
         self.failing_since = None;
         self.proven = false;

@@ -254,7 +254,7 @@ impl Decision {
             Mutation::YieldsToNobody if snapshot.object.deleting() => {
                 input.ownership = Ownership::Lost(Owner::default());
             }
-            Mutation::RivalNeverExpires => input.history.rival = None,
+            Mutation::RivalNeverExpires => input.history.rivals.clear(),
             Mutation::PendingRequestAcceptsIdentity => {
                 let shown = snapshot.retrieved.and_then(|it| it.result().ok());
                 let shown = shown.map(|remote| remote.model.identity());

@@ -7,8 +7,8 @@ use std::{
 };
 
 use oxen_operator::{
-    api::{Attempts, Operation, OxenModelStatus},
-    decide::{CallOutcome, History, HubFault, KeyUsed, OperationWatch, Surprise},
+    api::OxenModelStatus,
+    decide::{CallOutcome, History, HubFault, KeyUsed, OperationWatch, Surprise, Tracked},
 };
 
 use crate::{
@@ -27,27 +27,27 @@ pub struct Memory {
     pub key_proven: bool,
     /// What earlier observations showed, or `None` before the first one.
     history: Option<History>,
-    /// The operation that the process recorded last, until a write holds its end.
-    tracked: Option<Tracked>,
+    /// What became of the operation that the process recorded last.
+    tracked: HashedTracked,
 }
 
-/// An operation that the process recorded, and what it has spent.
-#[derive(Clone, Debug, PartialEq)]
-struct Tracked {
-    id: String,
-    operation: Option<Operation>,
-    attempts: Attempts,
-}
+/// What became of an operation, with a hash.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct HashedTracked(Tracked);
 
-impl Eq for Tracked {}
+impl Eq for HashedTracked {}
 
-impl Hash for Tracked {
+impl Hash for HashedTracked {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-        self.operation.is_some().hash(state);
-        let operation = self.operation.iter();
+        let Tracked {
+            ids,
+            operation,
+            attempts,
+        } = &self.0;
+        (ids, operation.is_some()).hash(state);
+        let operation = operation.iter();
         operation.for_each(|open| hash_operation(open, state));
-        hash_attempts(&self.attempts, state);
+        hash_attempts(attempts, state);
     }
 }
 
@@ -57,20 +57,19 @@ impl Memory {
         if let Some(history) = self.history.take() {
             self.history = Some(advanced(history, tick));
         }
-        if let Some(tracked) = &mut self.tracked {
-            let operation = tracked.operation.iter_mut();
-            operation.for_each(|open| age_operation(open, tick));
-            age_attempts(&mut tracked.attempts, tick);
-        }
+        let tracked = &mut self.tracked.0;
+        let operation = tracked.operation.iter_mut();
+        operation.for_each(|open| age_operation(open, tick));
+        age_attempts(&mut tracked.attempts, tick);
     }
 
     /// Takes an observation into account, and returns the history with it. `object` is as it was
-    /// before the observation, and `rival` is the open operation that its owner waits for.
+    /// before the observation, and `rivals` are the open operations that its owner waits for.
     pub(crate) fn observe(
         &mut self,
         object: &Object,
         retrieved: Retrieved,
-        rival: Option<&str>,
+        rivals: &[String],
     ) -> History {
         let key = match retrieved {
             Retrieved::NoKey(_) => KeyUsed::None,
@@ -87,7 +86,7 @@ impl Memory {
         };
         let result = retrieved.result();
         let mut history = self.history.take().unwrap_or_default();
-        history.observe(object, &result, key, rival, &RULES);
+        history.observe(object, &result, key, rivals, &RULES);
         let history = normalized(history);
         self.key_proven |= result.is_ok();
         self.history = Some(history.clone());
@@ -96,39 +95,28 @@ impl Memory {
 
     /// Remembers what became of the operation with this id: its state and attempts in `status`.
     pub(crate) fn track(&mut self, id: &str, status: &OxenModelStatus) {
-        let mut attempts = status.attempts.clone().unwrap_or_default();
-        limit_refusals(&mut attempts);
-        self.tracked = Some(Tracked {
-            id: id.to_owned(),
-            operation: status.operation.clone().filter(|open| open.id == id),
-            attempts,
-        });
+        self.tracked.0.track(id, status);
+        limit_refusals(&mut self.tracked.0.attempts);
     }
 
-    /// Forgets the tracked operation once a write holds its end.
+    /// Takes a write into account that is about to be sent.
+    pub(crate) fn before_write(&mut self, status: &OxenModelStatus) {
+        self.tracked.0.before_write(status);
+        limit_refusals(&mut self.tracked.0.attempts);
+    }
+
+    /// Takes into account that the API server holds this status.
     pub(crate) fn stored(&mut self, status: &OxenModelStatus) {
-        let open = status.operation.as_ref().map(|open| &open.id);
-        self.tracked.take_if(|tracked| open != Some(&tracked.id));
+        self.tracked.0.stored(status);
+        limit_refusals(&mut self.tracked.0.attempts);
     }
 
     /// The object with what this process knows of its operation and the API server may not.
     pub(crate) fn with_tracked(&self, object: &Object) -> Object {
-        let Some(tracked) = &self.tracked else {
-            return object.clone();
-        };
-        let same = object.operation_id() == Some(&tracked.id);
-        if !same && tracked.operation.is_none() {
-            return object.clone();
+        match self.tracked.0.applied(object) {
+            Some(status) => object.with(|object| object.status = Some(status)),
+            None => object.clone(),
         }
-        object.with(|object| {
-            let status = object.status.get_or_insert_default();
-            status.operation.clone_from(&tracked.operation);
-            let stored = status.attempts.as_ref();
-            let stored = stored.map_or(0, |spent| spent.generation);
-            if tracked.attempts.generation >= stored {
-                status.attempts = Some(tracked.attempts.clone());
-            }
-        })
     }
 
     /// Remembers how long the hub asked for no other call, after it refused one.
@@ -158,8 +146,8 @@ impl Memory {
     /// The ids of the operations that the process remembers, of this object or another one.
     pub(crate) fn operation_ids(&self) -> impl Iterator<Item = &str> {
         let history = self.history.iter();
-        let watched = history.flat_map(|it| it.operation.iter().chain(&it.rival));
-        let tracked = self.tracked.iter().map(|tracked| tracked.id.as_str());
+        let watched = history.flat_map(|it| it.operation.iter().chain(&it.rivals));
+        let tracked = self.tracked.0.ids.iter().map(String::as_str);
         watched.map(|watch| watch.id.as_str()).chain(tracked)
     }
 }
@@ -178,7 +166,7 @@ fn normalized(history: History) -> History {
         failing,
         surprise,
         operation,
-        rival,
+        rivals,
         call_wait,
         secret_changed,
     } = history;
@@ -190,7 +178,7 @@ fn normalized(history: History) -> History {
             elapsed: threshold(elapsed, RULES.confirm_after),
         }),
         operation: operation.map(normalized_watch),
-        rival: rival.map(normalized_watch),
+        rivals: rivals.into_iter().map(normalized_watch).collect(),
         call_wait: threshold(call_wait, RETRY_AFTER),
         secret_changed,
     }

@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oxen_operator::{
     api::{LiveStatus, OperationKind, OxenModelStatus, RECONCILE_ANNOTATION, State},
     decide::{
-        Action, CALLS, CORRECTIONS, DELETION_BLOCKED, OperationWatch, Ownership, Pending, Plan,
-        READY, RECONCILING, STALLED, SurpriseKind, Verdict,
+        Action, CALLS, CORRECTIONS, DELETION_BLOCKED, OperationWatch, Ownership, Plan, READY,
+        RECONCILING, STALLED, SurpriseKind, Verdict,
     },
 };
 
@@ -38,10 +38,7 @@ pub(crate) fn on_decision(world: &mut World, slot: usize, snapshot: &Snapshot, p
     let spent = before.attempts.as_ref().and_then(|all| all.calls);
     let exhausted = spent.unwrap_or_default() >= CALLS;
     log.reach(Milestone::AttemptsRenewed, answered && exhausted);
-    let waited = matches!(
-        snapshot.ownership,
-        Ownership::Pending(Pending::Operation(_))
-    );
+    let waited = matches!(snapshot.ownership, Ownership::Pending(_));
     log.reach(Milestone::RivalExpired, waited && calls(plan));
     log.reach(
         Milestone::RecordPruned,
@@ -297,10 +294,10 @@ fn one_open_operation(world: &World, slot: usize, snapshot: &Snapshot) -> bool {
 
 /// Returns true when another object has no open operation, or has been waited for long enough.
 fn is_awaited(other: &Object, snapshot: &Snapshot) -> bool {
-    let watch = snapshot.history.rival.as_ref();
+    let mut watches = snapshot.history.rivals.iter();
     other
         .operation_id()
-        .is_none_or(|id| watch.is_some_and(|watch| watch.id == id && is_expired(watch)))
+        .is_none_or(|id| watches.any(|watch| watch.id == id && is_expired(watch)))
 }
 
 /// Returns true when an operation has been waited for long enough.

@@ -134,16 +134,18 @@ impl Worker<'_> {
             .flatten()
             .map(|cached| Claimant::of(&cached.object, &RULES))
             .collect();
-        let ownership = claimant.ownership(others.iter());
-        if ownership != Ownership::Owned {
-            return ownership;
-        }
+        let mut pending = match claimant.ownership(others.iter()) {
+            Ownership::Lost(owner) => return Ownership::Lost(owner),
+            Ownership::Owned => Pending::default(),
+            Ownership::Pending(pending) => pending,
+        };
         let owner = claimant.identity.map(|identity| identity.owner);
-        let mut orphaned = replica.orphaned.iter();
-        let orphaned = orphaned.find(|one| Some(&one.owner) == owner.as_ref());
-        orphaned.map_or(Ownership::Owned, |one| {
-            Ownership::Pending(Pending::Operation(one.id.clone()))
-        })
+        let orphaned = replica.orphaned.iter();
+        let orphaned = orphaned.filter(|one| Some(&one.owner) == owner.as_ref());
+        pending
+            .operations
+            .extend(orphaned.map(|one| one.id.clone()));
+        Ownership::from(pending)
     }
 
     /// Locks the model, judges the ownership by the identity that the hub showed, and decides.
@@ -159,10 +161,10 @@ impl Worker<'_> {
             let identity = remote.model.identity();
             snapshot.ownership = self.ownership(&snapshot.object, Some(identity));
         }
-        let rival = snapshot.ownership.rival();
+        let rivals = snapshot.ownership.rivals();
         let mut history = History::default();
         self.remember(&snapshot.object, |memory| {
-            history = memory.observe(&snapshot.object, retrieved, rival);
+            history = memory.observe(&snapshot.object, retrieved, rivals);
         });
         snapshot.history = history;
         let asked = !matches!(retrieved, Retrieved::NoKey(_));
@@ -214,6 +216,9 @@ impl Worker<'_> {
                 return self.not_recorded(reconcile, &plan);
             }
         }
+        if operation.is_none() && !releases(&plan) {
+            self.remember(&snapshot.object, |memory| memory.before_write(&plan.status));
+        }
         let skips = self.decision.is(Mutation::CallBeforeRecord) && calls(&plan);
         if !skips && writes(&reconcile.stored, &plan) {
             if write == Write::Failed {
@@ -244,9 +249,6 @@ impl Worker<'_> {
         observer::on_recorded(self.world, self.slot, &snapshot, &plan);
         if !releases(&plan) {
             self.remember(&snapshot.object, |memory| memory.stored(&plan.status));
-        }
-        if let Some(id) = operation {
-            self.remember(&snapshot.object, |memory| memory.track(id, &plan.status));
         }
         if plan.action != Action::Nothing {
             reconcile.phase = Phase::Recorded(plan);
@@ -311,6 +313,9 @@ impl Worker<'_> {
         if plan.action == Action::RemoveFinalizer {
             return self.set_finalizer(&reconcile, &plan, true);
         }
+        self.remember(&reconcile.snapshot.object, |memory| {
+            memory.before_write(&plan.status);
+        });
         if write == Write::Failed {
             return;
         }

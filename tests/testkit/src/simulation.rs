@@ -355,9 +355,9 @@ impl Simulation {
             Ok(_) | Err(Fault::Hub(_)) if self.proven => KeyUsed::Proven,
             Ok(_) | Err(Fault::Hub(_)) => KeyUsed::Unproven,
         };
-        let rival = self.ownership.rival();
+        let rivals = self.ownership.rivals();
         self.history
-            .observe(&self.object, retrieved, key, rival, &self.rules);
+            .observe(&self.object, retrieved, key, rivals, &self.rules);
         self.proven |= retrieved.is_ok();
     }
 
