@@ -38,7 +38,8 @@ pub(super) struct Index {
     claimants: Mutex<HashMap<String, Claimant>>,
     /// The operations whose object is gone.
     orphaned_operations: Mutex<Vec<OrphanedOperation>>,
-    /// The UIDs of the objects that this process has released and that the watch still shows.
+    /// The UIDs of the objects that this process has released, or may have, and that the watch
+    /// still shows.
     released: Mutex<HashSet<String>>,
     rules: Rules,
     /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
@@ -183,8 +184,11 @@ impl Index {
         pending.into()
     }
 
-    /// Removes an object that this process has released. `open` is the id of its operation, where
-    /// that is still open.
+    /// Removes an object that this process is about to release. `open` is the id of its operation,
+    /// where that is still open.
+    ///
+    /// From then on no other object of the model yields to it, so that the last one turns the model
+    /// off even where the release takes effect and its answer is lost.
     pub(super) fn release(&self, object: &OxenModel, open: Option<String>) {
         let claimant = Claimant {
             open,
@@ -193,6 +197,23 @@ impl Index {
         lock(&self.released).insert(claimant.uid.clone());
         lock(&self.claimants).remove(&claimant.uid);
         self.remove(&claimant);
+    }
+
+    /// Takes an object back whose release had no effect: the API server still holds it.
+    pub(super) fn keep(&self, object: &OxenModel) {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        if lock(&self.released).remove(uid) {
+            let claimant = Claimant::of(object, &self.rules);
+            lock(&self.orphaned_operations)
+                .retain(|orphan| Some(&orphan.id) != claimant.open.as_ref());
+            lock(&self.claimants).insert(claimant.uid.clone(), claimant.clone());
+            self.wake_rivals(&claimant);
+        }
+    }
+
+    /// Forgets an orphaned operation whose call was not sent.
+    pub(super) fn never_sent(&self, id: &str) {
+        lock(&self.orphaned_operations).retain(|orphan| orphan.id != id);
     }
 
     /// Waits until no other reconcile of this process decides upon the same model. No other

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use kube::ResourceExt;
@@ -11,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     api::{OxenModel, OxenModelStatus},
-    decide::{Fault, History, KeyUsed, Remote, Rules, Tracked},
+    decide::{CallOutcome, Fault, History, KeyUsed, Remote, Rules, Tracked},
     hub::ApiKey,
 };
 
@@ -117,9 +116,9 @@ impl Memory {
         )
     }
 
-    /// Remembers how long the hub asked for no other call, after it refused one.
-    pub(super) fn call_refused(&mut self, wait: Option<Duration>) {
-        self.history.call_refused(wait);
+    /// Takes a call's outcome into account.
+    pub(super) fn call_ended(&mut self, outcome: &CallOutcome) {
+        self.history.call_ended(outcome);
     }
 
     /// The number of observations in a row that the hub left unanswered.
@@ -195,6 +194,8 @@ impl Memories {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;

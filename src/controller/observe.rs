@@ -185,6 +185,9 @@ pub(super) async fn newest(
         memory.stale = false;
         memory.record_write(object, &read.object);
     });
+    if read.object.has_finalizer() {
+        scope.context.index.keep(&read.object);
+    }
     Ok(read.object)
 }
 

@@ -20,8 +20,8 @@ use crate::{
     api::{OperationKind, OxenModel},
     backoff::doubled,
     decide::{
-        Action, CallOutcome, HubFault, Jitter, Observation, Plan, Requeue, Verdict, after_call,
-        decide, not_permitted, not_recorded, unobserved,
+        Action, CallOutcome, Jitter, Observation, Plan, Requeue, Verdict, after_call, decide,
+        not_permitted, not_recorded, unobserved,
     },
 };
 
@@ -139,11 +139,8 @@ async fn perform(
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let object = &prepared.stored;
-    let releases = plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released;
-    // A release needs the same authority as a call: another leader may own the model's other object.
-    if releases && let Err(error) = context.authority.permits(context.config.call_timeout) {
-        let wait = error.wait.unwrap_or(context.config.rules.backoff_first);
-        return Ok(ControllerAction::requeue(wait));
+    if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
+        return release(scope, object, &plan, started).await;
     }
     let latest = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
     let added = plan.action == Action::AddFinalizer;
@@ -155,18 +152,38 @@ async fn perform(
         // The change starts the next reconcile. The requeue is for a watch that is late.
         plan.requeue = exactly(context.config.rules.backoff_first);
     }
-    if releases {
-        let open = plan.status.operation.as_ref();
-        let open = open.map(|operation| operation.id.clone());
-        context.index.release(&latest, open);
-        context.events.publish_plan(&latest, &plan);
-        context.metrics.reconciled(&plan, started.elapsed());
-        // The watch may have reported the deletion already, and nothing may be remembered after it.
-        context.memories.forget(&latest.uid().unwrap_or_default());
-        return Ok(ControllerAction::await_change());
-    }
     context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
+}
+
+/// Releases an object that is being deleted: removes the finalizer that holds the deletion.
+async fn release(
+    scope: &Scope,
+    object: &OxenModel,
+    plan: &Plan,
+    started: Instant,
+) -> Result<ControllerAction, ReconcileError> {
+    let context = &scope.context;
+    // A release needs the same authority as a call: another leader may own the model's other object.
+    if let Err(error) = context.authority.permits(context.config.call_timeout) {
+        let wait = error.wait.unwrap_or(context.config.rules.backoff_first);
+        return Ok(ControllerAction::requeue(wait));
+    }
+    // The watch may report the deletion before the answer comes, and the answer can be lost.
+    let open = plan.status.operation.as_ref();
+    let open = open.map(|operation| operation.id.clone());
+    context.index.release(object, open);
+    if let Err(error) = act::set_finalizer(scope, object, false).await {
+        // The next reconcile asks the API server whether the object is still there.
+        context.memories.with(object, |memory| memory.stale = true);
+        return Err(error);
+    }
+    context.events.publish_plan(object, plan);
+    context.metrics.reconciled(plan, started.elapsed());
+    // The watch may have reported the deletion already, and nothing may be remembered after it.
+    let uid = object.metadata.uid.as_deref();
+    context.memories.forget(uid.unwrap_or_default());
+    Ok(ControllerAction::await_change())
 }
 
 /// Writes the operation's record, sends the call, and writes its outcome.
@@ -206,14 +223,11 @@ async fn call(
     let plan = after_call(&seen, plan, &outcome);
     memories.with(object, |memory| {
         memory.tracked.track(id, &plan.status);
-        match &outcome {
-            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => memory.call_refused(*wait),
-            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => {
-                memory.call_refused(None);
-            }
-            CallOutcome::NotSent(_) => {}
-        }
+        memory.call_ended(&outcome);
     });
+    if let CallOutcome::NotSent(_) = outcome {
+        context.index.never_sent(id);
+    }
     let latest = noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
     debug!(name = latest.name_any(), "the call's outcome is recorded");
     context.metrics.reconciled(&plan, started.elapsed());
@@ -226,14 +240,15 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
     let Action::Call { .. } = plan.action else {
         return plan;
     };
-    match context.authority.permits(context.config.call_timeout) {
-        Ok(()) => plan,
-        Err(error) => {
-            let mut plan = not_permitted(seen, plan, error.why);
-            plan.requeue = error.wait.map_or(plan.requeue, exactly);
-            plan
-        }
-    }
+    let Err(error) = context.authority.permits(context.config.call_timeout) else {
+        return plan;
+    };
+    let mut plan = not_permitted(seen, plan, error.why);
+    plan.requeue = error.wait.map_or(plan.requeue, exactly);
+    context.memories.with(seen.subject.object, |memory| {
+        memory.call_ended(&CallOutcome::NotSent(error.why));
+    });
+    plan
 }
 
 fn exactly(after: Duration) -> Requeue {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     effect::{Effect, effect},
     fault::{Fault, HubFault},
+    operation::CallOutcome,
     remote::Remote,
     rules::Rules,
 };
@@ -30,6 +31,8 @@ pub struct History {
     pub operation: Option<OperationWatch>,
     /// The open operations of other objects of the same model.
     pub rivals: Vec<OperationWatch>,
+    /// The number of calls in a row that were due and were not sent.
+    pub unsent: u32,
     /// The time before which the hub asked for no other call, after it refused one.
     pub call_wait: Duration,
     /// Whether the Secret has changed since the last call, which makes a refused call due at once.
@@ -185,8 +188,17 @@ impl History {
         });
     }
 
-    /// Remembers how long the hub asked for no other call after it refused one.
-    pub fn call_refused(&mut self, wait: Option<Duration>) {
+    /// Takes a call's outcome into account.
+    pub fn call_ended(&mut self, outcome: &CallOutcome) {
+        let wait = match outcome {
+            CallOutcome::NotSent(_) => {
+                self.unsent = self.unsent.saturating_add(1);
+                return;
+            }
+            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => *wait,
+            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => None,
+        };
+        self.unsent = 0;
         self.call_wait = wait.unwrap_or_default();
         self.secret_changed = false;
     }

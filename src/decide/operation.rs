@@ -17,7 +17,10 @@ use super::{
     remote::Remote,
     verdict::Verdict,
 };
-use crate::api::{Attempts, LiveStatus, Operation, OxenModelStatus};
+use crate::{
+    api::{Attempts, LiveStatus, Operation, OxenModelStatus},
+    backoff::doubled,
+};
 
 /// What became of an activate or deactivate call.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,13 +189,19 @@ pub(super) fn after_call(
             let verdict = refused.unwrap_or(plan.verdict);
             Finding::new(verdict, message)
                 .stalled_if(refused.is_some() && stalled)
-                .wait(seen.subject.rules.backoff_first)
+                .wait(unsent_wait(seen))
         }
         CallOutcome::Refused(refusal) => {
             status.operation = replaced;
             refused(seen, status, unspent, refusal)
         }
     }
+}
+
+/// The time until the next try of a call that was not sent. It doubles with each one in a row.
+fn unsent_wait(seen: &Observation<'_>) -> Duration {
+    let rules = seen.subject.rules;
+    doubled(rules.backoff_first, seen.history.unsent, rules.backoff_last)
 }
 
 fn refused(

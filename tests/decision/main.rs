@@ -50,4 +50,5 @@ mod rivals;
 mod surprises;
 mod table;
 mod tracked;
+mod unsent;
 mod verdicts;

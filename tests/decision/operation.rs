@@ -241,7 +241,6 @@ fn a_call_that_was_not_sent_ends_its_operation_and_leaves_only_its_reason() {
                 message.contains("was not sent: the operator is shutting down"),
                 "{message}"
             );
-            assert_eq!(reconciled.plan.requeue.after, secs(1));
             assert_eq!(operation(&simulation), None);
             let spent = simulation.status().attempts.unwrap();
             assert_eq!((spent.calls, spent.last_call), (None, None));

@@ -8,7 +8,7 @@ use std::{
 
 use oxen_operator::{
     api::OxenModelStatus,
-    decide::{CallOutcome, History, HubFault, KeyUsed, OperationWatch, Surprise, Tracked},
+    decide::{CallOutcome, History, KeyUsed, OperationWatch, Surprise, Tracked},
 };
 
 use crate::{
@@ -119,15 +119,11 @@ impl Memory {
         }
     }
 
-    /// Remembers how long the hub asked for no other call, after it refused one.
+    /// Takes a call's outcome into account.
     pub(crate) fn on_outcome(&mut self, outcome: &CallOutcome) {
-        let wait = match outcome {
-            CallOutcome::NotSent(_) => return,
-            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => *wait,
-            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => None,
-        };
         if let Some(history) = &mut self.history {
-            history.call_refused(wait);
+            history.call_ended(outcome);
+            history.unsent = 0;
         }
     }
 
@@ -161,8 +157,9 @@ fn advanced(mut history: History, tick: Tick) -> History {
 /// fields are destructured, so that the compiler rejects a new field that isn't considered.
 fn normalized(history: History) -> History {
     let History {
-        // Only the requeue time depends on it, and the model has no requeue times.
+        // Only the requeue time depends on these, and the model has no requeue times.
         failures: _,
+        unsent: _,
         failing,
         surprise,
         operation,
@@ -172,6 +169,7 @@ fn normalized(history: History) -> History {
     } = history;
     History {
         failures: 0,
+        unsent: 0,
         failing: failing.map(|since| threshold(since, RULES.stale_ready)),
         surprise: surprise.map(|Surprise { kind, elapsed }| Surprise {
             kind,

@@ -13,7 +13,7 @@ use oxen_operator::{
     decide::{
         Action, CallOutcome, CredentialFault, Fault, History, HubFault, KeyUsed, Observation,
         Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED, Subject,
-        Verdict, after_call, decide, not_recorded, unobserved,
+        Verdict, after_call, decide, not_permitted, not_recorded, unobserved,
     },
 };
 
@@ -274,6 +274,16 @@ impl Simulation {
         plan(&self.observation(history, retrieved))
     }
 
+    /// Decides on this observation where the process may not make the call now.
+    #[must_use]
+    pub fn decide_unpermitted(&self, retrieved: Retrieved, why: &'static str) -> Plan {
+        let plan = self.decide(retrieved.clone());
+        let mut discarded = self.clone();
+        discarded.observe(&retrieved);
+        let seen = discarded.observation(discarded.history.clone(), retrieved);
+        not_permitted(&seen, plan, why)
+    }
+
     /// Reconciles the object: observes, decides, records, acts, and records the outcome.
     pub fn reconcile(&mut self, retrieved: Retrieved) -> Reconciled {
         self.reconciles += 1;
@@ -299,7 +309,7 @@ impl Simulation {
             }
             Action::Call { .. } => {
                 let plan = after_call(&seen, decided.clone(), &self.outcome);
-                self.remember_outcome();
+                self.history.call_ended(&self.outcome);
                 self.record(&plan);
                 plan
             }
@@ -335,19 +345,6 @@ impl Simulation {
         }
     }
 
-    /// Remembers the wait that a refused call asks for, as the controller's memory does.
-    fn remember_outcome(&mut self) {
-        match &self.outcome {
-            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => {
-                self.history.call_refused(*wait);
-            }
-            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => {
-                self.history.call_refused(None);
-            }
-            CallOutcome::NotSent(_) => {}
-        }
-    }
-
     /// Takes an observation into account, as the controller's memory does.
     fn observe(&mut self, retrieved: &Retrieved) {
         let key = match retrieved {
@@ -361,6 +358,15 @@ impl Simulation {
         self.proven |= retrieved.is_ok();
     }
 
+    fn observation(&self, history: History, retrieved: Retrieved) -> Observation<'_> {
+        Observation {
+            subject: self.subject(),
+            key_proven: self.listed && history.has_lost_model(&self.rules),
+            retrieved,
+            history,
+        }
+    }
+
     fn subject(&self) -> Subject<'_> {
         Subject {
             object: &self.object,
@@ -369,15 +375,6 @@ impl Simulation {
             operation_id: format!("operation-{}", self.reconciles),
             ownership: self.ownership.clone(),
             crd_terminating: self.crd_terminating,
-        }
-    }
-
-    fn observation(&self, history: History, retrieved: Retrieved) -> Observation<'_> {
-        Observation {
-            subject: self.subject(),
-            key_proven: self.listed && history.has_lost_model(&self.rules),
-            retrieved,
-            history,
         }
     }
 }
