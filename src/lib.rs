@@ -25,7 +25,7 @@
 //! | live status x desired state -> the next step | `decide/table.rs` |
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `decide/attempts.rs` |
-//! | an open operation, and what became of its call | `decide/operation.rs`, `decide/effect.rs` |
+//! | an open operation, and what became of its call | `decide/operation.rs`, `decide/outcome.rs`, `decide/effect.rs` |
 //! | what is shown on the way, and the progress deadline | `decide/progress.rs` |
 //! | where a deleting object waits, and what releases it | `decide/deletion.rs` |
 //! | when the finalizer is added and removed | `decide/finalizer.rs` |
@@ -38,6 +38,7 @@
 //! | when to reconcile next | `decide/requeue.rs` |
 //! | what a decision may know | `decide/observation.rs`, `decide/remote.rs` |
 //! | what a process remembers of earlier observations | `decide/history.rs` |
+//! | what a process knows of its last operation | `decide/tracked.rs` |
 //! | defaults, waits and limits of decisions | `decide/rules.rs` |
 //! | what a decision leads to | `decide/plan.rs` |
 //! | a new endpoint of the hub | `hub/client.rs`, `hub/endpoint.rs`, `hub/limits.rs` |

@@ -71,7 +71,7 @@ fuzz_target!(|case: Case<'_>| {
     match &outcome {
         CallOutcome::Accepted => assert!(response.code.is_success()),
         // A call had no effect only where the hub says so itself.
-        CallOutcome::Refused(fault) => {
+        CallOutcome::Refused { fault, .. } => {
             assert!(response.code.is_client_error());
             assert_within_limits(fault, &limits);
         }

@@ -14,7 +14,7 @@ use super::{
     context::Scope,
     error::{ReconcileError, Request},
     observe::Observed,
-    retrieve::{back_off, retry_after},
+    retrieve::back_off,
 };
 use crate::{
     api::{FINALIZER, OperationKind, OxenModel},
@@ -126,7 +126,6 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
     let operation_id = &seen.prepared.operation_id;
     let outcome = permit.call(model, kind, operation_id).await;
     match outcome {
-        CallOutcome::Refused(fault) => CallOutcome::Refused(retry_after(scope, object, fault)),
         CallOutcome::Unknown {
             wait: Some(wait), ..
         } => {
@@ -134,6 +133,7 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
             outcome
         }
         CallOutcome::Accepted
+        | CallOutcome::Refused { .. }
         | CallOutcome::Unknown { wait: None, .. }
         | CallOutcome::NotSent(_) => outcome,
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     effect::{Effect, effect},
     fault::{Fault, HubFault},
-    operation::CallOutcome,
+    outcome::CallOutcome,
     remote::Remote,
     rules::Rules,
 };
@@ -195,8 +195,8 @@ impl History {
                 self.unsent = self.unsent.saturating_add(1);
                 return;
             }
-            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => *wait,
-            CallOutcome::Refused(_) | CallOutcome::Accepted | CallOutcome::Unknown { .. } => None,
+            CallOutcome::Refused { wait, .. } => *wait,
+            CallOutcome::Accepted | CallOutcome::Unknown { .. } => None,
         };
         self.unsent = 0;
         self.call_wait = wait.unwrap_or_default();

@@ -22,7 +22,7 @@
 //! | live status x desired state -> the next step | `table.rs` |
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
-//! | an open operation, and what became of its call | `operation.rs`, `effect.rs` |
+//! | an open operation, and what became of its call | `operation.rs`, `outcome.rs`, `effect.rs` |
 //! | what is shown on the way to the desired state, and its deadline | `progress.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
 //! | another model than before | `identity.rs` |
@@ -49,6 +49,7 @@ mod history;
 mod identity;
 mod observation;
 mod operation;
+mod outcome;
 mod ownership;
 mod plan;
 mod progress;
@@ -70,7 +71,7 @@ pub use desired::desired;
 pub use fault::{CredentialFault, Fault, HubFault, Remedy};
 pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind};
 pub use observation::{Observation, Subject};
-pub use operation::CallOutcome;
+pub use outcome::CallOutcome;
 pub use ownership::{Claimant, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use remote::Remote;

@@ -11,6 +11,7 @@ use super::{
     fault::HubFault,
     history::History,
     observation::Observation,
+    outcome::CallOutcome,
     ownership::Ownership,
     plan::{Action, Finding, Plan},
     progress,
@@ -21,35 +22,6 @@ use crate::{
     api::{Attempts, LiveStatus, Operation, OxenModelStatus},
     backoff::doubled,
 };
-
-/// What became of an activate or deactivate call.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CallOutcome {
-    /// The hub accepted the call.
-    Accepted,
-    /// The hub refused the call, which had no effect.
-    Refused(HubFault),
-    /// The call went out, and its effect is not known.
-    Unknown {
-        /// What came instead of an answer.
-        words: String,
-        /// The time after which the hub may be asked about this object again, where it names one.
-        wait: Option<Duration>,
-    },
-    /// The call never went out, for this reason.
-    NotSent(&'static str),
-}
-
-impl CallOutcome {
-    /// The outcome of a call that went out and got no answer but these words.
-    #[must_use]
-    pub fn unknown(words: impl Into<String>) -> Self {
-        Self::Unknown {
-            words: words.into(),
-            wait: None,
-        }
-    }
-}
 
 /// Closes the open operation where the live GET allows it. Otherwise the open operation is the
 /// finding, unless the live GET shows its transition: then the hub has taken the call, and the table
@@ -191,9 +163,9 @@ pub(super) fn after_call(
                 .stalled_if(refused.is_some() && stalled)
                 .wait(unsent_wait(seen))
         }
-        CallOutcome::Refused(refusal) => {
+        CallOutcome::Refused { fault, wait } => {
             status.operation = replaced;
-            refused(seen, status, unspent, refusal)
+            refused(seen, status, unspent, fault, *wait)
         }
     }
 }
@@ -209,6 +181,7 @@ fn refused(
     status: &mut OxenModelStatus,
     unspent: Attempts,
     fault: &HubFault,
+    told: Option<Duration>,
 ) -> Finding {
     let message = diagnosis::hub_fault(seen, fault).message;
     // There was no connection, so no call was made. Live GETs are answered, so no failure counts up
@@ -223,13 +196,8 @@ fn refused(
     let spent = attempts::refuse(&status.attempts(), unspent, reason);
     // A changed Secret makes only the call due that has just been refused.
     let history = History::default();
-    let wait = attempts::refusal_wait(&seen.subject, &history, &spent);
-    let told = if let HubFault::RateLimited { wait, .. } = fault {
-        wait.unwrap_or_default()
-    } else {
-        Duration::ZERO
-    };
-    let wait = wait.max(told);
+    let wait =
+        attempts::refusal_wait(&seen.subject, &history, &spent).max(told.unwrap_or_default());
     let stalled = attempts::is_refused_for_long(&spent);
     status.attempts = Some(spent);
     let message = format!("{message} The operator retries the call, less often each time.");

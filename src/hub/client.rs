@@ -107,7 +107,7 @@ impl Client {
             Ok(response) => response.outcome(key, &self.limits),
             // Nothing was sent, so the call had no effect.
             Err(TransportError::NoConnection(words)) => {
-                CallOutcome::Refused(HubFault::Unreachable(words))
+                CallOutcome::refused(HubFault::Unreachable(words))
             }
             Err(error) => CallOutcome::unknown(error.to_string()),
         }

@@ -148,11 +148,17 @@ impl Permit<'_> {
                 CallOutcome::Accepted
             }
             // The hub limits activations, and says nothing about other requests of the key.
-            CallOutcome::Refused(fault @ HubFault::RateLimited { .. }) => {
+            CallOutcome::Refused {
+                fault: fault @ HubFault::RateLimited { .. },
+                wait,
+            } => {
                 self.in_flight.end(Feedback::CallRateLimited);
-                CallOutcome::Refused(fault)
+                CallOutcome::Refused { fault, wait }
             }
-            CallOutcome::Refused(fault) => CallOutcome::Refused(feed_back(self.in_flight, fault)),
+            CallOutcome::Refused { fault, wait } => CallOutcome::Refused {
+                fault: feed_back(self.in_flight, fault),
+                wait,
+            },
             outcome @ (CallOutcome::Unknown { .. } | CallOutcome::NotSent(_)) => {
                 self.in_flight.end(Feedback::None);
                 outcome

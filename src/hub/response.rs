@@ -64,7 +64,10 @@ impl Response {
             HubFault::Unreachable(words) | HubFault::ProviderFailed(words) => {
                 CallOutcome::unknown(words)
             }
-            fault => CallOutcome::Refused(fault),
+            fault => CallOutcome::Refused {
+                fault,
+                wait: retry_after(&self.headers, limits),
+            },
         }
     }
 
@@ -162,6 +165,8 @@ pub(super) fn read_model(json: &[u8], asked: &str, key: &ApiKey) -> Result<Model
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const KEY: &[u8] = b"very-secret";
@@ -204,7 +209,7 @@ mod tests {
     /// The refusal of a call that gets this response.
     fn refusal(code: u16, body: &str) -> HubFault {
         match outcome(&response(code, body)) {
-            CallOutcome::Refused(fault) => fault,
+            CallOutcome::Refused { fault, .. } => fault,
             other => panic!("{other:?}"),
         }
     }
@@ -314,7 +319,7 @@ mod tests {
             let response = response(code, r#"{"error":"slow down"}"#);
             fault(&with_header(RETRY_AFTER, "30.5", response))
         };
-        let wait = Some(std::time::Duration::from_secs(31));
+        let wait = Some(Duration::from_secs(31));
         let of_key = HubFault::RateLimited {
             wait,
             whole_key: true,
@@ -424,6 +429,19 @@ mod tests {
         assert_eq!(first.status.as_ref().unwrap().as_str(), "inactive");
         assert_eq!(second.status.as_ref().unwrap().as_str(), "[the API key]!");
         assert_eq!(first.notes().collect::<Vec<_>>(), ["[the API key] key"]);
+    }
+
+    #[test]
+    fn every_refusal_of_a_call_has_its_retry_after() {
+        for code in [402, 403, 409, 423, 425, 429] {
+            let refused = with_header(RETRY_AFTER, "90", response(code, "{}"));
+            match outcome(&refused) {
+                CallOutcome::Refused { wait, .. } => {
+                    assert_eq!(wait, Some(Duration::from_secs(90)), "{code}");
+                }
+                other => panic!("{code}: {other:?}"),
+            }
+        }
     }
 
     #[test]

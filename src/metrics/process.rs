@@ -312,7 +312,7 @@ impl Metrics {
         let [accepted, refused, unknown, not_sent] = ANSWERS;
         let (answer, sent) = match outcome {
             CallOutcome::Accepted => (accepted, true),
-            CallOutcome::Refused(_) => (refused, true),
+            CallOutcome::Refused { .. } => (refused, true),
             CallOutcome::Unknown { .. } => (unknown, true),
             CallOutcome::NotSent(_) => (not_sent, false),
         };

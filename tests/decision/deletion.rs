@@ -243,7 +243,7 @@ fn a_deleted_object_waits_for_retry_after_and_for_its_refusals_all_the_same() {
     let plan = deleting().decide(Err(limited(mins(10)).into()));
     assert_eq!(plan.requeue.after, mins(10));
     let mut simulation = deleting();
-    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    simulation.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
     let waits = [(); 6].map(|()| {
         let reconciled = simulation.reconcile(shows(Active));
         assert_eq!(reconciled.call(), Some(Deactivate));
@@ -309,7 +309,7 @@ fn a_deletion_past_its_deadline_is_blocked_and_still_polled() {
 #[test]
 fn a_refused_deactivation_of_an_endless_deployment_is_retried_for_ever() {
     let mut simulation = deleting();
-    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    simulation.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
     simulation.reconcile(shows(Deploying));
     simulation.advance(mins(31));
     for _ in 0..20 {

@@ -111,7 +111,7 @@ fn contention_is_over_when_the_desired_state_returns() {
 fn refused_corrections_are_not_counted() {
     let mut simulation = declared_active();
     simulation.reconcile(shows(Active));
-    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    simulation.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
     for _ in 0..12 {
         assert!(simulation.reconcile(shows(Inactive)).call().is_some());
         simulation.advance(mins(5));

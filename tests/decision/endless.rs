@@ -97,7 +97,7 @@ fn the_activate_operation_stays_open_where_the_deactivate_call_has_no_effect() {
     let activate = operation(&overdue_deployment());
     for outcome in [
         CallOutcome::NotSent("late"),
-        CallOutcome::Refused(HubFault::Rejected("busy".into())),
+        CallOutcome::refused(HubFault::Rejected("busy".into())),
     ] {
         let mut simulation = overdue_deployment();
         simulation.outcome = outcome;

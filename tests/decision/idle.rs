@@ -85,7 +85,7 @@ fn an_edit_and_a_requested_reconcile_turn_an_idle_model_on() {
 fn a_requested_activation_that_is_refused_is_retried() {
     let mut simulation = idle();
     simulation.request_reconcile("now");
-    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    simulation.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
     for _ in 0..8 {
         assert_eq!(simulation.reconcile(shows(Inactive)).call(), Some(Activate));
         simulation.advance(mins(5));

@@ -199,7 +199,7 @@ fn an_error_closes_an_operation_only_after_another_word() {
 fn a_refusal_closes_an_operation_at_once() {
     for (_, desired, before) in CALLS {
         for fault in hub_faults("no") {
-            let simulation = called(desired, before, CallOutcome::Refused(fault));
+            let simulation = called(desired, before, CallOutcome::refused(fault));
             assert_eq!(operation(&simulation), None);
         }
     }
@@ -261,7 +261,7 @@ fn a_call_that_was_not_sent_holds_no_deletion() {
 #[test]
 fn a_call_that_was_not_sent_keeps_the_refusals_before_it() {
     for (kind, desired, before) in CALLS {
-        let refusal = CallOutcome::Refused(HubFault::Forbidden("no".into()));
+        let refusal = CallOutcome::refused(HubFault::Forbidden("no".into()));
         let mut simulation = called(desired, before, refusal);
         let spent = simulation.status().attempts;
         simulation.outcome = CallOutcome::NotSent("the operator is shutting down");

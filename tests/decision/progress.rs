@@ -203,11 +203,11 @@ fn what_does_not_start_the_deadline_again() {
             it.reconcile(Err(HubFault::Unauthenticated.into()));
         }),
         ("a refused call", |it| {
-            it.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+            it.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
             it.reconcile(shows(Inactive));
         }),
         ("a call that found no connection", |it| {
-            it.outcome = CallOutcome::Refused(HubFault::Unreachable("no".into()));
+            it.outcome = CallOutcome::refused(HubFault::Unreachable("no".into()));
             it.reconcile(shows(Inactive));
         }),
         ("another process", |it| {
@@ -229,12 +229,12 @@ fn what_does_not_start_the_deadline_again() {
 #[test]
 fn a_call_that_found_no_connection_does_not_start_the_deadline_of_a_stalled_object() {
     let mut simulation = Simulation::new(State::Active);
-    simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+    simulation.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
     for _ in 0..5 {
         simulation.reconcile(shows(Inactive));
         simulation.advance(mins(5));
     }
-    simulation.outcome = CallOutcome::Refused(HubFault::Unreachable("no".into()));
+    simulation.outcome = CallOutcome::refused(HubFault::Unreachable("no".into()));
     let reconciled = simulation.reconcile(shows(Inactive));
     assert!(reconciled.call().is_some());
     assert_eq!(reconciled.summary(), "False Rejected Stalled");
@@ -284,7 +284,7 @@ fn the_deadline_replaces_no_refusal() {
     for refusals in [1, 4, 5, 20] {
         let mut simulation = Simulation::new(State::Active);
         simulation.object.spec.progress_deadline = "1s".parse().ok();
-        simulation.outcome = CallOutcome::Refused(HubFault::Rejected("no".into()));
+        simulation.outcome = CallOutcome::refused(HubFault::Rejected("no".into()));
         for _ in 0..refusals {
             assert!(simulation.reconcile(shows(Inactive)).call().is_some());
             simulation.advance(mins(5));

@@ -47,7 +47,7 @@ fn limited(wait: u64) -> HubFault {
 
 /// A simulation whose first call was refused.
 fn refused(desired: State, before: LiveStatus, fault: HubFault) -> Simulation {
-    called(desired, before, CallOutcome::Refused(fault))
+    called(desired, before, CallOutcome::refused(fault))
 }
 
 pub fn attempts(simulation: &Simulation) -> Attempts {
@@ -69,7 +69,7 @@ fn a_refused_call_is_retried_for_ever_and_stalled_from_the_fifth_refusal() {
     for (kind, desired, before) in CALLS {
         for (fault, reason) in refusals() {
             let mut simulation = Simulation::new(desired);
-            simulation.outcome = CallOutcome::Refused(fault.clone());
+            simulation.outcome = CallOutcome::refused(fault.clone());
             let (mut waits, mut stalled_after) = (Vec::new(), None);
             for refusals in 1..=50 {
                 let reconciled = simulation.reconcile(shows(before));
@@ -103,7 +103,7 @@ fn the_wait_after_a_refusal_grows_to_the_sync_interval_and_at_most_15_minutes() 
     ] {
         let mut simulation = Simulation::new(State::Active);
         simulation.object.spec.sync_interval = interval.parse().ok();
-        simulation.outcome = CallOutcome::Refused(busy());
+        simulation.outcome = CallOutcome::refused(busy());
         let waits = [(); 9].map(|()| {
             let reconciled = simulation.reconcile(shows(Inactive));
             assert_eq!(reconciled.call(), Some(Activate));
@@ -158,7 +158,7 @@ fn a_refused_call_gives_back_all_that_it_spent() {
             (State::Inactive, Deploying, mins(31)),
         ] {
             let mut simulation = Simulation::new(desired);
-            simulation.outcome = CallOutcome::Refused(fault.clone());
+            simulation.outcome = CallOutcome::refused(fault.clone());
             simulation.reconcile(shows(live));
             simulation.advance(wait);
             assert!(simulation.reconcile(shows(live)).call().is_some());
@@ -166,7 +166,7 @@ fn a_refused_call_gives_back_all_that_it_spent() {
         }
         let mut drifted = Simulation::new(State::Active);
         drifted.reconcile(shows(Active));
-        drifted.outcome = CallOutcome::Refused(fault);
+        drifted.outcome = CallOutcome::refused(fault);
         assert!(drifted.reconcile(shows(Inactive)).call().is_some());
         assert_eq!(unspent(&drifted), (None, None, None, None));
     }
@@ -209,14 +209,20 @@ fn neither_an_edit_nor_a_request_nor_another_key_retries_before_retry_after() {
         |it| it.request_reconcile("now"),
         Simulation::change_secret,
     ];
+    let busy = CallOutcome::Refused {
+        fault: busy(),
+        wait: Some(secs(90)),
+    };
     for (_, desired, before) in CALLS {
-        for change in changes {
-            let mut simulation = Simulation::new(desired);
-            simulation.outcome = CallOutcome::Refused(limited(90));
-            let first = simulation.reconcile(shows(before));
-            assert_eq!(first.plan.requeue.after, secs(90));
-            change(&mut simulation);
-            assert_eq!(seconds_until_call(&mut simulation, before), 90);
+        for outcome in [CallOutcome::refused(limited(90)), busy.clone()] {
+            for change in changes {
+                let mut simulation = Simulation::new(desired);
+                simulation.outcome = outcome.clone();
+                let first = simulation.reconcile(shows(before));
+                assert_eq!(first.plan.requeue.after, secs(90));
+                change(&mut simulation);
+                assert_eq!(seconds_until_call(&mut simulation, before), 90);
+            }
         }
     }
 }
@@ -234,7 +240,7 @@ fn a_request_that_was_answered_retries_nothing() {
 fn a_refused_retry_of_a_failed_deployment_waits_for_its_delay_too() {
     for desired in [State::Active, State::Inactive] {
         let mut simulation = Simulation::new(desired);
-        simulation.outcome = CallOutcome::Refused(busy());
+        simulation.outcome = CallOutcome::refused(busy());
         simulation.reconcile(shows(Error));
         let waits = [(); 8].map(|()| seconds_until_call(&mut simulation, Error));
         assert_eq!(waits, [60, 60, 60, 60, 80, 160, 300, 300], "{desired}");
@@ -300,7 +306,7 @@ fn a_refused_call_quotes_the_hub_and_says_that_it_is_retried() {
             "the plan allows 3 active deployments",
         ),
     ] {
-        simulation.outcome = CallOutcome::Refused(fault);
+        simulation.outcome = CallOutcome::refused(fault);
         for _ in 0..6 {
             simulation.advance(mins(5));
             let message = simulation.reconcile(shows(Inactive)).plan.message;
@@ -319,7 +325,7 @@ fn only_accepted_calls_count_towards_the_limit() {
     for (kind, desired, before) in CALLS {
         let mut simulation = Simulation::new(desired);
         for _ in 0..3 {
-            for outcome in [CallOutcome::Refused(busy()), CallOutcome::Accepted] {
+            for outcome in [CallOutcome::refused(busy()), CallOutcome::Accepted] {
                 simulation.outcome = outcome;
                 seconds_until_call(&mut simulation, before);
             }

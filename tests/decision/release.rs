@@ -49,7 +49,7 @@ fn retain_suspension_ownership_and_the_crd_release_without_the_hub() {
 
 #[test]
 fn only_a_live_get_releases_the_object_and_no_call_outcome_does() {
-    let refusals = hub_faults("words").into_iter().map(CallOutcome::Refused);
+    let refusals = hub_faults("words").into_iter().map(CallOutcome::refused);
     let outcomes = [
         CallOutcome::Accepted,
         CallOutcome::unknown("cut"),

@@ -186,7 +186,7 @@ fn check(client: &Client, code: Option<u16>) -> Result<(), TestCaseError> {
     if !code.is_some_and(|code| (200..300).contains(&code)) {
         prop_assert_ne!(&outcome, &CallOutcome::Accepted);
     }
-    if let CallOutcome::Refused(fault) = &outcome {
+    if let CallOutcome::Refused { fault, .. } = &outcome {
         prop_assert!(is_presentable(fault), "{fault:?}");
         prop_assert!(
             code.is_some_and(|code| (400..500).contains(&code)),

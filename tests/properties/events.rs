@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oxen_operator::{
     api::{DeletionPolicy, IdleShutdown, LiveStatus, State},
-    decide::{CallOutcome, Owner, Ownership, Pending},
+    decide::{CallOutcome, HubFault, Owner, Ownership, Pending},
 };
 use proptest::prelude::*;
 use testkit::simulation::{
@@ -73,7 +73,11 @@ fn outcome() -> impl Strategy<Value = CallOutcome> {
         2 => Just(CallOutcome::unknown("cut")),
         1 => Just(CallOutcome::Unknown { words: "503".into(), wait: Some(secs(7)) }),
         1 => Just(CallOutcome::NotSent("late")),
-        3 => prop::sample::select(hub_faults("words")).prop_map(CallOutcome::Refused),
+        3 => prop::sample::select(hub_faults("words")).prop_map(CallOutcome::refused),
+        1 => Just(CallOutcome::Refused {
+            fault: HubFault::Rejected("busy".into()),
+            wait: Some(mins(3)),
+        }),
     ]
 }
 

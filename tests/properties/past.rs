@@ -342,12 +342,14 @@ impl Past {
                 calls.aborted |= abort;
                 calls.last = Some(now);
             }
-            CallOutcome::Refused(HubFault::Unreachable(_)) => {}
-            CallOutcome::Refused(HubFault::RateLimited { wait, .. }) => {
+            CallOutcome::Refused {
+                fault: HubFault::Unreachable(_),
+                ..
+            } => {}
+            CallOutcome::Refused { wait, .. } => {
                 refused = true;
                 not_before = wait.map(|wait| now + wait);
             }
-            CallOutcome::Refused(_) => refused = true,
         }
         if refused {
             calls.refusals += 1;

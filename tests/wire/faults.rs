@@ -40,7 +40,7 @@ fn outcome_kind(outcome: &CallOutcome) -> String {
     match outcome {
         CallOutcome::Accepted => "Accepted".into(),
         CallOutcome::Unknown { .. } => "Unknown".into(),
-        CallOutcome::Refused(fault) => fault_kind(fault),
+        CallOutcome::Refused { fault, .. } => fault_kind(fault),
         CallOutcome::NotSent(_) => "NotSent".into(),
     }
 }
@@ -181,7 +181,13 @@ async fn a_call_to_a_stopped_hub_is_refused_because_nothing_was_sent() {
         }
         let outcome = activate(&client).await;
         assert!(
-            matches!(outcome, CallOutcome::Refused(HubFault::Unreachable(_))),
+            matches!(
+                outcome,
+                CallOutcome::Refused {
+                    fault: HubFault::Unreachable(_),
+                    ..
+                }
+            ),
             "{outcome:?}"
         );
         hub.restart().await.unwrap();
@@ -257,7 +263,7 @@ async fn an_error_code_counts_even_where_its_body_cannot_be_read() {
         assert_eq!(retrieved, Err(HubFault::Unauthenticated), "{response}");
         assert_eq!(
             activate(&client).await,
-            CallOutcome::Refused(HubFault::Unauthenticated)
+            CallOutcome::refused(HubFault::Unauthenticated)
         );
     }
 }

@@ -39,7 +39,7 @@ async fn the_words_of_every_known_error_body_are_quoted() {
             HubFault::PaymentRequired("no funds (402)".into()),
             "{body}"
         );
-        assert_eq!(outcome, CallOutcome::Refused(fault), "{body}");
+        assert_eq!(outcome, CallOutcome::refused(fault), "{body}");
     }
     for wordless in [
         "",
@@ -73,14 +73,14 @@ async fn the_simulated_hubs_errors_have_their_faults() {
     let outcome = client
         .call(&hub_key(), "typo", OperationKind::Deactivate, "an-id")
         .await;
-    assert_eq!(outcome, CallOutcome::Refused(not_found()));
+    assert_eq!(outcome, CallOutcome::refused(not_found()));
     let list = client.list(&key(), None, None).await;
     assert_eq!(list, Err(HubFault::Unauthenticated));
     let outcome = client
         .call(&hub_key(), "base", OperationKind::Activate, "an-id")
         .await;
     let words = "Base models are always active: base (422)".to_owned();
-    assert_eq!(outcome, CallOutcome::Refused(HubFault::Rejected(words)));
+    assert_eq!(outcome, CallOutcome::refused(HubFault::Rejected(words)));
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn only_a_404_about_the_model_is_model_not_found() {
         assert_eq!(fault == not_found, about_model, "{body}");
         let unreachable = matches!(fault, HubFault::Unreachable(_));
         assert_eq!(unreachable, !about_model, "{body}");
-        let refused = matches!(outcome, CallOutcome::Refused(_));
+        let refused = matches!(outcome, CallOutcome::Refused { .. });
         assert_eq!(refused, about_model, "{body}");
     }
     let (fault, _) = fault_and_outcome(400, r#"{"error":"Model not found: bot"}"#).await;

@@ -35,7 +35,7 @@ async fn retry_after_is_read_in_both_forms_and_bounded() {
         let of_gets = faults_of_gets(&client).await;
         let mut faults: Vec<HubFault> = of_gets.into_iter().filter_map(|(_, one)| one).collect();
         match activate(&client).await {
-            CallOutcome::Refused(fault) => faults.push(fault),
+            CallOutcome::Refused { fault, .. } => faults.push(fault),
             other => panic!("{injected}: {other:?}"),
         }
         assert_eq!(faults.len(), 4);

@@ -95,7 +95,13 @@ async fn assert_no_connection(client: &Client) {
         .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await;
     assert!(
-        matches!(outcome, CallOutcome::Refused(HubFault::Unreachable(_))),
+        matches!(
+            outcome,
+            CallOutcome::Refused {
+                fault: HubFault::Unreachable(_),
+                ..
+            }
+        ),
         "{outcome:?}"
     );
 }

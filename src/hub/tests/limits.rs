@@ -46,7 +46,7 @@ async fn observe(client: &LimitedClient) -> Result<(), HubFault> {
 async fn a_429_to_a_call_freezes_nothing_else_of_the_key() {
     let client = client(|request| request.path.ends_with("/activate")).await;
     for _ in 0..3 {
-        let refused = CallOutcome::Refused(HubFault::RateLimited {
+        let refused = CallOutcome::refused(HubFault::RateLimited {
             wait: Some(Duration::from_secs(600)),
             whole_key: true,
             words: Some("the plan allows 3 active deployments".into()),

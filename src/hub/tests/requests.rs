@@ -88,7 +88,11 @@ async fn a_proxy_that_refuses_is_no_refusal_of_the_hub_and_is_never_shown() {
             // Where no connection to the hub came about, it is known that nothing was sent.
             let not_refused = matches!(
                 outcome,
-                CallOutcome::Unknown { .. } | CallOutcome::Refused(HubFault::Unreachable(_))
+                CallOutcome::Unknown { .. }
+                    | CallOutcome::Refused {
+                        fault: HubFault::Unreachable(_),
+                        ..
+                    }
             );
             assert!(not_refused, "{outcome:?}");
             let shown = format!("{client:?} {fault:?} {outcome:?}");

@@ -123,7 +123,7 @@ impl Outcome {
         match self {
             Outcome::NotSent => CallOutcome::NotSent("the observation is too old"),
             Outcome::Accepted | Outcome::AcceptedLate => CallOutcome::Accepted,
-            Outcome::Refused(failure) => CallOutcome::Refused(failure.fault()),
+            Outcome::Refused(failure) => CallOutcome::refused(failure.fault()),
             Outcome::ResponseLost | Outcome::RequestLost | Outcome::Delayed => {
                 CallOutcome::unknown("the request timed out")
             }
