@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
 };
 use kube::CustomResourceExt;
 
@@ -22,15 +22,29 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// Allows null for optional enums, makes each paragraph of a doc comment one line, because `kubectl explain` breaks lines itself,
-/// and removes a format that the API server doesn't know and warns about.
+/// Makes each paragraph of a doc comment one line, because `kubectl explain` breaks lines itself,
+/// removes a format that the API server doesn't know and warns about, and lets an optional enum be
+/// null, as Helm and kustomize write an unset value.
+///
+/// The API server finds null in no enum, even where it is listed, so a rule takes the enum's place.
+/// It is not checked for null.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.format.take_if(|format| format == "uint32");
-    // Helm and kustomize write null for an unset value, and an enum allows only what it lists.
-    if let (Some(true), Some(values)) = (schema.nullable, &mut schema.enum_)
-        && !values.iter().any(|value| value.0.is_null())
+    if schema.nullable == Some(true)
+        && let Some(values) = schema.enum_.take()
     {
-        values.push(JSON(serde_json::Value::Null));
+        let values = values.iter().filter_map(|value| value.0.as_str());
+        let values: Vec<String> = values.map(|value| format!("\"{value}\"")).collect();
+        let values = values.join(", ");
+        let rule = ValidationRule {
+            rule: format!("self in [{values}]"),
+            message: Some(format!("must be one of {values}")),
+            ..ValidationRule::default()
+        };
+        schema
+            .x_kubernetes_validations
+            .get_or_insert_default()
+            .push(rule);
     }
     if let Some(description) = &mut schema.description {
         let paragraphs = description

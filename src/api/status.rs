@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::state::State;
 
-/// The status of a model's deployments on the hub, folded to one word.
+/// The status of a model's deployments on the hub, folded to one word: `active`, `inactive`,
+/// `deploying`, `deactivating`, `error`, `unknown` or `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
