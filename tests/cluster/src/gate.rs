@@ -1,6 +1,7 @@
 //! A gate: a proxy in front of the API server that can refuse, hold and answer requests, and stall
 //! streams.
 
+use crate::hold::{Held, HeldAll, Hold, HoldAll, Holds};
 use crate::{Error, Result};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The size limit of a body in bytes, which is far above the size of any object in the tests.
@@ -52,32 +53,7 @@ enum Action {
     Answer(StatusCode, String),
     /// The value is taken when the rule applies for the first time.
     Hold(Option<Hold>),
-}
-
-#[derive(Debug)]
-struct Hold {
-    /// Whether the response waits, and not the request.
-    holds_response: bool,
-    arrived: oneshot::Sender<()>,
-    release: oneshot::Receiver<()>,
-}
-
-/// A request or response that waits at the gate, or will wait there. Dropping this value releases
-/// it.
-#[derive(Debug)]
-pub struct Held {
-    arrived: Option<oneshot::Receiver<()>>,
-    _release: oneshot::Sender<()>,
-}
-
-impl Held {
-    /// Waits until the request or response has arrived at the gate.
-    pub async fn arrived(&mut self) {
-        if let Some(arrived) = self.arrived.take() {
-            // The sender is dropped if the gate is closed, and then nothing will arrive.
-            let _ = arrived.await;
-        }
-    }
+    HoldAll(HoldAll),
 }
 
 impl Gate {
@@ -140,31 +116,43 @@ impl Gate {
         self.add_rule(method, part, Some(1), action);
     }
 
+    /// Answers all requests with this method whose `PATH?QUERY` contains this part, as
+    /// [`Self::answer`] does.
+    pub fn answer_all(&self, method: &'static str, part: &str, body: impl Into<String>) {
+        let action = Action::Answer(StatusCode::OK, body.into());
+        self.add_rule(method, part, None, action);
+    }
+
     /// Holds the next request with this method whose `PATH?QUERY` contains this part, before it
     /// reaches the API server.
     pub fn hold(&self, method: &'static str, part: &str) -> Held {
-        self.add_hold(method, part, false)
+        self.add_hold(method, part, Holds::Request)
+    }
+
+    /// Holds the next request with this method whose `PATH?QUERY` contains this part, before it
+    /// reaches the API server. It does so when it is released, even if its client has given up.
+    pub fn hold_late(&self, method: &'static str, part: &str) -> Held {
+        self.add_hold(method, part, Holds::LateRequest)
     }
 
     /// Holds the response to the next request with this method whose `PATH?QUERY` contains this
     /// part.
     pub fn hold_answer(&self, method: &'static str, part: &str) -> Held {
-        self.add_hold(method, part, true)
+        self.add_hold(method, part, Holds::Response)
     }
 
-    fn add_hold(&self, method: &'static str, part: &str, holds_response: bool) -> Held {
-        let (arrived, has_arrived) = oneshot::channel();
-        let (release, released) = oneshot::channel();
-        let hold = Hold {
-            holds_response,
-            arrived,
-            release: released,
-        };
+    /// Holds all requests with this method whose `PATH?QUERY` contains this part, before they reach
+    /// the API server.
+    pub fn hold_all(&self, method: &'static str, part: &str) -> HeldAll {
+        let (hold, held) = HoldAll::new();
+        self.add_rule(method, part, None, Action::HoldAll(hold));
+        held
+    }
+
+    fn add_hold(&self, method: &'static str, part: &str, holds: Holds) -> Held {
+        let (hold, held) = Hold::new(holds);
         self.add_rule(method, part, Some(1), Action::Hold(Some(hold)));
-        Held {
-            arrived: Some(has_arrived),
-            _release: release,
-        }
+        held
     }
 
     fn add_rule(&self, method: &'static str, part: &str, times: Option<u32>, action: Action) {
@@ -181,6 +169,12 @@ impl Gate {
     /// gets the response. Only the first call has an effect.
     pub fn show_writes(&self, callback: impl Fn(&serde_json::Value) + Send + Sync + 'static) {
         let _ = self.shared.on_patch.set(Box::new(callback));
+    }
+
+    /// Removes the rules for requests with this method whose `PATH?QUERY` contains this part. A
+    /// request that is already held stays held.
+    pub fn remove(&self, method: &'static str, part: &str) {
+        lock(&self.shared.rules).retain(|rule| rule.method != method || rule.part != part);
     }
 
     /// Removes all rules. A request that is already held stays held.
@@ -212,6 +206,7 @@ impl Shared {
         let action = match &mut rule.action {
             Action::Answer(code, body) => Action::Answer(*code, body.clone()),
             Action::Hold(hold) => Action::Hold(hold.take()),
+            Action::HoldAll(hold) => Action::HoldAll(hold.clone()),
         };
         if let Some(times) = &mut rule.times {
             *times -= 1;
@@ -272,23 +267,30 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let json = [(header::CONTENT_TYPE, "application/json")];
             (code, json, body).into_response()
         }
-        Some(Action::Hold(Some(hold))) if hold.holds_response => {
-            let response = shared.forward(request).await;
-            hold.wait_for_release().await;
-            response
-        }
-        Some(Action::Hold(Some(hold))) => {
+        Some(Action::HoldAll(hold)) => {
             hold.wait_for_release().await;
             shared.forward(request).await
         }
-    }
-}
-
-impl Hold {
-    /// Waits until [`Held`] is dropped.
-    async fn wait_for_release(self) {
-        let _ = self.arrived.send(());
-        let _ = self.release.await;
+        Some(Action::Hold(Some(hold))) => match hold.holds {
+            Holds::Response => {
+                let response = shared.forward(request).await;
+                hold.wait_for_release().await;
+                response
+            }
+            Holds::Request => {
+                hold.wait_for_release().await;
+                shared.forward(request).await
+            }
+            Holds::LateRequest => {
+                // A task of its own goes on when the client's connection ends.
+                let late = tokio::spawn(async move {
+                    hold.wait_for_release().await;
+                    shared.forward(request).await
+                });
+                let gone = |_| StatusCode::BAD_GATEWAY.into_response();
+                late.await.unwrap_or_else(gone)
+            }
+        },
     }
 }
 

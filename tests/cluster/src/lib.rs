@@ -28,7 +28,7 @@
 //! | the controller manager, which is optional | `controller_manager.rs` |
 //! | kubectl and helm | `command.rs` |
 //! | the API server's log of requests | `requests.rs` |
-//! | a proxy that refuses, holds and answers requests, and stalls streams | `gate.rs` |
+//! | a proxy that refuses, holds and answers requests, and stalls streams | `gate.rs`, `hold.rs` |
 //! | the search for the programs | `tools.rs` |
 //! | a child process that is killed when this process ends | `process.rs`, `supervise.sh` |
 //! | a folder that is removed when this process ends | `folder.rs`, `cleanup.sh` |
@@ -42,6 +42,7 @@ mod error;
 mod etcd;
 mod folder;
 mod gate;
+mod hold;
 mod port;
 mod process;
 mod requests;
@@ -52,7 +53,8 @@ pub use builder::Builder;
 pub use cluster::Cluster;
 pub use command::Output;
 pub use error::{Error, Result};
-pub use gate::{Gate, Held};
+pub use gate::Gate;
+pub use hold::{Held, HeldAll};
 pub use http::StatusCode;
 pub use process::Process;
 pub use requests::Request;
