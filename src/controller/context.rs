@@ -97,8 +97,9 @@ impl Context {
         request: Request,
         response: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ReconcileError> {
-        let _permit = self.kube_permits.acquire(request.namespace()).await;
-        match timeout(self.config.kube_timeout, response).await {
+        let permit = self.kube_permits.acquire(request.namespace()).await;
+        let response = timeout(self.config.kube_timeout, response);
+        match permit.during(response).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(ReconcileError::Kube {
                 request,

@@ -1,18 +1,28 @@
-//! The permits for requests to the Kubernetes API. A namespace whose requests are slow, because of
-//! an admission webhook for example, delays no object of another one.
+//! The permits for requests to the Kubernetes API. Namespaces whose requests are slow, because of an
+//! admission webhook for example, delay no object of another one.
 
 use std::{
     collections::HashMap,
+    future::Future,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-/// The largest number of requests in flight.
+/// The largest number of requests in flight, without the slow ones.
 const ALL: usize = 32;
 
 /// The largest number of requests in flight in one namespace.
 const PER_NAMESPACE: usize = 16;
+
+/// The time after which a request counts as slow. It counts only towards the limit of its namespace
+/// then, so that slow requests of some namespaces hold nothing that others need.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Bounds the requests to the Kubernetes API, in all and in each namespace.
 pub(super) struct KubePermits {
@@ -24,7 +34,19 @@ pub(super) struct KubePermits {
 /// A permit for one request, which ends when it is dropped.
 pub(super) struct KubePermit {
     _local: Option<OwnedSemaphorePermit>,
-    _global: Option<OwnedSemaphorePermit>,
+    global: Option<OwnedSemaphorePermit>,
+}
+
+impl KubePermit {
+    /// Waits for the response to the request that the permit is for.
+    pub(super) async fn during<T>(mut self, response: impl Future<Output = T>) -> T {
+        let mut response = pin!(response);
+        if let Ok(answer) = timeout(SLOW, &mut response).await {
+            return answer;
+        }
+        self.global = None;
+        response.await
+    }
 }
 
 impl Default for KubePermits {
@@ -44,7 +66,7 @@ impl KubePermits {
         // No semaphore is ever closed, which is the only error that there is.
         KubePermit {
             _local: local.acquire_owned().await.ok(),
-            _global: self.all.clone().acquire_owned().await.ok(),
+            global: self.all.clone().acquire_owned().await.ok(),
         }
     }
 
@@ -63,12 +85,14 @@ impl KubePermits {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
+    use std::future;
+
+    use futures::{FutureExt, future::join_all};
 
     use super::*;
 
     #[test]
-    fn a_slow_namespace_delays_no_other_one() {
+    fn one_namespace_has_half_of_the_permits() {
         let permits = KubePermits::default();
         let take = |namespace: &str| permits.acquire(namespace).now_or_never();
         let slow: Vec<_> = (0..PER_NAMESPACE).map(|_| take("slow").unwrap()).collect();
@@ -88,5 +112,21 @@ mod tests {
             permits.namespaces.lock().unwrap().len() <= 2,
             "idle ones are forgotten"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_requests_count_only_towards_the_limit_of_their_namespace() {
+        let permits = KubePermits::default();
+        let take = |namespace: &str| permits.acquire(namespace).now_or_never();
+        let in_flight = |namespace| take(namespace).unwrap().during(future::pending::<()>());
+        let slow = ["a", "b"].map(|namespace| (0..PER_NAMESPACE).map(move |_| namespace));
+        let mut slow = join_all(slow.into_iter().flatten().map(in_flight));
+        assert!(take("other").is_none(), "all permits are taken");
+        let waited = timeout(SLOW + Duration::from_millis(1), &mut slow).await;
+        waited.unwrap_err();
+        assert!(take("other").is_some());
+        assert!(take("a").is_none() && take("b").is_none());
+        drop(slow);
+        assert!(take("a").is_some());
     }
 }
