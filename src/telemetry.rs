@@ -13,9 +13,10 @@ use tracing_subscriber::{
 
 use crate::config::LogFormat;
 
-/// kube-client logs the whole body of a response that it can't decode, Secrets included, so its
-/// logs are off whatever `RUST_LOG` says.
-const SILENCED: &str = "kube_client";
+/// kube-client logs the whole body of a response that it can't decode, Secrets included, and
+/// kube-runtime's watcher logs the error that quotes it. So their logs are off whatever `RUST_LOG`
+/// says. The operator itself logs each failed request and each failed watch.
+const SILENCED: [&str; 2] = ["kube_client", "kube_runtime::watcher"];
 
 /// Starts logging to standard error for the whole program.
 pub fn init(format: LogFormat) {
@@ -36,7 +37,7 @@ pub fn init(format: LogFormat) {
 /// Writes the logs that `levels` names, in the syntax of `RUST_LOG`, and never those of
 /// [`SILENCED`].
 ///
-/// The silenced target is a filter of its own, because a directive for a longer target or for a
+/// The silenced targets are a filter of their own, because a directive for a longer target or for a
 /// span outranks one in `levels`. A record has to pass both filters.
 fn subscriber<W>(json: bool, colours: bool, levels: &str, writer: W) -> impl Subscriber + use<W>
 where
@@ -58,7 +59,10 @@ where
 }
 
 fn is_silenced(target: &str) -> bool {
-    target.split("::").next() == Some(SILENCED)
+    SILENCED.iter().any(|silenced| {
+        let inner = target.strip_prefix(silenced);
+        inner.is_some_and(|inner| inner.is_empty() || inner.starts_with("::"))
+    })
 }
 
 #[cfg(test)]
@@ -91,7 +95,9 @@ mod tests {
             tracing::error!(target: "kube_client", "answer");
             tracing::warn!(target: "kube_client::client", "body");
             tracing::trace!(target: "kube_client::client::builder", "request");
+            tracing::warn!(target: "kube_runtime::watcher", "list");
             tracing::info!(target: "kube_clients", "another crate");
+            tracing::info!(target: "kube_runtime::watchers", "another module");
             tracing::info!(target: "oxen_operator", "own");
         });
         let bytes = written.0.lock().unwrap().clone();
@@ -105,23 +111,22 @@ mod tests {
             "info",
             "trace",
             "info,kube_client::client=warn",
-            "kube_client=trace,kube_client::client=trace",
+            "kube_client=trace,kube_client::client=trace,kube_runtime::watcher=trace",
             "info,[reconcile]=trace",
             "info,kube_client::client[reconcile{object=bot}]=trace",
             "[{object=bot}]=trace",
         ] {
             for json in [true, false] {
                 let text = logged(json, levels);
-                for silenced in ["answer", "body", "request"] {
+                for silenced in ["answer", "body", "request", "list"] {
                     assert!(!text.contains(silenced), "{levels}: {text}");
                 }
             }
         }
         let text = logged(true, "info,kube_client::client=warn");
-        assert!(
-            text.contains("own") && text.contains("another crate"),
-            "{text}"
-        );
+        for words in ["own", "another crate", "another module"] {
+            assert!(text.contains(words), "{text}");
+        }
         let text = logged(false, "");
         assert!(text.contains("own"), "info is the default: {text}");
     }

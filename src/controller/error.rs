@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use kube::runtime::watcher;
+
 /// What ends a reconcile early. Faults of the hub are data, and never errors.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum ReconcileError {
@@ -63,6 +65,15 @@ impl fmt::Display for Request {
 }
 
 impl ReconcileError {
+    /// Why the request failed, without any part of a response that can't be decoded.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Kube { source, .. } => without_body(source),
+            Self::Json { source, .. } => source.to_string(),
+            Self::Timeout { .. } | Self::Outdated => String::new(),
+        }
+    }
+
     /// The status code with which the API server refused the request.
     pub(super) fn code(&self) -> Option<u16> {
         match self {
@@ -72,5 +83,28 @@ impl ReconcileError {
             },
             Self::Timeout { .. } | Self::Outdated | Self::Json { .. } => None,
         }
+    }
+}
+
+/// What went wrong with a request, without any part of a response that can't be decoded: that
+/// response can be a Secret, and serde's errors quote what they find.
+pub(super) fn without_body(error: &kube::Error) -> String {
+    match error {
+        kube::Error::SerdeError(error) => format!(
+            "the response can't be decoded (line {}, column {})",
+            error.line(),
+            error.column()
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// What went wrong with a watch, without any part of a response that can't be decoded.
+pub(super) fn watch_without_body(problem: &watcher::Error) -> String {
+    match problem {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => without_body(error),
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => problem.to_string(),
     }
 }

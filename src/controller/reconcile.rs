@@ -1,6 +1,6 @@
 //! One reconcile of one object: observe, decide, record, act, and record the outcome.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
 use rand::Rng;
@@ -302,7 +302,7 @@ pub(super) fn error_policy(
     error: &ReconcileError,
     scope: Arc<Scope>,
 ) -> ControllerAction {
-    let source = error.source().map(ToString::to_string).unwrap_or_default();
+    let source = error.cause();
     let failures = scope.context.memories.with(&object.object, |memory| {
         memory.kube_failures = memory.kube_failures.saturating_add(1);
         memory.kube_failures

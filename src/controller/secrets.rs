@@ -23,6 +23,7 @@ use kube::{
 use tracing::warn;
 
 use super::{
+    error::watch_without_body,
     health::Monitor,
     streams::{once_stored, watch_config, watching},
 };
@@ -81,7 +82,8 @@ impl Secrets {
                     Ok(Event::Init | Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => {}
                     Err(problem) => {
                         health.failed(problem);
-                        warn!(secret, %problem, "the watch of a Secret failed; retrying");
+                        let problem = watch_without_body(problem);
+                        warn!(secret, problem, "the watch of a Secret failed; retrying");
                     }
                 })
                 .modify(|secret| {
