@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use super::{
     context::Scope,
     error::{ReconcileError, Request},
-    secrets::Lookup,
+    secrets::{Lookup, version},
 };
 use crate::{
     api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, OxenModel, SecretKeyRef},
@@ -33,9 +33,8 @@ impl From<Result<ApiKey, CredentialFault>> for Credentials {
 
 /// Finds the object's API key.
 pub(super) async fn find(scope: &Scope, object: &OxenModel) -> Result<Credentials, ReconcileError> {
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     if let Some(named) = &object.spec.api_key_secret_ref {
-        return Ok(key_of(named, fetch(scope, namespace, &named.name).await?).into());
+        return Ok(key_of(named, fetch(scope, object, &named.name).await?).into());
     }
     if let Some(operator_key) = allowed_operator_key(scope, object) {
         return Ok(read_operator_key(operator_key).await.into());
@@ -44,7 +43,7 @@ pub(super) async fn find(scope: &Scope, object: &OxenModel) -> Result<Credential
         name: DEFAULT_SECRET.into(),
         key: None,
     };
-    let fetched = fetch(scope, namespace, &default.name).await?;
+    let fetched = fetch(scope, object, &default.name).await?;
     let missing = matches!(fetched, Fetched::Missing);
     if missing && scope.context.config.operator_key.is_some() {
         return Ok(Credentials::Fault(CredentialFault::OperatorKeyNotAllowed));
@@ -119,7 +118,10 @@ fn key_of(named: &SecretKeyRef, fetched: Fetched) -> Result<ApiKey, CredentialFa
         }
         Fetched::Forbidden => {
             return Err(CredentialFault::NotFound {
-                why: format!("The operator may not read the Secret {name:?}"),
+                // A Role that lists names answers so for a Secret that doesn't exist, too.
+                why: format!(
+                    "The operator may not read the Secret {name:?}, or the Secret doesn't exist"
+                ),
                 remedy: Remedy::GrantAccess,
             });
         }
@@ -146,12 +148,25 @@ enum Fetched {
     Forbidden,
 }
 
-async fn fetch(scope: &Scope, namespace: &str, name: &str) -> Result<Fetched, ReconcileError> {
-    match scope.secrets.get(namespace, name) {
-        Lookup::Found(secret) => return Ok(Fetched::Found(secret)),
-        Lookup::Missing => return Ok(Fetched::Missing),
-        Lookup::Unwatched => {}
-    }
+/// Looks the object's Secret up, and remembers its version.
+async fn fetch(scope: &Scope, object: &OxenModel, name: &str) -> Result<Fetched, ReconcileError> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let fetched = match scope.secrets.get(namespace, name) {
+        Lookup::Found(secret) => Fetched::Found(secret),
+        Lookup::Missing => Fetched::Missing,
+        Lookup::Unwatched => read(scope, namespace, name).await?,
+    };
+    let version = match &fetched {
+        Fetched::Found(secret) => version(&secret.metadata),
+        Fetched::Missing | Fetched::Forbidden => None,
+    };
+    let memories = &scope.context.memories;
+    memories.with(object, |memory| memory.looked_up(version));
+    Ok(fetched)
+}
+
+/// Reads a Secret that isn't watched.
+async fn read(scope: &Scope, namespace: &str, name: &str) -> Result<Fetched, ReconcileError> {
     let context = &scope.context;
     let secrets = context.secrets(namespace);
     let request = Request::new("reading the Secret", namespace, name);

@@ -36,6 +36,8 @@ pub(super) struct Memory {
     advanced: Instant,
     /// The key that last retrieved the model.
     pub(super) key: Option<ApiKey>,
+    /// The version of the object's Secret when it was last looked up, or `None` before that.
+    secret: Option<SecretVersion>,
     /// When the hub may be asked about this object again.
     pub(super) backing_off_until: Option<Instant>,
     /// The number of failed requests to the Kubernetes API in a row.
@@ -45,6 +47,9 @@ pub(super) struct Memory {
     /// Whether a reconcile has been completed.
     pub(super) reconciled: bool,
 }
+
+/// A hash of a Secret's UID and resourceVersion, or `None` where there was no Secret.
+pub(super) type SecretVersion = Option<u64>;
 
 #[derive(Clone, Debug)]
 struct Written {
@@ -63,6 +68,7 @@ impl Default for Memory {
             history: History::default(),
             advanced: Instant::now(),
             key: None,
+            secret: None,
             backing_off_until: None,
             kube_failures: 0,
             changed: Arc::default(),
@@ -114,6 +120,13 @@ impl Memory {
                 })
             },
         )
+    }
+
+    /// Takes into account which version of its Secret the object uses now. With another one than
+    /// before, a refused call is due at once.
+    pub(super) fn looked_up(&mut self, version: SecretVersion) {
+        let before = self.secret.replace(version);
+        self.history.secret_changed |= before.is_some_and(|before| before != version);
     }
 
     /// Takes a call's outcome into account.
@@ -177,12 +190,16 @@ impl Memories {
         }
     }
 
-    /// Notes that an object's Secret has changed: a refused call is due at once.
-    pub(super) fn secret_changed(&self, uid: &str) {
-        if let Some(memory) = self.lock().get_mut(uid) {
-            memory.history.secret_changed = true;
-            memory.changed.notify_waiters();
-        }
+    /// Returns true when an object has to be reconciled because its Secret has this version now. A
+    /// reconcile that waits for a permit starts over then.
+    ///
+    /// An object that has not looked its Secret up yet will do so, and find the new version.
+    pub(super) fn secret_changed(&self, uid: &str, version: SecretVersion) -> bool {
+        let memories = self.lock();
+        let uses = |memory: &&Memory| memory.secret.is_some_and(|known| known != version);
+        let memory = memories.get(uid).filter(uses);
+        memory.inspect(|memory| memory.changed.notify_waiters());
+        memory.is_some()
     }
 
     // A panic while the lock is held leaves each memory as it was or as it should be, so a poisoned
@@ -225,6 +242,32 @@ mod tests {
             at("1"),
             "a version that the watch shows twice is the newest"
         );
+    }
+
+    #[test]
+    fn a_secret_changes_when_another_version_of_it_is_looked_up() {
+        let (memories, object) = (Memories::default(), at("1"));
+        let uid = object.uid().unwrap_or_default();
+        let look_up = |version| {
+            memories.with(&object, |memory| {
+                memory.looked_up(version);
+                std::mem::take(&mut memory.history.secret_changed)
+            })
+        };
+        assert!(!memories.secret_changed(&uid, Some(1)), "nothing is known");
+        assert!(!look_up(Some(1)), "the first version is no change");
+        // The first list of a watch has the version that was read before.
+        assert!(!memories.secret_changed(&uid, Some(1)));
+        assert!(memories.secret_changed(&uid, Some(2)));
+        assert!(look_up(Some(2)));
+        assert!(
+            !memories.secret_changed(&uid, Some(2)),
+            "it is known already"
+        );
+        assert!(!look_up(Some(2)));
+        for version in [None, Some(3)] {
+            assert!(look_up(version), "a deletion and another Secret count");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,9 +10,9 @@ use std::{
 };
 
 use futures::{FutureExt, Stream, StreamExt, stream};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     core::DeserializeGuard,
     runtime::{
         PredicateConfig, WatchStreamExt,
@@ -25,6 +25,7 @@ use tracing::warn;
 use super::{
     error::watch_without_body,
     health::Monitor,
+    memory::SecretVersion,
     streams::{once_stored, watch_config, watching},
 };
 use crate::readiness::Watched;
@@ -51,8 +52,8 @@ pub(super) enum Lookup {
 
 impl Secrets {
     /// Starts a watch for each name, in one namespace or in all, which is started again after
-    /// `timeout`. The watches advance while the stream is polled. Their errors are logged and left out, because a Secret
-    /// that can't be watched must not delay the objects.
+    /// `timeout`. The watches advance while the stream is polled. Their errors are logged and left
+    /// out, because a Secret that can't be watched must not delay the objects.
     pub(super) fn watch(
         monitor: &Monitor,
         namespace: Option<&str>,
@@ -94,7 +95,10 @@ impl Secrets {
             let watch = once_stored(events)
                 .touched_objects()
                 // A new list with the same versions changes nothing.
-                .predicate_filter(version, PredicateConfig::default())
+                .predicate_filter(
+                    |secret: &GuardedSecret| version(secret.meta()),
+                    PredicateConfig::default(),
+                )
                 .filter(|change| future::ready(change.is_ok()));
             stores.insert(name.clone(), store);
             changes.push(watch.boxed());
@@ -120,8 +124,8 @@ impl Secrets {
 }
 
 /// A Secret that was deleted and created again is another version.
-fn version(secret: &GuardedSecret) -> Option<u64> {
+pub(super) fn version(secret: &ObjectMeta) -> SecretVersion {
     let mut hasher = DefaultHasher::new();
-    (secret.uid(), secret.resource_version()).hash(&mut hasher);
+    (&secret.uid, &secret.resource_version).hash(&mut hasher);
     Some(hasher.finish())
 }

@@ -29,7 +29,7 @@ use super::{
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
     reconcile::{error_policy, reconcile},
-    secrets::{GuardedSecret, Secrets},
+    secrets::{GuardedSecret, Secrets, version},
     streams::{list_refused, once_stored, refused_with, watch_config, watching},
 };
 use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
@@ -248,7 +248,8 @@ fn reason(object: &Guarded) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The objects that use a Secret. A reconcile that waits for a permit with the old key starts over.
+/// The objects that have used another version of a Secret. A reconcile that waits for a permit with
+/// the old key starts over.
 fn users(
     context: &Context,
     objects: &Store<Guarded>,
@@ -259,9 +260,10 @@ fn users(
         guarded.object.metadata.namespace == namespace
             && (guarded.unreadable.is_some() || secret_of(&guarded.object) == name)
     };
+    let version = version(secret.meta());
     let all = objects.state_filter(|object| uses(object));
     all.iter()
-        .inspect(|object| context.memories.secret_changed(object.uid()))
+        .filter(|object| context.memories.secret_changed(object.uid(), version))
         .map(|object| ObjectRef::from_obj(object.as_ref()))
         .collect()
 }

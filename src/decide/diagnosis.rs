@@ -206,8 +206,9 @@ fn instruction(subject: &Subject<'_>, remedy: &Remedy) -> String {
             "Set it: kubectl patch secret {secret} --namespace {namespace} \
              --patch '{{\"stringData\":{{\"{key}\":\"YOUR_API_KEY\"}}}}'"
         ),
-        Remedy::GrantAccess => "Grant the operator `get` on it with a Role, or use a name that is \
-                                listed in the operator's --secret-names."
+        Remedy::GrantAccess => "Create it where it is missing. Where it exists, grant the operator \
+                                `get` on it with a Role, or use a name that is listed in the \
+                                operator's --secret-names."
             .into(),
         Remedy::SetOperatorKey => "This namespace uses the operator's own API key. Put a valid key \
                                    into the file that OXEN_API_KEY_FILE names; with the chart, into \
