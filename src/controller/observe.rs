@@ -14,11 +14,13 @@ use super::{
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
     guarded::Guarded,
-    retrieve::{Retrieved, prove_key, retrieve},
+    retrieve::{Retrieved, prove_key, retrieve, similar_names},
 };
 use crate::{
     api::OxenModel,
-    decide::{Fault, History, Observation, Ownership, Remote, Rules, Subject},
+    decide::{
+        Fault, History, HubFault, Observation, Ownership, Remote, Rules, Subject, SurpriseKind,
+    },
     hub::ApiKey,
 };
 
@@ -100,7 +102,7 @@ pub(super) async fn observe(
     mut prepared: Prepared,
 ) -> Result<Observed, ReconcileError> {
     let object = prepared.object.clone();
-    let (key, retrieved) = match credentials(scope, &object).await? {
+    let (key, mut retrieved) = match credentials(scope, &object).await? {
         Credentials::Key(key) => {
             let retrieved = retrieve(scope, &object, &key).await?;
             (Some(key), retrieved)
@@ -131,6 +133,13 @@ pub(super) async fn observe(
     let history = scope.context.memories.with(&object, |memory| {
         memory.observe(&object, &retrieved.result, key.as_ref(), rivals, rules)
     });
+    let not_found = matches!(&retrieved.result, Err(fault) if fault.is_model_not_found());
+    if let Some(key) = key.as_ref().filter(|_| not_found)
+        && !history.is_unconfirmed(SurpriseKind::NotFound, rules)
+    {
+        let similar = similar_names(scope, &object, key).await;
+        retrieved.result = Err(HubFault::ModelNotFound(similar).into());
+    }
     let key_proven = match &key {
         Some(key) if history.has_lost_model(rules) => prove_key(scope, &object, key).await?,
         Some(_) | None => false,

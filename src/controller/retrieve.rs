@@ -59,10 +59,6 @@ pub(super) async fn retrieve(
             scope.context.metrics.hub_answered(namespace, secret);
             Ok(Box::new(remote))
         }
-        Err(HubFault::ModelNotFound(_)) => {
-            let similar = similar_names(scope, object, key).await;
-            Err(HubFault::ModelNotFound(similar).into())
-        }
         Err(fault) => Err(retry_after(scope, object, fault).into()),
     };
     Ok(Retrieved { result, sent })
@@ -152,7 +148,7 @@ pub(super) async fn prove_key(
 }
 
 /// The names that are similar to one that isn't found, from one search per generation.
-async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
+pub(super) async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let mut reported = conditions.filter(|one| {
         one.reason == Verdict::ModelNotFound.presentation().reason

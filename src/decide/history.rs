@@ -223,7 +223,8 @@ impl History {
     }
 
     /// Returns true while the last observation showed this surprise and it isn't confirmed yet.
-    pub(super) fn is_unconfirmed(&self, kind: SurpriseKind, rules: &Rules) -> bool {
+    #[must_use]
+    pub fn is_unconfirmed(&self, kind: SurpriseKind, rules: &Rules) -> bool {
         self.surprise
             .as_ref()
             .is_some_and(|it| it.kind == kind && it.elapsed < rules.confirm_after)
