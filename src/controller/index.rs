@@ -38,9 +38,9 @@ pub(super) struct Index {
     claimants: Mutex<HashMap<String, Claimant>>,
     /// The operations whose object is gone.
     orphaned_operations: Mutex<Vec<OrphanedOperation>>,
-    /// The UIDs of the objects that this process has released, or may have, and that the watch
-    /// still shows.
-    released: Mutex<HashSet<String>>,
+    /// The objects that this process has released, or may have, and that the watch still shows: their
+    /// UIDs, and the version that the release was based on.
+    released: Mutex<HashMap<String, Option<String>>>,
     rules: Rules,
     /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
     unlisted: watch::Sender<Unlisted>,
@@ -135,7 +135,7 @@ impl Index {
         let others: Vec<Claimant> = lock(&self.scopes)
             .iter()
             .flat_map(|scope| scope.objects.state())
-            .filter(|other| !lock(&self.released).contains(other.uid()))
+            .filter(|other| !lock(&self.released).contains_key(other.uid()))
             .filter_map(|other| {
                 let newer = memories.with(&other.object, |memory| memory.newer_than(&other.object));
                 let newest = newer.as_ref().unwrap_or(&other.object);
@@ -194,21 +194,30 @@ impl Index {
             open,
             ..Claimant::of(object, &self.rules)
         };
-        lock(&self.released).insert(claimant.uid.clone());
+        let version = object.metadata.resource_version.clone();
+        lock(&self.released).insert(claimant.uid.clone(), version);
         lock(&self.claimants).remove(&claimant.uid);
         self.remove(&claimant);
     }
 
-    /// Takes an object back whose release had no effect: the API server still holds it.
+    /// Takes an object back whose release had no effect: the API server holds another version of it
+    /// than the release was based on. Until then, a release whose answer was lost can take effect.
     pub(super) fn keep(&self, object: &OxenModel) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        if lock(&self.released).remove(uid) {
+        if self.is_refuted(uid, &object.metadata.resource_version) {
+            lock(&self.released).remove(uid);
             let claimant = Claimant::of(object, &self.rules);
             lock(&self.orphaned_operations)
                 .retain(|orphan| Some(&orphan.id) != claimant.open.as_ref());
             lock(&self.claimants).insert(claimant.uid.clone(), claimant.clone());
             self.wake_rivals(&claimant);
         }
+    }
+
+    /// Returns true when an object was released on the basis of another version than this one.
+    fn is_refuted(&self, uid: &str, version: &Option<String>) -> bool {
+        let released = lock(&self.released);
+        released.get(uid).is_some_and(|release| release != version)
     }
 
     /// Forgets an orphaned operation whose call was not sent.
@@ -241,7 +250,7 @@ impl Index {
             Event::Delete(object) => {
                 let claimant = self.claimant(object, &object.object);
                 lock(&self.claimants).remove(object.uid());
-                if !lock(&self.released).remove(object.uid()) {
+                if lock(&self.released).remove(object.uid()).is_none() {
                     self.remove(&claimant);
                 }
             }
@@ -290,7 +299,7 @@ impl Index {
             .extract_if(|_, claimant| is_gone(claimant))
             .map(|(_, claimant)| claimant)
             .collect();
-        lock(&self.released).retain(|uid| listed.contains(uid));
+        lock(&self.released).retain(|uid, _| listed.contains(uid));
         for claimant in &gone {
             self.remove(claimant);
         }

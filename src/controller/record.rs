@@ -124,6 +124,7 @@ async fn write(
         memory.record_write(object, &after);
         memory.pruned = (!pruned.is_empty()).then(|| plan.status.clone());
     });
+    context.index.keep(&after);
     Ok(after)
 }
 
