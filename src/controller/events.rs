@@ -172,3 +172,45 @@ fn reason(blocked: bool, verdict: Verdict) -> &'static str {
         verdict.presentation().reason
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ObjectReference;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn events_that_find_the_queue_full_are_dropped_and_counted() {
+        let (queue, mut notices) = mpsc::channel(2);
+        let events = Events {
+            queue,
+            flushing: CancellationToken::new(),
+            metrics: Arc::default(),
+        };
+        let queue = |reason: &str| {
+            events.queue(Notice {
+                regarding: ObjectReference::default(),
+                type_: EventType::Normal,
+                reason: reason.into(),
+                note: String::new(),
+            });
+        };
+        let dropped = || {
+            let text = events.metrics.text().unwrap();
+            let lines = text.lines();
+            let mut values =
+                lines.filter_map(|it| it.strip_prefix("oxen_operator_events_dropped_total "));
+            values.next().unwrap().to_owned()
+        };
+        for reason in ["first", "second", "third", "fourth"] {
+            queue(reason);
+        }
+        assert_eq!(dropped(), "2");
+        assert_eq!(notices.recv().await.unwrap().reason, "first");
+        queue("fifth");
+        for reason in ["second", "fifth"] {
+            assert_eq!(notices.recv().await.unwrap().reason, reason);
+        }
+        assert_eq!(dropped(), "2");
+    }
+}
