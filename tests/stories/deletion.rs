@@ -162,10 +162,42 @@ async fn a_secret_that_is_deleted_first_does_not_hold_the_object() {
 async fn a_model_that_the_hub_no_longer_knows_releases_its_object() {
     let (world, _operator) = settled(active()).await;
     world.until_finalizer("bot").await;
+    // The list shows that the key still is of the account that owned the model.
+    world.hub.add_model(Model::custom("other"));
     world.hub.remove_model("bot").unwrap();
     world.delete("bot").await;
     world.until_gone("bot").await;
     assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_model_that_the_hub_no_longer_knows_holds_its_object_while_the_key_is_not_proven() {
+    let (world, _operator) = settled(active()).await;
+    world.until_finalizer("bot").await;
+    // The hub answers a revoked key as if there were none: it lists base models and public ones.
+    world.hub.add_model(Model::base("base"));
+    world.hub.add_model(Model::custom("other"));
+    world.hub.set_invalid_key_is_none(true);
+    world.hub.revoke_key(hub::KEY);
+    world.delete("bot").await;
+    let words = "The model may still bill: the operator can't verify that the API key belongs";
+    world
+        .until("bot", "blocked until the key is proven", |object| {
+            is_blocked(object)
+                && condition(object, "DeletionBlocked")
+                    .unwrap()
+                    .message
+                    .contains(words)
+        })
+        .await;
+    world.until_observed("bot", 4).await;
+    assert!(is_blocked(&world.get("bot").await));
+    assert_eq!(world.calls("bot"), [""; 0]);
+
+    world.hub.add_key(hub::ACCOUNT, hub::KEY);
+    world.until_gone("bot").await;
+    assert_eq!(world.calls("bot"), ["deactivate"]);
+    assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
 }
 
 #[tokio::test]
