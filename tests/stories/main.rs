@@ -5,12 +5,16 @@
 //! | what | where |
 //! |---|---|
 //! | a model is turned on and off | `activation.rs` |
-//! | input that the schema, or this version, can't accept | `bad_input.rs` |
+//! | input that the schema or the hub can't accept | `bad_input.rs` |
 //! | which API key is used, and what is reported where there is none | `credentials.rs` |
+//! | objects of one model are deleted together | `deleted_together.rs` |
 //! | an object is deleted | `deletion.rs` |
 //! | what the hub says about a model's deployments | `deployments.rs` |
 //! | drift, failed deployments and progress deadlines | `drift.rs` |
+//! | events, and namespaces whose requests are slow | `events.rs` |
 //! | the hub's faults | `faults.rs` |
+//! | a world with a gate in front of the API server | `gated.rs` |
+//! | the hub turns off models that had no requests | `idle.rs` |
 //! | a settled cluster causes no calls and no writes | `idempotence.rs` |
 //! | the operator is killed at each step of a reconcile | `kills.rs` |
 //! | faults between the operator and the API server | `kube.rs` |
@@ -18,10 +22,14 @@
 //! | two replicas and the Lease | `leadership.rs` |
 //! | the process: start, probes and shutdown | `lifecycle.rs` |
 //! | a namespace is deleted | `namespaces.rs` |
+//! | a CustomResourceDefinition of an older version | `outdated_crd.rs` |
 //! | two objects of one model | `ownership.rs` |
 //! | the rate limit, and keys that the hub refuses | `rate_limit.rs` |
 //! | the operator is restarted | `restart.rs` |
+//! | Secrets that can't be read | `secrets.rs` |
 //! | suspended objects | `suspend.rs` |
+//! | objects that this version can't decode | `undecodable.rs` |
+//! | watches that fail, and namespaces that can't be listed | `watches.rs` |
 //! | the expected output of kubectl | `golden/` |
 //!
 //! `testkit::world` has what they share.
@@ -30,18 +38,26 @@
 mod activation;
 mod bad_input;
 mod credentials;
+mod deleted_together;
 mod deletion;
 mod deployments;
 mod drift;
+mod events;
 mod faults;
+mod gated;
 mod idempotence;
+mod idle;
 mod kills;
 mod kube;
 mod kubectl;
 mod leadership;
 mod lifecycle;
 mod namespaces;
+mod outdated_crd;
 mod ownership;
 mod rate_limit;
 mod restart;
+mod secrets;
 mod suspend;
+mod undecodable;
+mod watches;

@@ -2,30 +2,30 @@
 
 use std::time::Duration;
 
-use hub::{Fault, Hub, Model};
+use hub::{Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
 use testkit::world::{Operator, World, eventually, message, ready, status};
 
 /// Creates an object that is younger than all existing ones.
-async fn create_younger(world: &World, name: &str, spec: Value) {
+pub(crate) async fn create_younger(world: &World, name: &str, spec: Value) {
     world.next_second().await;
     world.create(name, spec).await;
 }
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await
 }
 
 /// Creates the object that owns the model, and waits until it is settled.
-async fn create_owner(world: &World) {
+pub(crate) async fn create_owner(world: &World) {
     world
         .create("first", json!({"model": "bot", "state": "active"}))
         .await;
     world.until_reason("first", "Active").await;
 }
 
-fn is_settled(object: &OxenModel) -> bool {
+pub(crate) fn is_settled(object: &OxenModel) -> bool {
     let reason = ready(object).map(|ready| ready.reason.as_str());
     matches!(reason, Some("Active" | "Conflict"))
 }
@@ -151,38 +151,9 @@ async fn an_object_whose_key_was_never_accepted_owns_nothing() {
     world.until_reason("second", "Active").await;
 }
 
-#[tokio::test]
-async fn two_objects_that_are_deleted_together_turn_the_model_off_once() {
-    let world = world().await;
-    let _operator = world.operator();
-    for name in ["first", "second"] {
-        world
-            .create(name, json!({"model": "bot", "state": "active"}))
-            .await;
-        world
-            .until(name, "observed, with the finalizer", |object| {
-                object.has_finalizer() && status(object).model.is_some()
-            })
-            .await;
-    }
-    world.until_live("first", "active").await;
-    // Neither is released before both are being deleted.
-    let fault = world.hub.inject(Fault::status(500));
-    world.delete("second").await;
-    world.delete("first").await;
-    world.hub.clear_fault(fault);
-    world.until_gone("first").await;
-    world.until_gone("second").await;
-    assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
-    assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
-}
-
-/// Creates another namespace, with the key of this world's hub.
+/// Creates another namespace. The operator uses this world's hub for the objects there.
 async fn neighbour(world: &World) -> World {
-    let hub = Hub::builder();
-    let other = World::new(hub).await;
-    // The operator uses this world's hub for the objects there.
-    other.secret("oxen-api-key", "api-key", hub::KEY).await;
+    let other = World::new(Hub::builder()).await;
     assert_ne!(other.namespace, world.namespace);
     other
 }
@@ -338,44 +309,6 @@ async fn the_call_of_a_replaced_object_is_not_repeated() {
 
     world.until_reason("first", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
-}
-
-/// Deletes objects of one model together, oldest first, and checks that the last one to go turns
-/// the model off.
-async fn deleted_oldest_first(names: &[&str]) {
-    const ROUNDS: usize = 5;
-    let world = world().await;
-    let _operator = world.operator();
-    for _ in 0..ROUNDS {
-        for name in names {
-            let spec = json!({"model": "bot", "state": "active"});
-            create_younger(&world, name, spec).await;
-            world
-                .until(name, "settled, with the finalizer", |object| {
-                    is_settled(object) && object.has_finalizer()
-                })
-                .await;
-        }
-        for name in names {
-            world.delete(name).await;
-        }
-        for name in names {
-            world.until_gone(name).await;
-        }
-        assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
-    }
-    let calls = ["activate", "deactivate"].repeat(ROUNDS);
-    assert_eq!(world.calls("bot"), calls);
-}
-
-#[tokio::test]
-async fn of_two_objects_that_are_deleted_oldest_first_one_turns_the_model_off() {
-    deleted_oldest_first(&["first", "second"]).await;
-}
-
-#[tokio::test]
-async fn of_three_objects_that_are_deleted_oldest_first_one_turns_the_model_off() {
-    deleted_oldest_first(&["first", "second", "third"]).await;
 }
 
 #[tokio::test]

@@ -374,8 +374,8 @@ impl<C: Deref<Target = Cluster>> World<C> {
         writes.count()
     }
 
-    /// Returns the reasons of an object's events, oldest first.
-    pub async fn events(&self, name: &str) -> Vec<String> {
+    /// Returns an object's events, oldest first.
+    pub async fn event_objects(&self, name: &str) -> Vec<Event> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
         events.retain(|event| {
@@ -384,9 +384,12 @@ impl<C: Deref<Target = Cluster>> World<C> {
         });
         events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
         events
-            .iter()
-            .filter_map(|event| event.reason.clone())
-            .collect()
+    }
+
+    /// Returns the reasons of an object's events, oldest first.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let events = self.event_objects(name).await.into_iter();
+        events.filter_map(|event| event.reason).collect()
     }
 
     /// Waits until the object's last event has this reason, and returns the reasons of all its
