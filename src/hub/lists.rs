@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    client::Client, endpoint::Endpoint, items::ItemReader, key::ApiKey, quote::quote,
-    response::read_model, transport_error::TransportError, wire::Model,
+    client::Client, endpoint::Endpoint, items::ItemReader, key::ApiKey, response::read_model,
+    transport_error::TransportError, wire::Model,
 };
-use crate::decide::HubFault;
+use crate::decide::{HubFault, quote};
 
 impl Client {
     /// Lists all models, or those of one developer, or those with one fine-tuning action. An item

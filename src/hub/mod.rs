@@ -10,7 +10,7 @@
 //! | the hub's URL, the proxy and the authorities | `route.rs` |
 //! | why there is no response | `transport_error.rs` |
 //! | a response: its code, body and fault | `response.rs` |
-//! | the words of an error, and Retry-After | `error_body.rs`, `quote.rs`, `retry_after.rs` |
+//! | the words of an error, and Retry-After | `error_body.rs`, `retry_after.rs` |
 //! | from a model object to what a decision needs | `fold.rs` |
 //! | an API key that can't be printed | `key.rs` |
 //! | the client as the controller uses it: no request without a permit | `limited_client.rs` |
@@ -27,7 +27,6 @@ mod limited_client;
 mod limiter;
 mod limits;
 mod lists;
-mod quote;
 mod response;
 mod retry_after;
 mod route;

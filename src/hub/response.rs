@@ -11,10 +11,10 @@ use http::{
 };
 
 use super::{
-    error_body::ErrorBody, fields, key::ApiKey, limits::Limits, quote::quote,
-    retry_after::retry_after, wire::Model,
+    error_body::ErrorBody, fields, key::ApiKey, limits::Limits, retry_after::retry_after,
+    wire::Model,
 };
-use crate::decide::{CallOutcome, HubFault};
+use crate::decide::{CallOutcome, HubFault, quote};
 
 /// A response with its whole body.
 pub struct Response {
