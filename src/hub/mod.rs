@@ -6,7 +6,7 @@
 //! |---|---|
 //! | the model object and pricing, as the hub sends them | `wire.rs`, `fields.rs` |
 //! | retrieve, activate, deactivate | `client.rs`, `endpoint.rs`, `limits.rs` |
-//! | list and search, which are read while they arrive | `lists.rs`, `items.rs` |
+//! | list and search, which are read while they arrive | `lists.rs`, `list_reader.rs`, `items.rs` |
 //! | the hub's URL, the proxy and the authorities | `route.rs` |
 //! | why there is no response | `transport_error.rs` |
 //! | a response: its code, body and fault | `response.rs` |
@@ -26,6 +26,7 @@ mod key;
 mod limited_client;
 mod limiter;
 mod limits;
+mod list_reader;
 mod lists;
 mod response;
 mod retry_after;
@@ -40,6 +41,7 @@ pub use key::{ApiKey, KeyError};
 pub use limited_client::{LimitedClient, Permit};
 pub use limiter::{Priority, RateLimits};
 pub use limits::Limits;
+pub use list_reader::ListReader;
 pub use response::Response;
 pub use route::{Route, SetupError};
 pub use wire::{
