@@ -54,7 +54,7 @@ fn rows(hub: &Hub) -> Vec<Row> {
             Fault::html(403),
             unreachable,
             Kept,
-            "403 Forbidden",
+            "a page of HTML (403)",
         ),
         (
             "404-of-a-proxy",
