@@ -41,12 +41,13 @@
 //! | what a process knows of its last operation | `decide/tracked.rs` |
 //! | defaults, waits and limits of decisions | `decide/rules.rs` |
 //! | what a decision leads to | `decide/plan.rs` |
+//! | how the hub's words are quoted, and which are the same | `decide/words.rs` |
 //! | a new endpoint of the hub | `hub/client.rs`, `hub/endpoint.rs`, `hub/limits.rs` |
 //! | the hub's URL, the proxy and the authorities | `hub/route.rs`, `hub/transport_error.rs` |
 //! | the hub's JSON | `hub/wire.rs`, `hub/fields.rs`, `hub/fold.rs` |
-//! | a list that is read while it arrives | `hub/lists.rs`, `hub/items.rs` |
+//! | a list that is read while it arrives | `hub/lists.rs`, `hub/list_reader.rs`, `hub/items.rs` |
 //! | status codes of the hub | `hub/response.rs` |
-//! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/quote.rs`, `hub/retry_after.rs` |
+//! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/retry_after.rs` |
 //! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
 //! | rate limit, backoff and refused keys | `hub/limiter/token_bucket/mod.rs`, `hub/limiter/rate_limits.rs` |
 //! | a rate that a 429 halves | `hub/limiter/adaptive_rate.rs` |

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use oxen_operator::{
     api::{Operation, OperationKind, State},
-    hub::{ApiKey, Limits, Model, Response, fold},
+    hub::{ApiKey, Limits, Response, fold},
 };
 use serde_json::{Value, json};
 use testkit::simulation::{Simulation, secs};
@@ -156,7 +156,7 @@ fuzz_target!(|case: Case<'_>| {
             Before::Delete => simulation.delete(),
         }
         let body = reconcile.body.bytes();
-        let model = response(reconcile.code, body.clone()).read::<Model>(&key, &limits);
+        let model = response(reconcile.code, body.clone()).read(ASKED, &key, &limits);
         let retrieved = match model.and_then(|model| fold(ASKED, &model, &base)) {
             Ok(remote) => Ok(Box::new(remote)),
             Err(fault) => Err(fault.into()),
@@ -166,9 +166,12 @@ fuzz_target!(|case: Case<'_>| {
         let open = simulation.status().operation;
         if let Some(kind) = simulation.reconcile(retrieved).call() {
             assert_ne!(simulation.object.spec.suspend, Some(true));
-            let json: Value = serde_json::from_slice(&body).expect("the live GET was read as JSON");
+            assert_eq!(kind, desired_kind(&simulation));
+            // The client skips unparsed what it doesn't need, so that it reads more than this.
+            let Ok(json) = serde_json::from_slice::<Value>(&body) else {
+                continue;
+            };
             let statuses = statuses(&json);
-            assert_eq!(kind, desired_kind(&simulation), "{json}");
             assert!(requires(kind, &statuses), "{kind} on {json}");
             assert!(
                 open.is_none_or(|open| may_be_closed(&open, &statuses, simulation.now)),

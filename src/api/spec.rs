@@ -260,7 +260,15 @@ mod tests {
             progress_deadline: None,
             idle_shutdown: None,
         };
-        for good in ["support-bot-v2", "acme/bot", "模型", &"m".repeat(253)] {
+        let long = "m".repeat(253);
+        for good in [
+            "support-bot-v2",
+            "acme/bot",
+            "模型",
+            "acme/search",
+            "searches",
+            &long,
+        ] {
             assert_eq!(spec(good).check(), Ok(()));
         }
         for bad in [
@@ -272,6 +280,9 @@ mod tests {
             "a?b",
             "a#b",
             "a%b",
+            "favorites",
+            "featured",
+            "search",
             &"m".repeat(254),
         ] {
             let problem = spec(bad).check().unwrap_err();

@@ -1,8 +1,6 @@
 //! From a step of the table to a finding: suspension, deadlines, attempts, and an operation's
 //! record.
 
-use std::{cmp::Reverse, collections::BTreeMap};
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
@@ -14,6 +12,7 @@ use super::{
     remote::Remote,
     table::Step,
     verdict::Verdict,
+    words::quote,
 };
 use crate::api::{Attempts, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus};
 
@@ -83,7 +82,7 @@ fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Fi
     let others = if remote.others.is_empty() {
         String::new()
     } else {
-        format!(" Its other deployments: {}.", counted(&remote.others))
+        format!(" Its other deployments: {}.", remote.others.join(", "))
     };
     let message = match (verdict, remote.live) {
         (Verdict::AlwaysActive, _) => "A base model is always active.".to_owned(),
@@ -95,23 +94,8 @@ fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Fi
     Finding::new(verdict, message)
 }
 
-/// The words with their counts, the most frequent one first: `2 inactive, 1 error`.
-fn counted(words: &[String]) -> String {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for word in words {
-        *counts.entry(word).or_default() += 1;
-    }
-    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| Reverse(*count));
-    let counts: Vec<String> = counts
-        .into_iter()
-        .map(|(word, count)| format!("{count} {word}"))
-        .collect();
-    counts.join(", ")
-}
-
 fn stuck(verdict: Verdict, remote: &Remote) -> String {
-    let id = &remote.model.id;
+    let id = quote(&remote.model.id);
     if verdict == Verdict::BaseModelCannotDeactivate {
         format!(
             "{id} is a base model, which is always active, is billed by use, and can't be \

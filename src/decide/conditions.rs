@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::verdict::{Presentation, Progress, Ready, Verdict};
+use super::{
+    verdict::{Presentation, Progress, Ready, Verdict},
+    words,
+};
 
 /// The condition that says whether the model is in the desired state.
 pub const READY: &str = "Ready";
@@ -71,6 +74,8 @@ impl Judgement<'_> {
             && find(before, READY)
                 .is_some_and(|ready| ready.observed_generation == Some(self.generation));
         let mut after = Vec::new();
+        // Every condition of the finding has the message of Ready.
+        let mut message = self.message.to_owned();
         if kept {
             for type_ in [READY, RECONCILING, STALLED] {
                 after.extend(find(before, type_).cloned());
@@ -81,30 +86,55 @@ impl Judgement<'_> {
                 Ready::False => "False",
                 Ready::Unknown | Ready::Kept => "Unknown",
             };
-            after.push(self.condition(before, READY, ready, reason, self.message));
+            message = self.message(before, READY, ready, reason);
+            after.push(self.condition(before, READY, ready, reason, &message));
             let progress = match progress {
                 Progress::None => None,
                 Progress::Reconciling => Some(RECONCILING),
                 Progress::Stalled => Some(STALLED),
             };
             after.extend(
-                progress.map(|type_| self.condition(before, type_, "True", reason, self.message)),
+                progress.map(|type_| self.condition(before, type_, "True", reason, &message)),
             );
         }
-        let (synced, synced_reason, message) = if self.presentation.synced {
-            ("True", "Answered", "The hub knows the model.")
+        after.push(if self.presentation.synced {
+            self.condition(
+                before,
+                SYNCED,
+                "True",
+                "Answered",
+                "The hub knows the model.",
+            )
         } else {
-            ("False", reason, self.message)
-        };
-        after.push(self.condition(before, SYNCED, synced, synced_reason, message));
+            let message = self.message(before, SYNCED, "False", reason);
+            self.condition(before, SYNCED, "False", reason, &message)
+        });
         if self.blocked {
-            after.push(self.condition(before, DELETION_BLOCKED, "True", reason, self.message));
+            after.push(self.condition(before, DELETION_BLOCKED, "True", reason, &message));
         }
         after
     }
 
-    /// Makes a condition. It keeps its time while its status stays the same. A message that quotes
-    /// somebody is kept while the reason and the generation stay the same.
+    /// The finding's message, or as much of the last one as says the same: words of the hub that
+    /// differ only in tokens with a digit, and all words that a fault or a call's outcome quotes
+    /// while the reason and the generation stay the same.
+    fn message(&self, before: &[Condition], type_: &str, status: &str, reason: &str) -> String {
+        let last = find(before, type_).filter(|last| last.status == status && !self.refresh);
+        let Some(last) = last else {
+            return self.message.to_owned();
+        };
+        let quoted = self.presentation.quotes
+            && last.reason == reason
+            && last.observed_generation == Some(self.generation)
+            && is_true(before, DELETION_BLOCKED) == self.blocked;
+        let (last_own, last_notes) = words::split_notes(&last.message);
+        let (own, notes) = words::split_notes(self.message);
+        let own = if quoted { last_own } else { own };
+        let same = own == last_own && words::are_same_notes(last_notes, notes);
+        format!("{own}{}", if same { last_notes } else { notes })
+    }
+
+    /// Makes a condition. It keeps its time while its status stays the same.
     fn condition(
         &self,
         before: &[Condition],
@@ -114,17 +144,11 @@ impl Judgement<'_> {
         message: &str,
     ) -> Condition {
         let last = find(before, type_).filter(|last| last.status == status);
-        let quoted = last.filter(|last| {
-            self.presentation.quotes
-                && !self.refresh
-                && last.reason == reason
-                && last.observed_generation == Some(self.generation)
-        });
         Condition {
             type_: type_.into(),
             status: status.into(),
             reason: reason.into(),
-            message: quoted.map_or_else(|| message.to_owned(), |last| last.message.clone()),
+            message: message.into(),
             observed_generation: Some(self.generation),
             last_transition_time: last
                 .map_or(Time(self.now), |last| last.last_transition_time.clone()),

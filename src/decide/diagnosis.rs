@@ -6,11 +6,9 @@ use super::{
     observation::{Observation, Subject},
     plan::Finding,
     verdict::Verdict,
+    words::quote,
 };
 use crate::api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, RECONCILE_ANNOTATION};
-
-/// The most that is shown of a similar name, in characters.
-const SHOWN_NAME: usize = 200;
 
 /// The finding of a reconcile without a usable answer.
 pub(super) fn fault(seen: &Observation<'_>, fault: &Fault) -> Finding {
@@ -133,9 +131,10 @@ pub(super) fn hub_fault(seen: &Observation<'_>, fault: &HubFault) -> Finding {
         HubFault::ModelMismatch(id) => Finding::new(
             Verdict::ModelMismatch,
             format!(
-                "The hub was asked for the model {:?} and answered with {id:?}. If that is the \
-                 model that you mean, create an OxenModel with that name.",
-                seen.subject.object.spec.model
+                "The hub was asked for the model {:?} and answered with {:?}. If that is the model \
+                 that you mean, create an OxenModel with that name.",
+                seen.subject.object.spec.model,
+                quote(id),
             ),
         ),
         HubFault::Rejected(words) => Finding::new(
@@ -174,7 +173,7 @@ fn not_found(subject: &Subject<'_>, similar: &[String]) -> String {
         "Check the name, and whether the API key belongs to the account that owns the model."
             .to_owned()
     } else {
-        let names: Vec<String> = similar.iter().map(|name| shortened(name)).collect();
+        let names: Vec<String> = similar.iter().map(|name| quote(name)).collect();
         format!("Did you mean {}?", names.join(", "))
     };
     format!(
@@ -182,14 +181,6 @@ fn not_found(subject: &Subject<'_>, similar: &[String]) -> String {
          another OxenModel: spec.model can't be changed. Once the hub knows the model, set the \
          annotation {RECONCILE_ANNOTATION} to a new value to retry at once."
     )
-}
-
-/// The start of a name that the hub sent, on one line.
-fn shortened(name: &str) -> String {
-    let mut all = name.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let start: String = all.by_ref().take(SHOWN_NAME).collect();
-    let more = if all.next().is_some() { "..." } else { "" };
-    format!("{start}{more}")
 }
 
 /// What to do about a missing or invalid API key: where possible, a command that can be run as it

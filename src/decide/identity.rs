@@ -1,7 +1,9 @@
 //! The identity of a model: the hub's `id` and `owned_by`. A name that starts to stand for another
 //! identity is reported, and nothing is called until a person accepts it.
 
-use super::{observation::Observation, plan::Finding, remote::Remote, verdict::Verdict};
+use super::{
+    observation::Observation, plan::Finding, remote::Remote, verdict::Verdict, words::quote,
+};
 use crate::api::{Identity, ModelStatus, OxenModelStatus, RECONCILE_ANNOTATION};
 
 /// The finding that the hub answered with another identity than before.
@@ -41,7 +43,10 @@ fn report(before: &ModelStatus, now: &Identity) -> Finding {
             "This object controlled the model {} of {}, and the hub now answers with {} of {}. If \
              the API key belongs to another account, restore the right key. To accept the new \
              model, set the annotation {RECONCILE_ANNOTATION} to a new value.",
-            before.id, before.owner, now.id, now.owner,
+            quote(&before.id),
+            quote(&before.owner),
+            quote(&now.id),
+            quote(&now.owner),
         ),
     )
 }

@@ -33,6 +33,7 @@
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
 //! | what a decision leads to | `plan.rs` |
+//! | how the hub's words are quoted, and which are the same | `words.rs` |
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -59,6 +60,7 @@ mod rules;
 mod table;
 mod tracked;
 mod verdict;
+mod words;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -79,6 +81,7 @@ pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use tracked::Tracked;
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
+pub(crate) use words::{quote, without_digits};
 
 use crate::api::{LiveStatus, OxenModelStatus};
 use plan::Finding;
@@ -278,9 +281,10 @@ fn conclude(
     requeue: Requeue,
 ) -> Plan {
     let before = std::mem::take(&mut status.conditions);
+    let message = words::with_notes(&finding.message, notes(seen, finding.presentation()));
     let judgement = conditions::Judgement {
         presentation: finding.presentation(),
-        message: &finding.message,
+        message: &message,
         blocked: finding.blocked,
         generation: subject.generation(),
         now: subject.now,
@@ -298,11 +302,19 @@ fn conclude(
     };
     Plan {
         verdict: finding.verdict,
-        message: finding.message,
+        message,
         status,
         action,
         requeue,
         transition,
         blocked: finding.blocked,
     }
+}
+
+/// What the hub says of the model's deployments, which a message quotes while the object is not
+/// Ready.
+fn notes<'a>(seen: Option<&'a Observation<'_>>, shown: Presentation) -> &'a [String] {
+    let remote = seen.and_then(Observation::remote);
+    let remote = remote.filter(|_| shown.synced && shown.ready != Ready::True);
+    remote.map_or(&[], |remote| &remote.notes)
 }

@@ -17,6 +17,7 @@ use super::{
     progress,
     remote::Remote,
     verdict::Verdict,
+    words,
 };
 use crate::{
     api::{Attempts, LiveStatus, Operation, OxenModelStatus},
@@ -124,7 +125,7 @@ pub(super) fn after_call(
             replaced,
         } => (kind, unspent, replaced),
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
-            return Finding::new(plan.verdict, plan.message);
+            return Finding::new(plan.verdict, words::split_notes(&plan.message).0);
         }
     };
     match outcome {

@@ -10,9 +10,10 @@ pub struct Remote {
     /// The status of its deployments, folded to one word.
     pub live: LiveStatus,
     /// The statuses of the deployments that `live` doesn't stand for, as counts by word such as `2
-    /// inactive`, for the message.
+    /// inactive`, sorted, for the message.
     pub others: Vec<String>,
-    /// What the hub says about the deployments beside their status, as a message quotes it.
+    /// What the hub says of the deployments beside their status, as a message quotes it while the
+    /// object is not Ready.
     pub notes: Vec<String>,
     /// The model itself. `id` and `owner` are its identity.
     pub model: ModelStatus,

@@ -23,76 +23,90 @@ impl ErrorBody {
         let Ok(fields) = Fields::read(&json) else {
             return Self::default();
         };
-        let error = fields.lenient::<&RawValue>("error");
-        let inner = error.and_then(|error| Fields::read(error.get()).ok());
-        let of_error = |name| inner.as_ref().and_then(|inner| inner.lenient(name));
+        let field = |name| fields.lenient::<&RawValue>(name);
+        let error = field("error");
+        let type_ = error.and_then(|error| Fields::read(error.get()).ok());
+        let type_ = type_.and_then(|error| error.lenient::<String>("type"));
         let status_message: Option<String> = fields.lenient("status_message");
-        let type_: Option<String> = of_error("type");
+        let parts: [Vec<Statement>; 5] = [
+            error.map(statements).unwrap_or_default(),
+            field("message").map(statements).unwrap_or_default(),
+            field("status_message").map(statements).unwrap_or_default(),
+            field("detail").map(statements).unwrap_or_default(),
+            field("errors").map(errors).unwrap_or_default(),
+        ];
+        let mut texts = parts.iter().flatten().flat_map(|said| &said.texts);
         let model_not_found = [&type_, &status_message]
             .into_iter()
             .flatten()
-            .any(|word| word == NOT_FOUND);
-        let texts: [Option<String>; 8] = [
-            error.and_then(parse),
-            of_error("detail"),
-            of_error("message"),
-            of_error("title"),
-            type_,
-            fields.lenient("message"),
-            status_message,
-            fields.lenient("detail"),
-        ];
-        let errors: Vec<(Option<String>, String)> =
-            fields.lenient("errors").map(errors).unwrap_or_default();
-        let mut all = texts
-            .iter()
-            .flatten()
-            .chain(errors.iter().map(|(_, text)| text));
-        let model_not_found = model_not_found || all.any(|text| is_about_the_model(text));
-        let first = texts
-            .into_iter()
-            .flatten()
-            .find(|text| !text.trim().is_empty());
+            .any(|word| word == NOT_FOUND)
+            || texts.any(|text| is_about_the_model(text));
+        let shown = parts.iter().find(|part| !part.is_empty());
         Self {
-            words: first.or_else(|| joined(&errors)),
+            words: shown.map(|part| joined(part)).or(type_),
             model_not_found,
         }
     }
 }
 
-fn is_about_the_model(text: &str) -> bool {
-    text.trim().to_lowercase().starts_with("model not found")
+/// One thing that an error says: texts that stand for each other, the most precise one first.
+struct Statement {
+    /// The field of the request that it is about, if there is one.
+    field: Option<String>,
+    /// There is at least one.
+    texts: Vec<String>,
 }
 
-/// The texts of `errors`, which is a text, a list of texts, or an object of texts by field. A field
-/// may have several texts.
-fn errors(value: &RawValue) -> Vec<(Option<String>, String)> {
-    if let Ok(fields) = Fields::read(value.get()) {
-        let by_field = fields.iter().flat_map(|(name, value)| {
-            let texts = texts(value).into_iter();
-            texts.map(|text| (Some(name.to_owned()), text))
-        });
-        return by_field.collect();
-    }
-    texts(value).into_iter().map(|text| (None, text)).collect()
-}
-
-/// A text, or the texts of a list, without empty ones.
-fn texts(value: &RawValue) -> Vec<String> {
+/// What a value says: a text, the texts of an object, or a list of these.
+fn statements(value: &RawValue) -> Vec<Statement> {
     let list = parse::<Vec<&RawValue>>(value).unwrap_or_else(|| vec![value]);
-    let texts = list.into_iter().filter_map(parse::<String>);
+    let statements = list.into_iter().map(|value| Statement {
+        field: None,
+        texts: texts(value),
+    });
+    statements.filter(|said| !said.texts.is_empty()).collect()
+}
+
+/// A text, or the texts of an object, without empty ones.
+fn texts(value: &RawValue) -> Vec<String> {
+    let texts: Vec<Option<String>> = match Fields::read(value.get()) {
+        Ok(fields) => ["detail", "message", "title", "msg"]
+            .map(|name| fields.lenient(name))
+            .into(),
+        Err(_) => vec![parse(value)],
+    };
+    let texts = texts.into_iter().flatten();
     texts.filter(|text| !text.trim().is_empty()).collect()
 }
 
-fn joined(errors: &[(Option<String>, String)]) -> Option<String> {
-    let shown: Vec<String> = errors
-        .iter()
-        .map(|(field, text)| match field {
+/// What `errors` says, which may also be an object of values by field.
+fn errors(value: &RawValue) -> Vec<Statement> {
+    let Ok(fields) = Fields::read(value.get()) else {
+        return statements(value);
+    };
+    let by_field = fields.iter().flat_map(|(name, value)| {
+        let statements = statements(value).into_iter();
+        statements.map(|said| Statement {
+            field: Some(name.to_owned()),
+            ..said
+        })
+    });
+    by_field.collect()
+}
+
+fn joined(statements: &[Statement]) -> String {
+    let shown = statements.iter().filter_map(|said| {
+        let text = said.texts.first()?;
+        Some(match &said.field {
             Some(field) => format!("{field}: {text}"),
             None => text.clone(),
         })
-        .collect();
-    (!shown.is_empty()).then(|| shown.join("; "))
+    });
+    shown.collect::<Vec<_>>().join("; ")
+}
+
+fn is_about_the_model(text: &str) -> bool {
+    text.trim().to_lowercase().starts_with("model not found")
 }
 
 #[cfg(test)]
@@ -110,13 +124,18 @@ mod tests {
             r#"{"error":{"type":"billing","title":"Billing","message":"x","detail":"no funds"}}"#,
             r#"{"error":{"type":"billing","title":"Billing","message":"no funds"}}"#,
             r#"{"error":{"type":"billing","title":"no funds"},"message":"x"}"#,
-            r#"{"error":{"type":"no funds"},"status":"error","status_message":"x"}"#,
+            r#"{"error":{"type":"x"},"status":"error","status_message":"no funds"}"#,
+            r#"{"error":{"type":"no funds"},"status":"error","message":""}"#,
             r#"{"error":{"detail":7,"message":" ","title":"no funds"}}"#,
             r#"{"error":"","message":"no funds"}"#,
             r#"{"error":null,"message":"no funds","status_message":"x"}"#,
             r#"{"status":"error","status_message":"no funds","detail":"x"}"#,
             r#"{"detail":"no funds","errors":"x"}"#,
-            r#"{"detail":["x"],"errors":"no funds"}"#,
+            r#"{"detail":[],"errors":"no funds"}"#,
+            r#"{"detail":[{"loc":["body"],"msg":"no funds","type":"missing"}]}"#,
+            r#"{"detail":{"code":7,"message":"no funds"}}"#,
+            r#"{"errors":[{"title":"x","detail":"no funds"}]}"#,
+            r#"{"error":["no funds"]}"#,
             r#"{"errors":["","no funds",7]}"#,
         ] {
             assert_eq!(words(body).as_deref(), Some("no funds"), "{body}");
@@ -134,7 +153,7 @@ mod tests {
                 r#"{"errors":{"name":["can't be blank","is too short"],"size":"is odd","x":{}}}"#,
                 "name: can't be blank; name: is too short; size: is odd",
             ),
-            (r#"{"errors":["one","two"]}"#, "one; two"),
+            (r#"{"errors":["one",{"message":"two"}]}"#, "one; two"),
         ] {
             assert_eq!(words(body).as_deref(), Some(shown), "{body}");
         }
@@ -184,6 +203,11 @@ mod tests {
             (r#"{"status_message":"resource_not_found"}"#, true),
             (r#"{"errors":{"detail":"Model not found: x"}}"#, true),
             (r#"{"message":"Model not found: x","error":"404"}"#, true),
+            (r#"{"errors":[{"message":"Model not found: x"}]}"#, true),
+            (
+                r#"{"error":{"title":"Model not found","detail":"x is gone"}}"#,
+                true,
+            ),
             (r#"{"error":"Not found"}"#, false),
             (
                 r#"{"error":{"type":"route_not_found","title":"Not found"}}"#,

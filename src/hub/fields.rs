@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::quote::quote;
+use crate::decide::quote;
 
 /// The fields of a JSON object in their order, unparsed.
 pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{
-    quote::quote,
-    wire::{DeploymentItem, Model, Number, Pricing, Word},
-};
+use super::wire::{DeploymentItem, Model, Number, Pricing, Word};
 use crate::{
     api::{self, LiveStatus, ModelStatus},
-    decide::{HubFault, Remote},
+    decide::{HubFault, Remote, quote, without_digits},
 };
 
 /// The prefix that the hub's own pages write before a model's name.
@@ -136,15 +133,10 @@ fn deployments(all: Option<&[Option<DeploymentItem>]>) -> Deployments {
         .find(|candidate| statuses.iter().any(|(status, _)| status == candidate))
         .unwrap_or(LiveStatus::None);
     let others = statuses.iter().filter(|(status, _)| *status != live);
-    // What is said about the live status comes first.
-    let (first, then): (Vec<_>, Vec<_>) = all
-        .iter()
-        .zip(&statuses)
-        .partition(|(_, (status, _))| *status == live);
-    let items = first
-        .into_iter()
-        .chain(then)
-        .filter_map(|(item, _)| item.as_ref());
+    let items = all.iter().zip(&statuses).filter_map(|(item, (status, _))| {
+        let item = item.as_ref()?;
+        Some((item, *status == live))
+    });
     Deployments {
         live,
         others: counted(others.map(|(_, word)| *word)),
@@ -172,19 +164,20 @@ fn counted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     shown
 }
 
-/// The first few different notes.
-fn notes<'a>(items: impl Iterator<Item = &'a DeploymentItem>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for note in items.flat_map(DeploymentItem::notes) {
-        let note = quote(&note);
-        if !note.is_empty() && !all.contains(&note) {
-            all.push(note);
-        }
-        if all.len() == MOST_NOTES {
-            break;
+/// The first few notes that don't say the same. Those of deployments with the live status come
+/// first. Each part is in alphabetical order, because the hub's own order may change.
+fn notes<'a>(items: impl Iterator<Item = (&'a DeploymentItem, bool)>) -> Vec<String> {
+    let (mut live, mut others) = (BTreeMap::new(), BTreeMap::new());
+    for (item, is_live) in items {
+        let part = if is_live { &mut live } else { &mut others };
+        let notes = item.notes().map(|note| quote(&note));
+        for note in notes.filter(|note| !note.is_empty()) {
+            part.entry(without_digits(&note)).or_insert(note);
         }
     }
-    all
+    others.retain(|words, _| !live.contains_key(words));
+    let all = live.into_values().chain(others.into_values());
+    all.take(MOST_NOTES).collect()
 }
 
 fn status(word: Option<&Word>) -> (LiveStatus, &str) {
@@ -287,16 +280,36 @@ mod tests {
         assert_eq!(notes(&format!("[{gpu}]")), ["no GPU is free"]);
         let other = r#"{"status":"inactive","lastError":"one","Reason":"two","note":"no"}"#;
         let items = format!("[{other},{gpu},{other}]");
-        assert_eq!(notes(&items), ["no GPU is free", "two", "one"]);
+        assert_eq!(notes(&items), ["no GPU is free", "one", "two"]);
         let odd = r#"[{"status":"error","error":{"text":"no"},"message":" ","reason":7}]"#;
         assert_eq!(notes(odd), [""; 0]);
         let long = format!(
             r#"[{{"error1":"{0}a","error2":"{0}b","error3":"c","error4":"d","error5":"e"}}]"#,
-            "x".repeat(9000)
+            "a".repeat(9000)
         );
         let long = notes(&long);
         assert_eq!(long[1..], ["c", "d"]);
         assert!(long[0].len() < 250, "{long:?}");
+    }
+
+    #[test]
+    fn notes_that_say_the_same_are_noted_once_whatever_their_order() {
+        let replica = |reason: &str| format!(r#"{{"status":"error","reason":"{reason}"}}"#);
+        let notes = |reasons: &[&str]| {
+            let items: Vec<String> = reasons.iter().map(|reason| replica(reason)).collect();
+            folded(&format!("[{}]", items.join(","))).notes
+        };
+        let words = ["node 7 is full", "node 12 is full", "out of memory"];
+        let (forth, back) = (notes(&words), notes(&["out of memory", words[1], words[0]]));
+        assert_eq!(forth, ["node 7 is full", "out of memory"]);
+        assert_eq!(back, ["node 12 is full", "out of memory"]);
+        let words = ["e", "d", "c", "b", "a"];
+        assert_eq!(notes(&words), ["a", "b", "c"]);
+        let beside = format!(
+            r#"[{{"status":"inactive","reason":"a 1"}},{}]"#,
+            replica("a 2")
+        );
+        assert_eq!(folded(&beside).notes, ["a 2"]);
     }
 
     #[test]

@@ -9,12 +9,11 @@ use super::{
     client::Client,
     key::ApiKey,
     limiter::{Feedback, InFlight, Limiter, PermitError, Priority, RateLimits},
-    quote::quote,
     wire::Model,
 };
 use crate::{
     api::OperationKind,
-    decide::{CallOutcome, HubFault},
+    decide::{CallOutcome, HubFault, quote},
 };
 
 /// The hub's client, limited to the rate that the hub allows each key.

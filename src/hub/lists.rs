@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    client::Client, endpoint::Endpoint, items::ItemReader, key::ApiKey, quote::quote,
-    response::read_model, transport_error::TransportError, wire::Model,
+    client::Client, endpoint::Endpoint, key::ApiKey, list_reader::ListReader, response::encoded,
+    transport_error::TransportError, wire::Model,
 };
 use crate::decide::HubFault;
 
@@ -146,8 +146,7 @@ impl Client {
         let response = request.send().await?;
         let code = response.status();
         let unreadable = if code == StatusCode::OK {
-            let items = self.items(response, key, on_model).await?;
-            items.map_err(HubFault::Unexpected)
+            self.items(response, key, on_model).await?
         } else {
             let response = self.whole(response).await?;
             Err(response.fault_of_get(key, &self.limits))
@@ -161,29 +160,18 @@ impl Client {
         mut response: reqwest::Response,
         key: &ApiKey,
         mut on_model: impl FnMut(Model) -> ControlFlow<()>,
-    ) -> Result<Result<usize, String>, TransportError> {
-        let mut reader = ItemReader::new(self.limits.max_body);
-        let (mut length, mut unreadable) = (0, 0);
-        let mut flow = ControlFlow::Continue(());
+    ) -> Result<Result<usize, HubFault>, TransportError> {
+        let mut list = ListReader::new(key, &self.limits);
         while let Some(chunk) = response.chunk().await? {
-            length += chunk.len();
-            if length > self.limits.max_list {
-                return Err(TransportError::TooLarge);
-            }
-            let on_item = |item: Option<&[u8]>| match item.map(|item| read_model(item, "", key)) {
-                Some(Ok(model)) if flow.is_continue() => flow = on_model(model),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => unreadable += 1,
-            };
-            let fed = reader.feed(&chunk, on_item);
-            fed.map_err(|_| TransportError::TooLarge)?;
-            if flow.is_break() {
-                return Ok(Ok(unreadable));
+            match list.feed(&chunk, &mut on_model) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Ok(Ok(list.unreadable())),
+                Err(fault) => return Ok(Err(fault)),
             }
         }
-        let ended = reader.end();
-        Ok(ended
-            .map(|()| unreadable)
-            .map_err(|problem| quote(&key.hide(&problem))))
+        let encoded = encoded(response.headers());
+        Ok(list
+            .end()
+            .map_err(|fault| encoded.map_or(fault, HubFault::Unexpected)))
     }
 }

@@ -6,11 +6,11 @@
 //! |---|---|
 //! | the model object and pricing, as the hub sends them | `wire.rs`, `fields.rs` |
 //! | retrieve, activate, deactivate | `client.rs`, `endpoint.rs`, `limits.rs` |
-//! | list and search, which are read while they arrive | `lists.rs`, `items.rs` |
+//! | list and search, which are read while they arrive | `lists.rs`, `list_reader.rs`, `items.rs` |
 //! | the hub's URL, the proxy and the authorities | `route.rs` |
 //! | why there is no response | `transport_error.rs` |
 //! | a response: its code, body and fault | `response.rs` |
-//! | the words of an error, and Retry-After | `error_body.rs`, `quote.rs`, `retry_after.rs` |
+//! | the words of an error, and Retry-After | `error_body.rs`, `retry_after.rs` |
 //! | from a model object to what a decision needs | `fold.rs` |
 //! | an API key that can't be printed | `key.rs` |
 //! | the client as the controller uses it: no request without a permit | `limited_client.rs` |
@@ -26,8 +26,8 @@ mod key;
 mod limited_client;
 mod limiter;
 mod limits;
+mod list_reader;
 mod lists;
-mod quote;
 mod response;
 mod retry_after;
 mod route;
@@ -41,6 +41,7 @@ pub use key::{ApiKey, KeyError};
 pub use limited_client::{LimitedClient, Permit};
 pub use limiter::{Priority, RateLimits};
 pub use limits::Limits;
+pub use list_reader::ListReader;
 pub use response::Response;
 pub use route::{Route, SetupError};
 pub use wire::{

@@ -7,14 +7,14 @@ use std::borrow::Cow;
 
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
 
 use super::{
-    error_body::ErrorBody, fields, key::ApiKey, limits::Limits, quote::quote,
+    error_body::ErrorBody, fields, fields::Fields, key::ApiKey, limits::Limits,
     retry_after::retry_after, wire::Model,
 };
-use crate::decide::{CallOutcome, HubFault};
+use crate::decide::{CallOutcome, HubFault, quote};
 
 /// A response with its whole body.
 pub struct Response {
@@ -35,7 +35,8 @@ impl Response {
     /// Fails with the hub's fault.
     pub fn read(&self, asked: &str, key: &ApiKey, limits: &Limits) -> Result<Model, HubFault> {
         if self.code == StatusCode::OK {
-            read_model(&self.body, asked, key).map_err(HubFault::Unexpected)
+            read_model(&self.body, asked, key)
+                .map_err(|problem| HubFault::Unexpected(encoded(&self.headers).unwrap_or(problem)))
         } else {
             Err(self.fault_of_get(key, limits))
         }
@@ -48,7 +49,9 @@ impl Response {
         if self.code.is_success() {
             return match Model::read(&fields::text(&self.body)) {
                 Ok(_) => CallOutcome::Accepted,
-                Err(problem) => CallOutcome::unknown(quote(&key.hide(&problem))),
+                Err(problem) => CallOutcome::unknown(
+                    encoded(&self.headers).unwrap_or_else(|| quote(&key.hide(&problem))),
+                ),
             };
         }
         match self.fault(key, limits) {
@@ -92,22 +95,19 @@ impl Response {
         }
         let body = ErrorBody::read(&self.body);
         let words = || self.words(&body, key);
+        let limited = |whole_key| HubFault::RateLimited {
+            wait: retry_after(&self.headers, limits),
+            whole_key,
+            words: (body.words.as_ref()).map(|words| quote(&key.hide(words))),
+        };
         match self.code.as_u16() {
             401 => HubFault::Unauthenticated,
             402 => HubFault::PaymentRequired(words()),
             403 => HubFault::Forbidden(words()),
             404 if body.model_not_found => HubFault::ModelNotFound(Vec::new()),
-            429 => HubFault::RateLimited {
-                wait: retry_after(&self.headers, limits),
-                whole_key: true,
-                words: body.words.map(|words| quote(&key.hide(&words))),
-            },
+            429 => limited(true),
             502 if body.words.is_some() => HubFault::ProviderFailed(words()),
-            503 if self.headers.contains_key(RETRY_AFTER) => HubFault::RateLimited {
-                wait: retry_after(&self.headers, limits),
-                whole_key: false,
-                words: None,
-            },
+            503 if self.headers.contains_key(RETRY_AFTER) => limited(false),
             // A proxy's 404, and a request that the server stopped waiting for.
             404 | 408 => HubFault::Unreachable(words()),
             400..=499 => HubFault::Rejected(words()),
@@ -127,14 +127,16 @@ impl Response {
         }
     }
 
+    /// Returns true when the body is a page of HTML. One that can't be read is what its type says.
     fn is_html(&self) -> bool {
+        let text = fields::text(&self.body);
         let type_ = self.headers.get(CONTENT_TYPE);
         let type_ = type_.and_then(|value| value.to_str().ok());
         let type_ = type_.unwrap_or_default().trim().to_ascii_lowercase();
-        ["text/html", "application/xhtml+xml"]
+        let typed = ["text/html", "application/xhtml+xml"]
             .iter()
-            .any(|html| type_.starts_with(html))
-            || fields::text(&self.body).trim_start().starts_with('<')
+            .any(|html| type_.starts_with(html));
+        text.trim_start().starts_with('<') || (typed && Fields::read(&text).is_err())
     }
 
     /// The hub's own words with the code, on one line and cut to the length of a message.
@@ -144,6 +146,17 @@ impl Response {
             None => self.code.to_string(),
         }
     }
+}
+
+/// Says how a body is encoded that no client can read, because the client asked for a plain one.
+pub(super) fn encoded(headers: &HeaderMap) -> Option<String> {
+    let encoding = headers.get(CONTENT_ENCODING)?;
+    let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    let plain = encoding.trim().eq_ignore_ascii_case("identity");
+    (!plain).then(|| {
+        let encoding = quote(&encoding);
+        format!("a body in the encoding {encoding:?}, which was not asked for")
+    })
 }
 
 /// Reads one model object. `asked` is the model that the request was about, or empty for a list.
@@ -294,6 +307,9 @@ mod tests {
             assert_eq!(refusal(401, body), HubFault::Unauthenticated);
             assert!(response(401, body).refuses_key());
         }
+        let json = response(403, r#"{"error":"no"}"#);
+        let json = fault(&with_header(CONTENT_TYPE, "text/html", json));
+        assert_eq!(json, HubFault::Forbidden("no (403)".into()));
         // Another code has a fault of its own, whoever answered.
         let page = "<html>slow down</html>";
         assert!(matches!(read(429, page), HubFault::RateLimited { .. }));
@@ -329,9 +345,37 @@ mod tests {
         let of_object = HubFault::RateLimited {
             wait,
             whole_key: false,
-            words: None,
+            words: Some("slow down".into()),
         };
         assert_eq!(limited(503), of_object);
+    }
+
+    #[test]
+    fn a_body_that_is_compressed_unasked_is_named() {
+        let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03";
+        let encoded = |code, encoding| {
+            let response = Response {
+                body: gzip.to_vec(),
+                ..response(code, "")
+            };
+            with_header(CONTENT_ENCODING, encoding, response)
+        };
+        let words = r#"a body in the encoding "gzip", which was not asked for"#;
+        let unreadable = encoded(200, "gzip");
+        assert_eq!(fault(&unreadable), HubFault::Unexpected(words.into()));
+        assert_eq!(outcome(&unreadable), CallOutcome::unknown(words));
+        let unnamed = fault(&encoded(200, "identity"));
+        assert_eq!(unnamed, HubFault::Unexpected("not JSON".into()));
+        // The code decides, and a 404 without words is about no model.
+        assert_eq!(fault(&encoded(401, "br")), HubFault::Unauthenticated);
+        let lost = fault(&encoded(404, "br"));
+        assert!(matches!(lost, HubFault::Unreachable(_)), "{lost:?}");
+        let plain = with_header(
+            CONTENT_ENCODING,
+            "gzip",
+            response(200, &model("bot", "acme")),
+        );
+        assert!(plain.read("bot", &key(), &Limits::default()).is_ok());
     }
 
     #[test]

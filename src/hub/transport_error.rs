@@ -2,8 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::quote::quote;
-use crate::decide::HubFault;
+use crate::decide::{HubFault, quote};
 
 /// Why a request has no response.
 #[derive(Debug)]

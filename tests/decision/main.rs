@@ -23,6 +23,7 @@
 //! | when the finalizer is added and removed | `finalizer.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
+//! | what the hub says of deployments | `notes.rs` |
 //! | what writes nothing, and when to reconcile next | `no_writes.rs` |
 //!
 //! The objects, live GETs and reconciles are those of `testkit::simulation`.
@@ -39,6 +40,7 @@ mod idle;
 mod lost_answers;
 mod messages;
 mod no_writes;
+mod notes;
 mod operation;
 mod ownership;
 mod patience;

@@ -50,6 +50,18 @@ async fn kubectl_apply_names_the_field_and_the_fix() {
             bad("model", json!("..")),
             &["spec.model", "must not be '.' or '..'"],
         ),
+        (
+            bad("model", json!("favorites")),
+            &["spec.model", "write the model's UUID"],
+        ),
+        (
+            bad("model", json!("featured")),
+            &["spec.model", "write the model's UUID"],
+        ),
+        (
+            bad("model", json!("search")),
+            &["spec.model", "write the model's UUID"],
+        ),
         (bad("model", json!("m".repeat(300))), &["spec.model", "253"]),
         (bad("model", json!(7)), &["spec.model", "string"]),
         (bad("model", Value::Null), &["spec.model", "Required"]),

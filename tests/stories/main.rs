@@ -18,6 +18,7 @@
 //! | a settled cluster causes no calls and no writes | `idempotence.rs` |
 //! | the operator is killed at each step of a reconcile | `kills.rs` |
 //! | faults between the operator and the API server | `kube.rs` |
+//! | which proxy leads to the API server | `kubeconfig.rs` |
 //! | what kubectl prints | `kubectl.rs` |
 //! | two replicas and the Lease | `leadership.rs` |
 //! | the process: start, probes and shutdown | `lifecycle.rs` |
@@ -49,6 +50,7 @@ mod idempotence;
 mod idle;
 mod kills;
 mod kube;
+mod kubeconfig;
 mod kubectl;
 mod leadership;
 mod lifecycle;

@@ -72,9 +72,11 @@ async fn every_error_code_has_its_fault_and_no_call_is_repeated() {
             401 => ("Unauthenticated", "Unauthenticated"),
             402 => ("PaymentRequired", "PaymentRequired"),
             403 => ("Forbidden", "Forbidden"),
-            404 | 408 => ("Unreachable", "Unknown"),
+            404 | 407 | 408 => ("Unreachable", "Unknown"),
             429 => ("RateLimited", "RateLimited"),
             400..=499 => ("Unexpected", "Rejected"),
+            // The hub itself has words for it.
+            502 => ("ProviderFailed", "Unknown"),
             _ => ("Unreachable", "Unknown"),
         };
         hub.clear_faults();
@@ -90,6 +92,47 @@ async fn every_error_code_has_its_fault_and_no_call_is_repeated() {
             "{code}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_a_page_of_html_comes_from_something_in_between() {
+    let (hub, client) = hub_and_client().await;
+    for code in (400..=431).chain(500..=511) {
+        let (of_get, of_call) = match code {
+            401..=404 | 407 | 408 | 500..=599 => ("Unreachable", "Unknown"),
+            429 => ("RateLimited", "RateLimited"),
+            _ => ("Unexpected", "Rejected"),
+        };
+        hub.clear_faults();
+        hub.inject(Fault::html(code));
+        for (endpoint, fault) in faults_of_gets(&client).await {
+            assert_eq!(fault_kind(&fault.unwrap()), of_get, "{code} {endpoint:?}");
+        }
+        for kind in [OperationKind::Activate, OperationKind::Deactivate] {
+            let outcome = client.call(&key(), "bot", kind, "an-id").await;
+            assert_eq!(outcome_kind(&outcome), of_call, "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_compressed_unasked_is_unreadable_whatever_it_holds() {
+    let server = RawServer::start().await;
+    let client = client(server.url.as_str());
+    let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0";
+    for encoding in ["gzip", "br"] {
+        let header = format!("content-encoding: {encoding}\r\n");
+        server.respond(200, &header, gzip);
+        let words = format!("a body in the encoding {encoding:?}, which was not asked for");
+        for (endpoint, fault) in faults_of_gets(&client).await {
+            let unexpected = HubFault::Unexpected(words.clone());
+            assert_eq!(fault, Some(unexpected), "{endpoint:?}");
+        }
+        assert_eq!(activate(&client).await, CallOutcome::unknown(words));
+    }
+    server.respond(403, "content-encoding: gzip\r\n", gzip);
+    let refused = activate(&client).await;
+    assert_eq!(outcome_kind(&refused), "Forbidden", "the code decides");
 }
 
 #[tokio::test]

@@ -73,7 +73,12 @@ fn several_deployments_fold_to_one_status_in_any_order() {
             for pair in [[word, other], [other, word]] {
                 let remote = remote_with(json!([{"status": pair[0]}, {"status": pair[1]}]));
                 assert_eq!(remote.live, *live, "{pair:?}");
-                let others: Vec<&str> = if word == other { vec![] } else { vec![other] };
+                let one_other = format!("1 {other}");
+                let others = if word == other {
+                    vec![]
+                } else {
+                    vec![one_other]
+                };
                 assert_eq!(remote.others, others, "{pair:?}");
             }
         }
@@ -114,7 +119,12 @@ fn an_answer_about_another_model_is_a_fault() {
         ("bot", UUID, true),
         ("bot", "bot-2", false),
         ("other/bot", "bot", false),
-        ("bot", "acme/bot", false),
+        ("bot", "acme/bot", true),
+        ("bot", "oxen:bot", true),
+        ("oxen:bot", "bot", true),
+        ("acme/bot", "oxen:bot", true),
+        ("bot", "other/bot", false),
+        ("bot", "oxen/bot", false),
         ("bot", "", false),
     ] {
         let folded = fold_answer(asked, &model_with(json!({"id": id})));
@@ -132,12 +142,24 @@ fn the_hubs_words_are_cut() {
     let Err(HubFault::ModelMismatch(id)) = folded else {
         panic!("{folded:?}");
     };
-    let deployments = ["active", "error", "deploying", &long].map(|word| json!({"status": word}));
-    let others = remote_with(json!(deployments)).others;
-    assert_eq!(others.len(), 3);
-    for words in others.iter().chain([&id]) {
+    let deployments = ["active", "error", "deploying", &long]
+        .map(|word| json!({"status": word, "status_message": format!("{word} {long}")}));
+    let remote = remote_with(json!(deployments));
+    assert_eq!(remote.others.len(), 3);
+    assert_eq!(remote.notes.len(), 3);
+    for words in remote.others.iter().chain(&remote.notes).chain([&id]) {
         assert!(words.len() < 250, "{}", words.len());
     }
+}
+
+#[test]
+fn many_deployments_are_counted() {
+    let mut deployments = vec![json!({"status": "inactive"}); 2000];
+    deployments.push(json!({"status": "active"}));
+    deployments.extend(vec![json!({"status": "error"}); 3]);
+    let remote = remote_with(json!(deployments));
+    assert_eq!(remote.live, LiveStatus::Active);
+    assert_eq!(remote.others, ["2000 inactive", "3 error"]);
 }
 
 #[test]

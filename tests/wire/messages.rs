@@ -28,7 +28,12 @@ async fn the_words_of_every_known_error_body_are_quoted() {
         json!({"error": "no funds"}),
         json!({"error": {"type": "billing", "title": "no funds"}, "status": "error"}),
         json!({"error": {"type": "no funds"}}),
+        json!({"error": {"type": "unknown_error", "title": "Error", "detail": "no funds"},
+               "status": "error", "status_message": "unknown_error"}),
         json!({"error": {"message": "no funds"}}),
+        json!({"detail": "no funds"}),
+        json!({"detail": [{"loc": ["body"], "msg": "no funds"}]}),
+        json!({"errors": ["no funds"]}),
         json!({"status": "error", "status_message": "no funds"}),
         json!({"error": "", "status_message": "no funds"}),
         json!({"message": "  no\n\tfunds "}),
@@ -41,20 +46,56 @@ async fn the_words_of_every_known_error_body_are_quoted() {
         );
         assert_eq!(outcome, CallOutcome::refused(fault), "{body}");
     }
-    for wordless in [
-        "",
-        "<html><body>Pay!</body></html>",
-        "null",
-        "[]",
-        "{\"error\":7}",
-        "\"words\"",
-    ] {
+    for wordless in ["", "null", "[]", "{\"error\":7}", "\"words\""] {
         let (fault, _) = fault_and_outcome(402, wordless).await;
         assert_eq!(
             fault,
             HubFault::PaymentRequired("402 Payment Required".into()),
             "{wordless}"
         );
+    }
+    let (fault, outcome) = fault_and_outcome(402, "<html><body>Pay!</body></html>").await;
+    let words = "a proxy or gateway on the way answered with a page of HTML (402)";
+    assert_eq!(fault, HubFault::Unreachable(words.into()));
+    assert_eq!(outcome, CallOutcome::unknown(words));
+}
+
+#[tokio::test]
+async fn both_documented_formats_are_quoted_with_their_most_precise_words() {
+    let of_call = |code, words: &str| {
+        let words = format!("{words} ({code})");
+        match code {
+            403 => HubFault::Forbidden(words),
+            _ => HubFault::Rejected(words),
+        }
+    };
+    for code in [400, 403, 409, 422] {
+        let detailed = json!({"error": {"type": "invalid_params", "title": "Bad request",
+            "detail": "the last shutdown is not finished"}, "status": "error",
+            "status_message": "invalid_params"});
+        let short = json!({"error": {"message": "the last shutdown is not finished"}});
+        for body in [detailed, short] {
+            let (_, outcome) = fault_and_outcome(code, &body.to_string()).await;
+            let refused = of_call(code, "the last shutdown is not finished");
+            assert_eq!(outcome, CallOutcome::refused(refused), "{body}");
+        }
+    }
+    let by_field = r#"{"errors":{"detail":"no GPU is left"}}"#;
+    let (_, outcome) = fault_and_outcome(400, by_field).await;
+    let refused = of_call(400, "detail: no GPU is left");
+    assert_eq!(outcome, CallOutcome::refused(refused));
+}
+
+#[tokio::test]
+async fn a_502_that_the_hub_words_is_its_providers() {
+    let body = r#"{"error":{"type":"upstream","title":"The model provider returned an error."}}"#;
+    let words = "The model provider returned an error. (502)";
+    let (fault, outcome) = fault_and_outcome(502, body).await;
+    assert_eq!(fault, HubFault::ProviderFailed(words.into()));
+    assert_eq!(outcome, CallOutcome::unknown(words));
+    for body in ["", "<html>Bad gateway</html>", "{}"] {
+        let (fault, _) = fault_and_outcome(502, body).await;
+        assert_eq!(fault, HubFault::Unreachable("502 Bad Gateway".into()));
     }
 }
 
@@ -93,7 +134,13 @@ async fn only_a_404_about_the_model_is_model_not_found() {
             r#"{"status":"error","status_message":"Model not found: bot"}"#,
             true,
         ),
+        (
+            r#"{"error":{"type":"resource_not_found","title":"Resource not found","detail":"Model not found: x"},"status":"error","status_message":"resource_not_found"}"#,
+            true,
+        ),
+        (r#"{"error":{"message":"Model not found: x"}}"#, true),
         (r#"{"error":"Not found"}"#, false),
+        ("{}", false),
         (r#"{"error":"Route not found"}"#, false),
         (r#"{"error":"the page about Model not found"}"#, false),
         ("<html>Model not found</html>", false),

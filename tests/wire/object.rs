@@ -1,13 +1,14 @@
 //! The model object as the hub sends it.
 
 use oxen_operator::{
+    api::LiveStatus,
     decide::HubFault,
-    hub::{Model, Pricing},
+    hub::{Model, Pricing, fold},
 };
 use serde_json::{Value, json};
 use testkit::raw::{RawServer, client, key};
 
-const REQUIRED: [&str; 4] = ["id", "object", "created", "owned_by"];
+const REQUIRED: [&str; 2] = ["id", "owned_by"];
 
 /// The contents of a file in `tests/fixtures`.
 pub fn fixture(name: &str) -> String {
@@ -36,16 +37,19 @@ fn every_field_of_a_full_model_object_is_typed_and_kept() {
 }
 
 #[tokio::test]
-async fn only_four_fields_are_required() {
+async fn only_the_identity_is_required() {
     let minimal = read(&fixture("model-minimal")).await.unwrap();
     assert_eq!(minimal, read(&fixture("model-nulls")).await.unwrap());
+    assert!(read(r#"{"id":"bot","owned_by":"acme"}"#).await.is_ok());
     for field in REQUIRED {
         let mut incomplete: Value = serde_json::from_str(&fixture("model-full")).unwrap();
         incomplete.as_object_mut().unwrap().remove(field);
         let fault = read(&incomplete.to_string()).await.unwrap_err();
         assert_eq!(
             fault,
-            HubFault::Unexpected("JSON that is not a model object".into()),
+            HubFault::Unexpected(format!(
+                "JSON that is not a model object: the field {field} is missing"
+            )),
             "{field}"
         );
     }
@@ -128,24 +132,74 @@ fn prices_are_plain_decimals_in_every_notation() {
     }
 }
 
+/// The full model object with this field instead.
+fn full_with(field: &str, value: &Value) -> String {
+    let mut full: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+    full[field] = value.clone();
+    full.to_string()
+}
+
 #[tokio::test]
-async fn a_known_field_of_another_type_is_unexpected() {
+async fn an_identity_or_a_type_that_cannot_be_read_is_unexpected() {
     for (field, value) in [
         ("id", json!(7)),
-        ("created", json!("yesterday")),
-        ("deployments", json!({})),
-        ("deployments", json!("active")),
-        ("deployments", json!([{"status": 1}])),
-        ("deployments", json!(["active"])),
-        ("pricing", json!({"cost_per_second": "1"})),
+        ("id", json!("")),
+        ("id", json!("m".repeat(513))),
+        ("owned_by", json!(["acme"])),
+        ("owned_by", json!("a".repeat(513))),
         ("model_type", json!(true)),
     ] {
-        let mut wrong: Value = serde_json::from_str(&fixture("model-full")).unwrap();
-        wrong[field] = value.clone();
-        let read = read(&wrong.to_string()).await;
-        assert!(
-            matches!(read, Err(HubFault::Unexpected(_))),
-            "{field}: {value}: {read:?}"
-        );
+        let fault = read(&full_with(field, &value)).await.unwrap_err();
+        let HubFault::Unexpected(words) = fault else {
+            panic!("{field}: {value}: {fault:?}")
+        };
+        assert!(words.contains(&format!("the field {field} ")), "{words}");
     }
+}
+
+#[tokio::test]
+async fn deployments_that_cannot_be_read_are_an_unknown_status() {
+    for value in [
+        json!({}),
+        json!("active"),
+        json!([{"status": 1}]),
+        json!(["active"]),
+        json!([{"status": "inactive"}, 7]),
+    ] {
+        let model = read(&full_with("deployments", &value)).await.unwrap();
+        let remote = fold(
+            "support-bot-v2",
+            &model,
+            &"https://hub.oxen.ai/api/ai".parse().unwrap(),
+        );
+        assert_eq!(remote.unwrap().live, LiveStatus::Unknown, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_field_decides_whether_a_model_can_be_read() {
+    let fields: Value = serde_json::from_str(&fixture("model-full")).unwrap();
+    let fields = fields.as_object().unwrap().keys();
+    let deciding = ["id", "owned_by", "model_type", "deployments"];
+    for field in fields.filter(|name| !deciding.contains(&name.as_str())) {
+        for odd in [
+            json!(7),
+            json!("x"),
+            json!(true),
+            json!([null]),
+            json!({"a": 1}),
+        ] {
+            let model = read(&full_with(field, &odd)).await;
+            assert_eq!(model.unwrap().id, "support-bot-v2", "{field}: {odd}");
+        }
+    }
+    let pricing = json!({"method": "time", "cost_per_second": "0.00125"});
+    let model = read(&full_with("pricing", &pricing)).await.unwrap();
+    let cost = model.pricing.unwrap().cost_per_second.unwrap();
+    assert_eq!(cost.to_string(), "0.00125");
+    let created = json!("2025-06-19T00:00:00Z");
+    assert_eq!(
+        read(&full_with("created", &created)).await.unwrap().created,
+        None
+    );
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use hub::{Hub, Model};
 use oxen_operator::{
     api::OperationKind,
-    decide::CallOutcome,
-    hub::{Client, Endpoint, Limits, Outcome, Route},
+    decide::{CallOutcome, HubFault},
+    hub::{Client, Endpoint, Limits, Outcome, Route, fold},
 };
 use testkit::raw::{KEY, RawServer, client, hub_key, key};
 
@@ -129,7 +129,7 @@ async fn any_model_name_is_one_segment_of_the_path() {
 
 #[tokio::test]
 async fn the_simulated_hub_decodes_every_name_as_it_was_asked_for() {
-    let names = ["bot", "acme/bot", "模型", r"a\b", "a+b;c=d@e:f", "..."];
+    let names = ["bot", "acme/cat", "模型", r"a\b", "a+b;c=d@e:f", "..."];
     let mut builder = Hub::builder();
     for name in names {
         builder = builder.model(Model::custom(name));
@@ -143,6 +143,29 @@ async fn the_simulated_hub_decodes_every_name_as_it_was_asked_for() {
             .await;
         assert_eq!(outcome, CallOutcome::Accepted, "{name:?}");
         assert_eq!(hub.journal().posts_for(name).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_the_same_with_and_without_prefix_and_owner() {
+    for prefixed in [false, true] {
+        let builder = Hub::builder().model(Model::custom("bot").owner("acme"));
+        let builder = builder.key("acme", KEY);
+        let builder = if prefixed {
+            builder.prefixed_ids()
+        } else {
+            builder
+        };
+        let hub = builder.start().await.unwrap();
+        let client = client(&hub.url());
+        for asked in ["bot", "oxen:bot", "acme/bot", "oxen:acme/bot"] {
+            let model = client.retrieve(&key(), asked, true).await.unwrap();
+            let remote = fold(asked, &model, &client.api_base()).unwrap();
+            let id = if prefixed { "oxen:bot" } else { "bot" };
+            assert_eq!(remote.model.id, id, "the identity stays as it came");
+            let other = fold("other/bot", &model, &client.api_base());
+            assert!(matches!(other, Err(HubFault::ModelMismatch(_))), "{asked}");
+        }
     }
 }
 
@@ -165,6 +188,10 @@ async fn only_the_authorization_header_carries_the_key() {
         );
         assert!(
             request.contains("accept: application/json\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains("accept-encoding: identity\r\n"),
             "{request}"
         );
         assert!(request.contains("user-agent: oxen-operator/"), "{request}");

@@ -24,8 +24,18 @@ async fn retry_after_is_read_in_both_forms_and_bounded() {
         (date(100), Some((97, 100))),
         (date(86_400), exactly(900)),
         (header("Sun, 06 Nov 1994 08:49:37 GMT"), exactly(1)),
+        (header("1.5"), exactly(2)),
+        (header("30.5"), exactly(31)),
+        (
+            header("Sun, 06 Nov 1994 08:49:37 GMT").header("date", "Sun, 06 Nov 1994 08:48:37 GMT"),
+            exactly(60),
+        ),
+        (
+            header("Sunday, 06-Nov-94 08:49:37 GMT").header("date", "Sun Nov  6 08:48:37 1994"),
+            exactly(60),
+        ),
         (header("-1"), None),
-        (header("1.5"), None),
+        (header("1.5s"), None),
         (header("soon"), None),
         (header(""), None),
         (Fault::status(429), None),
@@ -72,11 +82,11 @@ async fn a_503_with_retry_after_limits_the_rate_of_one_object() {
             HubFault::RateLimited {
                 wait,
                 whole_key: false,
-                words: None,
+                words: Some("Service Unavailable".into()),
             }
         );
         // The call may have had its effect nevertheless.
-        let words = "503 Service Unavailable".into();
+        let words = "Service Unavailable (503)".into();
         assert_eq!(
             activate(&client).await,
             CallOutcome::Unknown { words, wait }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use clap::Parser;
 use oxen_operator::{
     api::OperationKind,
+    config::{Cli, Command},
     decide::{CallOutcome, HubFault},
     hub::{Client, Limits, Route},
 };
@@ -82,6 +84,54 @@ async fn a_configured_certificate_authority_is_trusted() {
         .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await;
     assert_eq!(outcome, CallOutcome::Accepted);
+}
+
+/// A certificate authority that has signed nothing.
+fn other_authority() -> String {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap());
+    authority.unwrap().pem()
+}
+
+/// How the hub is reached with this file of authorities, and the warnings about it.
+fn route(url: &str, pem: &str) -> (Route, Vec<String>) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, pem).unwrap();
+    let path = file.path().to_str().unwrap();
+    let flags = [
+        "oxen-operator",
+        "check",
+        "--base-url",
+        url,
+        "--ca-file",
+        path,
+    ];
+    let Command::Check(args) = Cli::try_parse_from(flags).unwrap().command else {
+        panic!("check was asked for")
+    };
+    args.route().unwrap()
+}
+
+#[tokio::test]
+async fn a_bundle_with_a_certificate_that_cannot_be_used_is_trusted_without_it() {
+    let (url, pem) = start_hub().await;
+    let unusable = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let other = other_authority();
+    for (bundle, skipped, trusted) in [
+        (format!("{pem}{unusable}{other}"), 1, true),
+        (format!("{unusable}{other}{unusable}{pem}"), 2, true),
+        (format!("{other}{unusable}"), 1, false),
+        (format!("{other}{pem}"), 0, true),
+    ] {
+        let (route, warnings) = route(&url, &bundle);
+        let words = format!("{skipped} of them can't be used");
+        let warned = warnings.iter().filter(|one| one.contains(&words)).count();
+        assert_eq!(warned, usize::from(skipped > 0), "{warnings:?}");
+        let client = Client::new(route, Limits::default(), |_, _, _| ()).unwrap();
+        let retrieved = client.retrieve(&key(), "bot", true).await;
+        assert_eq!(retrieved.is_ok(), trusted, "{retrieved:?}");
+    }
 }
 
 /// Checks that neither a GET nor a call gets as far as a request.
