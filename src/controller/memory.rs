@@ -129,9 +129,17 @@ impl Memory {
         self.history.secret_changed |= before.is_some_and(|before| before != version);
     }
 
-    /// Takes a call's outcome into account.
+    /// Takes a call's outcome into account. What the hub asks to wait for counts from now.
     pub(super) fn call_ended(&mut self, outcome: &CallOutcome) {
+        self.advance();
         self.history.call_ended(outcome);
+    }
+
+    /// Lets the time pass that has passed since the last call of this function.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        self.history.advance(now.duration_since(self.advanced));
+        self.advanced = now;
     }
 
     /// The number of observations in a row that the hub left unanswered.
@@ -149,9 +157,7 @@ impl Memory {
         rivals: &[String],
         rules: &Rules,
     ) -> History {
-        let now = Instant::now();
-        self.history.advance(now.duration_since(self.advanced));
-        self.advanced = now;
+        self.advance();
         let used = match key {
             None => KeyUsed::None,
             Some(key) if self.key.as_ref() == Some(key) => KeyUsed::Proven,
@@ -297,5 +303,21 @@ mod tests {
         tokio::time::advance(rules.operation_patience).await;
         assert_eq!(elapsed("a"), rules.operation_patience);
         assert_eq!(elapsed("b"), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_after_counts_from_the_refusal_and_not_from_the_observation() {
+        let (mut memory, rules) = (Memory::default(), Rules::default());
+        let silent = Err(Fault::Hub(HubFault::Unreachable("no route".into())));
+        let seconds = Duration::from_secs;
+        memory.observe(&at("1"), &silent, None, &[], &rules);
+        tokio::time::advance(seconds(9)).await;
+        memory.call_ended(&CallOutcome::Refused {
+            fault: HubFault::Rejected("busy".into()),
+            wait: Some(seconds(10)),
+        });
+        tokio::time::advance(seconds(4)).await;
+        let history = memory.observe(&at("1"), &silent, None, &[], &rules);
+        assert_eq!(history.call_wait, seconds(6));
     }
 }
