@@ -87,7 +87,7 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
     let Some(key) = &seen.key else {
         return CallOutcome::NotSent("there is no API key");
     };
-    let expires = seen.sent + context.config.max_observation_age;
+    let expires = seen.expires(context.config.max_observation_age);
     let permit = tokio::select! {
         permit = context.hub.permit(key, Priority::Call(kind)) => permit,
         () = context.shutdown.cancelled() => {

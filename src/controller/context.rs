@@ -91,13 +91,17 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Sends a request to the Kubernetes API, with a timeout and without retries.
+    /// Sends a request to the Kubernetes API, with a timeout and without retries. A request whose
+    /// permit comes too late is not sent.
     pub(super) async fn send<T>(
         &self,
         request: Request,
         response: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ReconcileError> {
         let permit = self.kube_permits.acquire(request.namespace()).await;
+        if request.is_late() {
+            return Err(ReconcileError::Late { request });
+        }
         let response = timeout(self.config.kube_timeout, response);
         match permit.during(response).await {
             Ok(Ok(answer)) => Ok(answer),

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use kube::runtime::watcher;
+use tokio::time::Instant;
 
 /// What ends a reconcile early. Faults of the hub are data, and never errors.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub(super) enum ReconcileError {
     },
     #[error("{request} timed out")]
     Timeout { request: Request },
+    /// The request was not sent, because its time had come and gone.
+    #[error("{request} came too late")]
+    Late { request: Request },
     #[error("the operator is shutting down, or the object has changed")]
     Outdated,
     #[error("the status of {object} can't be written as JSON")]
@@ -31,6 +35,7 @@ pub(super) struct Request {
     action: &'static str,
     namespace: String,
     name: String,
+    expires: Option<Instant>,
 }
 
 impl Request {
@@ -40,7 +45,19 @@ impl Request {
             action,
             namespace: namespace.into(),
             name: name.into(),
+            expires: None,
         }
+    }
+
+    /// The request, which must not be sent after this time.
+    pub(super) fn before(self, expires: Option<Instant>) -> Self {
+        Self { expires, ..self }
+    }
+
+    /// Returns true when the request must not be sent any more.
+    pub(super) fn is_late(&self) -> bool {
+        self.expires
+            .is_some_and(|expires| Instant::now() >= expires)
     }
 
     /// The namespace of the request, which is empty for a resource without one.
@@ -55,6 +72,7 @@ impl fmt::Display for Request {
             action,
             namespace,
             name,
+            expires: _,
         } = self;
         if namespace.is_empty() {
             write!(f, "{action} {name}")
@@ -70,7 +88,7 @@ impl ReconcileError {
         match self {
             Self::Kube { source, .. } => without_body(source),
             Self::Json { source, .. } => source.to_string(),
-            Self::Timeout { .. } | Self::Outdated => String::new(),
+            Self::Timeout { .. } | Self::Late { .. } | Self::Outdated => String::new(),
         }
     }
 
@@ -81,7 +99,7 @@ impl ReconcileError {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Self::Timeout { .. } | Self::Outdated | Self::Json { .. } => None,
+            Self::Timeout { .. } | Self::Late { .. } | Self::Outdated | Self::Json { .. } => None,
         }
     }
 }

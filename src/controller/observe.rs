@@ -1,7 +1,7 @@
 //! Gathers what a decision needs: the object, its ownership, its credentials, the live GET, and
 //! what the process remembers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -67,6 +67,11 @@ impl Prepared {
 }
 
 impl Observed {
+    /// When the observation is too old for a call.
+    pub(super) fn expires(&self, max_age: Duration) -> Instant {
+        self.sent + max_age
+    }
+
     pub(super) fn observation<'a>(&'a self, rules: &'a Rules) -> Observation<'a> {
         Observation {
             subject: self.prepared.subject(rules),

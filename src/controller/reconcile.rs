@@ -206,13 +206,23 @@ async fn call(
         &CallOutcome::NotSent("it was not recorded"),
     );
     memories.with(object, |memory| memory.tracked.track(id, &unsent.status));
-    let recorded = match record_operation(scope, object, &plan).await {
+    let expires = observed.expires(context.config.max_observation_age);
+    let recorded = match record_operation(scope, object, &plan, expires).await {
         Ok(Some(recorded)) => recorded,
         Ok(None) => {
             let plan = not_recorded(&seen, plan);
             let latest = newest(scope, &observed.prepared.watched).await?;
             noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
             context.metrics.reconciled(&plan, started.elapsed());
+            return Ok(next(scope, object, &plan));
+        }
+        Err(ReconcileError::Late { .. }) => {
+            // Nothing is written: the next try comes soon, or later each time.
+            let why = "the observation became too old before the call was recorded";
+            let outcome = CallOutcome::NotSent(why);
+            context.metrics.called(plan.verdict, kind, &outcome);
+            let plan = not_permitted(&seen, plan, why);
+            memories.with(object, |memory| memory.call_ended(&outcome));
             return Ok(next(scope, object, &plan));
         }
         Err(error) => return noting_conflicts(scope, object, Err(error)),

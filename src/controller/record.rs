@@ -7,6 +7,7 @@ use kube::{
     api::{ApiResource, NotUsed, Object, Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
@@ -35,7 +36,7 @@ pub(super) async fn record(
     }
     let memories = &scope.context.memories;
     memories.with(object, |memory| memory.tracked.before_write(&plan.status));
-    let after = write_if_changed(scope, object, plan).await?;
+    let after = write_if_changed(scope, object, plan, None).await?;
     memories.with(object, |memory| memory.tracked.stored(&plan.status));
     Ok(after)
 }
@@ -44,6 +45,7 @@ async fn write_if_changed(
     scope: &Scope,
     object: &Arc<OxenModel>,
     plan: &Plan,
+    expires: Option<Instant>,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
     let memories = &scope.context.memories;
     // A status that the API server does not store as it is sent is sent once.
@@ -53,7 +55,7 @@ async fn write_if_changed(
     let after = if sent || object.status.as_ref() == Some(&plan.status) {
         object.clone()
     } else {
-        write(scope, object, plan).await?
+        write(scope, object, plan, expires).await?
     };
     if plan.transition {
         scope.context.events.publish_plan(&after, plan);
@@ -65,22 +67,25 @@ async fn write_if_changed(
 /// API server did not store `operation` and `attempts` as they were sent: no call may follow then.
 ///
 /// While the object says that its CustomResourceDefinition is outdated, a dry run comes first, so
-/// that a try writes nothing.
+/// that a try writes nothing. After `expires`, when the observation is too old for the call, nothing
+/// is written either.
 pub(super) async fn record_operation(
     scope: &Scope,
     object: &Arc<OxenModel>,
     plan: &Plan,
+    expires: Instant,
 ) -> Result<Option<Arc<OxenModel>>, ReconcileError> {
+    let expires = Some(expires);
     let outdated = Verdict::CrdOutdated.presentation().reason;
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let mut reasons = conditions.map(|condition| condition.reason.as_str());
     if reasons.any(|reason| reason == outdated) {
-        let tried = send(scope, object, &plan.status, true).await;
+        let tried = send(scope, object, &plan.status, true, expires).await;
         if !is_stored(&tried, plan)? {
             return Ok(None);
         }
     }
-    let written = write_if_changed(scope, object, plan).await;
+    let written = write_if_changed(scope, object, plan, expires).await;
     let stored = is_stored(&written, plan)?;
     Ok(written.ok().filter(|_| stored))
 }
@@ -104,9 +109,10 @@ async fn write(
     scope: &Scope,
     object: &Arc<OxenModel>,
     plan: &Plan,
+    expires: Option<Instant>,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
     let context = &scope.context;
-    let after = send(scope, object, &plan.status, false).await?;
+    let after = send(scope, object, &plan.status, false, expires).await?;
     context.metrics.status_written();
     let pruned = pruned_fields(&plan.status, after.status.as_ref());
     if !pruned.is_empty() {
@@ -148,6 +154,7 @@ async fn send(
     object: &Arc<OxenModel>,
     status: &OxenModelStatus,
     dry_run: bool,
+    expires: Option<Instant>,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let status = serde_json::to_value(status).map_err(|source| ReconcileError::Json {
@@ -174,7 +181,7 @@ async fn send(
     let patch = Patch::Merge(&patch);
     let write = api.patch_status(&name, &params, &patch);
     let request = Request::new("writing the status of the OxenModel", &namespace, &name);
-    let written = context.send(request, write).await?;
+    let written = context.send(request.before(expires), write).await?;
     Ok(Arc::new(OxenModel {
         metadata: written.metadata,
         spec: object.spec.clone(),

@@ -4,8 +4,9 @@
 use std::{future::Future, time::Duration};
 
 use cluster::StatusCode;
+use hub::{Endpoint, Model};
 use serde_json::json;
-use testkit::world::{eventually, status};
+use testkit::world::{DEADLINE, eventually, status};
 use tokio::time::timeout;
 
 use crate::gated::{Gated, STATUS, spec};
@@ -194,6 +195,41 @@ async fn a_finalizer_write_that_is_forbidden_prevents_every_call() {
     world.until_observed("bot", 4).await;
     assert_eq!(world.calls("bot"), [""; 0]);
     gate.clear();
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+#[tokio::test]
+async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() {
+    const OTHERS: usize = 96;
+    let gated = Gated::new().await;
+    let Gated { world, gate } = &gated;
+    // An observation may be six seconds old.
+    let operator = gated.operator_with(&[("OXEN_SYNC_INTERVAL", "1h")]);
+    gated.settle().await;
+
+    // The writes of the other objects take all of the namespace's permits for three seconds each,
+    // so that a further write waits for 18 seconds.
+    let held = gate.hold_all("PATCH", "/oxenmodels/other-");
+    for number in 0..OTHERS {
+        let name = format!("other-{number}");
+        world.hub.add_model(Model::custom(&name));
+        let spec = json!({"model": name, "state": "active", "suspend": true});
+        world.create(&name, spec).await;
+    }
+    let all_observed = |journal: &hub::Journal| {
+        let number = |number| journal.count(Endpoint::Retrieve, &format!("other-{number}"));
+        (0..OTHERS).all(|other| number(other) > 0)
+    };
+    world.hub.wait_for(DEADLINE, all_observed).await.unwrap();
+    gated.declare("active").await;
+    let version = world.get("bot").await.metadata.resource_version;
+    let not_sent = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
+    operator.until_metric(not_sent, 2.0).await;
+    assert_eq!(world.get("bot").await.metadata.resource_version, version);
+    assert_eq!(world.calls("bot"), [""; 0]);
+
+    drop(held);
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
