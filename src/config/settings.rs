@@ -187,7 +187,7 @@ mod tests {
             lease_duration: seconds(30),
             renew_deadline: seconds(20),
             retry_period: seconds(4),
-            takeover_margin: seconds(15),
+            takeover_wait: seconds(25),
         };
         assert_eq!(config.election, Some(timing));
         assert_eq!(config.max_observation_age, seconds(25));
@@ -206,6 +206,7 @@ mod tests {
                 let timing = config.election.unwrap();
                 assert!(timing.renew_deadline > config.call_timeout, "{timeout}");
                 assert!(timing.lease_duration > timing.renew_deadline, "{timeout}");
+                assert!(timing.takeover_wait > timing.renew_deadline, "{timeout}");
                 assert!(timing.retry_period < timing.renew_deadline, "{timeout}");
                 let request = config.limits.request_timeout;
                 assert!(config.max_observation_age > request, "{timeout}");
@@ -217,6 +218,7 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(timing.renew_deadline, seconds(30));
         assert_eq!(timing.lease_duration, seconds(40));
+        assert_eq!(timing.takeover_wait, seconds(35));
         assert_eq!(slow.max_observation_age, seconds(35));
     }
 
@@ -242,6 +244,7 @@ mod tests {
         let timing = quick.election.unwrap();
         assert_eq!(timing.renew_deadline, millis(3_000));
         assert_eq!(timing.lease_duration, millis(4_000));
+        assert_eq!(timing.takeover_wait, millis(4_000));
     }
 
     #[test]

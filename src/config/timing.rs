@@ -41,8 +41,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// The time between two renewals of the Lease.
 const RETRY_PERIOD: Duration = Duration::from_secs(4);
 
-/// The time beyond the lease duration that a new leader waits for its predecessor's calls.
-const TAKEOVER_MARGIN: Duration = Duration::from_secs(15);
+/// The time by which the wait of a new leader exceeds the renew deadline.
+const TAKEOVER_MARGIN: Duration = Duration::from_secs(5);
 
 /// The shortest time limit of a request, a renewal or a shutdown, at any time scale.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(3);
@@ -50,9 +50,11 @@ const SHORTEST_LIMIT: Duration = Duration::from_secs(3);
 /// The shortest lease duration at any time scale.
 const SHORTEST_LEASE: Duration = Duration::from_secs(4);
 
-/// The shortest watch timeout, and the shortest margin of the renew deadline and of the lease
-/// duration, at any time scale.
+/// The shortest watch timeout at any time scale.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
+/// The shortest margin of the leader election at any time scale.
+const SHORTEST_MARGIN: Duration = Duration::from_secs(1);
 
 /// Constant and derived durations, for one request timeout and one time scale.
 #[derive(Clone, Copy, Debug)]
@@ -128,19 +130,20 @@ impl Timing {
         }
     }
 
-    /// The election's timing. The lease duration exceeds the leader's authority, which exceeds the
-    /// longest call.
+    /// The election's timing. The lease duration and the wait of a new leader exceed the leader's
+    /// authority, which exceeds the longest call.
     pub(super) fn leader(self) -> leader::Timing {
+        let margin = |constant| self.limit(constant, SHORTEST_MARGIN);
         let renew_deadline = self
             .wait(RENEW_DEADLINE)
-            .max(self.call_timeout() + self.limit(RENEW_MARGIN, SHORTEST_WATCH))
+            .max(self.call_timeout() + margin(RENEW_MARGIN))
             .max(SHORTEST_LIMIT);
-        let lease_duration = renew_deadline + self.limit(LEASE_MARGIN, SHORTEST_WATCH);
+        let lease_duration = renew_deadline + margin(LEASE_MARGIN);
         leader::Timing {
             lease_duration: lease_duration.max(SHORTEST_LEASE),
             renew_deadline,
             retry_period: self.wait(RETRY_PERIOD),
-            takeover_margin: self.wait(TAKEOVER_MARGIN),
+            takeover_wait: renew_deadline + margin(TAKEOVER_MARGIN),
         }
     }
 }

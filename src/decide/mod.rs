@@ -120,8 +120,17 @@ pub fn decide(seen: &Observation<'_>) -> Plan {
 #[must_use]
 pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> Plan {
     let mut status = plan.status.clone();
+    let recorded = plan.transition;
     let finding = operation::after_call(seen, &mut status, plan, outcome);
-    conclude_observed(seen, status, finding)
+    let mut plan = conclude_observed(seen, status, finding);
+    // The reason may have been shown already while the call was due and could not be sent. A call
+    // that may cost money has an event all the same.
+    let sent = match outcome {
+        CallOutcome::Accepted | CallOutcome::Unknown { .. } => true,
+        CallOutcome::Refused(_) | CallOutcome::NotSent(_) => false,
+    };
+    plan.transition |= sent && !recorded;
+    plan
 }
 
 /// The plan for an object whose operation the API server did not store as it was sent: nothing is

@@ -21,7 +21,8 @@ pub struct Plan {
     pub action: Action,
     /// When to reconcile next.
     pub requeue: Requeue,
-    /// Whether the finding is a transition, which is worth an event.
+    /// Whether the plan is worth an event: the finding is a transition, or follows a call that went
+    /// out without one.
     pub transition: bool,
     /// Whether the deletion waits for a person or the hub.
     pub blocked: bool,

@@ -26,7 +26,7 @@ pub struct Elected {
 pub(super) struct Grant {
     /// When all work must have ended.
     pub(super) until: Duration,
-    /// When the first call may start. Before that, a call of the last leader may be in flight.
+    /// When the first call may start. Before that, a predecessor may have authority.
     pub(super) calls_from: Duration,
 }
 
@@ -80,7 +80,9 @@ impl Grant {
     pub(super) fn permits(&self, now: Duration, call: Duration) -> Result<(), AuthorityError> {
         if now < self.calls_from {
             return Err(AuthorityError {
-                why: "this replica became the leader without observing that its predecessor released the Lease, and waits until no call of the predecessor can be in flight",
+                why: "this replica became the leader without observing that its predecessor \
+                      released the Lease or that the Lease expired, and waits until no call of the \
+                      predecessor can be in flight",
                 wait: Some(self.calls_from - now),
             });
         }

@@ -23,6 +23,7 @@ use super::{
     lease::{LeaseError, Leases, NAME, state},
     machine::{LeaseUpdate, Machine, Step},
     timing::Timing,
+    view::Takeover,
 };
 use crate::{metrics::Metrics, readiness::Readiness};
 
@@ -71,7 +72,7 @@ impl Driver {
         info!(identity, namespace, "leader election uses the Lease {NAME}");
         // Two requests may time out before the authority ends.
         let timeout = timing.renew_deadline / 4;
-        let leases = Leases::new(client, &namespace, timing.lease_duration, timeout);
+        let leases = Leases::new(client, &namespace, timeout);
         Self {
             machine: Machine::new(identity.clone(), timing),
             identity,
@@ -177,7 +178,7 @@ impl Driver {
         if role == self.role {
             return;
         }
-        self.log_role(&role, grant);
+        self.log_role(&role);
         let (standby, leader) = (matches!(role, Role::Standby(_)), role == Role::Leader);
         self.readiness.set_standby(standby);
         self.metrics.set_leader(leader);
@@ -189,9 +190,12 @@ impl Driver {
 
     fn role(&self, grant: Option<Grant>) -> Role {
         let now = self.now();
+        let led = matches!(self.role, Role::Leader | Role::Lapsed);
         match (grant, self.machine.next(now), self.machine.leader()) {
-            (Some(grant), ..) if grant.lapsed(now) => Role::Lapsed,
-            (Some(_), ..) => Role::Leader,
+            (Some(grant), ..) if !grant.lapsed(now) => Role::Leader,
+            (Some(_), ..) if led => Role::Lapsed,
+            // The response to the acquisition was lost, and no renewal has succeeded yet.
+            (Some(_), ..) => self.role.clone(),
             (None, Step::Lost(_), _) => Role::Lost,
             (None, _, Some(holder)) if !holder.is_empty() => Role::Standby(holder.to_owned()),
             // The role stays the same until the next step shows another one.
@@ -199,8 +203,7 @@ impl Driver {
         }
     }
 
-    fn log_role(&self, role: &Role, grant: Option<Grant>) {
-        let wait = grant.map(|grant| grant.calls_from.saturating_sub(self.now()));
+    fn log_role(&self, role: &Role) {
         match role {
             // The reason is logged when the process ends.
             Role::Unknown | Role::Lost => {}
@@ -211,13 +214,24 @@ impl Driver {
             Role::Leader if self.role == Role::Lapsed => {
                 info!("leading again: no other replica acquired the Lease meanwhile");
             }
-            Role::Leader => match wait.filter(|wait| !wait.is_zero()) {
-                None => info!("leading: the last leader released the Lease"),
-                Some(wait) => warn!(
-                    "leading, but making no call for {:.1} s: the last leader was not observed to release the Lease",
+            Role::Leader => self.log_takeover(),
+        }
+    }
+
+    fn log_takeover(&self) {
+        match self.machine.takeover() {
+            None => {}
+            Some(Takeover::Released) => info!("leading: the last leader released the Lease"),
+            Some(Takeover::Expired) => info!("leading: the Lease of the last leader expired"),
+            Some(Takeover::Unobserved) => {
+                let calls_from = self.machine.grant().map(|grant| grant.calls_from);
+                let wait = calls_from.unwrap_or_default().saturating_sub(self.now());
+                warn!(
+                    "leading, but making no call for {:.1} s: this replica observed neither that the \
+                     last leader released the Lease nor that the Lease expired",
                     wait.as_secs_f64()
-                ),
-            },
+                );
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::machine::{LeaseState, LeaseUpdate};
+use super::{machine::LeaseUpdate, view::LeaseState};
 
 /// The name of the Lease.
 pub(super) const NAME: &str = "oxen-operator";
@@ -34,21 +34,13 @@ pub(super) struct Leases {
     api: Api<Lease>,
     /// The timeout of one request. Two lost responses must not end the authority.
     timeout: Duration,
-    seconds: i32,
 }
 
 impl Leases {
-    pub(super) fn new(
-        client: Client,
-        namespace: &str,
-        lease_duration: Duration,
-        timeout: Duration,
-    ) -> Self {
-        let whole = lease_duration.as_secs() + u64::from(lease_duration.subsec_nanos() > 0);
+    pub(super) fn new(client: Client, namespace: &str, timeout: Duration) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             timeout,
-            seconds: i32::try_from(whole).unwrap_or(i32::MAX),
         }
     }
 
@@ -67,7 +59,7 @@ impl Leases {
         base: Option<&Lease>,
         update: &LeaseUpdate,
     ) -> Result<Lease, LeaseError> {
-        let lease = self.updated(base, update);
+        let lease = updated(base, update);
         let params = PostParams::default();
         let write = async {
             match base {
@@ -78,40 +70,46 @@ impl Leases {
         let written = timeout(self.timeout, write).await;
         written.map_or(Err(LeaseError::Timeout), |answer| Ok(answer?))
     }
+}
 
-    /// The Lease with the update applied. Everything else on it is kept.
-    fn updated(&self, base: Option<&Lease>, update: &LeaseUpdate) -> Lease {
-        let mut lease = base.cloned().unwrap_or_else(|| Lease {
-            metadata: ObjectMeta {
-                name: Some(NAME.into()),
-                ..ObjectMeta::default()
-            },
-            spec: None,
-        });
-        let annotations = lease.metadata.annotations.get_or_insert_default();
-        annotations.remove(RELEASED_BY);
-        if let Some(identity) = &update.released_by {
-            annotations.insert(RELEASED_BY.into(), identity.clone());
-        }
-        let before = lease.spec.take().unwrap_or_default();
-        let holder = Some(update.holder.clone()).filter(|holder| !holder.is_empty());
-        // The times are for people, and are not compared with a clock.
-        let now = Some(MicroTime(Timestamp::now()));
-        let acquired = holder.is_some() && holder != before.holder_identity;
-        lease.spec = Some(LeaseSpec {
-            holder_identity: holder,
-            lease_duration_seconds: Some(self.seconds),
-            lease_transitions: Some(update.transitions),
-            acquire_time: if acquired {
-                now.clone()
-            } else {
-                before.acquire_time
-            },
-            renew_time: now,
-            ..before
-        });
-        lease
+/// The Lease with the update applied. Everything else on it is kept.
+fn updated(base: Option<&Lease>, update: &LeaseUpdate) -> Lease {
+    let mut lease = base.cloned().unwrap_or_else(|| Lease {
+        metadata: ObjectMeta {
+            name: Some(NAME.into()),
+            ..ObjectMeta::default()
+        },
+        spec: None,
+    });
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    annotations.remove(RELEASED_BY);
+    if let Some(identity) = &update.released_by {
+        annotations.insert(RELEASED_BY.into(), identity.clone());
     }
+    let before = lease.spec.take().unwrap_or_default();
+    let holder = Some(update.holder.clone()).filter(|holder| !holder.is_empty());
+    // The times are for people, and are not compared with a clock.
+    let now = Some(MicroTime(Timestamp::now()));
+    let acquired = holder.is_some() && holder != before.holder_identity;
+    lease.spec = Some(LeaseSpec {
+        holder_identity: holder,
+        lease_duration_seconds: Some(whole_seconds(update.duration)),
+        lease_transitions: Some(update.transitions),
+        acquire_time: if acquired {
+            now.clone()
+        } else {
+            before.acquire_time
+        },
+        renew_time: now,
+        ..before
+    });
+    lease
+}
+
+/// The duration in seconds, rounded up, so that nobody takes the Lease too early.
+fn whole_seconds(duration: Duration) -> i32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(whole).unwrap_or(i32::MAX)
 }
 
 /// The fields of a Lease that leadership depends on.

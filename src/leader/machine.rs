@@ -5,29 +5,18 @@
 
 use std::time::Duration;
 
-use super::{authority::Grant, timing::Timing};
+use super::{
+    authority::Grant,
+    timing::Timing,
+    view::{LeaseState, LeaseView, Takeover},
+};
 
-/// The fields of a Lease that leadership depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LeaseState {
-    pub(super) uid: String,
-    /// The resourceVersion, which changes with every renewal and every other write.
-    pub(super) version: String,
-    /// The holder's identity, or an empty string where there is no holder.
-    pub(super) holder: String,
-    pub(super) transitions: i32,
-    /// How long the holder keeps the Lease after a renewal.
-    pub(super) duration: Duration,
-    /// Who released the Lease after all its work had ended. A Lease that is taken or emptied in any
-    /// other way has no such mark.
-    pub(super) released_by: Option<String>,
-}
-
-/// What to write into the Lease.
+/// What to write into the Lease. The fields mean the same as those of [`LeaseState`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LeaseUpdate {
     pub(super) holder: String,
     pub(super) transitions: i32,
+    pub(super) duration: Duration,
     pub(super) released_by: Option<String>,
 }
 
@@ -61,32 +50,24 @@ pub(super) struct Machine {
 #[derive(Clone, Debug)]
 enum State {
     Standby(LeaseView),
-    Leading(LeaseState, Grant),
+    Leading(Term),
     Lost(&'static str),
 }
 
-/// The Lease as a standby has observed it.
+/// This process's time as the leader.
 #[derive(Clone, Debug)]
-struct LeaseView {
-    state: Option<LeaseState>,
-    /// Since when the Lease has been observed unchanged.
-    since: Duration,
-    /// Whether the last holder was observed to release the Lease, which has not changed since.
-    released: bool,
-    /// How long the last holder that was observed keeps the Lease after a renewal.
-    duration: Duration,
+struct Term {
+    /// The Lease as it was last read or written.
+    held: LeaseState,
+    grant: Grant,
+    takeover: Takeover,
 }
 
 impl Machine {
     pub(super) fn new(identity: String, timing: Timing) -> Self {
         Self {
             identity,
-            state: State::Standby(LeaseView {
-                state: None,
-                since: Duration::ZERO,
-                released: false,
-                duration: timing.lease_duration,
-            }),
+            state: State::Standby(LeaseView::new(timing.lease_duration)),
             timing,
             uncertain: true,
             request_at: Duration::ZERO,
@@ -98,19 +79,15 @@ impl Machine {
         let due = now >= self.request_at;
         match &self.state {
             State::Lost(why) => Step::Lost(why),
-            State::Standby(_) | State::Leading(..) if !due && self.uncertain => {
+            State::Standby(_) | State::Leading(_) if !due && self.uncertain => {
                 Step::Wait(self.request_at)
             }
-            State::Standby(_) | State::Leading(..) if self.uncertain => Step::Read,
-            State::Standby(view) if now >= free_at(view) => Step::Write(self.acquisition()),
+            State::Standby(_) | State::Leading(_) if self.uncertain => Step::Read,
+            State::Standby(view) if now >= view.free_at() => Step::Write(self.acquisition(view)),
             State::Standby(_) if due => Step::Read,
-            State::Standby(view) => Step::Wait(self.request_at.min(free_at(view))),
-            State::Leading(held, _) if due => Step::Write(LeaseUpdate {
-                holder: self.identity.clone(),
-                transitions: held.transitions,
-                released_by: None,
-            }),
-            State::Leading(..) => Step::Wait(self.request_at),
+            State::Standby(view) => Step::Wait(self.request_at.min(view.free_at())),
+            State::Leading(term) if due => Step::Write(self.renewal(now, term)),
+            State::Leading(_) => Step::Wait(self.request_at),
         }
     }
 
@@ -122,22 +99,28 @@ impl Machine {
         self.uncertain = false;
         match &mut self.state {
             State::Lost(_) => {}
-            State::Leading(held, _) => match found {
-                Some(record) if same_term(held, &record) => {
-                    *held = record;
+            State::Leading(term) => match found {
+                Some(record) if same_term(&term.held, &record) => {
+                    term.held = record;
                     self.request_at = now;
                 }
                 other => self.state = State::Lost(loss(other.as_ref())),
             },
             State::Standby(view) => match found {
-                // This is an acquisition whose response was lost. It gives no authority before a
-                // renewal succeeds, and doesn't count as one after a release.
+                // Either the response to an acquisition was lost, or a person has made this process
+                // the leader. That gives no authority before a renewal succeeds, and nothing is
+                // known about the leader before.
                 Some(record) if record.holder == self.identity => {
+                    let duration = view.duration.max(record.duration);
                     let grant = Grant {
                         until: Duration::ZERO,
-                        calls_from: now + view.duration + self.timing.takeover_margin,
+                        calls_from: now + self.timing.wait_for(duration),
                     };
-                    self.state = State::Leading(record, grant);
+                    self.state = State::Leading(Term {
+                        held: LeaseState { duration, ..record },
+                        grant,
+                        takeover: Takeover::Unobserved,
+                    });
                     self.request_at = now;
                 }
                 found => {
@@ -163,18 +146,21 @@ impl Machine {
         let until = sent + self.timing.renew_deadline;
         match &mut self.state {
             State::Lost(_) => {}
-            State::Leading(held, grant) => {
-                *held = record;
-                grant.until = until;
+            State::Leading(term) => {
+                term.held = record;
+                term.grant.until = until;
             }
             State::Standby(view) => {
-                let calls_from = if view.released {
-                    now
-                } else {
-                    now + view.duration + self.timing.takeover_margin
+                let takeover = view.takeover();
+                let calls_from = match takeover {
+                    Takeover::Released | Takeover::Expired => now,
+                    Takeover::Unobserved => now + self.timing.wait_for(view.duration),
                 };
-                let grant = Grant { until, calls_from };
-                self.state = State::Leading(record, grant);
+                self.state = State::Leading(Term {
+                    held: record,
+                    grant: Grant { until, calls_from },
+                    takeover,
+                });
             }
         }
     }
@@ -191,12 +177,13 @@ impl Machine {
     /// no mark, and the next leader waits again.
     pub(super) fn release(&self, now: Duration, found: &LeaseState) -> Option<LeaseUpdate> {
         let served = match &self.state {
-            State::Leading(held, grant) => same_term(held, found) && now >= grant.calls_from,
+            State::Leading(term) => same_term(&term.held, found) && now >= term.grant.calls_from,
             State::Standby(_) | State::Lost(_) => false,
         };
         (found.holder == self.identity).then(|| LeaseUpdate {
             holder: String::new(),
             transitions: found.transitions,
+            duration: found.duration.max(self.timing.lease_duration),
             released_by: served.then(|| self.identity.clone()),
         })
     }
@@ -204,7 +191,16 @@ impl Machine {
     /// The leader's authority, or `None` where this process is not the leader.
     pub(super) fn grant(&self) -> Option<Grant> {
         match &self.state {
-            State::Leading(_, grant) => Some(*grant),
+            State::Leading(term) => Some(term.grant),
+            State::Standby(_) | State::Lost(_) => None,
+        }
+    }
+
+    /// What the leader observed of its predecessor's end, or `None` where this process is not the
+    /// leader.
+    pub(super) fn takeover(&self) -> Option<Takeover> {
+        match &self.state {
+            State::Leading(term) => Some(term.takeover),
             State::Standby(_) | State::Lost(_) => None,
         }
     }
@@ -213,59 +209,37 @@ impl Machine {
     pub(super) fn leader(&self) -> Option<&str> {
         match &self.state {
             State::Standby(view) => view.state.as_ref().map(|state| state.holder.as_str()),
-            State::Leading(..) | State::Lost(_) => None,
+            State::Leading(_) | State::Lost(_) => None,
         }
     }
 
-    fn acquisition(&self) -> LeaseUpdate {
+    fn acquisition(&self, view: &LeaseView) -> LeaseUpdate {
         LeaseUpdate {
             holder: self.identity.clone(),
             transitions: self.transitions.map_or(0, |most| most.saturating_add(1)),
+            duration: match view.takeover() {
+                Takeover::Released | Takeover::Expired => self.timing.lease_duration,
+                Takeover::Unobserved => view.duration,
+            },
             released_by: None,
         }
     }
-}
 
-impl LeaseView {
-    fn observe(&mut self, now: Duration, found: Option<LeaseState>, own: Duration) {
-        let unchanged = match (&self.state, &found) {
-            (Some(before), Some(after)) => {
-                before.uid == after.uid && before.version == after.version
-            }
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if unchanged {
-            return;
+    /// While this process waits for a predecessor whose Lease lasts longer, its own lasts as long:
+    /// the next leader knows of that predecessor only by this Lease.
+    fn renewal(&self, now: Duration, term: &Term) -> LeaseUpdate {
+        let own = self.timing.lease_duration;
+        LeaseUpdate {
+            holder: self.identity.clone(),
+            transitions: term.held.transitions,
+            duration: if now < term.grant.calls_from {
+                term.held.duration.max(own)
+            } else {
+                own
+            },
+            released_by: None,
         }
-        self.since = now;
-        self.released = self
-            .state
-            .as_ref()
-            .zip(found.as_ref())
-            .is_some_and(was_released);
-        if let Some(held) = found.as_ref().filter(|record| !record.holder.is_empty()) {
-            self.duration = held.duration.max(own);
-        }
-        self.state = found;
     }
-}
-
-/// When the Lease can be acquired.
-fn free_at(view: &LeaseView) -> Duration {
-    match &view.state {
-        Some(record) if !record.holder.is_empty() => view.since + view.duration,
-        Some(_) | None => Duration::ZERO,
-    }
-}
-
-/// Returns true when the holder itself has released the Lease, and left its mark.
-fn was_released((before, after): (&LeaseState, &LeaseState)) -> bool {
-    before.uid == after.uid
-        && before.transitions == after.transitions
-        && !before.holder.is_empty()
-        && after.holder.is_empty()
-        && after.released_by.as_ref() == Some(&before.holder)
 }
 
 /// Returns true when nobody else can have led in between: each acquisition counts a transition.

@@ -11,7 +11,16 @@ pub struct Timing {
     pub renew_deadline: Duration,
     /// The time between two renewals by the leader, and between two reads by a standby.
     pub retry_period: Duration,
-    /// The time beyond the lease duration that a new leader waits before its first call, if it did
-    /// not see its predecessor release the Lease.
-    pub takeover_margin: Duration,
+    /// How long a new leader waits before its first call, if it observed neither that its
+    /// predecessor released the Lease nor that the Lease expired. It is longer than the renew
+    /// deadline.
+    pub takeover_wait: Duration,
+}
+
+impl Timing {
+    /// How long a new leader waits for a predecessor whose Lease lasts this long. The predecessor's
+    /// authority lasts as much longer as its Lease does.
+    pub(super) fn wait_for(&self, duration: Duration) -> Duration {
+        self.takeover_wait + duration.saturating_sub(self.lease_duration)
+    }
 }

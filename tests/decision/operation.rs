@@ -248,6 +248,50 @@ fn a_call_that_was_not_sent_ends_its_operation_and_leaves_only_its_reason() {
     }
 }
 
+/// The reason was shown before, while the call was due and not sent.
+#[test]
+fn a_call_that_goes_out_late_has_an_event() {
+    let late: [fn(&mut Simulation); 2] = [|_| (), Simulation::delete];
+    for (kind, desired, before) in CALLS {
+        for outcome in outcomes() {
+            for change in late {
+                let mut simulation = Simulation::new(desired);
+                if kind == Deactivate {
+                    change(&mut simulation);
+                }
+                simulation.outcome = CallOutcome::NotSent("this replica waits");
+                simulation.reconcile(shows(before));
+                simulation.advance(secs(20));
+                assert!(!simulation.reconcile(shows(before)).plan.transition);
+
+                simulation.advance(secs(20));
+                simulation.outcome = outcome.clone();
+                let reconciled = simulation.reconcile(shows(before));
+                assert_eq!(reconciled.call(), Some(kind));
+                let events = [reconciled.decided.transition, reconciled.plan.transition];
+                assert_eq!(events, [false, true], "{:?}", reconciled.plan);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_has_one_event_and_a_retry_that_is_refused_again_has_none() {
+    for (_, desired, before) in CALLS {
+        let mut simulation = Simulation::new(desired);
+        let reconciled = simulation.reconcile(shows(before));
+        let events = [reconciled.decided.transition, reconciled.plan.transition];
+        assert_eq!(events, [true, false]);
+
+        let refusal = CallOutcome::Refused(HubFault::Forbidden("no".into()));
+        let mut simulation = called(desired, before, refusal);
+        simulation.advance(mins(15));
+        let reconciled = simulation.reconcile(shows(before));
+        assert!(reconciled.call().is_some());
+        assert!(!reconciled.decided.transition && !reconciled.plan.transition);
+    }
+}
+
 #[test]
 fn a_call_that_was_not_sent_holds_no_deletion() {
     let mut simulation = Simulation::new(State::Active);

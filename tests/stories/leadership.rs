@@ -1,6 +1,6 @@
 //! Two replicas, of which one works. Whatever happens to it, the other one makes no call before the
-//! calls of the first can have ended, and doesn't wait where it has observed the release of the
-//! Lease.
+//! calls of the first can have ended, and doesn't wait where it has observed the release or the
+//! expiry of the Lease.
 //!
 //! Each replica has its own key of the hub, so that the journal shows who sent a request.
 #![allow(clippy::print_stdout)] // a measurement, for people
@@ -12,7 +12,7 @@ use std::{
 
 use cluster::{Cluster, Signal, StatusCode};
 use hub::{Endpoint, Entry, Fault, Hub, Journal, Model};
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
 use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -21,16 +21,16 @@ use serde_json::{Value, json};
 use testkit::world::{DEADLINE, Operator, World, eventually, message, status, with_crd};
 use tokio::time::sleep;
 
-/// With these settings, a Lease is renewed after 0.2 seconds, has a renew deadline of about six
-/// seconds and lasts about seven. A shorter one would be lost on a busy machine.
+/// With these settings, a Lease is renewed after 0.2 seconds, has a renew deadline of seven seconds
+/// and lasts eight. A shorter one would be lost on a busy machine.
 const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_LEADER_ELECT", "true"),
     ("OXEN_TIME_SCALE", "20"),
     ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
 ];
 
-/// With this setting, a replica that didn't observe a release makes no call for 45 seconds, which
-/// is longer than a test needs to check that.
+/// With this setting, a replica that observed neither a release nor an expiry makes no call for 25
+/// seconds, which is longer than a test needs to check that.
 const LONG_TAKEOVER: (&str, &str) = ("OXEN_TIME_SCALE", "1");
 
 const KEYS: [&str; 2] = ["key-of-the-first", "key-of-the-second"];
@@ -41,8 +41,14 @@ const REPLICA: &str = "replica-";
 /// What a new leader logs where it makes calls at once.
 const RELEASED: &str = "leading: the last leader released the Lease";
 
+/// What a new leader logs where it makes calls at once, because the Lease expired.
+const EXPIRED: &str = "leading: the Lease of the last leader expired";
+
 /// What a new leader logs where it has to wait for the calls of the last one.
-const NOT_RELEASED: &str = "the last leader was not observed to release the Lease";
+const UNOBSERVED: &str = "leading, but making no call for";
+
+/// What a call message says during that wait.
+const WAITING: &str = "became the leader without observing that its predecessor released the Lease";
 
 /// What a leader logs when its authority has ended.
 const LAPSED: &str = "no reconciles until it is";
@@ -116,14 +122,42 @@ async fn corrected_by_the_second<C: Deref<Target = Cluster>>(world: &World<C>) {
     assert_eq!(callers(&world.hub.journal()), [0, 1]);
 }
 
-/// Waits until a replica leads, and checks that it didn't observe a release of the Lease.
-async fn until_leading_without_release(replica: &Operator) {
+/// Waits until a replica leads, and checks that it has observed the expiry of the Lease.
+async fn until_leading_after_expiry(replica: &Operator) {
     replica.until_metric("oxen_operator_leader ", 1.0).await;
     let log = replica.log();
     assert!(!log.contains(RELEASED), "{log}");
-    // A replica whose acquisition got no response in time leads after a renewal, and logs that.
-    let acquired = log.contains(NOT_RELEASED) || log.contains("the Lease can't be written");
-    assert!(acquired, "{log}");
+    // A replica whose acquisition got no response in time leads after a renewal, and waits.
+    let lost = log.contains("the Lease can't be written") && log.contains(UNOBSERVED);
+    assert!(log.contains(EXPIRED) || lost, "{log}");
+}
+
+/// Waits until an object's call is due and was not sent, because the leader waits.
+async fn until_call_waits<C: Deref<Target = Cluster>>(world: &World<C>, kind: &str) {
+    let due = format!("The {kind} call is due and was not sent");
+    let waits = |object: &_| {
+        let message = message(object);
+        message.contains(&due) && message.contains(WAITING)
+    };
+    let waiting = world.until("bot", "observed and not called", waits).await;
+    assert_eq!(status(&waiting).operation, None);
+}
+
+/// Waits until the log and an event say that the hub accepted a call.
+async fn until_call_is_reported<C: Deref<Target = Cluster>>(
+    world: &World<C>,
+    replica: &Operator,
+    kind: &str,
+) {
+    let words = format!("The hub accepted the {kind} call");
+    replica.until_logged(&words).await;
+    let api: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    eventually("the event of the call", || async {
+        let events = api.list(&ListParams::default()).await.unwrap();
+        let mut notes = events.items.iter().filter_map(|event| event.note.as_ref());
+        notes.any(|note| note.contains(&words)).then_some(())
+    })
+    .await;
 }
 
 fn leases<C: Deref<Target = Cluster>>(world: &World<C>) -> Api<Lease> {
@@ -170,23 +204,55 @@ async fn a_leader_that_shuts_down_with_a_call_in_flight_does_not_release() {
     world.until_called("bot", 2).await;
     first.signal(Signal::TERM);
     assert_eq!(first.exit_code().await, Some(0));
-    until_leading_without_release(&second).await;
+    until_leading_after_expiry(&second).await;
 }
 
 #[tokio::test]
-async fn a_dead_leader_is_succeeded_after_its_lease_and_calls_have_ended() {
+async fn a_dead_leader_is_succeeded_as_soon_as_its_lease_has_expired() {
     let world = World::new(Hub::builder().model(bot())).await;
     let first = leader(&world, &[]).await;
     let second = standby(&world, &[]).await;
     let killed = Instant::now();
     first.kill();
     world.hub.set_status("bot", "inactive").unwrap();
-    until_leading_without_release(&second).await;
+    until_leading_after_expiry(&second).await;
     world.until_called("bot", 2).await;
-    // Twice the lease duration and a margin, less the age of the last renewal.
+    // The lease duration, less the age of the last renewal.
     let waited = killed.elapsed();
-    assert!(waited > Duration::from_secs(14), "{waited:?}");
+    assert!(waited > Duration::from_secs(5), "{waited:?}");
     corrected_by_the_second(&world).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_starts_after_a_crash_leads_as_soon_as_the_lease_has_expired() {
+    let world = World::new(Hub::builder().model(bot())).await;
+    leader(&world, &[]).await.kill();
+    world.hub.set_status("bot", "inactive").unwrap();
+    let started = Instant::now();
+    let second = standby(&world, &[]).await;
+    until_leading_after_expiry(&second).await;
+    world.until_called("bot", 2).await;
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_secs(8), "{waited:?}");
+    corrected_by_the_second(&world).await;
+}
+
+#[tokio::test]
+async fn a_first_leader_waits_and_reports_the_call_when_it_goes_out() {
+    let world = World::new(Hub::builder().model(Model::custom("bot").status("active"))).await;
+    let first = replica(&world, KEYS[0], &[LONG_TAKEOVER]);
+    first.until_logged(UNOBSERVED).await;
+    let leading = Instant::now();
+    let spec = json!({"model": "bot", "state": "inactive"});
+    world.create("bot", spec).await;
+    until_call_waits(&world, "deactivate").await;
+    assert_eq!(world.calls("bot"), [""; 0]);
+    world.until_called("bot", 1).await;
+    let waited = leading.elapsed();
+    assert!(waited > Duration::from_secs(15), "{waited:?}");
+    until_call_is_reported(&world, &first, "deactivate").await;
+    world.until_reason("bot", "Inactive").await;
+    assert_eq!(world.calls("bot"), ["deactivate"]);
 }
 
 #[tokio::test]
@@ -230,7 +296,7 @@ async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
     assert_eq!(world.calls("bot"), [""; 0], "it was frozen too late");
     world.hub.clear_faults();
 
-    until_leading_without_release(&second).await;
+    until_leading_after_expiry(&second).await;
     first.signal(Signal::CONT);
     assert_eq!(first.exit_code().await, Some(1));
     assert!(first.log().contains(LOST), "{}", first.log());
@@ -276,7 +342,7 @@ async fn a_leader_that_is_cut_off_alone_makes_no_call_beside_its_successor() {
     gate.mute_streams();
     world.hub.set_status("bot", "inactive").unwrap();
     first.until_logged(LAPSED).await;
-    until_leading_without_release(&second).await;
+    until_leading_after_expiry(&second).await;
     corrected_by_the_second(&world).await;
     // It reads the Lease of its successor, and ends.
     gate.clear();
@@ -301,22 +367,20 @@ async fn a_renewal_whose_answer_is_lost_does_not_cost_the_lease() {
 }
 
 /// Checks that the first replica ends after a change of the Lease, and that the second one observes
-/// the model but makes no call, and reports why.
+/// the model but makes no call before the wait has ended, and reports both.
 async fn changed_by_hand(change: impl AsyncFnOnce(&Api<Lease>)) {
     let world = World::new(Hub::builder().model(bot())).await;
     let mut first = leader(&world, &[]).await;
     let second = standby(&world, &[LONG_TAKEOVER]).await;
     change(&leases(&world)).await;
     assert_eq!(first.exit_code().await, Some(1));
-    until_leading_without_release(&second).await;
+    second.until_metric("oxen_operator_leader ", 1.0).await;
+    assert!(second.log().contains(UNOBSERVED), "{}", second.log());
     world.hub.set_status("bot", "inactive").unwrap();
-    world
-        .until("bot", "observed and not called", |object| {
-            message(object).contains("The activate call is due and was not sent")
-        })
-        .await;
-    assert_eq!(status(&world.get("bot").await).operation, None);
+    until_call_waits(&world, "activate").await;
     assert_eq!(world.calls("bot"), ["activate"]);
+    until_call_is_reported(&world, &second, "activate").await;
+    corrected_by_the_second(&world).await;
 }
 
 async fn edit(leases: &Api<Lease>, spec: Value) {
@@ -327,7 +391,7 @@ async fn edit(leases: &Api<Lease>, spec: Value) {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_deleted_ends_its_leader_and_shortens_no_wait() {
+async fn a_lease_that_is_deleted_ends_its_leader_and_the_next_one_waits() {
     changed_by_hand(async |leases| {
         let params = DeleteParams::default();
         leases.delete("oxen-operator", &params).await.unwrap();
@@ -336,13 +400,20 @@ async fn a_lease_that_is_deleted_ends_its_leader_and_shortens_no_wait() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_emptied_ends_its_leader_and_shortens_no_wait() {
+async fn a_lease_that_is_emptied_ends_its_leader_and_the_next_one_waits() {
     changed_by_hand(async |leases| edit(leases, json!({"holderIdentity": null})).await).await;
 }
 
 #[tokio::test]
 async fn a_lease_that_is_given_to_a_stranger_ends_its_leader_and_expires() {
-    changed_by_hand(async |leases| edit(leases, json!({"holderIdentity": "stranger"})).await).await;
+    let world = World::new(Hub::builder().model(bot())).await;
+    let mut first = leader(&world, &[]).await;
+    let second = standby(&world, &[]).await;
+    edit(&leases(&world), json!({"holderIdentity": "stranger"})).await;
+    assert_eq!(first.exit_code().await, Some(1));
+    world.hub.set_status("bot", "inactive").unwrap();
+    until_leading_after_expiry(&second).await;
+    corrected_by_the_second(&world).await;
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 
 mod authority;
 mod rules;
+mod takeover;
 mod world;
 
 use std::time::Duration;
 
 use super::{
-    machine::{LeaseState, LeaseUpdate, Machine, Step},
+    authority::Grant,
+    machine::{LeaseUpdate, Machine, Step},
     timing::Timing,
+    view::{LeaseState, Takeover},
 };
 
 /// The durations of the shipped operator.
@@ -16,7 +19,7 @@ const TIMING: Timing = Timing {
     lease_duration: Duration::from_secs(30),
     renew_deadline: Duration::from_secs(20),
     retry_period: Duration::from_secs(4),
-    takeover_margin: Duration::from_secs(15),
+    takeover_wait: Duration::from_secs(25),
 };
 
 const fn s(seconds: u64) -> Duration {

@@ -2,11 +2,6 @@
 
 use super::*;
 
-/// When a leader may make its first call.
-fn calls_from(machine: &Machine) -> Duration {
-    machine.grant().unwrap().calls_from
-}
-
 #[test]
 fn the_lease_is_read_before_it_is_written() {
     assert_eq!(new_machine().next(s(0)), Step::Read);
@@ -78,95 +73,19 @@ fn clocks_that_differ_by_an_hour_change_nothing() {
 }
 
 #[test]
-fn a_holder_with_a_longer_lease_duration_keeps_the_lease_longer() {
-    let longer = LeaseState {
-        duration: s(300),
-        ..held_by("other", "7", 2)
-    };
-    let machine = after_reading([(0, Some(longer.clone()))]);
-    assert_eq!(machine.next(s(299)), Step::Read);
-    update_of(machine.next(s(300)));
-    // The same holds for the calls of a holder whose Lease was deleted.
-    let machine = leading([(0, Some(longer)), (1, None)], 2);
-    assert_eq!(calls_from(&machine), s(2 + 300 + 15));
-}
-
-#[test]
-fn only_after_an_observed_release_may_calls_start_at_once() {
-    let other = || Some(held_by("other", "7", 2));
-    let released = [(0, other()), (4, Some(released_by_holder("other", "8", 2)))];
-    assert_eq!(calls_from(&leading(released, 4)), s(4));
-
-    for (what, reads) in [
-        ("there was never a Lease", vec![(4, None)]),
-        (
-            "the Lease was released before it was first read",
-            vec![(4, Some(released_by_holder("other", "8", 2)))],
-        ),
-        ("the Lease was deleted", vec![(0, other()), (4, None)]),
-        (
-            "a person emptied the Lease",
-            vec![(0, other()), (4, Some(held_by("", "8", 2)))],
-        ),
-        (
-            "the holder that released the Lease was never observed",
-            vec![(0, other()), (4, Some(released_by_holder("third", "8", 3)))],
-        ),
-        (
-            "the Lease changed after the release",
-            vec![
-                (0, other()),
-                (3, Some(released_by_holder("other", "8", 2))),
-                (4, Some(released_by_holder("other", "9", 2))),
-            ],
-        ),
-        (
-            "the Lease was deleted and created again",
-            vec![
-                (0, other()),
-                (
-                    4,
-                    Some(LeaseState {
-                        uid: "lease-2".into(),
-                        ..released_by_holder("other", "8", 2)
-                    }),
-                ),
-            ],
-        ),
-    ] {
-        assert_eq!(calls_from(&leading(reads, 4)), s(4 + 30 + 15), "{what}");
-    }
-    assert_eq!(
-        calls_from(&leading([(0, other())], 30)),
-        s(30 + 30 + 15),
-        "the Lease expired"
-    );
-}
-
-#[test]
-fn a_release_that_is_read_twice_counts_as_observed() {
-    let released = || Some(released_by_holder("other", "8", 2));
-    let reads = [
-        (0, Some(held_by("other", "7", 2))),
-        (3, released()),
-        (4, released()),
-    ];
-    assert_eq!(calls_from(&leading(reads, 4)), s(4));
-}
-
-#[test]
 fn authority_counts_from_when_the_renewal_was_sent() {
     let mut machine = new_machine();
     machine.read(s(0), s(1), None);
     machine.wrote(s(1), s(3), Some(held_by("me", "1", 0)));
     let grant = machine.grant().unwrap();
-    assert_eq!((grant.until, grant.calls_from), (s(21), s(3 + 30 + 15)));
+    assert_eq!((grant.until, grant.calls_from), (s(21), s(3 + 25)));
     assert_eq!(machine.next(s(3)), Step::Wait(s(5)));
     assert_eq!(
         update_of(machine.next(s(5))),
         LeaseUpdate {
             holder: "me".into(),
             transitions: 0,
+            duration: s(30),
             released_by: None
         }
     );
@@ -174,7 +93,7 @@ fn authority_counts_from_when_the_renewal_was_sent() {
     let grant = machine.grant().unwrap();
     assert_eq!(
         (grant.until, grant.calls_from),
-        (s(25), s(48)),
+        (s(25), s(28)),
         "a renewal doesn't prolong the wait"
     );
 }
@@ -209,20 +128,7 @@ fn a_leader_that_was_cut_off_continues_if_it_still_holds_the_lease() {
     machine.read(s(105), s(105), Some(held_by("me", "mine", 0)));
     machine.wrote(s(105), s(106), Some(held_by("me", "next", 0)));
     let grant = machine.grant().unwrap();
-    assert_eq!((grant.until, grant.calls_from), (s(125), s(45)));
-}
-
-#[test]
-fn after_a_lost_response_to_an_acquisition_a_renewal_gives_authority() {
-    let released = released_by_holder("other", "8", 2);
-    let mut machine = after_reading([(0, Some(held_by("other", "7", 2))), (1, Some(released))]);
-    machine.wrote(s(1), s(6), None);
-    machine.read(s(6), s(6), Some(held_by("me", "9", 3)));
-    let grant = machine.grant().unwrap();
-    assert_eq!((grant.until, grant.calls_from), (s(0), s(6 + 30 + 15)));
-    update_of(machine.next(s(6)));
-    machine.wrote(s(6), s(7), Some(held_by("me", "10", 3)));
-    assert_eq!(machine.grant().unwrap().until, s(26));
+    assert_eq!((grant.until, grant.calls_from), (s(125), s(25)));
 }
 
 #[test]
@@ -292,25 +198,4 @@ fn a_change_of_the_lease_wakes_a_standby_and_no_leader() {
     let mut machine = leading([(0, None)], 0);
     machine.wake(s(1));
     assert_eq!(machine.next(s(1)), Step::Wait(s(4)));
-}
-
-#[test]
-fn a_release_has_a_mark_only_after_the_wait_for_the_last_leader() {
-    let release = |machine: &Machine, now| machine.release(s(now), &held_by("me", "mine", 0));
-    let machine = leading([(0, None)], 0);
-    let released_by = |now| release(&machine, now).unwrap().released_by;
-    assert_eq!(
-        released_by(44),
-        None,
-        "calls of the last leader may be in flight"
-    );
-    assert_eq!(released_by(45), Some("me".into()));
-    assert_eq!(release(&machine, 45).unwrap().holder, "");
-
-    // The shutdown began during an acquisition.
-    let standby = after_reading([(0, None)]);
-    assert_eq!(release(&standby, 100).unwrap().released_by, None);
-
-    let others = held_by("other", "x", 1);
-    assert_eq!(machine.release(s(100), &others), None);
 }
