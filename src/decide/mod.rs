@@ -127,7 +127,7 @@ pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> 
     // that may cost money has an event all the same.
     let sent = match outcome {
         CallOutcome::Accepted | CallOutcome::Unknown { .. } => true,
-        CallOutcome::Refused(_) | CallOutcome::NotSent(_) => false,
+        CallOutcome::Refused { .. } | CallOutcome::NotSent(_) => false,
     };
     plan.transition |= sent && !recorded;
     plan
@@ -301,9 +301,7 @@ fn conclude(
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),
     };
     status.conditions = judgement.conditions(&before);
-    // A call is worth an event even where an earlier plan, whose call was not sent, showed the same.
-    let calls = matches!(finding.action, Action::Call { .. }) && !finding.presentation().refusal;
-    let transition = calls || conditions::is_transition(&before, &status.conditions);
+    let transition = conditions::is_transition(&before, &status.conditions);
     let action = if finding.action == Action::Nothing && !subject.deleting() {
         finalizer::due(subject, seen.and_then(Observation::remote))
     } else {

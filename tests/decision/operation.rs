@@ -283,7 +283,7 @@ fn a_call_has_one_event_and_a_retry_that_is_refused_again_has_none() {
         let events = [reconciled.decided.transition, reconciled.plan.transition];
         assert_eq!(events, [true, false]);
 
-        let refusal = CallOutcome::Refused(HubFault::Forbidden("no".into()));
+        let refusal = CallOutcome::refused(HubFault::Forbidden("no".into()));
         let mut simulation = called(desired, before, refusal);
         simulation.advance(mins(15));
         let reconciled = simulation.reconcile(shows(before));

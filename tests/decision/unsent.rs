@@ -52,9 +52,9 @@ fn a_call_has_an_event_although_an_earlier_one_was_due_and_not_permitted() {
             simulation.decide_unpermitted(shows(before), "this replica has just become the leader");
         assert!(waiting.transition, "the wait");
         simulation.object.status = Some(waiting.status);
-        let decided = simulation.reconcile(shows(before)).decided;
-        assert!(call(&decided).is_some());
-        assert!(decided.transition, "the call");
+        let reconciled = simulation.reconcile(shows(before));
+        assert!(reconciled.call().is_some());
+        assert!(reconciled.plan.transition, "the call");
     }
 }
 
