@@ -67,6 +67,7 @@
 //! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
 //! | a slow namespace delays no other one | `controller/permits.rs` |
 //! | what a second replica does | `leader/machine.rs`, `leader/driver.rs` |
+//! | what a standby has observed of the last leader's end | `leader/view.rs` |
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
 //! | whether a call may start now | `leader/authority.rs` |
 //! | the election's durations | `leader/timing.rs` |
