@@ -90,7 +90,7 @@ async fn reconcile_object(
     let seen = observed.observation(rules);
     let plan = permitted(context, &seen, decide(&seen));
     match plan.action {
-        Action::Call { kind, .. } => call(scope, &observed, plan, kind, started).await,
+        Action::Call { kind, .. } => call(scope, &observed, &seen, plan, kind, started).await,
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
             perform(scope, &observed.prepared.object, plan, started).await
         }
@@ -113,7 +113,7 @@ async fn perform(
     }
     if added {
         // The change starts the next reconcile. The requeue is for a watch that is late.
-        plan.requeue = exactly(context.config.rules.backoff_first);
+        plan.requeue = Requeue::exactly(context.config.rules.backoff_first);
     }
     if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
         publish_event(scope, &latest, &plan).await;
@@ -130,17 +130,17 @@ async fn perform(
 async fn call(
     scope: &Scope,
     observed: &Observed,
+    seen: &Observation<'_>,
     plan: Plan,
     kind: OperationKind,
     started: Instant,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let object = &observed.prepared.object;
-    let seen = observed.observation(&context.config.rules);
     let recorded = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
     let outcome = act::call(scope, observed, kind).await;
     context.metrics.called(plan.verdict, kind, &outcome);
-    let plan = after_call(&seen, plan, &outcome);
+    let plan = after_call(seen, plan, &outcome);
     let latest = noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
     debug!(name = latest.name_any(), "the call's outcome is recorded");
     context.metrics.reconciled(&plan, started.elapsed());
@@ -157,16 +157,9 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
         Ok(()) => plan,
         Err(error) => {
             let mut plan = after_call(seen, plan, &CallOutcome::NotSent(error.why));
-            plan.requeue = error.wait.map_or(plan.requeue, exactly);
+            plan.requeue = error.wait.map_or(plan.requeue, Requeue::exactly);
             plan
         }
-    }
-}
-
-fn exactly(after: Duration) -> Requeue {
-    Requeue {
-        after,
-        jitter: Jitter::None,
     }
 }
 

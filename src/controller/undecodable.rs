@@ -184,42 +184,21 @@ fn lenient(raw: &DynamicObject) -> Option<OxenModel> {
     let spec = OxenModelSpec {
         deletion_policy,
         suspend,
-        api_key_secret_ref: Part::of(field("apiKeySecretRef")).required(!retains).ok()?,
+        api_key_secret_ref: part(field("apiKeySecretRef"), !retains)?,
         ..bare_spec(field("model"))
     };
     let mut object = OxenModel::new(&raw.name_any(), spec);
     object.metadata = raw.metadata.clone();
-    object.status = Part::of(raw.data.get("status")).required(!retains).ok()?;
+    object.status = part(raw.data.get("status"), !retains)?;
     Some(object)
 }
 
-/// A part of an object that may be absent or unreadable.
-enum Part<T> {
-    Absent,
-    Read(T),
-    Unreadable,
-}
-
-/// A part that the deletion needs can't be read.
-struct Unreadable;
-
-impl<T: DeserializeOwned> Part<T> {
-    fn of(value: Option<&Value>) -> Self {
-        match value.map(|value| serde_json::from_value(value.clone())) {
-            None => Self::Absent,
-            Some(Ok(read)) => Self::Read(read),
-            Some(Err(_)) => Self::Unreadable,
-        }
-    }
-
-    /// The part, if it is present. An unreadable part counts as absent unless it is required.
-    fn required(self, required: bool) -> Result<Option<T>, Unreadable> {
-        match self {
-            Self::Absent => Ok(None),
-            Self::Read(read) => Ok(Some(read)),
-            Self::Unreadable if required => Err(Unreadable),
-            Self::Unreadable => Ok(None),
-        }
+/// An optional part of an object that the deletion needs, or `None` if it can't be read. A part that
+/// isn't required counts as absent if it can't be read.
+fn part<T: DeserializeOwned>(value: Option<&Value>, required: bool) -> Option<Option<T>> {
+    match value.cloned().map(serde_json::from_value).transpose() {
+        Ok(part) => Some(part),
+        Err(_) => (!required).then_some(None),
     }
 }
 

@@ -10,8 +10,8 @@ use oxen_operator::{
     },
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, condition, faults, hub_faults, mins, secs, shows, shows_base,
-    shows_model, summary,
+    Simulation, call, condition, faults, hub_faults, mins, secs, shows, shows_base, shows_model,
+    summary,
 };
 
 /// The end of every message of a blocked deletion.
@@ -121,7 +121,11 @@ fn retain_suspension_ownership_and_the_crd_release_without_the_hub() {
     ];
     for mut simulation in released {
         assert!(is_released(&simulation.unobserved().unwrap()));
-        let observations = LIVE_STATUSES.map(shows).into_iter().chain([shows_base()]);
+        let observations = LiveStatus::ALL
+            .iter()
+            .copied()
+            .map(shows)
+            .chain([shows_base()]);
         for retrieved in observations.chain(faults("words").into_iter().map(Err)) {
             assert!(is_released(&simulation.decide(retrieved)));
         }
@@ -282,7 +286,7 @@ fn not_found_releases_nothing_for_a_key_that_never_retrieved_it() {
 
 #[test]
 fn a_changed_identity_blocks_a_deletion_and_is_never_called() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         let plan = deleting().decide(shows_model(false, live, "bot", "other"));
         assert_eq!(summary(&plan), "False IdentityChanged Stalled");
         assert!(is_blocked(&plan) && !is_released(&plan) && call(&plan).is_none());

@@ -7,8 +7,8 @@ use oxen_operator::{
     },
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, condition, faults, mins, progress, secs, shows, shows_base,
-    shows_model, summary, synced,
+    Simulation, call, condition, faults, mins, progress, secs, shows, shows_base, shows_model,
+    summary, synced,
 };
 
 /// A model that is active, as declared.
@@ -199,7 +199,7 @@ fn model_not_found_without_similar_names_suggests_none() {
 #[test]
 fn a_changed_identity_stalls_until_a_reconcile_is_requested() {
     for (id, owner) in [("bot", "other"), ("bot-2", "acme")] {
-        for live in LIVE_STATUSES {
+        for &live in LiveStatus::ALL {
             let mut simulation = settled();
             let retrieved = shows_model(false, live, id, owner);
             let before = simulation.status();

@@ -4,7 +4,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | live status x desired state, suspended and observe-only objects, deadlines, ownership | `table.rs` |
+//! | live status x desired state, suspend, observe-only mode, deadlines, ownership | `table.rs` |
 //! | what each verdict shows | `verdicts.rs` |
 //! | every fault of the credentials and of the hub, identities, invalid specs | `faults.rs` |
 //! | an open operation, from its record until it is closed | `operation.rs` |

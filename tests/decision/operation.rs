@@ -6,9 +6,7 @@ use oxen_operator::{
     api::{LiveStatus, OperationKind, State},
     decide::{CallOutcome, History, HubFault, OperationWatch},
 };
-use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, hub_faults, mins, secs, shows, summary,
-};
+use testkit::simulation::{Simulation, call, hub_faults, mins, secs, shows, summary};
 
 /// The default of `Rules::operation_patience`, in seconds.
 const PATIENCE: u64 = 120;
@@ -110,7 +108,7 @@ fn an_open_operation_shows_whether_the_hub_accepted_the_call() {
 fn the_target_the_transition_and_an_error_close_an_operation() {
     let closing = [[Active, Deploying, Error], [Inactive, Deactivating, Error]];
     for ((kind, desired, before), closing) in CALLS.into_iter().zip(closing) {
-        for live in LIVE_STATUSES {
+        for &live in LiveStatus::ALL {
             for outcome in [CallOutcome::Accepted, unknown()] {
                 let mut simulation = called(desired, before, outcome);
                 let reconciled = simulation.reconcile(shows(live));

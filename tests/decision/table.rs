@@ -6,9 +6,7 @@ use oxen_operator::{
     api::{LiveStatus, OperationKind, State},
     decide::{Action, Ownership},
 };
-use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, mins, progress, shows, shows_base, summary,
-};
+use testkit::simulation::{Simulation, call, mins, progress, shows, shows_base, summary};
 
 #[test]
 #[rustfmt::skip] // a table is easier to read on one line per row
@@ -119,7 +117,7 @@ fn the_other_deployments_are_in_the_message() {
 
 #[test]
 fn a_model_that_another_object_owns_is_a_conflict_without_a_call() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         for desired in [State::Active, State::Inactive] {
             let mut simulation = Simulation::new(desired);
             simulation.ownership = Ownership::Lost(Some("older".into()));
@@ -134,7 +132,7 @@ fn a_model_that_another_object_owns_is_a_conflict_without_a_call() {
 
 #[test]
 fn a_call_waits_for_another_object_of_the_same_model() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         for desired in [State::Active, State::Inactive] {
             let mut simulation = Simulation::new(desired);
             let owned = simulation.clone().reconcile(shows(live));
