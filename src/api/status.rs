@@ -6,12 +6,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use super::state::State;
 
 /// The status of a model's deployments on the hub, folded to one word: `active`, `inactive`,
 /// `deploying`, `deactivating`, `error`, `unknown` or `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum LiveStatus {
@@ -29,6 +32,11 @@ pub enum LiveStatus {
     Unknown,
     /// The hub lists no deployment of the model.
     None,
+}
+
+impl LiveStatus {
+    /// Every live status, in the order of this file.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// A call that changes a model's state.

@@ -103,7 +103,7 @@ async fn reconcile_object(
     let seen = observed.observation(rules);
     let plan = permitted(context, &seen, decide(&seen));
     match plan.action {
-        Action::Call { kind, .. } => call(scope, &observed, plan, kind, started).await,
+        Action::Call { kind, .. } => call(scope, &observed, &seen, plan, kind, started).await,
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
             perform(scope, &observed.prepared, plan, started).await
         }
@@ -150,7 +150,7 @@ async fn perform(
     }
     if added {
         // The change starts the next reconcile. The requeue is for a watch that is late.
-        plan.requeue = exactly(context.config.rules.backoff_first);
+        plan.requeue = Requeue::exactly(context.config.rules.backoff_first);
     }
     context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
@@ -190,6 +190,7 @@ async fn release(
 async fn call(
     scope: &Scope,
     observed: &Observed,
+    seen: &Observation<'_>,
     plan: Plan,
     kind: OperationKind,
     started: Instant,
@@ -197,11 +198,10 @@ async fn call(
     let context = &scope.context;
     let object = &observed.prepared.stored;
     let id = &observed.prepared.operation_id;
-    let seen = observed.observation(&context.config.rules);
     let memories = &context.memories;
     // What the write-ahead record becomes if its write has no answer: nothing was sent.
     let unsent = after_call(
-        &seen,
+        seen,
         plan.clone(),
         &CallOutcome::NotSent("it was not recorded"),
     );
@@ -210,7 +210,7 @@ async fn call(
     let recorded = match record_operation(scope, object, &plan, expires).await {
         Ok(Some(recorded)) => recorded,
         Ok(None) => {
-            let plan = not_recorded(&seen, plan);
+            let plan = not_recorded(seen, plan);
             let latest = newest(scope, &observed.prepared.watched).await?;
             noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
             context.metrics.reconciled(&plan, started.elapsed());
@@ -221,7 +221,7 @@ async fn call(
             let why = "the observation became too old before the call was recorded";
             let outcome = CallOutcome::NotSent(why);
             context.metrics.called(plan.verdict, kind, &outcome);
-            let plan = not_permitted(&seen, plan, why);
+            let plan = not_permitted(seen, plan, why);
             memories.with(object, |memory| memory.call_ended(&outcome));
             return Ok(next(scope, object, &plan));
         }
@@ -230,7 +230,7 @@ async fn call(
     memories.with(object, |memory| memory.tracked.stored(&plan.status));
     let outcome = act::call(scope, observed, kind).await;
     context.metrics.called(plan.verdict, kind, &outcome);
-    let plan = after_call(&seen, plan, &outcome);
+    let plan = after_call(seen, plan, &outcome);
     memories.with(object, |memory| {
         memory.tracked.track(id, &plan.status);
         memory.call_ended(&outcome);
@@ -254,18 +254,11 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
         return plan;
     };
     let mut plan = not_permitted(seen, plan, error.why);
-    plan.requeue = error.wait.map_or(plan.requeue, exactly);
+    plan.requeue = error.wait.map_or(plan.requeue, Requeue::exactly);
     context.memories.with(seen.subject.object, |memory| {
         memory.call_ended(&CallOutcome::NotSent(error.why));
     });
     plan
-}
-
-fn exactly(after: Duration) -> Requeue {
-    Requeue {
-        after,
-        jitter: Jitter::None,
-    }
 }
 
 /// Remembers a conflict, so that the next reconcile reads the object from the API server.

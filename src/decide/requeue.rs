@@ -18,6 +18,17 @@ pub struct Requeue {
     pub jitter: Jitter,
 }
 
+impl Requeue {
+    /// A reconcile after this time, without jitter.
+    #[must_use]
+    pub const fn exactly(after: Duration) -> Self {
+        Self {
+            after,
+            jitter: Jitter::None,
+        }
+    }
+}
+
 /// How a time is spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jitter {
@@ -86,7 +97,7 @@ fn by_policy(
     if let Some(wait) = wait {
         return match policy {
             // A poll before the next call may find that the model has recovered.
-            RequeuePolicy::Failure => exactly(wait.min(rules.overdue_poll)),
+            RequeuePolicy::Failure => Requeue::exactly(wait.min(rules.overdue_poll)),
             RequeuePolicy::RetryAfter => later(wait),
             // A call that is due much later delays no poll.
             RequeuePolicy::SyncInterval if wait > sync_interval => spread(sync_interval),
@@ -96,18 +107,18 @@ fn by_policy(
             | RequeuePolicy::Overdue
             | RequeuePolicy::Unauthorized
             | RequeuePolicy::Payment
-            | RequeuePolicy::Backoff => exactly(wait),
+            | RequeuePolicy::Backoff => Requeue::exactly(wait),
         };
     }
     match policy {
         RequeuePolicy::SyncInterval => spread(sync_interval),
-        RequeuePolicy::Transition => exactly(
+        RequeuePolicy::Transition => Requeue::exactly(
             (rules.transition_first + in_transition(seen, status)).min(rules.transition_last),
         ),
-        RequeuePolicy::Outcome => {
-            exactly((rules.transition_first + watched(seen, status)).min(rules.overdue_poll))
-        }
-        RequeuePolicy::Overdue | RequeuePolicy::Failure => exactly(rules.overdue_poll),
+        RequeuePolicy::Outcome => Requeue::exactly(
+            (rules.transition_first + watched(seen, status)).min(rules.overdue_poll),
+        ),
+        RequeuePolicy::Overdue | RequeuePolicy::Failure => Requeue::exactly(rules.overdue_poll),
         // The reconcile must not be early, because the key's limiter counts the same time and
         // answers an earlier reconcile without a request.
         RequeuePolicy::Unauthorized => later(rules.unauthorized_retry),
@@ -145,13 +156,6 @@ fn watched(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
         watch.map_or(Duration::ZERO, |watch| watch.elapsed)
     } else {
         Duration::ZERO
-    }
-}
-
-fn exactly(after: Duration) -> Requeue {
-    Requeue {
-        after,
-        jitter: Jitter::None,
     }
 }
 

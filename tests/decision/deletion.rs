@@ -9,7 +9,7 @@ use oxen_operator::{
     },
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, condition, faults, mins, secs, shows, shows_model, summary,
+    Simulation, call, condition, faults, mins, secs, shows, shows_model, summary,
 };
 
 /// The end of every message of a blocked deletion.
@@ -214,7 +214,7 @@ fn a_deleted_object_is_reconciled_at_least_each_minute() {
             simulation.advance(requeue.after);
         }
     }
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         let mut simulation = deleting().with(hour);
         for _ in 0..120 {
             let requeue = simulation.reconcile(shows(live)).plan.requeue;
@@ -264,7 +264,7 @@ fn an_object_that_is_not_deleted_keeps_its_sync_interval() {
 
 #[test]
 fn a_changed_identity_blocks_a_deletion_and_is_never_called() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         let plan = deleting().decide(shows_model(false, live, "bot", "other"));
         assert_eq!(summary(&plan), "False IdentityChanged Stalled");
         assert!(is_blocked(&plan) && !is_released(&plan) && call(&plan).is_none());

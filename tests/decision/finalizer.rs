@@ -5,7 +5,7 @@ use oxen_operator::{
     api::{DeletionPolicy, LiveStatus, OperationKind, State},
     decide::{Action, HubFault},
 };
-use testkit::simulation::{LIVE_STATUSES, Simulation, faults, shows, shows_base};
+use testkit::simulation::{Simulation, faults, shows, shows_base};
 
 fn retain(simulation: &mut Simulation) {
     simulation.object.spec.deletion_policy = Some(DeletionPolicy::Retain);
@@ -32,7 +32,7 @@ fn the_finalizer_is_added_after_a_live_get_and_before_a_call() {
 fn every_custom_model_gets_the_finalizer_and_no_base_model_does() {
     for desired in [State::Active, State::Inactive] {
         let simulation = Simulation::new(desired).without_finalizer();
-        for live in LIVE_STATUSES {
+        for &live in LiveStatus::ALL {
             assert_eq!(simulation.decide(shows(live)).action, Action::AddFinalizer);
         }
         assert_eq!(simulation.decide(shows_base()).action, Action::Nothing);

@@ -6,7 +6,7 @@ use oxen_operator::{
     api::{LiveStatus, OperationKind, State},
     decide::{CallOutcome, CredentialFault, Fault, HubFault, Remedy},
 };
-use testkit::simulation::{LIVE_STATUSES, Retrieved, Simulation, mins, shows, shows_model, synced};
+use testkit::simulation::{Retrieved, Simulation, mins, shows, shows_model, synced};
 
 use crate::operation::{CALLS, called};
 
@@ -31,7 +31,7 @@ fn owner(simulation: &Simulation) -> String {
 #[test]
 fn a_changed_identity_stalls_until_a_reconcile_is_requested() {
     for (id, owner) in [("bot", "other"), ("bot-2", "acme")] {
-        for live in LIVE_STATUSES {
+        for &live in LiveStatus::ALL {
             let mut simulation = settled();
             let retrieved = shows_model(false, live, id, owner);
             let before = simulation.status();

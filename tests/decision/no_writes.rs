@@ -6,13 +6,13 @@ use oxen_operator::{
     decide::{CallOutcome, Fault, HubFault, Jitter, READY, Verdict},
 };
 use testkit::simulation::{
-    LIVE_STATUSES, Retrieved, Simulation, call, condition, faults, mins, progress, secs, shows,
-    shows_base, shows_model,
+    Retrieved, Simulation, call, condition, faults, mins, progress, secs, shows, shows_base,
+    shows_model,
 };
 
 /// Every kind of observation.
 fn observations() -> Vec<Retrieved> {
-    let shown = LIVE_STATUSES.map(shows).into_iter();
+    let shown = LiveStatus::ALL.iter().copied().map(shows);
     let odd = [shows_base(), shows_model(false, Active, "bot", "other")];
     let failed = faults("words").into_iter().map(Err);
     shown.chain(odd).chain(failed).collect()

@@ -6,9 +6,7 @@ use oxen_operator::{
     api::{LiveStatus, Operation, OperationKind, State},
     decide::{CallOutcome, HubFault},
 };
-use testkit::simulation::{
-    LIVE_STATUSES, Simulation, call, hub_faults, mins, secs, shows, summary, synced,
-};
+use testkit::simulation::{Simulation, call, hub_faults, mins, secs, shows, summary, synced};
 
 /// The default of `Rules::operation_patience`, in seconds.
 pub const PATIENCE: u64 = 120;
@@ -166,7 +164,7 @@ fn an_open_operation_shows_whether_the_hub_accepted_the_call() {
 fn the_target_and_an_error_close_an_operation_and_nothing_else_does() {
     let closing = [vec![Active, Error], vec![Inactive, NoDeployment, Error]];
     for ((kind, desired, before), closing) in CALLS.into_iter().zip(closing) {
-        for live in LIVE_STATUSES {
+        for &live in LiveStatus::ALL {
             for outcome in outcomes() {
                 let mut simulation = called(desired, before, outcome);
                 let reconciled = simulation.reconcile(shows(live));
@@ -181,7 +179,7 @@ fn the_target_and_an_error_close_an_operation_and_nothing_else_does() {
 #[test]
 fn an_error_closes_an_operation_only_after_another_word() {
     for desired in [State::Active, State::Inactive] {
-        for between in LIVE_STATUSES {
+        for &between in LiveStatus::ALL {
             let mut simulation = Simulation::new(desired);
             simulation.reconcile(shows(Error));
             simulation.advance(mins(1));

@@ -6,9 +6,7 @@ use oxen_operator::{
     api::{DeletionPolicy, FINALIZER, LiveStatus, OperationKind, State},
     decide::{CallOutcome, Owner, Ownership, Rules},
 };
-use testkit::simulation::{
-    LIVE_STATUSES, Simulation, faults, hub_faults, mins, secs, shows, shows_base,
-};
+use testkit::simulation::{Simulation, faults, hub_faults, mins, secs, shows, shows_base};
 
 use crate::{
     attempts::Change,
@@ -29,7 +27,11 @@ fn retain_suspension_ownership_and_the_crd_release_without_the_hub() {
     ];
     for mut simulation in released {
         assert!(is_released(&simulation.unobserved().unwrap()));
-        let observations = LIVE_STATUSES.map(shows).into_iter().chain([shows_base()]);
+        let observations = LiveStatus::ALL
+            .iter()
+            .copied()
+            .map(shows)
+            .chain([shows_base()]);
         for retrieved in observations.chain(faults("words").into_iter().map(Err)) {
             assert!(is_released(&simulation.decide(retrieved)));
         }

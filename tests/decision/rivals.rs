@@ -6,7 +6,7 @@ use oxen_operator::{
     api::{LiveStatus, OperationKind, State},
     decide::{Action, CallOutcome, HubFault, Owner, Ownership, Pending, Plan},
 };
-use testkit::simulation::{LIVE_STATUSES, Simulation, call, mins, secs, shows, summary};
+use testkit::simulation::{Simulation, call, mins, secs, shows, summary};
 
 use crate::operation::{CALLS, PATIENCE, called};
 
@@ -57,7 +57,7 @@ fn goes_on(plan: &Plan) -> bool {
 
 #[test]
 fn a_model_that_another_object_owns_is_a_conflict_without_a_call() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         for desired in [State::Active, State::Inactive] {
             for open in [false, true] {
                 let mut simulation = Simulation::new(desired);
@@ -82,7 +82,7 @@ fn an_owner_in_another_namespace_is_not_named() {
 
 #[test]
 fn another_objects_operation_holds_up_calls_ready_and_release() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         for desired in [State::Active, State::Inactive] {
             for deleting in [false, true] {
                 let mut simulation = Simulation::new(desired);

@@ -5,9 +5,7 @@ use oxen_operator::{
     api::{FINALIZER, LiveStatus, State},
     decide::{CallOutcome, CredentialFault, Fault, HubFault},
 };
-use testkit::simulation::{
-    LIVE_STATUSES, Retrieved, Simulation, call, mins, secs, shows, summary, synced,
-};
+use testkit::simulation::{Retrieved, Simulation, call, mins, secs, shows, summary, synced};
 
 use crate::operation::called;
 
@@ -170,7 +168,7 @@ fn an_empty_list_after_another_word_is_unknown_until_a_second_one_follows() {
 
 #[test]
 fn an_empty_list_is_forgotten_when_the_hub_lists_deployments_again() {
-    for live in LIVE_STATUSES {
+    for &live in LiveStatus::ALL {
         if live == NoDeployment {
             continue;
         }
@@ -209,7 +207,7 @@ fn an_empty_list_that_something_led_to_is_believed_at_once() {
 
 #[test]
 fn an_inactive_model_needs_no_second_observation_unless_a_release_depends_on_it() {
-    for before in LIVE_STATUSES {
+    for &before in LiveStatus::ALL {
         let mut simulation = Simulation::new(State::Active).suspended();
         simulation.reconcile(shows(before));
         simulation.object.spec.suspend = None;

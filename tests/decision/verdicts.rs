@@ -1,12 +1,12 @@
 //! What each verdict shows.
 
 use oxen_operator::{
-    api::State,
+    api::{LiveStatus, State},
     decide::{
         DELETION_BLOCKED, EventType, Progress, READY, RECONCILING, Ready, STALLED, SYNCED, Verdict,
     },
 };
-use testkit::simulation::{LIVE_STATUSES, Simulation, condition, progress, shows, shows_base};
+use testkit::simulation::{Simulation, condition, progress, shows, shows_base};
 
 #[test]
 fn every_reason_is_one_word_in_pascal_case() {
@@ -65,7 +65,11 @@ fn only_verdicts_that_reconcile_wait_for_the_model() {
 
 #[test]
 fn conditions_follow_the_kstatus_conventions() {
-    let observations = LIVE_STATUSES.map(shows).into_iter().chain([shows_base()]);
+    let observations = LiveStatus::ALL
+        .iter()
+        .copied()
+        .map(shows)
+        .chain([shows_base()]);
     for retrieved in observations {
         for desired in [State::Active, State::Inactive] {
             let simulation = Simulation::new(desired);

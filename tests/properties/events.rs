@@ -8,7 +8,7 @@ use oxen_operator::{
 };
 use proptest::prelude::*;
 use testkit::simulation::{
-    LIVE_STATUSES, Retrieved, faults, hub_faults, mins, secs, shows, shows_base, shows_model,
+    Retrieved, faults, hub_faults, mins, secs, shows, shows_base, shows_model,
 };
 
 /// An event that an object can see.
@@ -51,7 +51,7 @@ pub enum Event {
 }
 
 pub fn live_status() -> impl Strategy<Value = LiveStatus> {
-    prop::sample::select(LIVE_STATUSES.to_vec())
+    prop::sample::select(LiveStatus::ALL)
 }
 
 pub fn state() -> impl Strategy<Value = State> {

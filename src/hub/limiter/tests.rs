@@ -257,18 +257,14 @@ async fn a_bad_key_on_a_thousand_objects_sends_few_requests() {
         }
     };
     for expected in [3, 4, 5] {
-        (0..1000)
-            .map(&mut observe)
-            .collect::<JoinSet<_>>()
-            .join_all()
-            .await;
-        assert_eq!(requests.load(Ordering::Relaxed), expected);
-        (0..1000)
-            .map(&mut observe)
-            .collect::<JoinSet<_>>()
-            .join_all()
-            .await;
-        assert_eq!(requests.load(Ordering::Relaxed), expected);
+        for _ in 0..2 {
+            (0..1000)
+                .map(&mut observe)
+                .collect::<JoinSet<_>>()
+                .join_all()
+                .await;
+            assert_eq!(requests.load(Ordering::Relaxed), expected);
+        }
         advance(secs(300)).await;
     }
 }

@@ -49,10 +49,12 @@
 //! |---|---|
 //! | `GET /_hub/journal` | returns every request: `{"entries": [...]}`, see [`Entry`] |
 //! | `DELETE /_hub/journal` | clears the journal |
-//! | `PUT /_hub/models/{id}/status` | `{"status": "inactive"}`: sets the status at the provider, but not in the cache |
+//! | `PUT /_hub/models/{id}/status` | sets the provider's status, not the cached one, see below |
 //! | `POST /_hub/models` | adds a custom model, see below |
 //! | `POST /_hub/faults` | adds a fault: see [`Fault`] for its JSON |
 //! | `DELETE /_hub/faults` | removes all faults |
+//!
+//! A status is `{"status": "inactive"}`.
 //!
 //! A model is `{"name": "my-bot"}` with these optional fields: `owner` (default `acme`),
 //! `deployments` (a list of statuses; default: one inactive deployment), `activate_delay`,

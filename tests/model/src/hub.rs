@@ -197,22 +197,11 @@ impl Retrieved {
 
 /// The answers with a model, each as the production reads it.
 static ANSWERS: LazyLock<HashMap<Retrieved, Result<Box<Remote>, Fault>>> = LazyLock::new(|| {
-    let custom = LIVE_STATUSES.map(Retrieved::Custom);
-    let foreign = LIVE_STATUSES.map(Retrieved::Foreign);
-    let all = custom.into_iter().chain(foreign).chain([Retrieved::Base]);
+    let custom = LiveStatus::ALL.iter().copied().map(Retrieved::Custom);
+    let foreign = LiveStatus::ALL.iter().copied().map(Retrieved::Foreign);
+    let all = custom.chain(foreign).chain([Retrieved::Base]);
     all.map(|answer| (answer, read(answer))).collect()
 });
-
-/// Every live status.
-pub const LIVE_STATUSES: [LiveStatus; 7] = [
-    LiveStatus::Active,
-    LiveStatus::Inactive,
-    LiveStatus::Deploying,
-    LiveStatus::Deactivating,
-    LiveStatus::Error,
-    LiveStatus::Unknown,
-    LiveStatus::None,
-];
 
 /// Reads an answer's JSON with the production's types and fold.
 fn read(answer: Retrieved) -> Result<Box<Remote>, Fault> {

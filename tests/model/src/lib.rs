@@ -44,7 +44,7 @@ mod world;
 
 pub use catalogue::{bounded, combined, deep, liveness, seeded};
 pub use decision::{Decision, Mutation};
-pub use hub::{Hub, HubFailure, KeyFailure, LIVE_STATUSES, Outcome, Retrieved};
+pub use hub::{Hub, HubFailure, KeyFailure, Outcome, Retrieved};
 pub use liveness::{Convergence, converge};
 pub use object::{NOW, Object, RULES, Tick};
 pub use properties::{ALWAYS, SOMETIMES};

@@ -20,17 +20,6 @@ use oxen_operator::{
 /// What a live GET showed, or why it showed nothing.
 pub type Retrieved = Result<Box<Remote>, Fault>;
 
-/// Every live status.
-pub const LIVE_STATUSES: [LiveStatus; 7] = [
-    LiveStatus::Active,
-    LiveStatus::Inactive,
-    LiveStatus::Deploying,
-    LiveStatus::Deactivating,
-    LiveStatus::Error,
-    LiveStatus::Unknown,
-    LiveStatus::None,
-];
-
 /// One object, with what a process knows and remembers of it.
 #[derive(Clone)]
 pub struct Simulation {
