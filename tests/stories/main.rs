@@ -27,9 +27,11 @@
 //! | two objects of one model | `ownership.rs` |
 //! | the rate limit, and keys that the hub refuses | `rate_limit.rs` |
 //! | the operator is restarted | `restart.rs` |
+//! | a backup restores a status | `restored.rs` |
 //! | Secrets that can't be read | `secrets.rs` |
 //! | suspended objects | `suspend.rs` |
 //! | objects that this version can't decode | `undecodable.rs` |
+//! | objects that this version can't decode any more | `undecodable_later.rs` |
 //! | watches that fail, and namespaces that can't be listed | `watches.rs` |
 //! | the expected output of kubectl | `golden/` |
 //!
@@ -59,7 +61,9 @@ mod outdated_crd;
 mod ownership;
 mod rate_limit;
 mod restart;
+mod restored;
 mod secrets;
 mod suspend;
 mod undecodable;
+mod undecodable_later;
 mod watches;

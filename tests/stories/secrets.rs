@@ -1,5 +1,5 @@
-//! Secrets that can't be listed, watched, read or decoded: the objects that use them say so or go on
-//! with what is known, no other object is affected, and nothing of a Secret is logged.
+//! Secrets that can't be listed, watched, read or decoded: the objects that use them say so or go
+//! on with what is known, no other object is affected, and nothing of a Secret is logged.
 
 use cluster::StatusCode;
 use hub::Model;
