@@ -162,10 +162,31 @@ async fn a_secret_that_is_deleted_first_does_not_hold_the_object() {
 async fn a_model_that_the_hub_no_longer_knows_releases_its_object() {
     let (world, _operator) = settled(active()).await;
     world.until_finalizer("bot").await;
+    // Another model of the account proves the key.
+    world.hub.add_model(Model::custom("other"));
     world.hub.remove_model("bot").unwrap();
     world.delete("bot").await;
     world.until_gone("bot").await;
     assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_revoked_key_that_counts_as_none_releases_no_object() {
+    let (world, _operator) = settled(active()).await;
+    world.until_finalizer("bot").await;
+    world.hub.add_model(Model::custom("other"));
+    // A custom model is not found then.
+    world.hub.set_invalid_key_is_none(true);
+    world.hub.revoke_key(hub::KEY);
+    world.delete("bot").await;
+    world.until_blocked("bot").await;
+    world.until_observed("bot", 4).await;
+    assert!(is_blocked(&world.get("bot").await));
+    assert_eq!(world.hub.live("bot").unwrap(), ["active"]);
+    world.hub.add_key(hub::ACCOUNT, hub::KEY);
+    world.until_gone("bot").await;
+    assert_eq!(world.hub.live("bot").unwrap(), ["inactive"]);
+    assert_eq!(world.calls("bot"), ["deactivate"]);
 }
 
 #[tokio::test]

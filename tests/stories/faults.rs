@@ -122,7 +122,7 @@ fn rows(hub: &Hub) -> Vec<Row> {
             Fault::wrong_shape(),
             odd,
             Unknown,
-            "not a model object",
+            "JSON that is not an object",
         ),
         ("empty", Fault::empty(), odd, Unknown, "incomplete JSON"),
         ("huge", Fault::huge(5 << 20), odd, Unknown, "too large"),
