@@ -125,8 +125,7 @@ impl Judgement<'_> {
         };
         let quoted = self.presentation.quotes
             && last.reason == reason
-            && last.observed_generation == Some(self.generation)
-            && is_true(before, DELETION_BLOCKED) == self.blocked;
+            && last.observed_generation == Some(self.generation);
         let (last_own, last_notes) = words::split_notes(&last.message);
         let (own, notes) = words::split_notes(self.message);
         let own = if quoted { last_own } else { own };

@@ -47,14 +47,15 @@ async fn check_reports_a_bad_hub_or_key_and_changes_nothing() {
     let url = hub.url();
     let base = ("OXEN_BASE_URL", url.as_str());
 
-    let good = check(&[base, ("OXEN_API_KEY_FILE", file)]).await;
-    assert!(
-        good.status.success() && words(&good).contains("accepts the API key"),
-        "{}",
-        words(&good)
-    );
-    let good = check(&[base, ("OXEN_API_KEY", hub::KEY)]).await;
-    assert!(good.status.success(), "{}", words(&good));
+    // The hub lists its models without a key, too.
+    for key in [("OXEN_API_KEY_FILE", file), ("OXEN_API_KEY", hub::KEY)] {
+        let good = check(&[base, key]).await;
+        assert!(
+            good.status.success() && words(&good).contains("the key is not proven"),
+            "{}",
+            words(&good)
+        );
+    }
 
     let (nowhere, wrong) = (path("no-such-file"), "not-a-valid-key");
     for (environment, says) in [
@@ -79,6 +80,14 @@ async fn check_reports_a_bad_hub_or_key_and_changes_nothing() {
             vec![("OXEN_BASE_URL", "hub"), ("OXEN_API_KEY", wrong)],
             "OXEN_BASE_URL",
         ),
+        (
+            vec![
+                base,
+                ("OXEN_API_KEY", wrong),
+                ("OXEN_PROXY", "http://gate:pa/two words@host"),
+            ],
+            "OXEN_PROXY",
+        ),
     ] {
         let bad = check(&environment).await;
         assert!(
@@ -92,6 +101,15 @@ async fn check_reports_a_bad_hub_or_key_and_changes_nothing() {
             words(&bad)
         );
     }
+    let refusing = Fault::error(401, "unauthenticated").skip(1).times(1);
+    hub.inject(refusing.on(Endpoint::List));
+    let proven = check(&[base, ("OXEN_API_KEY", hub::KEY)]).await;
+    assert!(
+        proven.status.success() && words(&proven).contains("accepts the API key"),
+        "{}",
+        words(&proven)
+    );
+    hub.clear_faults();
     hub.inject(Fault::html(502));
     let down = check(&[base, ("OXEN_API_KEY", hub::KEY)]).await;
     assert!(
