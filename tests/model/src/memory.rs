@@ -13,7 +13,7 @@ use oxen_operator::{
 
 use crate::{
     hub::{RETRY_AFTER, Retrieved},
-    object::{Object, RULES, Tick, age_attempts, age_operation, limit_refusals},
+    object::{Object, RULES, Tick, age_calls, limit_refusals},
     object_hash::{hash_attempts, hash_operation},
 };
 
@@ -52,15 +52,15 @@ impl Hash for HashedTracked {
 }
 
 impl Memory {
-    /// Lets time pass.
-    pub(crate) fn advance(&mut self, tick: Tick) {
+    /// Lets time pass. `retries` says that the deployment failed.
+    pub(crate) fn advance(&mut self, retries: bool, tick: Tick) {
         if let Some(history) = self.history.take() {
             self.history = Some(advanced(history, tick));
         }
         let tracked = &mut self.tracked.0;
-        let operation = tracked.operation.iter_mut();
-        operation.for_each(|open| age_operation(open, tick));
-        age_attempts(&mut tracked.attempts, tick);
+        let mut attempts = Some(std::mem::take(&mut tracked.attempts));
+        age_calls(&mut tracked.operation, &mut attempts, retries, tick);
+        tracked.attempts = attempts.unwrap_or_default();
     }
 
     /// Takes an observation into account, and returns the history with it. `object` is as it was

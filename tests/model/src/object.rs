@@ -15,7 +15,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{Attempts, Operation, OxenModel, OxenModelSpec, OxenModelStatus, State},
+    api::{Attempts, LiveStatus, Operation, OxenModel, OxenModelSpec, OxenModelStatus, State},
     decide::{REFUSALS, Rules},
 };
 
@@ -120,28 +120,28 @@ impl Object {
         })
     }
 
-    /// The same object after that time.
+    /// The same object after that time. Only the times on which a decision could depend become
+    /// older, so that there are fewer states.
     #[must_use]
     pub fn aged(&self, tick: Tick) -> Self {
-        if self.inner.status.is_none() {
+        let Some(mut status) = self.inner.status.clone() else {
             return self.clone();
-        }
-        self.with(|object| {
-            let Some(status) = &mut object.status else {
-                return;
-            };
+        };
+        let before = status.clone();
+        let retries = status.live == Some(LiveStatus::Error);
+        let deploys = status.live == Some(LiveStatus::Deploying);
+        if retries || (deploys && tick == Tick::Hours) {
             status.since.iter_mut().for_each(|time| tick.shift(time));
+        }
+        if tick == Tick::Hours {
             let progressing = status.progressing_since.iter_mut();
             progressing.for_each(|time| tick.shift(time));
-            status
-                .operation
-                .iter_mut()
-                .for_each(|open| age_operation(open, tick));
-            status
-                .attempts
-                .iter_mut()
-                .for_each(|spent| age_attempts(spent, tick));
-        })
+        }
+        age_calls(&mut status.operation, &mut status.attempts, retries, tick);
+        if status == before {
+            return self.clone();
+        }
+        self.with(|object| object.status = Some(status))
     }
 
     /// The object's status, or the schema's default.
@@ -154,6 +154,12 @@ impl Object {
     #[must_use]
     pub fn deleting(&self) -> bool {
         self.inner.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Returns true when the hub was last seen to have failed to deploy the model.
+    pub(crate) fn failed(&self) -> bool {
+        let status = self.inner.status.as_ref();
+        status.is_some_and(|status| status.live == Some(LiveStatus::Error))
     }
 
     /// The state that the model should be in: what the spec declares, and inactive for an object
@@ -188,16 +194,29 @@ impl Object {
     }
 }
 
-/// Lets the times of an operation become older.
-pub(crate) fn age_operation(open: &mut Operation, tick: Tick) {
-    tick.shift(&mut open.started);
-}
-
-/// Lets the times of the attempts become older.
-pub(crate) fn age_attempts(spent: &mut Attempts, tick: Tick) {
-    spent.last_call.iter_mut().for_each(|time| tick.shift(time));
-    let corrections = spent.corrections.iter_mut().flatten();
-    corrections.for_each(|time| tick.shift(time));
+/// Lets the times of an operation and of the attempts become older. The corrections and the
+/// operation's start count in hours. The time of the last call counts where `retries` says that the
+/// deployment failed, after a refusal, and until the answer to the call is known.
+pub(crate) fn age_calls(
+    operation: &mut Option<Operation>,
+    attempts: &mut Option<Attempts>,
+    retries: bool,
+    tick: Tick,
+) {
+    let unanswered = operation
+        .as_ref()
+        .is_some_and(|open| open.accepted.is_none());
+    if let (Tick::Hours, Some(open)) = (tick, operation) {
+        tick.shift(&mut open.started);
+    }
+    let Some(spent) = attempts else { return };
+    if retries || unanswered || spent.refusals.is_some() {
+        spent.last_call.iter_mut().for_each(|time| tick.shift(time));
+    }
+    if tick == Tick::Hours {
+        let corrections = spent.corrections.iter_mut().flatten();
+        corrections.for_each(|time| tick.shift(time));
+    }
 }
 
 /// Keeps the number of refusals finite. No decision tells greater numbers apart.

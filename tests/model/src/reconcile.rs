@@ -191,11 +191,15 @@ impl Worker<'_> {
             return;
         }
         let outranked = observer::outranked(self.world, self.process, self.slot, snapshot);
-        *self.open() = Some(Reconcile {
+        let mut reconcile = Reconcile {
             phase: Phase::Decided(plan),
-            outranked,
             ..reconcile
-        });
+        };
+        // Where the rest of the reconcile depends on neither, they make no difference.
+        let depends = reconcile.depends_on_authority();
+        reconcile.outranked = outranked && depends;
+        reconcile.may_call |= !depends;
+        *self.open() = Some(reconcile);
     }
 
     /// Writes the status, before the plan's action.

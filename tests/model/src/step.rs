@@ -137,10 +137,7 @@ impl Remaining {
         }
         *kind -= 1;
         self.all -= 1;
-        // Where none remains, the kinds make no difference.
-        if self.all == 0 {
-            *self = Remaining::default();
-        }
+        self.limit_kinds();
         Some(())
     }
 }
@@ -349,11 +346,11 @@ impl World {
         };
     }
 
-    /// Forbids the process's open reconciles to call.
+    /// Forbids the process's open reconciles to call, and to release an object.
     fn forbid_calls(&mut self, process: usize) {
         let reconciles = &mut self.replicas[process].reconciles;
         for reconcile in reconciles.iter_mut().flatten() {
-            reconcile.may_call = false;
+            reconcile.may_call &= !reconcile.depends_on_authority();
         }
     }
 
@@ -370,8 +367,10 @@ impl World {
             for cached in replica.cache.iter_mut().flatten() {
                 cached.object = cached.object.aged(tick);
             }
-            for memory in &mut replica.memories {
-                memory.advance(tick);
+            for (memory, cached) in replica.memories.iter_mut().zip(&replica.cache) {
+                let cached = cached.as_ref();
+                let retries = cached.is_some_and(|cached| cached.object.failed());
+                memory.advance(retries, tick);
             }
             if tick == Tick::Hours {
                 replica.orphaned.clear();

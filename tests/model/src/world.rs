@@ -16,6 +16,7 @@ use crate::{
     hub::{Hub, Outcome, Retrieved},
     memory::Memory,
     object::Object,
+    reconcile::{calls, releases},
     step_log::StepLog,
 };
 
@@ -122,6 +123,18 @@ pub struct Reconcile {
     pub may_call: bool,
 }
 
+impl Reconcile {
+    /// Returns true when what the reconcile may still do needs authority: a call or a release, or
+    /// what is not decided yet.
+    pub(crate) fn depends_on_authority(&self) -> bool {
+        match &self.phase {
+            Phase::Observed => true,
+            Phase::Decided(plan) | Phase::Recorded(plan) => calls(plan) || releases(plan),
+            Phase::NotRecorded(_) | Phase::Called(..) => false,
+        }
+    }
+}
+
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -213,6 +226,41 @@ pub struct Remaining {
     pub write_faults: u8,
     pub changes: u8,
     pub hours: u8,
+}
+
+impl Remaining {
+    /// Limits the number of each kind to what remains of all. Greater numbers make no difference.
+    pub(crate) fn limit_kinds(&mut self) {
+        let Remaining {
+            all,
+            edits,
+            deletions,
+            creations,
+            requests,
+            crashes,
+            lapses,
+            retrieve_faults,
+            call_faults,
+            write_faults,
+            changes,
+            hours,
+        } = self;
+        for kind in [
+            edits,
+            deletions,
+            creations,
+            requests,
+            crashes,
+            lapses,
+            retrieve_faults,
+            call_faults,
+            write_faults,
+            changes,
+            hours,
+        ] {
+            *kind = (*kind).min(*all);
+        }
+    }
 }
 
 impl World {
