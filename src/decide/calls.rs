@@ -233,8 +233,12 @@ fn call(
         Finding::new(progress::verdict(kind, status), message)
     };
     // The finalizer comes first: a call that no deletion would reverse must not be made.
-    if finalizer::due(subject, Some(remote)) != Action::Nothing {
-        return finding;
+    let finalizer = finalizer::due(subject, Some(remote));
+    if finalizer != Action::Nothing {
+        return Finding {
+            action: finalizer,
+            ..finding
+        };
     }
     let wait = attempts::refusal_wait(subject, &seen.history, &unspent);
     if !wait.is_zero() {

@@ -301,7 +301,12 @@ fn conclude(
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),
     };
     status.conditions = judgement.conditions(&before);
-    let transition = conditions::is_transition(&before, &status.conditions);
+    // A call that is due follows the change of the finalizer at once, and has the event.
+    let calls_next = match finding.action {
+        Action::AddFinalizer | Action::RemoveFinalizer => !subject.deleting(),
+        Action::Nothing | Action::Call { .. } => false,
+    };
+    let transition = !calls_next && conditions::is_transition(&before, &status.conditions);
     let action = if finding.action == Action::Nothing && !subject.deleting() {
         finalizer::due(subject, seen.and_then(Observation::remote))
     } else {

@@ -59,8 +59,8 @@ pub(super) fn is_overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> boo
 pub(super) fn limit(seen: &Observation<'_>, status: &OxenModelStatus, finding: Finding) -> Finding {
     let subject = &seen.subject;
     let waits = finding.presentation().waits && !finding.stalled;
-    let calls = matches!(finding.action, Action::Call { .. });
-    if !waits || calls || subject.suspended() || !is_overdue(subject, status) {
+    let acts = finding.action != Action::Nothing;
+    if !waits || acts || subject.suspended() || !is_overdue(subject, status) {
         return finding;
     }
     let message = format!(
