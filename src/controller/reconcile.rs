@@ -142,6 +142,12 @@ async fn perform(
     if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
         return release(scope, object, &plan, started).await;
     }
+    // The reconcile may have waited for so long that another leader has listed the objects already.
+    if !context.authority.holds() {
+        return Ok(ControllerAction::requeue(
+            context.config.rules.backoff_first,
+        ));
+    }
     let latest = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
     let added = plan.action == Action::AddFinalizer;
     if added || plan.action == Action::RemoveFinalizer {
@@ -198,40 +204,17 @@ async fn call(
     let context = &scope.context;
     let object = &observed.prepared.stored;
     let id = &observed.prepared.operation_id;
-    let memories = &context.memories;
-    // What the write-ahead record becomes if its write has no answer: nothing was sent.
-    let unsent = after_call(
-        seen,
-        plan.clone(),
-        &CallOutcome::NotSent("it was not recorded"),
-    );
-    memories.with(object, |memory| memory.tracked.track(id, &unsent.status));
-    let expires = observed.expires(context.config.max_observation_age);
-    let recorded = match record_operation(scope, object, &plan, expires).await {
-        Ok(Some(recorded)) => recorded,
-        Ok(None) => {
-            let plan = not_recorded(seen, plan);
-            let latest = newest(scope, &observed.prepared.watched).await?;
-            noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
+    let recorded = match record_call(scope, observed, seen, &plan, kind).await? {
+        Recorded::Stored(recorded) => recorded,
+        Recorded::Nothing(plan) => {
             context.metrics.reconciled(&plan, started.elapsed());
             return Ok(next(scope, object, &plan));
         }
-        Err(ReconcileError::Late { .. }) => {
-            // Nothing is written: the next try comes soon, or later each time.
-            let why = "the observation became too old before the call was recorded";
-            let outcome = CallOutcome::NotSent(why);
-            context.metrics.called(plan.verdict, kind, &outcome);
-            let plan = not_permitted(seen, plan, why);
-            memories.with(object, |memory| memory.call_ended(&outcome));
-            return Ok(next(scope, object, &plan));
-        }
-        Err(error) => return noting_conflicts(scope, object, Err(error)),
     };
-    memories.with(object, |memory| memory.tracked.stored(&plan.status));
     let outcome = act::call(scope, observed, kind).await;
     context.metrics.called(plan.verdict, kind, &outcome);
     let plan = after_call(seen, plan, &outcome);
-    memories.with(object, |memory| {
+    context.memories.with(object, |memory| {
         memory.tracked.track(id, &plan.status);
         memory.call_ended(&outcome);
     });
@@ -242,6 +225,55 @@ async fn call(
     debug!(name = latest.name_any(), "the call's outcome is recorded");
     context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
+}
+
+/// What became of a call's record.
+enum Recorded {
+    /// The API server holds the record, so the call may follow. This is the written object.
+    Stored(Arc<OxenModel>),
+    /// There is no record, so no call follows. This is the plan without it.
+    Nothing(Box<Plan>),
+}
+
+/// Writes the operation's record before its call.
+async fn record_call(
+    scope: &Scope,
+    observed: &Observed,
+    seen: &Observation<'_>,
+    plan: &Plan,
+    kind: OperationKind,
+) -> Result<Recorded, ReconcileError> {
+    let context = &scope.context;
+    let object = &observed.prepared.stored;
+    let memories = &context.memories;
+    // What the record becomes if its write has no answer: nothing was sent.
+    let outcome = CallOutcome::NotSent("it was not recorded");
+    let unsent = after_call(seen, plan.clone(), &outcome);
+    let id = &observed.prepared.operation_id;
+    memories.with(object, |memory| memory.tracked.track(id, &unsent.status));
+    let expires = observed.expires(context.config.max_observation_age);
+    match record_operation(scope, object, plan, expires).await {
+        Ok(Some(recorded)) => {
+            memories.with(object, |memory| memory.tracked.stored(&plan.status));
+            Ok(Recorded::Stored(recorded))
+        }
+        Ok(None) => {
+            let plan = not_recorded(seen, plan.clone());
+            let latest = newest(scope, &observed.prepared.watched).await?;
+            noting_conflicts(scope, object, record(scope, &latest, &plan).await)?;
+            Ok(Recorded::Nothing(Box::new(plan)))
+        }
+        Err(ReconcileError::Late { .. }) => {
+            let why = "the observation became too old before the call was recorded";
+            let outcome = CallOutcome::NotSent(why);
+            context.metrics.called(plan.verdict, kind, &outcome);
+            memories.with(object, |memory| memory.call_ended(&outcome));
+            // Nothing is written, so that a slow API server gets no more to do.
+            let plan = not_permitted(seen, plan.clone(), why);
+            Ok(Recorded::Nothing(Box::new(plan)))
+        }
+        Err(error) => noting_conflicts(scope, object, Err(error)),
+    }
 }
 
 /// The plan without its call, where this process may not make the call now. The operation isn't
