@@ -16,7 +16,7 @@ pub(super) enum ReconcileError {
     },
     #[error("{request} timed out")]
     Timeout { request: Request },
-    /// The request was not sent, because its time had come and gone.
+    /// The request was not sent, because its permit came too late.
     #[error("{request} came too late")]
     Late { request: Request },
     #[error("the operator is shutting down, or the object has changed")]
@@ -49,12 +49,12 @@ impl Request {
         }
     }
 
-    /// The request, which must not be sent after this time.
+    /// Makes a request that must not be sent after this time.
     pub(super) fn before(self, expires: Option<Instant>) -> Self {
         Self { expires, ..self }
     }
 
-    /// Returns true when the request must not be sent any more.
+    /// Returns true when it is too late to send the request.
     pub(super) fn is_late(&self) -> bool {
         self.expires
             .is_some_and(|expires| Instant::now() >= expires)

@@ -36,8 +36,8 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// A key from the bytes of a Secret, a file or the environment. White space around the key,
-    /// such as the newline that `echo` adds, is not part of it.
+    /// Makes a key from the bytes of a Secret, a file or the environment. White space around the
+    /// key, such as the newline that `echo` adds, is not part of it.
     ///
     /// # Errors
     ///

@@ -212,8 +212,8 @@ pub(crate) fn on_call(
     }
 }
 
-/// Counts a call whose outcome is recorded, where the hub accepted it. A refused call, and one whose
-/// outcome is lost, spends no attempt.
+/// Counts a call whose outcome is recorded, where the hub accepted it. A refused call, and one
+/// whose outcome is lost, spends no attempt.
 pub(crate) fn on_outcome(world: &mut World, slot: usize, outcome: Outcome) {
     let counters = &mut world.slots[slot].counters;
     if matches!(outcome, Outcome::Accepted | Outcome::AcceptedLate) {
