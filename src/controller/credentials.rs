@@ -148,7 +148,7 @@ enum Fetched {
     Forbidden,
 }
 
-/// Looks the object's Secret up, and remembers its version.
+/// Looks up the object's Secret, and remembers its version.
 async fn fetch(scope: &Scope, object: &OxenModel, name: &str) -> Result<Fetched, ReconcileError> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let fetched = match scope.secrets.get(namespace, name) {

@@ -104,8 +104,8 @@ impl ReconcileError {
     }
 }
 
-/// What went wrong with a request, without any part of a response that can't be decoded: that
-/// response can be a Secret, and serde's errors quote what they find.
+/// What went wrong with a request, without any part of a response that can't be decoded. Such a
+/// response can be a Secret, and serde's errors quote it.
 pub(super) fn without_body(error: &kube::Error) -> String {
     match error {
         kube::Error::SerdeError(error) => format!(

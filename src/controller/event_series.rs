@@ -57,8 +57,8 @@ pub(super) struct EventSeriesCache {
     last: u128,
 }
 
-/// The object and a hash of everything that an event says of it. An event can't be changed, so an
-/// event with another note is another one.
+/// The object and a hash of everything that an event says about it. An event can't be changed, so a
+/// different note needs another event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     uid: String,

@@ -44,8 +44,8 @@ pub(super) struct Unreadable {
 
 impl Guarded {
     /// The object as a claimant of a hub model. `newest` is this process's newer write of it, or
-    /// the object itself, and `known` is the claimant that it was before: what can't be read is as
-    /// it was, because a typo in one object gives its model to no other object.
+    /// the object itself, and `known` is the claimant that it was before. A field that can't be
+    /// read keeps its earlier value, so that a typo doesn't give the model to another object.
     pub(super) fn claimant(
         &self,
         newest: &OxenModel,
@@ -275,7 +275,7 @@ impl Status {
     }
 }
 
-/// The model, whose identity is needed.
+/// The model. Only its identity is needed.
 fn model_of(raw: &Value) -> Option<ModelStatus> {
     let text = |name: &str| Field::<String>::of(raw, name).ok();
     Some(ModelStatus {

@@ -188,8 +188,8 @@ impl Index {
     /// Removes an object that this process is about to release. `open` is the id of its operation,
     /// if that is still open.
     ///
-    /// From then on no other object of the model yields to it, so that the last one turns the model
-    /// off even if the release takes effect and its answer is lost.
+    /// From then on, no other object leaves the model to this one. So the last object turns the
+    /// model off even if this release takes effect and its answer is lost.
     pub(super) fn release(&self, object: &OxenModel, open: Option<String>) {
         let claimant = Claimant {
             open,
@@ -314,7 +314,7 @@ impl Index {
         });
     }
 
-    /// Returns true when an object that can't be decoded was last read as one of the same model.
+    /// Returns true when an object that can't be decoded had the same model when it was last read.
     fn was_rival(&self, undecodable: &Guarded, of: &Claimant) -> bool {
         let claimants = lock(&self.claimants);
         let known = claimants.get(undecodable.uid());

@@ -48,7 +48,7 @@ pub(super) struct Memory {
     pub(super) reconciled: bool,
 }
 
-/// A hash of a Secret's UID and resourceVersion, or `None` where there was no Secret.
+/// A hash of a Secret's UID and resourceVersion, or `None` if there was no Secret.
 pub(super) type SecretVersion = Option<u64>;
 
 #[derive(Clone, Debug)]
@@ -200,7 +200,8 @@ impl Memories {
     /// Returns true when an object has to be reconciled because its Secret now has this version. In
     /// that case, a reconcile that waits for a permit starts over.
     ///
-    /// An object that has not looked its Secret up yet will do so, and find the new version.
+    /// An object whose Secret has not been looked up yet will be reconciled with the new version
+    /// anyway.
     pub(super) fn secret_changed(&self, uid: &str, version: SecretVersion) -> bool {
         let memories = self.lock();
         let uses = |memory: &&Memory| memory.secret.is_some_and(|known| known != version);

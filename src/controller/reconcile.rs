@@ -187,7 +187,8 @@ async fn release(
     }
     context.events.publish_plan(object, plan);
     context.metrics.reconciled(plan, started.elapsed());
-    // The watch may have reported the deletion already, and nothing may be remembered after it.
+    // The watch may have already reported the deletion. After that, nothing about the object may be
+    // kept.
     let uid = object.metadata.uid.as_deref();
     context.memories.forget(uid.unwrap_or_default());
     Ok(ControllerAction::await_change())

@@ -132,8 +132,8 @@ pub(super) fn back_off(scope: &Scope, object: &OxenModel, wait: Duration) {
 }
 
 /// Returns true when the hub's list shows that the key belongs to the owner of an object's model,
-/// or is refused without a key. The hub may answer a key that it doesn't know as if there were
-/// none.
+/// or when the hub refuses the list without a key. The hub may answer a key that it doesn't know as
+/// if there were none.
 pub(super) async fn prove_key(
     scope: &Scope,
     object: &OxenModel,

@@ -54,7 +54,7 @@ pub enum HubFault {
         words: Option<String>,
     },
     /// Timeout, reset, DNS, TLS, 3xx, 5xx, every 404 that is not about the model, every 407, and a
-    /// 401, 402 or 403 that is a page of HTML.
+    /// 401, 402 or 403 that is an HTML page.
     Unreachable(String),
     /// The hub was reached, and its provider failed (502). These are the hub's words.
     ProviderFailed(String),

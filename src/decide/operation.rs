@@ -183,7 +183,7 @@ fn refused(
     status: &mut OxenModelStatus,
     unspent: Attempts,
     fault: &HubFault,
-    told: Option<Duration>,
+    retry_after: Option<Duration>,
 ) -> Finding {
     let message = diagnosis::hub_fault(seen, fault).message;
     // There was no connection, so no call was made. The live GETs are answered, so the count of
@@ -198,8 +198,8 @@ fn refused(
     let spent = attempts::refuse(&status.attempts(), unspent, reason);
     // A changed Secret made the call due that was just refused. It doesn't make the next one due.
     let history = History::default();
-    let wait =
-        attempts::refusal_wait(&seen.subject, &history, &spent).max(told.unwrap_or_default());
+    let wait = attempts::refusal_wait(&seen.subject, &history, &spent)
+        .max(retry_after.unwrap_or_default());
     let stalled = attempts::is_refused_for_long(&spent);
     status.attempts = Some(spent);
     let message = format!("{message} The operator retries the call, less often each time.");

@@ -98,7 +98,7 @@ impl Permit<'_> {
         end(self.in_flight, found)
     }
 
-    /// Lists the names of up to `most` models whose name matches, as a message shows them, see
+    /// Lists the names of up to `most` models whose name matches, as a message shows them. See
     /// [`Client::search_each`].
     ///
     /// # Errors

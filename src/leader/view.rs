@@ -8,7 +8,7 @@ pub(super) struct LeaseState {
     pub(super) uid: String,
     /// The resourceVersion, which changes with every renewal and every other write.
     pub(super) version: String,
-    /// The holder's identity, or an empty string where there is no holder.
+    /// The holder's identity, or an empty string if there is no holder.
     pub(super) holder: String,
     pub(super) transitions: i32,
     /// How long the holder keeps the Lease after a renewal. The authority of every process that led

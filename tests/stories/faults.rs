@@ -54,7 +54,7 @@ fn rows(hub: &Hub) -> Vec<Row> {
             Fault::html(403),
             unreachable,
             Kept,
-            "a proxy or gateway on the way answered with a page of HTML (403)",
+            "a proxy or gateway on the way answered with an HTML page (403)",
         ),
         (
             "404-of-a-proxy",
