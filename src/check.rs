@@ -35,8 +35,8 @@ pub enum CheckError {
 }
 
 /// Lists the models, and asks for the list once without the key. `environment` is the value of the
-/// environment variable `OXEN_API_KEY`, if it is set. A hub that lists its models without a key too
-/// is no error: the report says that the key is not proven.
+/// environment variable `OXEN_API_KEY`, if it is set. A hub that also lists its models without
+/// a key is no error: the report says that the key is not proven.
 ///
 /// # Errors
 ///
@@ -63,13 +63,13 @@ pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<Strin
         }
         Ok(false) => format!(
             "{hub} can be reached. It lists {models} models, with the API key and without one, so \
-             the key is not proven. The first OxenModel of a custom model whose condition Synced \
-             is True proves it.\n"
+             the key is not proven. To prove it, create an OxenModel of a custom model, and check \
+             that its condition Synced is True.\n"
         ),
         Err(fault) => format!(
             "{hub} can be reached and lists {models} models with the API key. Without a key, it \
-             {}. So the key is not proven. The first OxenModel of a custom model whose condition \
-             Synced is True proves it.\n",
+             {}. So the key is not proven. To prove it, create an OxenModel of a custom model, and \
+             check that its condition Synced is True.\n",
             words(&fault)
         ),
     };
@@ -119,8 +119,8 @@ mod tests {
 
     type Answer = (StatusCode, String);
 
-    /// What `check` reports of a hub that answers requests with a key, and those without one, in
-    /// these ways.
+    /// The report of `check` about a hub that gives these answers to requests with and without a
+    /// key.
     async fn report(with_key: Answer, without_key: Answer) -> Result<String, String> {
         let list = |headers: HeaderMap| async move {
             if headers.contains_key(AUTHORIZATION) {

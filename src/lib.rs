@@ -26,7 +26,7 @@
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `decide/attempts.rs` |
 //! | an open operation, and what became of its call | `decide/operation.rs`, `decide/outcome.rs`, `decide/effect.rs` |
-//! | what is shown on the way, and the progress deadline | `decide/progress.rs` |
+//! | findings on the way to the desired state, and the progress deadline | `decide/progress.rs` |
 //! | where a deleting object waits, and what releases it | `decide/deletion.rs` |
 //! | when the finalizer is added and removed | `decide/finalizer.rs` |
 //! | two objects of one model | `decide/ownership.rs` |
@@ -41,7 +41,7 @@
 //! | what a process knows of its last operation | `decide/tracked.rs` |
 //! | defaults, waits and limits of decisions | `decide/rules.rs` |
 //! | what a decision leads to | `decide/plan.rs` |
-//! | how the hub's words are quoted, and which are the same | `decide/words.rs` |
+//! | how the hub's words are quoted and compared | `decide/words.rs` |
 //! | a new endpoint of the hub | `hub/client.rs`, `hub/endpoint.rs`, `hub/limits.rs` |
 //! | the hub's URL, the proxy and the authorities | `hub/route.rs`, `hub/transport_error.rs` |
 //! | the hub's JSON | `hub/wire.rs`, `hub/fields.rs`, `hub/fold.rs` |
@@ -65,7 +65,7 @@
 //! | a namespace that can't be listed | `controller/listing.rs` |
 //! | whether the watches are answered | `controller/health.rs` |
 //! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
-//! | a slow namespace delays no other one | `controller/permits.rs` |
+//! | permits for requests to the Kubernetes API, in total and in each namespace | `controller/permits.rs` |
 //! | what a second replica does | `leader/machine.rs`, `leader/driver.rs` |
 //! | what a standby has observed of the last leader's end | `leader/view.rs` |
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |

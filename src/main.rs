@@ -1,5 +1,5 @@
-//! The program: parses the arguments, builds the clients and runs a subcommand. It is the only
-//! place that exits.
+//! The program: it parses the arguments, builds the clients and runs a subcommand. No other module
+//! ends the process.
 
 use std::{
     error::Error, io::Write, os::unix::ffi::OsStrExt, process::ExitCode, sync::Arc, time::Duration,
@@ -105,7 +105,8 @@ async fn run(config: Config) -> Result<(), BoxError> {
     if matches!(result, Ok(Drained::Completely)) {
         candidate.release().await;
     }
-    // The next leader doesn't wait for these.
+    // This comes after the release of the Lease, so that the next leader doesn't wait for the
+    // events.
     if let Some(events) = events {
         events.flush().await;
     }
@@ -194,15 +195,16 @@ async fn kube_client(
 ) -> Result<kube::Client, BoxError> {
     let mut config = kube_config().await?;
     config.apply_debug_overrides();
-    // kube's retries would repeat a write that may have succeeded, and wait as long as a header
-    // says.
+    // kube's retries would repeat a write that may have succeeded, and would wait for as long as a
+    // header says.
     config.default_retry = false;
-    // It is longer than a watch and every other request, so that only a dead connection reaches it.
+    // The timeout is longer than a watch and every other request, so that only a dead connection
+    // reaches it.
     config.read_timeout = Some((watch_timeout * 3 / 2).max(kube_timeout));
     Ok(kube::Client::try_from(config)?)
 }
 
-/// The configuration of the kubeconfig, or of the pod where there is no usable kubeconfig.
+/// The configuration of the kubeconfig or, if there is no usable kubeconfig, of the pod.
 async fn kube_config() -> Result<kube::Config, BoxError> {
     let options = KubeConfigOptions::default();
     let problem = match Kubeconfig::read() {
@@ -210,8 +212,8 @@ async fn kube_config() -> Result<kube::Config, BoxError> {
             let proxy = own_proxy(&kubeconfig).map(str::parse).transpose();
             match kube::Config::from_custom_kubeconfig(kubeconfig, &options).await {
                 Ok(mut config) => {
-                    // kube takes a proxy of the environment where the kubeconfig has none, and
-                    // none at all where the environment says so.
+                    // If the kubeconfig names no proxy, kube uses the environment's. If the
+                    // environment says so, kube uses none at all. Only the kubeconfig's counts.
                     config.proxy_url =
                         proxy.map_err(|_| "the kubeconfig's proxy-url is not a URL")?;
                     return Ok(config);

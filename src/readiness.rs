@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Whether the operator is ready: all first lists have ended, and at least one watch of objects
-/// works. A namespace that can't be listed doesn't make the operator unready while it serves
-/// another one. A standby has no watches, and is ready to take over.
+/// Whether the operator is ready: all required first lists have ended or are left out, and at least
+/// one watch of objects works. A namespace that can't be listed doesn't make the operator unready
+/// while it serves another one. A standby has no watches, and is ready to take over.
 #[derive(Debug, Default)]
 pub struct Readiness {
     standby: AtomicBool,
@@ -36,7 +36,7 @@ pub struct Watched {
 pub struct Report {
     /// Whether the operator is ready.
     pub ready: bool,
-    /// What is wrong, one problem a line, or `ok`.
+    /// The problems, one in each line, or `ok`.
     pub text: String,
 }
 
@@ -63,7 +63,7 @@ struct WatchState {
 enum FirstList {
     Pending,
     Ended,
-    /// The API server refuses it, and the operator goes on without it.
+    /// The API server refuses it, and the operator continues without it.
     LeftOut,
 }
 
@@ -71,7 +71,7 @@ enum FirstList {
 #[derive(Debug)]
 struct Problem {
     since: Instant,
-    /// What the last request was answered with.
+    /// The answer to the last request, in short.
     words: String,
 }
 
@@ -190,8 +190,8 @@ impl WatchState {
 
 impl WatchHealth {
     /// Notes that a list or watch request was answered at this time, in seconds since 1970. Returns
-    /// when the requests of all watches of this resource and namespace have last been answered,
-    /// which is 0 where one of them never was.
+    /// the oldest of the last answers to the watches of this resource and namespace, which is 0 if
+    /// one of them was never answered.
     pub fn answered(&self, now: i64) -> i64 {
         let mut watches = self.readiness.watches();
         self.update(&mut watches, |watch| {
@@ -225,7 +225,7 @@ impl WatchHealth {
         });
     }
 
-    /// Notes that the operator goes on without the first list.
+    /// Notes that the operator continues without the first list.
     pub fn left_out(&self) {
         self.update(&mut self.readiness.watches(), |watch| {
             watch.first_list = FirstList::LeftOut;

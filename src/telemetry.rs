@@ -14,8 +14,8 @@ use tracing_subscriber::{
 use crate::config::LogFormat;
 
 /// kube-client logs the whole body of a response that it can't decode, Secrets included, and
-/// kube-runtime's watcher logs the error that quotes it. So their logs are off whatever `RUST_LOG`
-/// says. The operator itself logs each failed request and each failed watch.
+/// kube-runtime's watcher logs the error that quotes this body. So their logs are off whatever
+/// `RUST_LOG` says. The operator itself logs each failed request and each failed watch.
 const SILENCED: [&str; 2] = ["kube_client", "kube_runtime::watcher"];
 
 /// Starts logging to standard error for the whole program.

@@ -26,8 +26,8 @@ pub fn crd() -> CustomResourceDefinition {
 /// removes a format that the API server doesn't know and warns about, and lets an optional enum be
 /// null, as Helm and kustomize write an unset value.
 ///
-/// The API server finds null in no enum, even where it is listed, so a rule takes the enum's place.
-/// It is not checked for null.
+/// The API server accepts null for no enum, even if the enum lists it. So a rule replaces the enum.
+/// The API server doesn't check the rule for null.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.format.take_if(|format| format == "uint32");
     if schema.nullable == Some(true)

@@ -228,8 +228,8 @@ pub struct Operation {
 pub struct Attempts {
     /// The `metadata.generation` that made them.
     pub generation: i64,
-    /// The `metadata.uid` of the object that made them. A status that was restored from a backup has
-    /// another one, and is not counted.
+    /// The `metadata.uid` of the object that made them. A status that was restored from a backup
+    /// has another one, and is not counted.
     #[serde(default)]
     pub uid: Option<String>,
     /// True when the model has reached the desired state since this generation began. Another call

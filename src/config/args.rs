@@ -183,7 +183,7 @@ pub struct Args {
     pub(super) time_scale: u32,
 }
 
-/// Text that may hold a password. Its `Debug` shows nothing of it.
+/// Text that may contain a password, and that `Debug` doesn't show.
 #[derive(Clone)]
 pub(super) struct HiddenText(pub(super) String);
 

@@ -16,12 +16,12 @@ pub(super) struct Authorities {
     pub(super) warning: Option<String>,
 }
 
-/// Reads the certificates of a file. One that can't be used is skipped, because the TLS stack would
-/// refuse all of them for it.
+/// Reads the certificates of a file. A certificate that can't be used is skipped, because the TLS
+/// stack would refuse all certificates because of it.
 ///
 /// # Errors
 ///
-/// Names the setting where the file has no usable certificate.
+/// Fails if the file has no usable certificate. The error names the setting.
 pub(super) fn authorities(file: &Path) -> Result<Authorities, ConfigError> {
     let problem = |why: String| {
         let file = file.display();
@@ -56,7 +56,7 @@ pub(super) fn authorities(file: &Path) -> Result<Authorities, ConfigError> {
     })
 }
 
-/// The PEM sections of certificates. A section that isn't ended reaches to the next one.
+/// The PEM sections of certificates. A section without an end marker reaches to the next section.
 fn certificates(text: &str) -> impl Iterator<Item = &str> {
     let starts = text.match_indices(BEGIN).map(|(start, _)| start);
     starts.map(|start| {
@@ -68,7 +68,7 @@ fn certificates(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns true when the TLS stack takes the certificate as an authority.
+/// Returns true when the TLS stack accepts the certificate as an authority.
 fn is_usable(pem: &str) -> bool {
     match reqwest::Certificate::from_pem_bundle(pem.as_bytes()) {
         Ok(one) if !one.is_empty() => {

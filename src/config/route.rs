@@ -1,4 +1,4 @@
-//! How the hub is reached, from the settings for it. A URL that may hold a password is never shown.
+//! The settings for how the hub is reached. A URL that may contain a password is never shown.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::{args::HubArgs, authorities::authorities, error::ConfigError};
 use crate::hub::Route;
 
 impl HubArgs {
-    /// How the hub is reached, and warnings about what the settings can't be used for.
+    /// How the hub is reached, and warnings about parts of the settings that can't be used.
     ///
     /// # Errors
     ///
@@ -25,14 +25,15 @@ impl HubArgs {
     }
 }
 
-/// The hub's URL, which is shown in logs and in `check`. User info in it would take the place of
-/// the API key. An `@` in its path is user info whose password holds a slash.
+/// The hub's URL, which is shown in logs and in `check`. A user name or a password in it would
+/// replace the API key in requests. An `@` in the path means that the URL has a password with a
+/// slash in it.
 fn base_url(text: &str) -> Result<Url, ConfigError> {
     let url = http_url("OXEN_BASE_URL", text)?;
     if !url.username().is_empty() || url.password().is_some() || url.path().contains('@') {
         return Err(ConfigError::new(
             "OXEN_BASE_URL",
-            "must not hold a user name or a password, because the API key is what the hub is sent; \
+            "must not contain a user name or a password, because the hub is sent the API key instead; \
              write a URL such as https://hub.oxen.ai",
         ));
     }
@@ -42,7 +43,7 @@ fn base_url(text: &str) -> Result<Url, ConfigError> {
 /// The proxy's URL, which is never shown.
 fn proxy_url(text: &str) -> Result<Url, ConfigError> {
     let url = http_url("OXEN_PROXY", text)?;
-    // A password with a slash in it is taken for a port and a path.
+    // A URL parser takes a password with a slash in it for a port and a path.
     if url.path().contains('@') {
         return Err(ConfigError::new(
             "OXEN_PROXY",
@@ -52,7 +53,7 @@ fn proxy_url(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Reads a URL. The text may hold a password, so no error shows it.
+/// Reads a URL. The text may contain a password, so no error shows it.
 fn http_url(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
     let example = "write a URL such as https://hub.oxen.ai";
     let url = Url::parse(text)

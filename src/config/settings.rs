@@ -142,7 +142,7 @@ fn operator_key(
     }
 }
 
-/// The names of a list in their order, each once.
+/// The names of a list in their order, without duplicates.
 fn names(list: Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in list {

@@ -49,7 +49,7 @@ pub struct Context {
     pub(super) index: Index,
 }
 
-/// One watch of objects, over all namespaces or one, with what belongs to it.
+/// One watch of objects, over one namespace or all, and what its reconciles need.
 pub(super) struct Scope {
     pub(super) context: Arc<Context>,
     pub(super) objects: Store<Guarded>,
@@ -57,7 +57,7 @@ pub(super) struct Scope {
 }
 
 impl Context {
-    /// What reconciles share, from its parts. It starts the publisher of events.
+    /// Makes the context from its parts, and starts the publisher of events.
     #[must_use]
     pub fn new(
         config: Config,

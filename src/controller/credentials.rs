@@ -118,7 +118,7 @@ fn key_of(named: &SecretKeyRef, fetched: Fetched) -> Result<ApiKey, CredentialFa
         }
         Fetched::Forbidden => {
             return Err(CredentialFault::NotFound {
-                // A Role that lists names answers so for a Secret that doesn't exist, too.
+                // Where a Role lists names, the answer is the same for a Secret that doesn't exist.
                 why: format!(
                     "The operator may not read the Secret {name:?}, or the Secret doesn't exist"
                 ),
@@ -148,7 +148,7 @@ enum Fetched {
     Forbidden,
 }
 
-/// Looks the object's Secret up, and remembers its version.
+/// Looks up the object's Secret, and remembers its version.
 async fn fetch(scope: &Scope, object: &OxenModel, name: &str) -> Result<Fetched, ReconcileError> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let fetched = match scope.secrets.get(namespace, name) {

@@ -16,7 +16,7 @@ pub(super) enum ReconcileError {
     },
     #[error("{request} timed out")]
     Timeout { request: Request },
-    /// The request was not sent, because its time had come and gone.
+    /// The request was not sent, because its permit came too late.
     #[error("{request} came too late")]
     Late { request: Request },
     #[error("the operator is shutting down, or the object has changed")]
@@ -49,12 +49,12 @@ impl Request {
         }
     }
 
-    /// The request, which must not be sent after this time.
+    /// Makes a request that must not be sent after this time.
     pub(super) fn before(self, expires: Option<Instant>) -> Self {
         Self { expires, ..self }
     }
 
-    /// Returns true when the request must not be sent any more.
+    /// Returns true when it is too late to send the request.
     pub(super) fn is_late(&self) -> bool {
         self.expires
             .is_some_and(|expires| Instant::now() >= expires)
@@ -104,8 +104,8 @@ impl ReconcileError {
     }
 }
 
-/// What went wrong with a request, without any part of a response that can't be decoded: that
-/// response can be a Secret, and serde's errors quote what they find.
+/// What went wrong with a request, without any part of a response that can't be decoded. Such a
+/// response can be a Secret, and serde's errors quote it.
 pub(super) fn without_body(error: &kube::Error) -> String {
     match error {
         kube::Error::SerdeError(error) => format!(

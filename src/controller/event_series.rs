@@ -1,5 +1,5 @@
-//! How transitions become events of `events.k8s.io/v1`: their names, and which of them repeat an
-//! event that exists.
+//! How transitions become events of `events.k8s.io/v1`: the events' names, and whether an event
+//! repeats an existing one.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ const CONTROLLER: &str = "oxen-operator";
 /// What the operator does when an event occurs, which the Events API requires.
 const ACTION: &str = "Reconcile";
 
-/// The longest name of an event, as of every Kubernetes object, in bytes.
+/// The longest name of an event, or of any Kubernetes object, in bytes.
 const NAME: usize = 253;
 
 /// The largest note that the Events API accepts, in bytes.
@@ -38,7 +38,7 @@ const INSTANCE: usize = 128;
 /// How long after its last occurrence an event can be repeated, as in client-go.
 const REPEATABLE: Duration = Duration::from_secs(6 * 60);
 
-/// A transition of an object, which is worth an event.
+/// A transition of an object, for which an event is published.
 #[derive(Clone, Debug)]
 pub(super) struct Notice {
     pub(super) regarding: ObjectReference,
@@ -47,7 +47,7 @@ pub(super) struct Notice {
     pub(super) note: String,
 }
 
-/// The events that were published lately.
+/// The events that were published recently.
 #[derive(Debug)]
 pub(super) struct EventSeriesCache {
     instance: String,
@@ -57,8 +57,8 @@ pub(super) struct EventSeriesCache {
     last: u128,
 }
 
-/// The object and a hash of everything that an event says of it. An event can't be changed, so an
-/// event with another note is another one.
+/// The object and a hash of everything that an event says about it. An event can't be changed, so a
+/// different note needs another event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     uid: String,
@@ -99,7 +99,7 @@ impl Notice {
 }
 
 impl EventSeriesCache {
-    /// No events yet. `instance` is the name of this process's pod, where it is known.
+    /// A cache without events. `instance` is the name of this process's pod, if it is known.
     pub(super) fn new(instance: Option<String>, now: Instant) -> Self {
         let instance = instance.filter(|instance| !instance.is_empty());
         let instance = instance.as_deref().unwrap_or(CONTROLLER);
@@ -163,19 +163,19 @@ impl EventSeriesCache {
         self.known.insert(notice.key(), known);
     }
 
-    /// The name of a new event: the object's name, cut where it is long, and a number that no other
-    /// event of the object has.
+    /// The name of a new event: the object's name, shortened if it is too long, and a number that
+    /// no other event of the object has.
     fn name(&mut self, object: &str, now: Timestamp) -> String {
         let now = u128::try_from(now.as_nanosecond()).unwrap_or_default();
         self.last = now.max(self.last + 1);
         let suffix = format!(".{:x}", self.last);
         let object = cut(object, NAME - suffix.len());
-        // A cut can leave an end that a name must not have before a dot.
+        // A shortened name can end with a character that a name must not have before a dot.
         let object = object.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         format!("{object}{suffix}")
     }
 
-    /// Forgets the events that can't be repeated any more, from time to time.
+    /// Removes the events that can't be repeated any more, from time to time.
     fn prune(&mut self, now: Instant) {
         if now.duration_since(self.pruned) >= REPEATABLE {
             self.pruned = now;
@@ -194,7 +194,7 @@ pub(super) fn series_patch(count: i32) -> Value {
     json!({"series": series})
 }
 
-/// The beginning of a text, up to this number of bytes.
+/// The beginning of a text, at most this number of bytes.
 fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }

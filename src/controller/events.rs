@@ -1,5 +1,5 @@
-//! Events: one for each transition of an object. A bounded queue leads to one background publisher,
-//! so that a slow Events API delays nothing else.
+//! Events: one for each transition of an object. They go through a bounded queue to one background
+//! task, which publishes them, so that a slow Events API delays nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,10 +22,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// The largest number of events that wait. Further ones are dropped.
+/// The largest number of events that wait to be published. Further events are dropped.
 const QUEUE: usize = 1024;
 
-/// How long the events that wait are published for at a shutdown.
+/// How long waiting events are still published at a shutdown.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// The queue of events. All clones share it.
@@ -65,8 +65,8 @@ impl Events {
         }
     }
 
-    /// Queues the event of a plan and logs a line. It is called for transitions only. An event that
-    /// can't be published fails nothing.
+    /// Queues the event of a plan and logs a line. It is called for transitions only. If the
+    /// event can't be published, nothing else fails.
     pub(super) fn publish_plan(&self, object: &OxenModel, plan: &Plan) {
         let presentation = plan.verdict.presentation();
         let type_ = if plan.blocked {
@@ -98,7 +98,7 @@ impl Events {
         });
     }
 
-    /// Adds an event to the queue, or drops it where the queue is full.
+    /// Adds an event to the queue, or drops it if the queue is full.
     fn queue(&self, notice: Notice) {
         if self.queue.try_send(notice).is_err() {
             self.metrics.event_dropped();
@@ -106,7 +106,7 @@ impl Events {
         }
     }
 
-    /// Publishes the events that wait, for two seconds at most. The publisher ends then.
+    /// Publishes the waiting events, for at most two seconds, and ends the publisher.
     pub async fn flush(self) {
         self.flushing.cancel();
         if timeout(FLUSH, self.queue.closed()).await.is_err() {
@@ -149,7 +149,7 @@ impl Publisher {
                 .await
             {
                 Ok(_) => {}
-                // The event was deleted meanwhile.
+                // The event has been deleted in the meantime.
                 Err(kube::Error::Api(status)) if status.code == 404 => {
                     publication = self.known.create(notice);
                 }

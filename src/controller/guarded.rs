@@ -1,5 +1,6 @@
-//! An object of the watch that may not be decodable. One such object must not stop the others, so
-//! what can be decoded of it is read field by field from the watch's own copy.
+//! An object of the watch that this version may be unable to decode. One such object must not stop
+//! the others. So its fields are read one by one from the watch's own copy, as far as they can be
+//! decoded.
 
 use std::{borrow::Cow, fmt::Display, sync::Arc};
 
@@ -30,21 +31,21 @@ pub(super) struct Guarded {
     pub(super) unreadable: Option<Arc<Unreadable>>,
 }
 
-/// What of an object can't be decoded.
+/// What can't be decoded of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable {
     /// The first field that can't be decoded, and why.
     pub(super) problem: String,
-    /// Whether everything could be read that decides what a deletion does to the model.
+    /// Whether all fields could be read that decide what a deletion does to the model.
     pub(super) deletable: bool,
     model: bool,
     identity: bool,
 }
 
 impl Guarded {
-    /// The object as a claimant of a hub model. `newest` is this process's newer write of it, or the
-    /// object itself, and `known` is the claimant that it was before: what can't be read is as it
-    /// was, because a typo in one object gives its model to no other object.
+    /// The object as a claimant of a hub model. `newest` is this process's newer write of it, or
+    /// the object itself, and `known` is the claimant that it was before. A field that can't be
+    /// read keeps its earlier value, so that a typo doesn't give the model to another object.
     pub(super) fn claimant(
         &self,
         newest: &OxenModel,
@@ -55,7 +56,7 @@ impl Guarded {
         let Some(unreadable) = &self.unreadable else {
             return claimant;
         };
-        // The deletion waits for a person.
+        // The deletion then waits for a person.
         claimant.deactivates &= unreadable.deletable;
         if let Some(known) = known.filter(|_| !unreadable.model) {
             claimant.model.clone_from(&known.model);
@@ -157,7 +158,7 @@ impl<T: DeserializeOwned> Field<T> {
         }
     }
 
-    /// The field, where it is present and can be read.
+    /// The field, if it is present and can be read.
     fn ok(self) -> Option<T> {
         match self {
             Self::Read(read) => Some(read),
@@ -165,7 +166,7 @@ impl<T: DeserializeOwned> Field<T> {
         }
     }
 
-    /// Sets `readable` to false where the field can't be read.
+    /// Reads the field, and sets `readable` to false if it can't be read.
     fn noting(self, readable: &mut bool) -> Self {
         *readable &= !matches!(self, Self::Unreadable);
         self
@@ -191,7 +192,7 @@ impl Spec {
                 deletable = false;
                 DeletionPolicy::Deactivate
             })),
-            // The operator's default could be to release the object.
+            // The operator's default policy could be the one that releases the object.
             Field::Unreadable => Some(DeletionPolicy::Deactivate),
         };
         let spec = OxenModelSpec {
@@ -243,7 +244,7 @@ impl Status {
             model
         });
         let live = match Field::of(raw, "live") {
-            // It was another word than the next observation's.
+            // A word that can't be read differs from the next observation's.
             Field::Unreadable => Some(LiveStatus::Unknown),
             field @ (Field::Absent | Field::Read(_)) => field.ok(),
         };
@@ -274,7 +275,7 @@ impl Status {
     }
 }
 
-/// The model, whose identity is needed.
+/// The model. Only its identity is needed.
 fn model_of(raw: &Value) -> Option<ModelStatus> {
     let text = |name: &str| Field::<String>::of(raw, name).ok();
     Some(ModelStatus {
@@ -288,8 +289,8 @@ fn model_of(raw: &Value) -> Option<ModelStatus> {
     })
 }
 
-/// The open operation. Other objects of the model wait for it even where nothing of it can be read.
-/// `readable` becomes false where the operation's kind can't be read.
+/// The open operation. Other objects of the model wait for it even if nothing of it can be read.
+/// `readable` becomes false if the operation's kind can't be read.
 fn operation_of(raw: &Value, readable: &mut bool) -> Operation {
     let kind = Field::of(raw, "kind").ok();
     *readable &= kind.is_some();

@@ -1,4 +1,4 @@
-//! Whether the API server answers the watches, for the metrics and `/readyz`.
+//! The health of the watches: whether the API server answers them, for the metrics and `/readyz`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     readiness::{Readiness, WatchHealth, Watched},
 };
 
-/// What the health of every watch is reported to, and the client that they share.
+/// The places that the health of every watch is reported to, and the client of all watches.
 #[derive(Clone)]
 pub(super) struct Monitor {
     pub(super) client: Client,
@@ -26,7 +26,7 @@ pub(super) struct Monitor {
     pub(super) patience: Duration,
 }
 
-/// The health of one watch. Its clones are the same.
+/// The health of one watch. All clones share it.
 #[derive(Clone)]
 pub(super) struct Health {
     monitor: Monitor,
@@ -49,8 +49,8 @@ impl Monitor {
 }
 
 impl Health {
-    /// A client for the watch alone. kube's watcher says neither when a watch request is answered
-    /// nor when a list is, where that is empty. So this client notes each answer.
+    /// A client for this watch only, which notes each answer. kube's watcher reports neither the
+    /// answer to a watch request nor an empty list.
     pub(super) fn client(&self) -> Client {
         let (client, health) = (self.monitor.client.clone(), self.clone());
         let namespace = client.default_namespace().to_owned();
@@ -84,13 +84,13 @@ impl Health {
         self.reported.listed();
     }
 
-    /// Notes that the operator goes on without the first list.
+    /// Notes that the operator continues without the first list.
     pub(super) fn left_out(&self) {
         self.reported.left_out();
     }
 }
 
-/// What a request was answered with. The API server's own words are in the log only, because
+/// The answer to a request, in short. The API server's own words are only in the log, because
 /// anybody can read `/readyz`.
 fn words(problem: &watcher::Error) -> String {
     let code = match problem {

@@ -25,21 +25,21 @@ use crate::{
     decide::{Claimant, Owner, Ownership, Pending, READY, Rules, Verdict},
 };
 
-/// How many times an operation's patience an orphaned one is kept. The owner's own observations end
-/// the wait earlier, where the hub answers.
+/// The longest time for which an orphaned operation is kept, as a multiple of the operation's
+/// patience. The owner's own observations end the wait earlier if the hub answers.
 const ORPHAN_PATIENCES: u32 = 30;
 
 /// The index over all scopes.
 pub(super) struct Index {
     scopes: Mutex<Vec<IndexedScope>>,
-    /// The locks of the models that a reconcile is deciding upon.
+    /// The locks of the models that a reconcile is deciding on.
     locks: Mutex<HashMap<Identity, Weak<tokio::sync::Mutex<()>>>>,
     /// The claimants by UID, as they were last read.
     claimants: Mutex<HashMap<String, Claimant>>,
     /// The operations whose object is gone.
     orphaned_operations: Mutex<Vec<OrphanedOperation>>,
-    /// The objects that this process has released, or may have, and that the watch still shows: their
-    /// UIDs, and the version that the release was based on.
+    /// The objects that this process has released, or may have released, and that the watch still
+    /// shows: their UIDs, and the version that the release was based on.
     released: Mutex<HashMap<String, Option<String>>>,
     rules: Rules,
     /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
@@ -49,13 +49,14 @@ pub(super) struct Index {
 /// The numbers of scopes that have no list of objects.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unlisted {
-    /// The scopes that are waited for.
+    /// The scopes whose list the operator waits for.
     pending: usize,
     /// The scopes that count as empty.
     left_out: usize,
 }
 
-/// An open operation whose object is gone. The owner of its model waits for it as for an own one.
+/// An open operation whose object is gone. The owner of its model waits for it as for an operation
+/// of its own.
 struct OrphanedOperation {
     identity: Identity,
     id: String,
@@ -81,8 +82,8 @@ impl Index {
         }
     }
 
-    /// Adds a scope's objects to the index. The stream has the objects to wake because of other
-    /// objects' changes.
+    /// Adds a scope's objects to the index. The stream yields the objects to wake because another
+    /// object has changed.
     pub(super) fn add_scope(
         &self,
         objects: Store<Guarded>,
@@ -116,14 +117,14 @@ impl Index {
             }
             Change::ListedLate => unlisted.left_out -= 1,
         });
-        // The ownership of any object may be another one now.
+        // The ownership of any object may have changed.
         if change == Change::ListedLate {
             self.wake(|_| true);
         }
     }
 
-    /// Which object controls this object's model. `identity` is the model's, where it was just
-    /// observed.
+    /// Which object controls this object's model. `identity` is the model's identity, if it was
+    /// just observed.
     pub(super) fn ownership(
         &self,
         memories: &Memories,
@@ -139,7 +140,7 @@ impl Index {
             .filter_map(|other| {
                 let newer = memories.with(&other.object, |memory| memory.newer_than(&other.object));
                 let newest = newer.as_ref().unwrap_or(&other.object);
-                // What names the model may be unreadable.
+                // The field that names the model may be unreadable.
                 let concerned = claimant.concerns(newest) || other.unreadable.is_some();
                 concerned.then(|| self.claimant(&other, newest))
             })
@@ -155,8 +156,8 @@ impl Index {
         }
     }
 
-    /// Returns true for an object that another one owned when it was last observed, while a scope
-    /// counts as empty because it can't be listed.
+    /// Returns true if another object owned this object's model when this object was last observed,
+    /// and a scope counts as empty because it can't be listed.
     fn is_in_doubt(&self, object: &OxenModel) -> bool {
         let conflict = Verdict::Conflict.presentation().reason;
         let conditions = object.status.iter().flat_map(|status| &status.conditions);
@@ -164,15 +165,15 @@ impl Index {
         self.unlisted.borrow().left_out > 0 && ready.any(|ready| ready.reason == conflict)
     }
 
-    /// The claimant that a watched object is. `newest` is this process's newer write of it, or the
+    /// Makes a claimant of a watched object. `newest` is this process's newer write of it, or the
     /// object itself.
     fn claimant(&self, watched: &Guarded, newest: &OxenModel) -> Claimant {
         let claimants = lock(&self.claimants);
         watched.claimant(newest, &self.rules, claimants.get(watched.uid()))
     }
 
-    /// The ownership of an object that waits for what is pending, and for the open operations on
-    /// its model whose objects are gone.
+    /// The ownership of an object that waits for `pending`, and for the orphaned operations on its
+    /// model.
     fn pending(&self, claimant: &Claimant, mut pending: Pending) -> Ownership {
         let mut orphaned = lock(&self.orphaned_operations);
         orphaned.retain(|operation| operation.until > Instant::now());
@@ -185,10 +186,10 @@ impl Index {
     }
 
     /// Removes an object that this process is about to release. `open` is the id of its operation,
-    /// where that is still open.
+    /// if that is still open.
     ///
-    /// From then on no other object of the model yields to it, so that the last one turns the model
-    /// off even where the release takes effect and its answer is lost.
+    /// From then on, no other object leaves the model to this one. So the last object turns the
+    /// model off even if this release takes effect and its answer is lost.
     pub(super) fn release(&self, object: &OxenModel, open: Option<String>) {
         let claimant = Claimant {
             open,
@@ -200,8 +201,9 @@ impl Index {
         self.remove(&claimant);
     }
 
-    /// Takes an object back whose release had no effect: the API server holds another version of it
-    /// than the release was based on. Until then, a release whose answer was lost can take effect.
+    /// Adds an object again whose release had no effect, because the API server holds another
+    /// version of it than the release was based on. Until then, a release whose answer was lost can
+    /// take effect.
     pub(super) fn keep(&self, object: &OxenModel) {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         if self.is_refuted(uid, &object.metadata.resource_version) {
@@ -225,7 +227,7 @@ impl Index {
         lock(&self.orphaned_operations).retain(|orphan| orphan.id != id);
     }
 
-    /// Waits until no other reconcile of this process decides upon the same model. No other
+    /// Waits until no other reconcile of this process decides on the same model. No other
     /// decision may come between a decision and its record.
     pub(super) async fn lock_model(&self, identity: Identity) -> OwnedMutexGuard<()> {
         let model_lock = {
@@ -312,7 +314,7 @@ impl Index {
         });
     }
 
-    /// Returns true when an object that can't be decoded was last read as one of the same model.
+    /// Returns true when an object that can't be decoded had the same model when it was last read.
     fn was_rival(&self, undecodable: &Guarded, of: &Claimant) -> bool {
         let claimants = lock(&self.claimants);
         let known = claimants.get(undecodable.uid());

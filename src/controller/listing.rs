@@ -1,5 +1,6 @@
-//! The first list of a scope's objects. No object of any scope is reconciled before it, unless the
-//! API server keeps refusing it: then the scope counts as empty, and the others are served.
+//! The first list of a scope's objects. No object of any scope is reconciled before every scope has
+//! its first list. If the API server keeps refusing a scope's list, the scope counts as empty, so
+//! that the others are served.
 
 use std::time::Duration;
 
@@ -35,14 +36,15 @@ enum State {
 pub(super) enum Change {
     /// The objects have been listed.
     Listed,
-    /// The API server refuses the list. The scope counts as empty, and is still tried.
+    /// The API server refuses the list. The scope counts as empty, and the list is still retried.
     LeftOut,
     /// A scope that counted as empty has been listed.
     ListedLate,
 }
 
 impl FirstList {
-    /// A list that is refused for `patience` at least before the scope counts as empty.
+    /// A first list that has to be refused for at least `patience` before its scope counts as
+    /// empty.
     pub(super) fn new(patience: Duration) -> Self {
         Self {
             patience,

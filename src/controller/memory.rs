@@ -48,7 +48,7 @@ pub(super) struct Memory {
     pub(super) reconciled: bool,
 }
 
-/// A hash of a Secret's UID and resourceVersion, or `None` where there was no Secret.
+/// A hash of a Secret's UID and resourceVersion, or `None` if there was no Secret.
 pub(super) type SecretVersion = Option<u64>;
 
 #[derive(Clone, Debug)]
@@ -109,7 +109,8 @@ impl Memory {
         });
     }
 
-    /// The object with what this process knows of its operation and the API server may not.
+    /// The object, with what this process knows about its operation and the API server may not
+    /// hold.
     pub(super) fn with_tracked(&self, object: &Arc<OxenModel>) -> Arc<OxenModel> {
         self.tracked.applied(object).map_or_else(
             || object.clone(),
@@ -122,20 +123,20 @@ impl Memory {
         )
     }
 
-    /// Takes into account which version of its Secret the object uses now. With another one than
-    /// before, a refused call is due at once.
+    /// Takes into account the version of its Secret that the object uses now. If the version has
+    /// changed, a refused call is due at once.
     pub(super) fn looked_up(&mut self, version: SecretVersion) {
         let before = self.secret.replace(version);
         self.history.secret_changed |= before.is_some_and(|before| before != version);
     }
 
-    /// Takes a call's outcome into account. What the hub asks to wait for counts from now.
+    /// Takes a call's outcome into account. The time for which the hub asks to wait starts now.
     pub(super) fn call_ended(&mut self, outcome: &CallOutcome) {
         self.advance();
         self.history.call_ended(outcome);
     }
 
-    /// Lets the time pass that has passed since the last call of this function.
+    /// Adds the time that has passed since the last call of this function.
     fn advance(&mut self) {
         let now = Instant::now();
         self.history.advance(now.duration_since(self.advanced));
@@ -196,10 +197,11 @@ impl Memories {
         }
     }
 
-    /// Returns true when an object has to be reconciled because its Secret has this version now. A
-    /// reconcile that waits for a permit starts over then.
+    /// Returns true when an object has to be reconciled because its Secret now has this version. In
+    /// that case, a reconcile that waits for a permit starts over.
     ///
-    /// An object that has not looked its Secret up yet will do so, and find the new version.
+    /// An object whose Secret has not been looked up yet will be reconciled with the new version
+    /// anyway.
     pub(super) fn secret_changed(&self, uid: &str, version: SecretVersion) -> bool {
         let memories = self.lock();
         let uses = |memory: &&Memory| memory.secret.is_some_and(|known| known != version);
@@ -262,7 +264,7 @@ mod tests {
         };
         assert!(!memories.secret_changed(&uid, Some(1)), "nothing is known");
         assert!(!look_up(Some(1)), "the first version is no change");
-        // The first list of a watch has the version that was read before.
+        // The first list of a watch has the version that was already read.
         assert!(!memories.secret_changed(&uid, Some(1)));
         assert!(memories.secret_changed(&uid, Some(2)));
         assert!(look_up(Some(2)));

@@ -13,7 +13,7 @@
 //! | which object controls a model, and who is woken | `index.rs` |
 //! | the finalizer, and the call to the hub | `act.rs` |
 //! | writing the status | `record.rs` |
-//! | publishing events, and what repeats an event | `events.rs`, `event_series.rs` |
+//! | publishing events, and repeating an existing event | `events.rs`, `event_series.rs` |
 //! | what a process remembers of an object | `memory.rs` |
 //! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
 //! | a namespace that can't be listed | `listing.rs` |

@@ -24,7 +24,7 @@ use crate::{
     hub::ApiKey,
 };
 
-/// An object and what is known of it before the hub is asked.
+/// An object and what is known about it before its live GET.
 pub(super) struct Prepared {
     /// The object, with what this process knows of its operation.
     pub(super) object: Arc<OxenModel>,
@@ -49,7 +49,7 @@ pub(super) struct Observed {
     retrieved: Result<Box<Remote>, Fault>,
     history: History,
     key_proven: bool,
-    /// Held until the end of the reconcile, so that no other one decides upon the same model.
+    /// Held until the end of the reconcile, so that no other reconcile decides on the same model.
     _model_lock: Option<OwnedMutexGuard<()>>,
 }
 
@@ -82,7 +82,7 @@ impl Observed {
     }
 }
 
-/// Gathers what is known of an object before the hub is asked.
+/// Gathers what is known about an object before its live GET.
 pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared, ReconcileError> {
     let stored = newest(scope, watched).await?;
     let memories = &scope.context.memories;
@@ -91,7 +91,7 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
     Ok(Prepared {
         watched: watched.clone(),
         stored,
-        // Judged last, with nothing to wait for between this and the decision.
+        // Ownership is judged last, so that no await comes between it and the decision.
         ownership: ownership_before_observation(scope, &object),
         crd_terminating,
         operation_id: Uuid::new_v4().to_string(),
@@ -165,7 +165,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
-/// The ownership by the identity of an earlier observation. Only a deletion may be decided by it.
+/// The ownership by the identity of an earlier observation. It decides only deletions.
 fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership {
     if object.metadata.deletion_timestamp.is_none() {
         return Ownership::Owned;
@@ -190,7 +190,7 @@ pub(super) async fn newest(
     let api = scope.context.objects(&namespace);
     let request = Request::new("reading the OxenModel", &namespace, &name);
     let read = scope.context.send(request, api.get(&name)).await?;
-    // The reconcile was begun for what the watch could decode, so it starts over once the watch
+    // The reconcile started with what the watch could decode. So it starts over when the watch
     // shows the change.
     if read.unreadable != watched.unreadable {
         return Err(ReconcileError::Outdated);
@@ -205,8 +205,8 @@ pub(super) async fn newest(
     Ok(read.object)
 }
 
-/// Returns true when all objects are deleted because their CustomResourceDefinition is. An operator
-/// that may not read the definition takes it as staying.
+/// Returns true when the CustomResourceDefinition is being deleted, and all objects with it. An
+/// operator that may not read the definition assumes that it stays.
 async fn crd_terminating(scope: &Scope, object: &OxenModel) -> Result<bool, ReconcileError> {
     if object.metadata.deletion_timestamp.is_none() || !object.has_finalizer() {
         return Ok(false);

@@ -1,5 +1,5 @@
-//! The permits for requests to the Kubernetes API. Namespaces whose requests are slow, because of an
-//! admission webhook for example, delay no object of another one.
+//! The permits for requests to the Kubernetes API. A namespace whose requests are slow, because of
+//! an admission webhook for example, delays no object of another namespace.
 
 use std::{
     collections::HashMap,
@@ -14,20 +14,20 @@ use tokio::{
     time::timeout,
 };
 
-/// The largest number of requests in flight, without the slow ones.
+/// The largest number of requests in flight, not counting slow ones.
 const ALL: usize = 32;
 
 /// The largest number of requests in flight in one namespace.
 const PER_NAMESPACE: usize = 16;
 
-/// The time after which a request counts as slow. It counts only towards the limit of its namespace
-/// then, so that slow requests of some namespaces hold nothing that others need.
+/// The time after which a request counts as slow. A slow request counts only towards the limit of
+/// its namespace, so that slow requests of some namespaces don't delay the others.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Bounds the requests to the Kubernetes API, in all and in each namespace.
+/// Limits the requests to the Kubernetes API, in total and in each namespace.
 pub(super) struct KubePermits {
     all: Arc<Semaphore>,
-    /// The namespaces that hold permits or wait for some.
+    /// The namespaces that hold permits or wait for them.
     namespaces: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
@@ -59,11 +59,11 @@ impl Default for KubePermits {
 }
 
 impl KubePermits {
-    /// Waits for a permit for a request in this namespace. The namespace's own limit comes first:
-    /// whoever waits for it holds nothing that others need.
+    /// Waits for a permit for a request in this namespace. The namespace's own limit comes first,
+    /// so that a request that waits for it holds no permit that others need.
     pub(super) async fn acquire(&self, namespace: &str) -> KubePermit {
         let local = self.namespace(namespace);
-        // No semaphore is ever closed, which is the only error that there is.
+        // `acquire` fails only if the semaphore is closed, and it never is.
         KubePermit {
             _local: local.acquire_owned().await.ok(),
             global: self.all.clone().acquire_owned().await.ok(),

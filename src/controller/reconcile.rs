@@ -64,7 +64,7 @@ pub(super) async fn reconcile(
     }
 }
 
-/// Reconciles an object that can be decoded, or whose deletion goes on with what can be read.
+/// Reconciles an object that can be decoded, or whose deletion continues with what can be read.
 async fn reconcile_object(
     scope: &Scope,
     object: &Guarded,
@@ -73,7 +73,7 @@ async fn reconcile_object(
     let rules = &context.config.rules;
     let started = Instant::now();
     let mut prepared = prepare(scope, object).await?;
-    // A release is decided while no other object of the model can decide.
+    // A release is decided while no other object of the model can be decided on.
     let model = prepared.object.status.as_ref();
     let model = model.and_then(|status| status.model.as_ref());
     let released = |prepared: &Prepared| {
@@ -86,7 +86,7 @@ async fn reconcile_object(
         prepared = prepare(scope, object).await?;
     }
     let plan = unobserved(&prepared.subject(rules));
-    // A release needs nothing but what could be read. Otherwise nothing is guessed.
+    // A release needs only what could be read. Nothing else is decided from a partial object.
     let releases = plan
         .as_ref()
         .is_some_and(|plan| plan.action == Action::RemoveFinalizer);
@@ -142,7 +142,7 @@ async fn perform(
     if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
         return release(scope, object, &plan, started).await;
     }
-    // The reconcile may have waited for so long that another leader has listed the objects already.
+    // The reconcile may have waited for so long that another leader has already listed the objects.
     if !context.authority.holds() {
         return Ok(ControllerAction::requeue(
             context.config.rules.backoff_first,
@@ -170,7 +170,8 @@ async fn release(
     started: Instant,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
-    // A release needs the same authority as a call: another leader may own the model's other object.
+    // A release needs the same authority as a call: another leader may own the model's other
+    // object.
     if let Err(error) = context.authority.permits(context.config.call_timeout) {
         let wait = error.wait.unwrap_or(context.config.rules.backoff_first);
         return Ok(ControllerAction::requeue(wait));
@@ -186,7 +187,8 @@ async fn release(
     }
     context.events.publish_plan(object, plan);
     context.metrics.reconciled(plan, started.elapsed());
-    // The watch may have reported the deletion already, and nothing may be remembered after it.
+    // The watch may have already reported the deletion. After that, nothing about the object may be
+    // kept.
     let uid = object.metadata.uid.as_deref();
     context.memories.forget(uid.unwrap_or_default());
     Ok(ControllerAction::await_change())
@@ -231,7 +233,7 @@ async fn call(
 enum Recorded {
     /// The API server holds the record, so the call may follow. This is the written object.
     Stored(Arc<OxenModel>),
-    /// There is no record, so no call follows. This is the plan without it.
+    /// There is no record, so no call follows. This is the plan without the call.
     Nothing(Box<Plan>),
 }
 
@@ -246,7 +248,7 @@ async fn record_call(
     let context = &scope.context;
     let object = &observed.prepared.stored;
     let memories = &context.memories;
-    // What the record becomes if its write has no answer: nothing was sent.
+    // The call's outcome if the write of the record has no answer: the call is not sent.
     let outcome = CallOutcome::NotSent("it was not recorded");
     let unsent = after_call(seen, plan.clone(), &outcome);
     let id = &observed.prepared.operation_id;
@@ -268,7 +270,7 @@ async fn record_call(
             let outcome = CallOutcome::NotSent(why);
             context.metrics.called(plan.verdict, kind, &outcome);
             memories.with(object, |memory| memory.call_ended(&outcome));
-            // Nothing is written, so that a slow API server gets no more to do.
+            // Nothing is written, so that a slow API server gets no additional requests.
             let plan = not_permitted(seen, plan.clone(), why);
             Ok(Recorded::Nothing(Box::new(plan)))
         }
@@ -276,8 +278,8 @@ async fn record_call(
     }
 }
 
-/// The plan without its call, where this process may not make the call now. The operation isn't
-/// even recorded then, and the object is requeued for when the call may be made.
+/// Removes the call from the plan if this process may not make it now. The operation is then not
+/// recorded either, and the object is requeued for when the call may be made.
 fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
     let Action::Call { .. } = plan.action else {
         return plan;

@@ -48,7 +48,7 @@ async fn write_if_changed(
     expires: Option<Instant>,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
     let memories = &scope.context.memories;
-    // A status that the API server does not store as it is sent is sent once.
+    // A status that the API server does not store as it was sent is not sent again.
     let sent = memories.with(object, |memory| {
         memory.pruned.as_ref() == Some(&plan.status)
     });
@@ -63,11 +63,12 @@ async fn write_if_changed(
     Ok(after)
 }
 
-/// Writes the plan's status with its operation, and returns the written object, or `None` where the
-/// API server did not store `operation` and `attempts` as they were sent: no call may follow then.
+/// Writes the plan's status with its operation, and returns the written object, or `None` if the
+/// API server did not store `operation` and `attempts` as they were sent. After `None`, no call may
+/// follow.
 ///
 /// While the object says that its CustomResourceDefinition is outdated, a dry run comes first, so
-/// that a try writes nothing. After `expires`, when the observation is too old for the call, nothing
+/// that nothing is written. After `expires`, when the observation is too old for the call, nothing
 /// is written either.
 pub(super) async fn record_operation(
     scope: &Scope,
@@ -134,7 +135,7 @@ async fn write(
     Ok(after)
 }
 
-/// The fields of the status that were sent and did not come back.
+/// The fields of the status that were sent and that the API server's answer lacks.
 fn pruned_fields(sent: &OxenModelStatus, stored: Option<&OxenModelStatus>) -> Vec<String> {
     let fields = |status: Option<&OxenModelStatus>| match serde_json::to_value(status) {
         Ok(Value::Object(fields)) => fields,
@@ -147,8 +148,8 @@ fn pruned_fields(sent: &OxenModelStatus, stored: Option<&OxenModelStatus>) -> Ve
         .collect()
 }
 
-/// Sends a merge patch of the whole status, with null for what is absent, on exactly this version of
-/// this object.
+/// Sends a merge patch of the whole status, with null for what is absent, on exactly this version
+/// of this object.
 async fn send(
     scope: &Scope,
     object: &Arc<OxenModel>,

@@ -1,5 +1,5 @@
-//! The live GET of an object's model: when it gets a permit, and unless the hub asked for no
-//! requests.
+//! The live GET of an object's model. It waits for a permit, and is not sent while the hub has
+//! asked for no requests.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const SIMILAR_NAMES: usize = 5;
 /// What became of a live GET.
 pub(super) struct Retrieved {
     pub(super) result: Result<Box<Remote>, Fault>,
-    /// When the request was sent, or `None` where no request was sent.
+    /// When the request was sent, or `None` if no request was sent.
     pub(super) sent: Option<Instant>,
 }
 
@@ -87,8 +87,9 @@ async fn admit<'a>(
     }
 }
 
-/// The fault of an object that the hub asked for no requests about, until that time has passed,
-/// whatever started the reconcile. The limiter does the same for a whole key.
+/// The fault of an object about which the hub asked for no requests, or `None` once that time has
+/// passed. It holds for every reconcile, whatever started it. The limiter does the same for a whole
+/// key.
 fn backing_off(scope: &Scope, object: &OxenModel) -> Option<HubFault> {
     let memories = &scope.context.memories;
     let until = memories.with(object, |memory| memory.backing_off_until)?;
@@ -100,8 +101,8 @@ fn backing_off(scope: &Scope, object: &OxenModel) -> Option<HubFault> {
     })
 }
 
-/// Follows a Retry-After about one object, with a wait of the operator's own where the hub names
-/// none. The limiter has already followed one about the whole key.
+/// Backs off after a Retry-After about one object. If the hub names no time, the operator chooses
+/// one. The limiter has already handled a Retry-After about the whole key.
 pub(super) fn retry_after(scope: &Scope, object: &OxenModel, fault: HubFault) -> HubFault {
     let HubFault::RateLimited {
         wait,
@@ -123,15 +124,16 @@ pub(super) fn retry_after(scope: &Scope, object: &OxenModel, fault: HubFault) ->
     }
 }
 
-/// Sends the hub no request about the object for this long.
+/// Makes the operator send no request about the object for this long.
 pub(super) fn back_off(scope: &Scope, object: &OxenModel, wait: Duration) {
     let until = Some(Instant::now() + wait);
     let memories = &scope.context.memories;
     memories.with(object, |memory| memory.backing_off_until = until);
 }
 
-/// Returns true when the hub's list shows that the key belongs to the owner of an object's model, or
-/// is refused without a key. A key that the hub doesn't know is answered as if there were none.
+/// Returns true when the hub's list shows that the key belongs to the owner of an object's model,
+/// or when the hub refuses the list without a key. The hub may answer a key that it doesn't know as
+/// if there were none.
 pub(super) async fn prove_key(
     scope: &Scope,
     object: &OxenModel,
@@ -147,7 +149,7 @@ pub(super) async fn prove_key(
     Ok(permit.is_key_of(&model.owner).await.unwrap_or(false))
 }
 
-/// The names that are similar to one that isn't found, from one search per generation.
+/// Searches for names that are similar to one that isn't found, once per generation.
 pub(super) async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKey) -> Vec<String> {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let mut reported = conditions.filter(|one| {

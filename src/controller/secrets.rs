@@ -30,7 +30,8 @@ use super::{
 };
 use crate::readiness::Watched;
 
-/// A Secret, or why it can't be decoded. One that can't be must not stop the watch of the others.
+/// A Secret, or why it can't be decoded. A Secret that can't be decoded must not stop the watch of
+/// the others.
 pub(super) type GuardedSecret = DeserializeGuard<Secret>;
 
 /// The watched Secrets of one scope, by name.
@@ -52,8 +53,8 @@ pub(super) enum Lookup {
 
 impl Secrets {
     /// Starts a watch for each name, in one namespace or in all, which is started again after
-    /// `timeout`. The watches advance while the stream is polled. Their errors are logged and left
-    /// out, because a Secret that can't be watched must not delay the objects.
+    /// `timeout`. The watches advance while the stream is polled. Their errors are logged and not
+    /// returned, because a Secret that can't be watched must not delay the objects.
     pub(super) fn watch(
         monitor: &Monitor,
         namespace: Option<&str>,

@@ -26,7 +26,7 @@ pub(super) fn watch_config(timeout: Duration) -> watcher::Config {
     watcher::Config::default().timeout(seconds)
 }
 
-/// kube's watcher, with a pause after each failure that grows while failures go on.
+/// kube's watcher, with a pause after each failure. The pause grows with each failure in a row.
 ///
 /// kube's own backoff starts again with each list that is tried, and after a 410 kube's watcher
 /// requests the same expired version again and again.
@@ -120,7 +120,7 @@ pub(super) fn refused_with(problem: &watcher::Error, code: u16) -> bool {
     }
 }
 
-/// Returns true when the API server refused the list, for a reason that time alone doesn't change.
+/// Returns true when the API server refused the list for a reason that doesn't pass by itself.
 pub(super) fn list_refused(problem: &watcher::Error) -> bool {
     match problem {
         watcher::Error::InitialListFailed(kube::Error::Api(status)) => {

@@ -37,7 +37,7 @@ use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watche
 /// The annotation that `kubectl apply` sets. It is as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// What logs say where no namespace is named.
+/// The namespace in logs about a watch of all namespaces.
 const ALL_NAMESPACES: &str = "all namespaces";
 
 /// How long the filter remembers an object's last reason.
@@ -113,7 +113,7 @@ fn object_metrics(objects: &Store<Guarded>) -> Vec<ObjectMetrics> {
             Some(unreadable) if !(deleting && unreadable.deletable) => {
                 ObjectMetrics::undecodable(metadata)
             }
-            // The deletion goes on with what can be read.
+            // The deletion continues with what can be read.
             Some(_) | None => ObjectMetrics::from(guarded.object.as_ref()),
         }
     });
@@ -183,7 +183,7 @@ impl Listing {
                 error!(
                     namespace,
                     "the API server keeps refusing to list the OxenModels, so they are left out until \
-                     it answers; grant the operator the right to list and watch them, or change \
+                     it lists them; grant the operator the right to list and watch them, or change \
                      --namespaces"
                 );
             }

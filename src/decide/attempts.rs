@@ -1,5 +1,5 @@
-//! Attempts: the calls, retries and corrections that one generation may make, and which limit
-//! forbids another call now.
+//! Attempts: the calls, retries and corrections that one generation may make, and the limits
+//! that forbid another call now.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use crate::{
     backoff::doubled,
 };
 
-/// The number of calls that the hub may accept for one generation before it is stalled.
+/// The number of calls that the hub may accept for one generation before its object is Stalled.
 pub const CALLS: u32 = 3;
 
 /// The number of corrections within [`Rules::correction_window`](super::Rules::correction_window).
 pub const CORRECTIONS: usize = 3;
 
-/// The number of refused calls in a row from which the object is stalled. The operator retries all
-/// the same.
+/// The number of refused calls in a row from which on the object is Stalled. The operator continues
+/// to retry the call.
 pub const REFUSALS: u32 = 5;
 
-/// Gives a new generation, and an answered reconcile request, all attempts again.
+/// Resets the attempts for a new generation, and for a reconcile request that the hub answered.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answered: bool) {
     forget_other_object(status, subject.object.metadata.uid.as_deref());
     if status.attempts.is_none() || status.attempts().generation != subject.generation() {
         status.attempts = Some(fresh(subject));
     }
     if let (true, Some(requested)) = (answered, subject.requested()) {
-        // A requested reconcile turns a model on again that an idle shutdown turned off.
+        // A requested reconcile turns on a model that an idle shutdown turned off.
         let settled = status.attempts().settled;
         let allowed = subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow);
         status.attempts = Some(Attempts {
@@ -45,8 +45,8 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answere
     }
 }
 
-/// Forgets what a status says that was restored from a backup of an object with another UID: its
-/// attempts, its operation and the model's last live status. Returns true when it is such a status.
+/// Removes the attempts, the operation and the model's last live status from a status that was
+/// restored from a backup of an object with another UID. Returns true when it is such a status.
 pub(super) fn forget_other_object(status: &mut OxenModelStatus, uid: Option<&str>) -> bool {
     let spent = status.attempts.as_ref();
     let restored = spent.is_some_and(|spent| spent.uid.as_deref() != uid);
@@ -68,7 +68,7 @@ fn fresh(subject: &Subject<'_>) -> Attempts {
     }
 }
 
-/// Returns all attempts but the corrections, because the model reached the desired state. A later
+/// Resets all attempts but the corrections, because the model reached the desired state. A later
 /// call in the same generation is a correction.
 pub(super) fn settle(status: &mut OxenModelStatus) {
     let spent = status.attempts();
@@ -81,7 +81,7 @@ pub(super) fn settle(status: &mut OxenModelStatus) {
     });
 }
 
-/// The attempts after one more call, from this live status.
+/// The attempts after one more call, which is made at this live status.
 pub(super) fn spend(subject: &Subject<'_>, unspent: &Attempts, from: LiveStatus) -> Attempts {
     let correcting = unspent.settled == Some(true);
     let failed = from == LiveStatus::Error;
@@ -100,8 +100,8 @@ pub(super) fn spend(subject: &Subject<'_>, unspent: &Attempts, from: LiveStatus)
     }
 }
 
-/// The attempts after the hub refused a call, which had no effect: the call gives back what it
-/// spent, and counts as a refusal.
+/// The attempts after the hub refused a call. The call had no effect, so it counts as a refusal,
+/// and no longer as a call.
 pub(super) fn refuse(spent: &Attempts, unspent: Attempts, reason: &str) -> Attempts {
     Attempts {
         refusals: Some(unspent.refusals.unwrap_or_default() + 1),
@@ -111,8 +111,8 @@ pub(super) fn refuse(spent: &Attempts, unspent: Attempts, reason: &str) -> Attem
     }
 }
 
-/// The attempts after an operation whose outcome is lost ended without an effect. It counts as a
-/// refusal.
+/// The attempts after an operation ended without an effect, where the call's answer was lost. The
+/// call counts as a refusal.
 pub(super) fn refund(spent: Attempts, operation: &Operation) -> Attempts {
     let mut corrections = spent.corrections.clone().unwrap_or_default();
     if corrections.last() == Some(&operation.started) {
@@ -159,7 +159,7 @@ pub(super) fn refusal(fault: &HubFault) -> Verdict {
     }
 }
 
-/// The verdict of the last refusal, where the last call was refused.
+/// The verdict of the last refusal, or `None` if the last call was not refused.
 pub(super) fn last_refusal(spent: &Attempts) -> Option<Verdict> {
     let reason = spent.refusal.as_deref()?;
     spent.refusals.filter(|refusals| *refusals > 0)?;
@@ -175,8 +175,9 @@ pub(super) fn is_refused_for_long(spent: &Attempts) -> bool {
     spent.refusals.unwrap_or_default() >= REFUSALS
 }
 
-/// The time until a call may be sent that follows a refused one, or zero. The wait doubles with
-/// each refusal; a changed Secret ends it, but not the hub's Retry-After.
+/// The time until the next call after a refused one may be sent, which can be zero. The wait
+/// doubles with each refusal. A changed Secret ends the wait, but doesn't end the hub's
+/// Retry-After.
 pub(super) fn refusal_wait(subject: &Subject<'_>, history: &History, spent: &Attempts) -> Duration {
     let refusals = spent.refusals.unwrap_or_default();
     if refusals == 0 {
@@ -199,7 +200,7 @@ pub(super) fn refusal_wait(subject: &Subject<'_>, history: &History, spent: &Att
     delay.saturating_sub(waited).max(history.call_wait)
 }
 
-/// The finding that another call is forbidden, where one of the limits is reached.
+/// The finding that another call is forbidden, or `None` if no limit is reached.
 pub(super) fn exhausted(
     subject: &Subject<'_>,
     spent: &Attempts,
@@ -213,9 +214,9 @@ pub(super) fn exhausted(
             Verdict::DriftContention,
             format!(
                 "The model was corrected {CORRECTIONS} times within an hour and is {} again. The \
-                 hub's idle shutdown, another cluster or a person may turn it off or on. Find out \
-                 which, or set spec.idleShutdown: Allow. The operator makes the next correction \
-                 when an hour has passed since the first of the three.",
+                 operator makes the next correction when an hour has passed since the first of \
+                 the three. Find out what changes the model: the hub's idle shutdown, another \
+                 cluster or a person. If an idle model may be off, set spec.idleShutdown: Allow.",
                 remote.live
             ),
         );
@@ -234,7 +235,7 @@ pub(super) fn exhausted(
     })
 }
 
-/// The time until another correction may be made, where the limit is reached.
+/// The time until another correction may be made, or `None` if the limit is not reached.
 fn correction_wait(subject: &Subject<'_>, spent: &Attempts) -> Option<Duration> {
     let window = subject.rules.correction_window;
     let ages = spent.corrections.iter().flatten();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::api::{Attempts, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus};
 
-/// Takes the table's step, as far as suspension, the progress deadline and the attempts allow.
+/// Takes the table's step, if suspension, the progress deadline and the attempts allow it.
 pub(super) fn take(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -58,9 +58,10 @@ pub(super) fn take(
         {
             Finding::new(
                 Verdict::IdleShutdown,
-                "The model became inactive without a call of the operator, as after 15 minutes \
-                 without requests. It stays off because spec.idleShutdown is Allow. To turn it on, \
-                 send it a request or request a reconcile.",
+                "The model became inactive without a call of the operator: the hub turns off a \
+                 model that has had no requests for about 15 minutes. It stays off because \
+                 spec.idleShutdown is Allow. To turn it on, send it a request or request a \
+                 reconcile.",
             )
         }
         Step::Call(kind) => call(seen, status, remote, kind),
@@ -68,8 +69,8 @@ pub(super) fn take(
     }
 }
 
-/// Returns true when the object allows the hub to turn the model off, and no call was made since the
-/// model was last active.
+/// Returns true when the object allows the hub to turn the model off, and no call has been made
+/// since the model was last active.
 fn may_idle(seen: &Observation<'_>, status: &OxenModelStatus) -> bool {
     let spent = status.attempts();
     seen.subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow)
@@ -125,8 +126,8 @@ fn wait(
     Finding::new(verdict, format!("The model is {}.{then}", remote.live))
 }
 
-/// Deactivates a model that has been deploying for longer than the progress deadline, once for a
-/// generation.
+/// Deactivates a model that has been deploying for longer than the progress deadline. This is done
+/// once for each generation.
 fn abort(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -143,7 +144,7 @@ fn abort(
     finding
 }
 
-/// Calls for a failed deployment, after a wait that grows with each try.
+/// Makes a call for a failed deployment, after a wait that grows with each try.
 fn retry(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -193,8 +194,8 @@ fn retry(
     call(seen, status, remote, kind)
 }
 
-/// The finding of a refused call that is not due yet. Its message is replaced by the one that is
-/// stored, which quotes the hub.
+/// The finding while the retry of a refused call is not due yet. The stored message, which quotes
+/// the hub, is kept instead of this one.
 fn await_retry(spent: &Attempts, kind: OperationKind) -> Finding {
     let verdict = attempts::last_refusal(spent).unwrap_or(Verdict::Rejected);
     let what = if verdict == Verdict::CallOutcomeUnknown {
@@ -202,11 +203,11 @@ fn await_retry(spent: &Attempts, kind: OperationKind) -> Finding {
     } else {
         format!("The hub refused the {kind} call.")
     };
-    let message = format!("{what} The operator retries it, less often each time.");
+    let message = format!("{what} The operator retries the call, less often each time.");
     Finding::new(verdict, message).stalled_if(attempts::is_refused_for_long(spent))
 }
 
-/// Records an operation, or says what forbids the call now.
+/// Records an operation, or returns the finding that the call must not be made now.
 fn call(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -267,9 +268,9 @@ fn call(
 
 fn cause_of_drift(live: LiveStatus) -> &'static str {
     if live == LiveStatus::Inactive {
-        "The hub turns a model off that has had no requests for about 15 minutes; to allow that, \
-         set spec.idleShutdown: Allow. Another cluster or a person may have turned it off too."
+        "The hub turns off a model that has had no requests for about 15 minutes; to allow that, \
+         set spec.idleShutdown: Allow. Another cluster or a person may also have turned it off."
     } else {
-        "Another cluster or a person may control it too."
+        "Another cluster or a person may also control it."
     }
 }

@@ -74,7 +74,7 @@ impl Judgement<'_> {
             && find(before, READY)
                 .is_some_and(|ready| ready.observed_generation == Some(self.generation));
         let mut after = Vec::new();
-        // Every condition of the finding has the message of Ready.
+        // The other conditions of the finding have the same message as Ready.
         let mut message = self.message.to_owned();
         if kept {
             for type_ in [READY, RECONCILING, STALLED] {
@@ -115,9 +115,9 @@ impl Judgement<'_> {
         after
     }
 
-    /// The finding's message, or as much of the last one as says the same: words of the hub that
-    /// differ only in tokens with a digit, and all words that a fault or a call's outcome quotes
-    /// while the reason and the generation stay the same.
+    /// The finding's message, with those parts of the last one that count as the same: words of the
+    /// hub that differ only in tokens with a digit, and all words that a fault or a call's outcome
+    /// quotes while the reason and the generation stay the same.
     fn message(&self, before: &[Condition], type_: &str, status: &str, reason: &str) -> String {
         let last = find(before, type_).filter(|last| last.status == status && !self.refresh);
         let Some(last) = last else {

@@ -62,8 +62,9 @@ fn yields(subject: &Subject<'_>) -> bool {
 
 /// The finding where the hub could not be observed.
 ///
-/// The hub answers `Model not found` to a key that it doesn't know, too. So it is believed only
-/// after two requests, and while the hub's list shows that the key belongs to the model's owner.
+/// The hub also answers `Model not found` to a key that it doesn't know. So the operator believes
+/// this answer only after two requests, and only if the hub's list shows that the key belongs to
+/// the model's owner.
 pub(super) fn faulty(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -110,7 +111,7 @@ pub(super) fn observed(
     }
 }
 
-/// Releases the object once the model is known to be inactive.
+/// Releases the object, unless a second observation has yet to confirm that the model is inactive.
 fn confirmed(seen: &Observation<'_>) -> Finding {
     let rules = seen.subject.rules;
     if seen.history.is_unconfirmed(SurpriseKind::Inactive, rules) {

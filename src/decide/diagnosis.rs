@@ -18,7 +18,8 @@ pub(super) fn fault(seen: &Observation<'_>, fault: &Fault) -> Finding {
     }
 }
 
-/// The finding of a fault that nothing led to, until a second request confirms it.
+/// The finding of a surprising fault that no second request has confirmed yet, or `None` for any
+/// other fault.
 fn unconfirmed(seen: &Observation<'_>, fault: &HubFault) -> Option<Finding> {
     let (kind, what) = match fault {
         HubFault::Unauthenticated => (
@@ -157,7 +158,7 @@ fn unreachable(seen: &Observation<'_>, why: &str) -> Finding {
 }
 
 /// Returns true when the hub has given no usable answer for longer than Ready is kept. The time
-/// counts from the first failed observation.
+/// counts from the first of the failed observations.
 pub(super) fn is_silent(seen: &Observation<'_>) -> bool {
     let subject = &seen.subject;
     let grace = subject

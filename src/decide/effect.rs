@@ -7,7 +7,7 @@ use crate::api::{LiveStatus, OperationKind};
 pub(super) enum Effect {
     /// The model is in the state that the call asked for.
     Target,
-    /// The model is on its way to that state, so the hub has taken the call.
+    /// The model is in the transition to that state, so the hub has accepted the call.
     Transition,
     /// The hub failed to deploy the model.
     Failed,

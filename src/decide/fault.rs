@@ -50,13 +50,13 @@ pub enum HubFault {
         wait: Option<Duration>,
         /// Whether the wait is for every object of the key (429), or for this one only (503).
         whole_key: bool,
-        /// The hub's words, where it has any.
+        /// The hub's words, if it sent any.
         words: Option<String>,
     },
     /// Timeout, reset, DNS, TLS, 3xx, 5xx, every 404 that is not about the model, every 407, and a
-    /// 401, 402 or 403 that is a page of HTML.
+    /// 401, 402 or 403 that is an HTML page.
     Unreachable(String),
-    /// 502, in the hub's words: the hub was reached, and its provider failed.
+    /// The hub was reached, and its provider failed (502). These are the hub's words.
     ProviderFailed(String),
     /// A response that can't be read: too large, not JSON, or of the wrong shape.
     Unexpected(String),

@@ -11,13 +11,13 @@ use super::{
 };
 use crate::api::{LiveStatus, OperationKind, OxenModel};
 
-/// The number of live GETs that must still show the old status after the patience has ended.
+/// The number of live GETs that must show no effect after the operation's patience has ended.
 const LATE_OBSERVATIONS: u32 = 2;
 
-/// What a process remembers of an object's earlier observations. A restart starts it again, which
-/// only ever makes the operator wait longer.
+/// What a process remembers of an object's earlier observations. A restart clears it, which can
+/// only make the operator wait longer.
 ///
-/// It has no clock: [`advance`](Self::advance) tells it how much time has passed on the process's
+/// It has no clock. [`advance`](Self::advance) adds the time that has passed on the process's
 /// monotonic clock, so that no wall clocks are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
@@ -25,31 +25,31 @@ pub struct History {
     pub failures: u32,
     /// The time since the first of the observations in a row that have had no usable answer.
     pub failing: Option<Duration>,
-    /// What the last observation showed that nothing had led to.
+    /// The surprise that the last observation showed, if it showed one.
     pub surprise: Option<Surprise>,
-    /// The open operation, as long as there is one.
+    /// The open operation, if there is one.
     pub operation: Option<OperationWatch>,
     /// The open operations of other objects of the same model.
     pub rivals: Vec<OperationWatch>,
     /// The number of calls in a row that were due and were not sent.
     pub unsent: u32,
-    /// The time before which the hub asked for no other call, after it refused one.
+    /// The rest of the time for which the hub asked for no other call when it refused one.
     pub call_wait: Duration,
     /// Whether the Secret has changed since the last call, which makes a refused call due at once.
     pub secret_changed: bool,
 }
 
-/// Something that an observation showed and that nothing had led to. It is believed when two
-/// observations in a row show it, some time apart.
+/// Something that an observation shows and that nothing had led to. The operator believes it when
+/// two observations in a row show it, some time apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Surprise {
-    /// What was shown.
+    /// What the observation showed.
     pub kind: SurpriseKind,
     /// The time since it was first shown.
     pub elapsed: Duration,
 }
 
-/// What an observation can show that nothing had led to.
+/// The kinds of surprises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SurpriseKind {
     /// The hub refuses a key that has retrieved the model before.
@@ -85,7 +85,7 @@ pub enum KeyUsed {
 }
 
 impl OperationWatch {
-    /// Returns true when the operation has been waited for long enough.
+    /// Returns true when the operator need not wait for the operation any longer.
     #[must_use]
     pub fn is_expired(&self, rules: &Rules) -> bool {
         self.elapsed >= rules.operation_patience && self.unmoved >= LATE_OBSERVATIONS
@@ -115,7 +115,7 @@ impl OperationWatch {
 }
 
 impl History {
-    /// Lets time pass.
+    /// Adds the time that has passed.
     pub fn advance(&mut self, by: Duration) {
         let later = |time: &mut Duration| *time = time.saturating_add(by);
         self.failing.iter_mut().for_each(later);
@@ -129,8 +129,8 @@ impl History {
         self.call_wait = self.call_wait.saturating_sub(by);
     }
 
-    /// Takes an observation into account. `object` is as it was before the observation, and `rivals`
-    /// has the ids of the open operations of other objects of the same model.
+    /// Takes an observation into account. `object` is as it was before the observation, and
+    /// `rivals` has the ids of the open operations of other objects of the same model.
     pub fn observe(
         &mut self,
         object: &OxenModel,
@@ -212,8 +212,9 @@ impl History {
         })
     }
 
-    /// The live status of the object's model as far as this observation is believed. It is unknown
-    /// until an empty list of deployments is confirmed, and where the name stands for another model.
+    /// The live status of the object's model, as far as the operator believes this observation. It
+    /// is unknown until an empty list of deployments is confirmed, and where the name stands for
+    /// another model.
     fn believed(&self, object: &OxenModel, remote: &Remote, rules: &Rules) -> LiveStatus {
         if is_other(object, remote) || self.is_unconfirmed(SurpriseKind::NoDeployments, rules) {
             LiveStatus::Unknown
@@ -231,14 +232,14 @@ impl History {
     }
 }
 
-/// Returns true when the name stands for another model than before.
+/// Returns true when the name now stands for a different model.
 fn is_other(object: &OxenModel, remote: &Remote) -> bool {
     let status = object.status.as_ref();
     let known = status.and_then(|status| status.model.as_ref());
     known.is_some_and(|known| known.identity() != remote.model.identity())
 }
 
-/// What this observation shows that nothing had led to.
+/// The surprise that this observation shows, if it shows one.
 fn surprise(
     object: &OxenModel,
     retrieved: &Result<Box<Remote>, Fault>,

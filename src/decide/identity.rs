@@ -1,5 +1,5 @@
 //! The identity of a model: the hub's `id` and `owned_by`. A name that starts to stand for another
-//! identity is reported, and nothing is called until a person accepts it.
+//! identity is reported, and no call is made until a person accepts it.
 
 use super::{
     observation::Observation, plan::Finding, remote::Remote, verdict::Verdict, words::quote,
@@ -8,8 +8,8 @@ use crate::api::{Identity, ModelStatus, OxenModelStatus, RECONCILE_ANNOTATION};
 
 /// The finding that the hub answered with another identity than before.
 ///
-/// A person accepts exactly the identity that the status shows, by requesting a reconcile after it
-/// was shown. The open operation of the old identity ends then.
+/// To accept the identity that the status shows, and no other one, a person requests a reconcile
+/// after it was shown. This ends the open operation of the old identity.
 pub(super) fn changed(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,

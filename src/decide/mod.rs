@@ -23,7 +23,7 @@
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
 //! | an open operation, and what became of its call | `operation.rs`, `outcome.rs`, `effect.rs` |
-//! | what is shown on the way to the desired state, and its deadline | `progress.rs` |
+//! | findings on the way to the desired state, and the progress deadline | `progress.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
 //! | another model than before | `identity.rs` |
 //! | two objects of one model | `ownership.rs` |
@@ -33,7 +33,7 @@
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
 //! | what a decision leads to | `plan.rs` |
-//! | how the hub's words are quoted, and which are the same | `words.rs` |
+//! | how the hub's words are quoted and compared | `words.rs` |
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -101,7 +101,7 @@ pub fn unobserved(subject: &Subject<'_>) -> Option<Plan> {
     Some(conclude(subject, None, status, finding, requeue))
 }
 
-/// The plan for an object whose model the live GET of this reconcile showed, or failed to show.
+/// The plan that follows from an observation, whether or not its live GET showed the model.
 #[must_use]
 pub fn decide(seen: &Observation<'_>) -> Plan {
     if let Some(plan) = unobserved(&seen.subject) {
@@ -116,15 +116,15 @@ pub fn decide(seen: &Observation<'_>) -> Plan {
     conclude_observed(seen, status, finding)
 }
 
-/// The plan that follows from what became of a plan's call.
+/// The plan that follows from the outcome of a plan's call.
 #[must_use]
 pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> Plan {
     let mut status = plan.status.clone();
     let recorded = plan.transition;
     let finding = operation::after_call(seen, &mut status, plan, outcome);
     let mut plan = conclude_observed(seen, status, finding);
-    // The reason may have been shown already while the call was due and could not be sent. A call
-    // that may cost money has an event all the same.
+    // The reason may have been shown already, while the call was due and could not be sent. Every
+    // call that may cost money has an event.
     let sent = match outcome {
         CallOutcome::Accepted | CallOutcome::Unknown { .. } => true,
         CallOutcome::Refused { .. } | CallOutcome::NotSent(_) => false,
@@ -133,8 +133,9 @@ pub fn after_call(seen: &Observation<'_>, plan: Plan, outcome: &CallOutcome) -> 
     plan
 }
 
-/// The plan for an object whose operation the API server did not store as it was sent: nothing is
-/// called. `seen` and `plan` are what led to the call.
+/// The plan for an object whose operation the API server did not store as it was sent, so that no
+/// call is made. `plan` is the plan with the call, and `seen` is the observation that it follows
+/// from.
 #[must_use]
 pub fn not_recorded(seen: &Observation<'_>, plan: Plan) -> Plan {
     let plan = unrecorded(seen, plan);
@@ -155,19 +156,21 @@ pub fn not_recorded(seen: &Observation<'_>, plan: Plan) -> Plan {
     conclude_observed(seen, status, finding)
 }
 
-/// The plan whose call this process may not make now, for this reason, so that it was not recorded.
+/// The plan that follows if this process may not make the plan's call now, for the reason `why`.
+/// The operation was not recorded.
 #[must_use]
 pub fn not_permitted(seen: &Observation<'_>, plan: Plan, why: &'static str) -> Plan {
     after_call(seen, unrecorded(seen, plan), &CallOutcome::NotSent(why))
 }
 
-/// A plan that was not written: the conditions that follow are judged by the stored ones.
+/// The plan as it was not written, with the stored conditions: the next conditions are compared
+/// with these.
 fn unrecorded(seen: &Observation<'_>, mut plan: Plan) -> Plan {
     plan.status.conditions = seen.subject.status().conditions;
     plan
 }
 
-/// Finds what the model that a live GET showed calls for.
+/// The finding for a model that the live GET showed.
 fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -> Finding {
     let subject = &seen.subject;
     if let Some(finding) = identity::changed(seen, status, remote) {
@@ -208,8 +211,8 @@ fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -
     calls::take(seen, status, remote, step)
 }
 
-/// The finding of an owner that waits for another object of the same model. The other object's
-/// operation is waited for no longer than an own one would be.
+/// The finding of an owner that waits for another object of the same model, or `None` if it doesn't
+/// wait. It waits for the other object's operation no longer than for an operation of its own.
 fn rival(seen: &Observation<'_>) -> Option<Finding> {
     let subject = &seen.subject;
     match &subject.ownership {
@@ -301,7 +304,7 @@ fn conclude(
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),
     };
     status.conditions = judgement.conditions(&before);
-    // A call that is due follows the change of the finalizer at once, and has the event.
+    // A call that is due follows the change of the finalizer at once. The event is the call's.
     let calls_next = match finding.action {
         Action::AddFinalizer | Action::RemoveFinalizer => !subject.deleting(),
         Action::Nothing | Action::Call { .. } => false,
@@ -323,7 +326,7 @@ fn conclude(
     }
 }
 
-/// What the hub says of the model's deployments, which a message quotes while the object is not
+/// The hub's words about the model's deployments. A message quotes them while the object is not
 /// Ready.
 fn notes<'a>(seen: Option<&'a Observation<'_>>, shown: Presentation) -> &'a [String] {
     let remote = seen.and_then(Observation::remote);

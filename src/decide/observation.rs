@@ -12,7 +12,7 @@ use crate::api::{
     DeletionPolicy, OxenModel, OxenModelStatus, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL, State,
 };
 
-/// An object and what is known of it without asking the hub.
+/// An object and what is known about it without the hub.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// The object. Its status is no older than this process's last write of it.
@@ -29,22 +29,22 @@ pub struct Subject<'a> {
     pub crd_terminating: bool,
 }
 
-/// Everything that [`decide`](super::decide) may know of an object, after the hub was asked.
+/// Everything that [`decide`](super::decide) may know about an object after its live GET.
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
-    /// The object and what is known of it without asking the hub.
+    /// The object and what is known about it without the hub.
     pub subject: Subject<'a>,
     /// What the live GET of this reconcile showed, or why it showed nothing.
     pub retrieved: Result<Box<Remote>, Fault>,
     /// What this process remembers of earlier observations, this one included.
     pub history: History,
-    /// Whether the hub's list has shown that the key belongs to the model's owner. It is only asked
-    /// for where a deletion depends on it.
+    /// Whether the hub's list has shown that the key belongs to the model's owner. The list is
+    /// requested only if a deletion depends on it.
     pub key_proven: bool,
 }
 
 impl Observation<'_> {
-    /// The model, where the live GET showed it.
+    /// The model, if the live GET showed it.
     pub(super) fn remote(&self) -> Option<&Remote> {
         self.retrieved.as_deref().ok()
     }
@@ -85,7 +85,7 @@ impl Subject<'_> {
         self.rules.observe_only || self.object.spec.suspend == Some(true)
     }
 
-    /// The object's own sync interval, but never less than the schema allows, or the operator's.
+    /// The object's own sync interval, which is at least what the schema allows, or the operator's.
     pub(super) fn sync_interval(&self) -> Duration {
         self.object
             .spec

@@ -1,7 +1,7 @@
 //! An open operation: from its record until the hub shows what became of the call.
 //!
-//! While an operation is open and its transition isn't shown, no other call goes out for the model
-//! and it is not Ready, whatever the call's own answer was.
+//! While an operation is open and no live GET shows its transition, no other call is sent for the
+//! model, and the object is not Ready, whatever the call's own answer was.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ use crate::{
 };
 
 /// Closes the open operation where the live GET allows it. Otherwise the open operation is the
-/// finding, unless the live GET shows its transition: then the hub has taken the call, and the table
-/// decides. `before` is the live status of the observation before this one.
+/// finding, unless the live GET shows its transition. In that case the hub has accepted the call,
+/// and the table decides. `before` is the live status of the observation before this one.
 pub(super) fn follow(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -67,13 +67,13 @@ pub(super) fn follow(
     Some(open(seen, operation, status, remote))
 }
 
-/// Ends an operation whose call the hub has taken.
+/// Ends an operation whose call the hub has accepted.
 fn close(status: &mut OxenModelStatus) {
     status.operation = None;
     status.attempts = Some(attempts::accept(status.attempts()));
 }
 
-/// Ends an operation that showed no effect. A call whose outcome is lost counts as refused.
+/// Ends an operation that showed no effect. A call whose answer was lost counts as a refusal.
 fn expire(status: &mut OxenModelStatus) {
     if let Some(operation) = status.operation.take()
         && operation.accepted != Some(true)
@@ -171,7 +171,8 @@ pub(super) fn after_call(
     }
 }
 
-/// The time until the next try of a call that was not sent. It doubles with each one in a row.
+/// The time until the next try of a call that was not sent. It doubles with each such call in a
+/// row.
 fn unsent_wait(seen: &Observation<'_>) -> Duration {
     let rules = seen.subject.rules;
     doubled(rules.backoff_first, seen.history.unsent, rules.backoff_last)
@@ -182,11 +183,11 @@ fn refused(
     status: &mut OxenModelStatus,
     unspent: Attempts,
     fault: &HubFault,
-    told: Option<Duration>,
+    retry_after: Option<Duration>,
 ) -> Finding {
     let message = diagnosis::hub_fault(seen, fault).message;
-    // There was no connection, so no call was made. Live GETs are answered, so no failure counts up
-    // that would space out the calls.
+    // There was no connection, so no call was made. The live GETs are answered, so the count of
+    // failures stays zero and can't delay the next call. This wait does.
     if let HubFault::Unreachable(_) = fault {
         status.attempts = Some(unspent);
         let finding = Finding::new(Verdict::HubFailing, message);
@@ -195,10 +196,10 @@ fn refused(
     let verdict = attempts::refusal(fault);
     let reason = verdict.presentation().reason;
     let spent = attempts::refuse(&status.attempts(), unspent, reason);
-    // A changed Secret makes only the call due that has just been refused.
+    // A changed Secret made the call due that was just refused. It doesn't make the next one due.
     let history = History::default();
-    let wait =
-        attempts::refusal_wait(&seen.subject, &history, &spent).max(told.unwrap_or_default());
+    let wait = attempts::refusal_wait(&seen.subject, &history, &spent)
+        .max(retry_after.unwrap_or_default());
     let stalled = attempts::is_refused_for_long(&spent);
     status.attempts = Some(spent);
     let message = format!("{message} The operator retries the call, less often each time.");

@@ -13,22 +13,22 @@ pub enum CallOutcome {
     Refused {
         /// Why the hub refused it.
         fault: HubFault,
-        /// The hub's Retry-After: the time before which the next call must not go out.
+        /// The hub's Retry-After: the time before which the next call must not be sent.
         wait: Option<Duration>,
     },
-    /// The call went out, and its effect is not known.
+    /// The call was sent, and its effect is not known.
     Unknown {
         /// What came instead of an answer.
         words: String,
-        /// The time after which the hub may be asked about this object again, where it names one.
+        /// The time after which the hub may be asked about this object again, if the hub names one.
         wait: Option<Duration>,
     },
-    /// The call never went out, for this reason.
+    /// The call was not sent, for this reason.
     NotSent(&'static str),
 }
 
 impl CallOutcome {
-    /// The outcome of a refused call, with no other Retry-After than the fault's own.
+    /// The outcome of a call that was refused with this fault. The Retry-After is the fault's own.
     #[must_use]
     pub fn refused(fault: HubFault) -> Self {
         let wait = if let HubFault::RateLimited { wait, .. } = fault {
@@ -39,7 +39,7 @@ impl CallOutcome {
         Self::Refused { fault, wait }
     }
 
-    /// The outcome of a call that went out and got no answer but these words.
+    /// The outcome of a call that was sent and got no usable answer. `words` say what came instead.
     #[must_use]
     pub fn unknown(words: impl Into<String>) -> Self {
         Self::Unknown {

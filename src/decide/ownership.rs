@@ -1,13 +1,13 @@
 //! Which object controls a hub model. Two objects may name the same model, by name and by UUID, and
-//! in different namespaces. Only the owner calls: the oldest object that is not being deleted. It
-//! follows from the objects alone, so a restart loses nothing.
+//! in different namespaces. Only the owner makes calls: the oldest object that is not being
+//! deleted. Ownership follows from the objects alone, so a restart loses nothing.
 
 use jiff::Timestamp;
 
 use super::rules::Rules;
 use crate::api::{DeletionPolicy, Identity, ModelStatus, OxenModel};
 
-/// An object as one that may own a hub model.
+/// What ownership of a hub model depends on, for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
     /// The object's UID. Of two objects of the same age, the one with the smaller UID counts as
@@ -31,7 +31,8 @@ pub struct Claimant {
     pub deleting: bool,
     /// Whether the finalizer holds the object's deletion.
     pub held: bool,
-    /// Whether deleting the object deactivates its model: nothing says Retain or suspend.
+    /// Whether deleting the object deactivates its model: its deletion policy is `Deactivate`, and
+    /// it isn't suspended.
     pub deactivates: bool,
     /// The id of the object's open operation.
     pub open: Option<String>,
@@ -43,7 +44,7 @@ pub enum Ownership {
     /// This object controls the model.
     #[default]
     Owned,
-    /// This object controls the model once another object is done.
+    /// This object controls the model, but has to wait for another object first.
     Pending(Pending),
     /// Another object controls the model.
     Lost(Owner),
@@ -63,7 +64,7 @@ pub struct Pending {
 /// The object that controls a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner {
-    /// Its name, where it is in the same namespace.
+    /// Its name, or `None` if it is in another namespace.
     pub name: Option<String>,
     /// Whether it has an open operation.
     pub open: bool,
@@ -81,7 +82,7 @@ impl Ownership {
 }
 
 impl From<Pending> for Ownership {
-    /// The ownership of an object that no other one owns.
+    /// The ownership of an object whose model no other object controls.
     fn from(mut pending: Pending) -> Self {
         if pending == Pending::default() {
             return Self::Owned;
@@ -92,7 +93,7 @@ impl From<Pending> for Ownership {
 }
 
 impl Claimant {
-    /// The claimant that an object is, under the operator's rules.
+    /// Makes a claimant of an object, under the operator's rules.
     #[must_use]
     pub fn of(object: &OxenModel, rules: &Rules) -> Self {
         let metadata = &object.metadata;
@@ -117,8 +118,8 @@ impl Claimant {
         }
     }
 
-    /// Returns true when an object may be about the same hub model. It is cheap, because it is
-    /// asked of every object in every reconcile.
+    /// Returns true when an object may be about the same hub model. It has to be cheap, because
+    /// every reconcile asks it of every object.
     #[must_use]
     pub fn concerns(&self, object: &OxenModel) -> bool {
         let model = object.status.as_ref().and_then(|it| it.model.as_ref());
@@ -147,8 +148,8 @@ impl Claimant {
         pending.into()
     }
 
-    /// Returns true when this object is being deleted, and the other one stays and may control the
-    /// model once it was observed.
+    /// Returns true when this object is being deleted, and the other one isn't being deleted and
+    /// may control the model once it has been observed.
     fn may_lose_to(&self, other: &Claimant) -> bool {
         self.deleting && !other.deleting && !self.base && self.may_be(other)
     }
@@ -158,7 +159,7 @@ impl Claimant {
             return false;
         }
         match (self.deleting, other.deleting) {
-            // An object that stays decides, once it is known to be about the same model.
+            // The object that isn't being deleted decides, once it is known to have the same model.
             (true, false) => self.is(other) && (other.held || !other.deactivates),
             (false, true) => false,
             (false, false) => other.is_older_than(self),

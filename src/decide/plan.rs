@@ -21,8 +21,8 @@ pub struct Plan {
     pub action: Action,
     /// When to reconcile next.
     pub requeue: Requeue,
-    /// Whether the plan is worth an event: the finding is a transition, or follows a call that went
-    /// out without one.
+    /// Whether the plan has an event: the finding is a transition, or follows a call that was sent
+    /// without an event.
     pub transition: bool,
     /// Whether the deletion waits for a person or the hub.
     pub blocked: bool,
@@ -43,7 +43,8 @@ pub enum Action {
         kind: OperationKind,
         /// The attempts before the call, which are restored if the call isn't counted.
         unspent: Attempts,
-        /// The open operation whose place the call's own takes, in case that the call has no effect.
+        /// The open operation that the call's own replaces. It is restored if the call has no
+        /// effect.
         replaced: Option<Operation>,
     },
 }
@@ -55,7 +56,7 @@ pub(super) struct Finding {
     pub(super) action: Action,
     /// The time until the next reconcile. If it is unset, the verdict's requeue policy decides.
     pub(super) wait: Option<Duration>,
-    /// Whether the object is Stalled where the verdict alone says Reconciling.
+    /// Whether the object is Stalled although the verdict alone says Reconciling.
     pub(super) stalled: bool,
     pub(super) blocked: bool,
 }
@@ -76,7 +77,7 @@ impl Finding {
         Self { stalled, ..self }
     }
 
-    /// What is shown for the finding.
+    /// How the finding is presented.
     pub(super) fn presentation(&self) -> Presentation {
         let presentation = self.verdict.presentation();
         if self.stalled {

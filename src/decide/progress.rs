@@ -1,4 +1,4 @@
-//! What is shown while a model is on its way to the desired state, and how long that may take.
+//! The findings while a model is on its way to the desired state, and the progress deadline.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::api::{LiveStatus, OperationKind, OxenModelStatus, State};
 
-/// The verdict of a call that is on its way.
+/// The verdict while a call is being made or its effect is awaited.
 pub(super) fn verdict(kind: OperationKind, status: &OxenModelStatus) -> Verdict {
     match kind {
         _ if status.attempts().settled == Some(true) => Verdict::CorrectingDrift,
@@ -23,7 +23,7 @@ pub(super) fn verdict(kind: OperationKind, status: &OxenModelStatus) -> Verdict 
     }
 }
 
-/// The finding of a suspended object for which something would be done.
+/// The finding for a suspended object whose model is not in the desired state.
 pub(super) fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
     let desired = subject.desired();
     let verdict = match desired {
@@ -55,7 +55,8 @@ pub(super) fn is_overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> boo
     longest > subject.progress_deadline()
 }
 
-/// Replaces a finding that waits for the model by one that a person is needed, past the deadline.
+/// Past the progress deadline, replaces a finding that waits for the model with one that needs a
+/// person.
 pub(super) fn limit(seen: &Observation<'_>, status: &OxenModelStatus, finding: Finding) -> Finding {
     let subject = &seen.subject;
     let waits = finding.presentation().waits && !finding.stalled;
@@ -75,8 +76,9 @@ pub(super) fn limit(seen: &Observation<'_>, status: &OxenModelStatus, finding: F
     }
 }
 
-/// Notes since when the object has not been as declared. The time starts anew after the object was
-/// Ready, suspended, not the owner, Stalled for another reason, or without an answer for long.
+/// Notes since when the object has not been as declared. The time starts from zero after the object
+/// was Ready, suspended, not the owner, Stalled for another reason, or without an answer of the hub
+/// for longer than Ready is kept.
 pub(super) fn track(seen: &Observation<'_>, status: &mut OxenModelStatus, finding: &Finding) {
     let presentation = finding.presentation();
     let stalled = presentation.progress == Progress::Stalled

@@ -9,10 +9,10 @@ pub struct Remote {
     pub base: bool,
     /// The status of its deployments, folded to one word.
     pub live: LiveStatus,
-    /// The statuses of the deployments that `live` doesn't stand for, as counts by word such as `2
-    /// inactive`, sorted, for the message.
+    /// The deployments with other statuses than `live`, counted by word, such as `2 inactive`. They
+    /// are sorted, and a message lists them.
     pub others: Vec<String>,
-    /// What the hub says of the deployments beside their status, as a message quotes it while the
+    /// What the hub says about the deployments besides their status. A message quotes it while the
     /// object is not Ready.
     pub notes: Vec<String>,
     /// The model itself. `id` and `owner` are its identity.

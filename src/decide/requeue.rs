@@ -52,8 +52,8 @@ pub(super) fn unobserved(subject: &Subject<'_>) -> Requeue {
     }
 }
 
-/// When to reconcile an object that is being deleted: no later than a minute from now, because
-/// somebody waits for it.
+/// When to reconcile an object that is being deleted: at most a minute from now, because somebody
+/// waits for the deletion.
 fn at_least_each_minute(subject: &Subject<'_>, requeue: Requeue) -> Requeue {
     let after = requeue.after.min(subject.rules.overdue_poll);
     let jitter = if requeue.jitter == Jitter::Tenth {
@@ -74,7 +74,8 @@ pub(super) fn after(
 ) -> Requeue {
     let requeue = by_policy(seen, status, verdict, wait);
     let policy = verdict.presentation().requeue;
-    // The other policies, and a wait, say when the hub may be asked again.
+    // The other policies, and a wait of the finding, say when the operator may send a request
+    // again.
     let bounded = matches!(
         policy,
         RequeuePolicy::SyncInterval | RequeuePolicy::Backoff | RequeuePolicy::Overdue
@@ -134,7 +135,8 @@ fn by_policy(
     }
 }
 
-/// How long the transition has been shown, or an open operation that doesn't show its own watched.
+/// How long the hub has shown the transition, or how long an open operation whose transition isn't
+/// shown has been watched.
 fn in_transition(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
     let shown = status.operation.as_ref().zip(status.live);
     if shown.is_some_and(|(open, live)| effect(open.kind, live) != Effect::Transition) {
@@ -146,7 +148,7 @@ fn in_transition(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
         .map_or(Duration::ZERO, |then| seen.subject.since(then.0))
 }
 
-/// How long the open operation has been watched, which is zero where this reconcile recorded it.
+/// How long the open operation has been watched, which is zero if this reconcile recorded it.
 fn watched(seen: &Observation<'_>, status: &OxenModelStatus) -> Duration {
     let before = seen.subject.object.status.as_ref();
     let before = before.and_then(|status| status.operation.as_ref());

@@ -24,9 +24,10 @@ pub struct Rules {
     pub operation_patience: Duration,
     /// The wait after the first refused call. It doubles with each one that follows.
     pub refusal_first: Duration,
-    /// The longest wait after a refused call, where the sync interval isn't shorter.
+    /// The longest wait after a refused call. If the sync interval is shorter, that is the longest
+    /// wait.
     pub refusal_last: Duration,
-    /// The time between the two observations that confirm what nothing had led to.
+    /// The shortest time between the two observations that confirm a surprise.
     pub confirm_after: Duration,
     /// The wait before the first, second and third call for a failed deployment.
     pub failure_delays: [Duration; 3],
@@ -43,7 +44,7 @@ pub struct Rules {
     pub payment_retry: Duration,
     /// The time between two polls past the progress deadline.
     pub overdue_poll: Duration,
-    /// The longest time for which Ready is kept after the hub's last answer.
+    /// The longest time for which Ready is kept after the first failed observation in a row.
     pub stale_ready: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! What became of the operation that a process recorded last, where the API server may not hold it:
-//! a write can fail, its answer can be lost, and a person can clear or restore a status.
+//! What became of the operation that a process recorded last. The API server may not hold it: a
+//! write can fail, its answer can be lost, and a person can clear or restore a status.
 
 use super::attempts::forget_other_object;
 use crate::api::{Attempts, Operation, OxenModel, OxenModelStatus};
@@ -11,7 +11,7 @@ use crate::api::{Attempts, Operation, OxenModel, OxenModelStatus};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tracked {
     /// The ids that the stored status may show: the operation that was recorded last, and earlier
-    /// ones whose end no answered write held.
+    /// ones whose end was in no write that was answered.
     pub ids: Vec<String>,
     /// The operation as it is now, or `None` where it has ended.
     pub operation: Option<Operation>,
@@ -28,8 +28,9 @@ impl Tracked {
         self.take(status);
     }
 
-    /// Takes a write into account that is about to be sent. It may take effect although its answer
-    /// is lost. A write-ahead record is none of these, because no call follows it without an answer.
+    /// Takes into account a write that is about to be sent, because it may take effect although its
+    /// answer is lost. This is not needed for the record of a call: if its answer is lost, no call
+    /// follows.
     pub fn before_write(&mut self, status: &OxenModelStatus) {
         if !self.ids.is_empty() {
             self.take(status);
@@ -55,8 +56,8 @@ impl Tracked {
         self.attempts = status.attempts();
     }
 
-    /// The object's status with what the process knows and the stored one lacks, or `None` where
-    /// nothing is lacking.
+    /// The object's status, completed with what only this process knows, or `None` if the stored
+    /// status lacks nothing.
     #[must_use]
     pub fn applied(&self, object: &OxenModel) -> Option<OxenModelStatus> {
         let mut status = object.status.clone().unwrap_or_default();

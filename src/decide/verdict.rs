@@ -1,4 +1,4 @@
-//! The verdict: one word for what was found. Everything that is shown follows from it.
+//! The verdict: one word for what was found. Everything that users see follows from it.
 
 use strum::{EnumMessage, VariantArray};
 
@@ -27,7 +27,7 @@ pub enum Verdict {
     /// Wait.
     Deactivating,
     /// The model left the desired state although the object had not changed, and the operator
-    /// corrects that. The hub turns a model off that has had no requests for about 15 minutes.
+    /// corrects that. The hub turns off a model that has had no requests for about 15 minutes.
     ///
     /// Set `spec.idleShutdown` to `Allow` if an idle model may be off. Otherwise find out what
     /// changed the model.
@@ -42,13 +42,14 @@ pub enum Verdict {
     ///
     /// Wait.
     WaitingForDeactivation,
-    /// A call is due, and another OxenModel of the same model has an open operation or has not
-    /// been observed yet. This also holds for a while after that object is gone.
+    /// A call is due, and another OxenModel of the same model has an open operation or has not been
+    /// observed yet. The operator waits for an open operation for two minutes and two more live
+    /// GETs, even if its object is gone.
     ///
     /// Wait.
     OperationInProgress,
     /// The operator sent a call and its answer was lost. It sends no other call until the hub shows
-    /// the effect of the first.
+    /// the effect of the first, or has shown none for two minutes.
     ///
     /// Wait.
     OutcomeUnknown,
@@ -60,14 +61,14 @@ pub enum Verdict {
     StatusUnknown,
     /// The object is suspended, and the hub doesn't report what the deployment is doing.
     SuspendedStatusUnknown,
-    /// The object is suspended, and the operator would send the activate call otherwise.
+    /// The object is suspended, and its model is declared active but is not active.
     ///
-    /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
+    /// To let the operator act, set `spec.suspend` to false. If the message names `--observe-only`,
     /// remove that flag.
     WouldActivate,
-    /// The object is suspended, and the operator would send the deactivate call otherwise.
+    /// The object is suspended, and its model is declared inactive but is not inactive.
     ///
-    /// Set `spec.suspend` to false to have it done. Where the message names `--observe-only`,
+    /// To let the operator act, set `spec.suspend` to false. If the message names `--observe-only`,
     /// remove that flag.
     WouldDeactivate,
     /// The hub's deployment failed. The operator retries after 1, 5 and 15 minutes, within the
@@ -106,32 +107,32 @@ pub enum Verdict {
     /// Check what the hub says about the model, or raise `spec.progressDeadline`.
     ProgressDeadlineExceeded,
     /// The hub refused the call, for the reason in the message. The operator retries the call, less
-    /// often each time. From the fifth refusal on the object is Stalled.
+    /// often each time. From the fifth refusal on, the object is Stalled.
     ///
     /// Fix the problem that the message describes.
     Rejected,
     /// The hub accepts the API key for reading, and refused the call with 401. The operator retries
-    /// the call, less often each time. From the fifth refusal on the object is Stalled.
+    /// the call, less often each time. From the fifth refusal on, the object is Stalled.
     ///
     /// Put a key that may change the model into the Secret.
     CallUnauthenticated,
-    /// The hub doesn't allow the API key to make the call (403). The operator retries the call, less
-    /// often each time. From the fifth refusal on the object is Stalled.
+    /// The hub doesn't allow the API key to make the call (403). The operator retries the call,
+    /// less often each time. From the fifth refusal on, the object is Stalled.
     ///
     /// Use a key of the account that owns the model.
     CallForbidden,
     /// The hub requires payment for the call (402). The operator retries the call, less often each
-    /// time. From the fifth refusal on the object is Stalled.
+    /// time. From the fifth refusal on, the object is Stalled.
     ///
     /// Check the account's billing.
     CallPaymentRequired,
     /// The hub showed the model, and answered the call with `Model not found`. The operator retries
-    /// the call, less often each time. From the fifth refusal on the object is Stalled.
+    /// the call, less often each time. From the fifth refusal on, the object is Stalled.
     ///
     /// Check the model on the hub.
     CallModelNotFound,
     /// A call's answer was lost, and the call had no effect. The operator retries the call, less
-    /// often each time. From the fifth time on the object is Stalled.
+    /// often each time. From the fifth such call on, the object is Stalled.
     ///
     /// Check the network and the hub.
     CallOutcomeUnknown,
@@ -168,8 +169,9 @@ pub enum Verdict {
     ///
     /// Create an OxenModel with the right name, or use the owner's key.
     ModelNotFound,
-    /// The hub limits the rate of requests, and the operator waits as long as it says. Ready keeps
-    /// its status for three sync intervals, at most 15 minutes, and Synced has this reason.
+    /// The hub limits the rate of requests, and the operator waits for as long as the hub asks, or
+    /// backs off if the hub names no time. Ready keeps its status for three sync intervals, at most
+    /// 15 minutes, and Synced has this reason.
     ///
     /// Wait.
     RateLimited,
@@ -242,7 +244,7 @@ pub enum RequeuePolicy {
     Outcome,
     /// When a failed deployment may be retried.
     Failure,
-    /// Each minute, past the progress deadline.
+    /// Every minute, because the progress deadline has passed.
     Overdue,
     /// When a refused key may be tried again. It also holds for missing credentials and responses
     /// that can't be read.
@@ -251,7 +253,7 @@ pub enum RequeuePolicy {
     Payment,
     /// After a time that doubles with each unanswered request, with full jitter.
     Backoff,
-    /// When the hub says.
+    /// When the hub allows the next request.
     RetryAfter,
 }
 
@@ -283,8 +285,8 @@ pub struct Presentation {
     pub waits: bool,
     /// Whether the hub refused a call that is retried.
     pub refusal: bool,
-    /// Whether the message quotes somebody whose words may change while nothing else does. The
-    /// first message is kept then.
+    /// Whether the message quotes somebody whose words may change while nothing else does. In that
+    /// case the first message is kept.
     pub quotes: bool,
 }
 
@@ -312,7 +314,7 @@ const fn row(
 }
 
 impl Presentation {
-    /// The hub or the key is at fault.
+    /// Presents a fault of the hub or of the key: `Synced` is False, and the event is a warning.
     const fn out_of_sync(self) -> Self {
         Self {
             synced: false,
@@ -321,7 +323,8 @@ impl Presentation {
         }
     }
 
-    /// The same, where a person or a change is needed.
+    /// Presents a finding that needs a person or a change: `Stalled` is True, and the event is a
+    /// warning.
     pub(super) const fn stalled(self) -> Self {
         Self {
             progress: Progress::Stalled,
@@ -337,7 +340,8 @@ impl Presentation {
         }
     }
 
-    /// The hub refused a call. The message has its words.
+    /// Presents a refused call that is retried: the message quotes the hub, and the event is a
+    /// warning.
     const fn refused(self) -> Self {
         Self {
             refusal: true,
@@ -366,7 +370,7 @@ impl Verdict {
     /// Every verdict, in the order of this file.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// What the verdict means, and what to do about it where something is to be done.
+    /// What the verdict means and, in a second paragraph, what to do about it if anything.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.get_documentation().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The hub's words, as a message shows them. What the hub sends is cut and put on one line only
-//! where it is shown; what is compared stays as it came.
+//! The hub's words, as a message shows them. A text of the hub is shortened and put on one line
+//! only where it is shown. Values that are compared stay as the hub sent them.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +26,8 @@ pub(crate) fn quote(words: &str) -> String {
     format!("{cut}...")
 }
 
-/// The words with each token that holds a digit reduced to the same one. Texts that differ only in
-/// such tokens, as in a request id, a time or a count, say the same.
+/// The words, with `0` in place of each token that contains a digit. Texts that differ only in such
+/// tokens, as in a request ID, a time or a count, count as the same.
 pub(crate) fn without_digits(words: &str) -> String {
     let tokens = words.split_whitespace().map(|token| {
         if token.chars().any(char::is_numeric) {
@@ -39,7 +39,7 @@ pub(crate) fn without_digits(words: &str) -> String {
     tokens.collect::<Vec<_>>().join(" ")
 }
 
-/// The message with what the hub says of the model's deployments.
+/// The message, followed by the hub's words about the model's deployments.
 pub(super) fn with_notes(message: &str, notes: &[String]) -> String {
     if notes.is_empty() {
         return message.to_owned();
@@ -49,7 +49,8 @@ pub(super) fn with_notes(message: &str, notes: &[String]) -> String {
     format!("{message}{NOTED}{notes}{end}")
 }
 
-/// Splits a message into the operator's own words and what the hub says of the model's deployments.
+/// Splits a message into the operator's own words and the hub's words about the model's
+/// deployments.
 pub(super) fn split_notes(message: &str) -> (&str, &str) {
     message.split_at(message.find(NOTED).unwrap_or(message.len()))
 }

@@ -127,7 +127,7 @@ impl Client {
         self.http
             .request(method, url)
             .header(header::ACCEPT, "application/json")
-            // The client decompresses nothing.
+            // The client doesn't decompress responses.
             .header(header::ACCEPT_ENCODING, "identity")
     }
 

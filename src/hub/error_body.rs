@@ -1,4 +1,4 @@
-//! The body of an error: the hub's own words, in any of the shapes that it has for them.
+//! The body of an error: the hub's own words, in all shapes that the hub uses.
 
 use serde_json::value::RawValue;
 
@@ -7,12 +7,12 @@ use super::fields::{Fields, parse, text};
 /// The word for a missing model in `error.type` and `status_message`.
 const NOT_FOUND: &str = "resource_not_found";
 
-/// The texts of an error body. A page of HTML has none.
+/// The texts of an error body. An HTML page has none.
 #[derive(Debug, Default)]
 pub(super) struct ErrorBody {
     /// The most precise text, as a message shows it.
     pub(super) words: Option<String>,
-    /// Whether the error is that the hub doesn't know the model.
+    /// Whether the error says that the hub doesn't know the model.
     pub(super) model_not_found: bool,
 }
 
@@ -49,15 +49,15 @@ impl ErrorBody {
     }
 }
 
-/// One thing that an error says: texts that stand for each other, the most precise one first.
+/// One statement of an error: alternative texts for it, the most precise one first.
 struct Statement {
     /// The field of the request that it is about, if there is one.
     field: Option<String>,
-    /// There is at least one.
+    /// The texts, of which there is at least one.
     texts: Vec<String>,
 }
 
-/// What a value says: a text, the texts of an object, or a list of these.
+/// The statements of a value: a text, the texts of an object, or a list of these.
 fn statements(value: &RawValue) -> Vec<Statement> {
     let list = parse::<Vec<&RawValue>>(value).unwrap_or_else(|| vec![value]);
     let statements = list.into_iter().map(|value| Statement {
@@ -79,7 +79,7 @@ fn texts(value: &RawValue) -> Vec<String> {
     texts.filter(|text| !text.trim().is_empty()).collect()
 }
 
-/// What `errors` says, which may also be an object of values by field.
+/// The statements of `errors`, which may also be an object of values by field.
 fn errors(value: &RawValue) -> Vec<Statement> {
     let Ok(fields) = Fields::read(value.get()) else {
         return statements(value);

@@ -14,7 +14,7 @@ use crate::decide::quote;
 /// The fields of a JSON object in their order, unparsed.
 pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-/// Reads an object into its fields, and keeps the name of the one whose value is being read.
+/// Reads an object into its fields, and keeps the name of the field whose value is being read.
 struct Object<'a, 'de> {
     fields: &'a mut Vec<(Cow<'de, str>, &'de RawValue)>,
     current: &'a mut Option<Cow<'de, str>>,
@@ -23,14 +23,13 @@ struct Object<'a, 'de> {
 /// The name of a field. Bytes that are not UTF-8, and lone surrogates, don't make it unreadable.
 struct Name;
 
-/// The text of a body. A byte order mark is no part of it, and bytes that are not UTF-8 read as
-/// U+FFFD.
+/// The text of a body, without a byte order mark. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     String::from_utf8_lossy(body)
 }
 
-/// Reads an optional field whose wrong type counts as absent.
+/// Reads an optional field. A field of a wrong type counts as absent.
 pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -52,7 +51,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     ///
-    /// Says why the text is not an object, without a word of it but the name of a field.
+    /// Says why the text is not an object. The error quotes only the name of a field.
     pub(super) fn read(json: &'a str) -> Result<Self, String> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let mut fields = Self(Vec::new());
@@ -71,37 +70,37 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The field's value, or `None` where it is absent, `null`, or of another type. Of several
-    /// fields of this name, the last one counts.
+    /// The field's value, or `None` if it is absent, `null`, or of another type. Of several fields
+    /// of this name, the last one counts.
     pub(super) fn lenient<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         self.all(name).last().and_then(parse)
     }
 
-    /// The field's value as [`lenient`](Self::lenient) reads it, where it is an object. Serde takes
-    /// an array for an object too.
+    /// The field's value as [`lenient`](Self::lenient) reads it, or `None` if it is not an object.
+    /// Serde also reads an array as an object.
     pub(super) fn lenient_object<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         let value = self.all(name).last()?;
         value.get().starts_with('{').then(|| parse(value)).flatten()
     }
 
-    /// The field's value, or `None` where it is absent, `null`, of another type, or there more than
+    /// The field's value, or `None` if it is absent, `null`, of another type, or present more than
     /// once.
     pub(super) fn unambiguous<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         self.optional(name).ok().flatten()
     }
 
-    /// The field's value, or `None` where it is absent or `null`.
+    /// The field's value, or `None` if it is absent or `null`.
     ///
     /// # Errors
     ///
-    /// Names the field, which is of another type or there more than once.
+    /// Names the field if it is of another type or present more than once.
     pub(super) fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => serde_json::from_str(value.get())
                 .map_err(|_| format!("the field {name} is of the wrong type")),
-            (Some(_), Some(_)) => Err(format!("the field {name} is there more than once")),
+            (Some(_), Some(_)) => Err(format!("the field {name} is present more than once")),
         }
     }
 
@@ -109,7 +108,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     ///
-    /// Names the field, which is absent, `null`, of another type, or there more than once.
+    /// Names the field if it is absent, `null`, of another type, or present more than once.
     pub(super) fn required<T: Deserialize<'a>>(&self, name: &str) -> Result<T, String> {
         let value = self.optional(name)?;
         value.ok_or_else(|| format!("the field {name} is missing"))
@@ -181,7 +180,7 @@ impl<'de> Visitor<'de> for Name {
 mod tests {
     use super::*;
 
-    /// The field `known` of an object that has this field too, which nothing reads.
+    /// The field `known` of an object that also has this field, which is not read.
     fn beside(unread: &str) -> Option<u32> {
         let json = format!(
             r#"{{"first":{unread},"known":7,{unread_name}:1}}"#,
@@ -245,7 +244,7 @@ mod tests {
             ("absent", "the field absent is missing"),
             ("null", "the field null is missing"),
             ("number", "the field number is of the wrong type"),
-            ("twice", "the field twice is there more than once"),
+            ("twice", "the field twice is present more than once"),
         ] {
             assert_eq!(fields.required::<String>(name), Err(problem.to_owned()));
             assert_eq!(fields.unambiguous::<String>(name), None);

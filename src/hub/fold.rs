@@ -13,13 +13,13 @@ use crate::{
 /// The prefix that the hub's own pages write before a model's name.
 const PREFIX: &str = "oxen:";
 
-/// The most words that the other deployments are counted by.
+/// The largest number of words by which the other deployments are counted.
 const MOST_WORDS: usize = 5;
 
-/// The most notes that are kept of a model's deployments.
+/// The largest number of notes that are kept about a model's deployments.
 const MOST_NOTES: usize = 3;
 
-/// What the deployments of a model come to.
+/// The result of folding a model's deployments.
 struct Deployments {
     live: LiveStatus,
     others: Vec<String>,
@@ -39,7 +39,7 @@ pub fn fold(asked: &str, model: &Model, api_base: &Url) -> Result<Remote, HubFau
     let cut = |words: &Option<String>| words.as_deref().map(quote);
     let endpoint = cut(&model.endpoint);
     let described = ModelStatus {
-        // The identity is compared, so it stays as it came.
+        // The identity is compared, so it stays as the hub sent it.
         id: model.id.clone(),
         owner: model.owned_by.clone(),
         display_name: cut(&model.display_name),
@@ -144,7 +144,7 @@ fn deployments(all: Option<&[Option<DeploymentItem>]>) -> Deployments {
     }
 }
 
-/// Counts by word, the most frequent words first.
+/// Counts the words, the most frequent ones first.
 fn counted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for word in words {
@@ -164,8 +164,8 @@ fn counted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     shown
 }
 
-/// The first few notes that don't say the same. Those of deployments with the live status come
-/// first. Each part is in alphabetical order, because the hub's own order may change.
+/// The first few notes, without those that count as the same. Notes of deployments with the live
+/// status come first. Both parts are in alphabetical order, because the hub's own order may change.
 fn notes<'a>(items: impl Iterator<Item = (&'a DeploymentItem, bool)>) -> Vec<String> {
     let (mut live, mut others) = (BTreeMap::new(), BTreeMap::new());
     for (item, is_live) in items {

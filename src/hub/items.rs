@@ -1,5 +1,5 @@
-//! A list of models that is read while its body arrives: one item at a time, so that a long list
-//! needs no more memory than its longest item, and an odd item is lost alone.
+//! A list of models that is read while its body arrives, one item at a time. A long list needs no
+//! more memory than its longest item, and an item that can't be read doesn't affect the others.
 
 use serde::de::IgnoredAny;
 
@@ -8,18 +8,18 @@ use super::fields::{Fields, text};
 /// The field of the list that holds its items.
 const ITEMS: &[u8] = b"\"data\"";
 
-/// Takes a list apart into its items.
+/// Splits a list into its items.
 #[derive(Debug)]
 pub(super) struct ItemReader {
-    /// The most bytes of one item, and of everything around the items.
+    /// The largest size of one item, and of everything around the items, in bytes.
     limit: usize,
     /// The list's JSON without its items.
     outer: Vec<u8>,
-    /// The item that is being read, or `None` where it is too long.
+    /// The item that is being read, or `None` if it is too long.
     item: Option<Vec<u8>>,
     /// Whether the current byte is among the items.
     among_items: bool,
-    /// Whether the current array of items holds anything but white space so far.
+    /// Whether the current array of items has contained anything but white space so far.
     started: bool,
     /// The number of arrays and objects that are open.
     depth: usize,
@@ -28,12 +28,12 @@ pub(super) struct ItemReader {
     escaped: bool,
 }
 
-/// What surrounds the items is longer than the limit.
+/// The error that the text around the items is longer than the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
 impl ItemReader {
-    /// A reader of items of up to this number of bytes.
+    /// Makes a reader of items of up to this number of bytes.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -47,12 +47,12 @@ impl ItemReader {
         }
     }
 
-    /// Reads the next part of the body. `on_item` gets each item that ends in it: its JSON, or
-    /// `None` for one that is too long.
+    /// Reads the next part of the body. `on_item` gets each item that ends in this part: its JSON,
+    /// or `None` if the item is too long.
     ///
     /// # Errors
     ///
-    /// Fails where the list is too long without its items.
+    /// Fails if the list is too long without its items.
     pub(super) fn feed(
         &mut self,
         chunk: &[u8],
@@ -60,7 +60,7 @@ impl ItemReader {
     ) -> Result<(), TooLong> {
         let mut rest = chunk;
         while !rest.is_empty() {
-            // Most bytes mean nothing by themselves.
+            // Most bytes have no meaning by themselves.
             let plain = rest.iter().position(|byte| self.means_something(*byte));
             let (plain, after) = rest.split_at(plain.unwrap_or(rest.len()));
             self.keep(plain)?;
@@ -77,11 +77,11 @@ impl ItemReader {
     ///
     /// # Errors
     ///
-    /// Says why the body is not a list, without a word of it but the name of a field.
+    /// Says why the body is not a list. The error quotes only the name of a field.
     pub(super) fn end(self) -> Result<(), String> {
         let outer = text(&self.outer);
         let items: Vec<IgnoredAny> = Fields::read(&outer)?.required("data")?;
-        // The items are taken out, unless their name is written with an escape.
+        // The items have been removed, unless their field's name is written with an escape.
         if items.is_empty() {
             Ok(())
         } else {
@@ -135,7 +135,7 @@ impl ItemReader {
         self.keep(&[byte])
     }
 
-    /// Returns true right after the name of the field that holds the items.
+    /// Returns true directly after the name of the field that holds the items.
     fn follows_name(&self) -> bool {
         let outer = self.outer.trim_ascii_end();
         let name = outer.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
@@ -275,7 +275,7 @@ mod tests {
             ),
             (
                 r#"{"data":[1],"data":[2]}"#,
-                "the field data is there more than once",
+                "the field data is present more than once",
             ),
             (r#"{"data":[1],"x":tru}"#, "not JSON at the field x"),
             (r#"{"data":[1]} x"#, "not JSON"),

@@ -9,8 +9,8 @@ use reqwest::header::HeaderValue;
 
 const SCHEME: &str = "Bearer ";
 
-/// The least number of characters of a key that is hidden in text. A shorter key is a word that any
-/// text may contain.
+/// The smallest length of a key that is hidden in text, in characters. A shorter key could be a
+/// word that any text contains.
 const SHORTEST_HIDDEN: usize = 8;
 
 /// An API key of the hub. It has no `Display`, its `Debug` shows nothing of it, and only the
@@ -36,8 +36,8 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// A key from the bytes of a Secret, a file or the environment. White space around the key,
-    /// such as the newline that `echo` adds, is not part of it.
+    /// Makes a key from the bytes of a Secret, a file or the environment. White space around the
+    /// key, such as the newline that `echo` adds, is not part of it.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl ApiKey {
         header.strip_prefix(SCHEME).unwrap_or_default()
     }
 
-    /// The text without the key, in case that the hub quotes it.
+    /// The text without the key, in case the hub quotes the key.
     pub(super) fn hide(&self, text: &str) -> String {
         if self.is_in(text) {
             text.replace(self.key(), "[the API key]")
@@ -75,7 +75,8 @@ impl ApiKey {
         }
     }
 
-    /// Returns true when a text contains the key. Keys under 8 characters are in no text.
+    /// Returns true when a text contains the key. A key of less than 8 characters counts as
+    /// contained in no text.
     pub(super) fn is_in(&self, text: &str) -> bool {
         let key = self.key();
         key.len() >= SHORTEST_HIDDEN && text.contains(key)

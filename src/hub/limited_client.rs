@@ -82,7 +82,7 @@ impl Permit<'_> {
         self.in_flight.sent
     }
 
-    /// How long the permit was waited for.
+    /// How long the request waited for the permit.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.in_flight.waited
@@ -98,7 +98,7 @@ impl Permit<'_> {
         end(self.in_flight, found)
     }
 
-    /// Lists the names of up to `most` models whose name matches, as a message shows them, see
+    /// Lists the names of up to `most` models whose name matches, as a message shows them. See
     /// [`Client::search_each`].
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Permit<'_> {
                 self.in_flight.end(Feedback::Accepted);
                 CallOutcome::Accepted
             }
-            // The hub limits activations, and says nothing about other requests of the key.
+            // The hub limits activate calls. This says nothing about the key's other requests.
             CallOutcome::Refused {
                 fault: fault @ HubFault::RateLimited { .. },
                 wait,
@@ -186,7 +186,7 @@ fn feed_back(in_flight: InFlight, fault: HubFault) -> HubFault {
             whole_key: true,
             ..
         } => Feedback::RateLimited(*wait),
-        // The second is a 503 with Retry-After, which is about one object.
+        // `RateLimited` is a 503 with Retry-After here, which is about one object.
         HubFault::Unreachable(_) | HubFault::ProviderFailed(_) | HubFault::RateLimited { .. } => {
             Feedback::None
         }

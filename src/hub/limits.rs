@@ -11,7 +11,7 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// The largest body of a response, and the largest item of a list, in bytes.
     pub max_body: usize,
-    /// The largest list, in bytes. It is read one item at a time.
+    /// The largest list, in bytes. A list is read one item at a time.
     pub max_list: usize,
     /// The lower bound applied to Retry-After.
     pub retry_after_min: Duration,

@@ -8,19 +8,19 @@ use super::{
 };
 use crate::decide::{HubFault, quote};
 
-/// A list of models whose body arrives in parts. Only one of its items is kept in memory, and one
-/// that can't be read is lost alone.
+/// A list of models whose body arrives in parts. Only one of its items is kept in memory. An item
+/// that can't be read is counted and left out.
 #[derive(Debug)]
 pub struct ListReader<'a> {
     key: &'a ApiKey,
     items: ItemReader,
-    /// The number of bytes that the list may still have.
+    /// The number of bytes by which the list may still grow.
     left: usize,
     unreadable: usize,
 }
 
 impl<'a> ListReader<'a> {
-    /// A reader of a list that was asked for with this key.
+    /// Makes a reader of a list that was requested with this key.
     #[must_use]
     pub fn new(key: &'a ApiKey, limits: &Limits) -> Self {
         Self {
@@ -31,12 +31,12 @@ impl<'a> ListReader<'a> {
         }
     }
 
-    /// Reads the next part of the body. `on_model` gets each model that ends in it, until it
-    /// breaks.
+    /// Reads the next part of the body. `on_model` gets each model that ends in this part, until it
+    /// returns `Break`.
     ///
     /// # Errors
     ///
-    /// Fails where the list, or what surrounds its items, is too long.
+    /// Fails if the list, or the text around its items, is too long.
     pub fn feed(
         &mut self,
         chunk: &[u8],

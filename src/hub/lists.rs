@@ -15,7 +15,7 @@ use crate::decide::HubFault;
 
 impl Client {
     /// Lists all models, or those of one developer, or those with one fine-tuning action. An item
-    /// that can't be read is lost alone.
+    /// that can't be read is left out.
     ///
     /// # Errors
     ///
@@ -35,9 +35,9 @@ impl Client {
         Ok(models)
     }
 
-    /// Lists the same models as [`list`](Self::list), one at a time, until `on_model` breaks. The
-    /// list may be long, and only one of its items is kept in memory. Returns the number of items
-    /// that can't be read.
+    /// Lists the same models as [`list`](Self::list), one at a time, until `on_model` returns
+    /// `Break`. The list may be long, and only one of its items is kept in memory. Returns the
+    /// number of items that can't be read.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails with the hub's fault if it did neither.
+    /// Fails with the hub's fault if the hub does neither.
     pub async fn needs_key(&self) -> Result<bool, HubFault> {
         let started = Instant::now();
         let asked = self.ask_without_key().await;
@@ -76,11 +76,12 @@ impl Client {
         }
     }
 
-    /// The code of a list without an API key, and whether the hub refuses it for want of one.
+    /// The status code of a list without an API key, and whether the hub refuses the list because
+    /// there is no key.
     async fn ask_without_key(&self) -> Result<(StatusCode, bool), TransportError> {
         let request = self.without_key(Method::GET, self.models(&[]));
         let response = request.send().await?;
-        // The list itself need not be read.
+        // The status code is enough, so the list itself is not read.
         if response.status() == StatusCode::OK {
             return Ok((StatusCode::OK, false));
         }
@@ -88,7 +89,7 @@ impl Client {
         Ok((response.code, response.refuses_key()))
     }
 
-    /// Lists the models whose name matches. An item that can't be read is lost alone.
+    /// Lists the models whose name matches. An item that can't be read is left out.
     ///
     /// # Errors
     ///
@@ -103,7 +104,8 @@ impl Client {
         Ok(models)
     }
 
-    /// Lists the same models as [`search`](Self::search), one at a time, until `on_model` breaks.
+    /// Lists the same models as [`search`](Self::search), one at a time, until `on_model` returns
+    /// `Break`.
     /// Returns the number of items that can't be read.
     ///
     /// # Errors
@@ -136,7 +138,7 @@ impl Client {
         read?.1
     }
 
-    /// The code of a list's response, and the number of items that can't be read.
+    /// The status code of a list's response, and the number of items that can't be read.
     async fn read_each(
         &self,
         request: reqwest::RequestBuilder,

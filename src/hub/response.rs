@@ -82,7 +82,7 @@ impl Response {
         }
     }
 
-    /// Returns true when the hub itself refuses the request for want of a key.
+    /// Returns true when the hub itself refuses the request because there is no key.
     pub(super) fn refuses_key(&self) -> bool {
         matches!(self.code.as_u16(), 401 | 403) && self.intermediary().is_none()
     }
@@ -115,19 +115,20 @@ impl Response {
         }
     }
 
-    /// Says what answered in the hub's place, where the hub itself did not refuse the request: a
-    /// proxy that wants credentials of its own, or a page of HTML, which the hub's API never sends.
+    /// Says what refused the request if it wasn't the hub: a proxy that requires its own
+    /// credentials, or something that sends an HTML page, which the hub's API never does.
     fn intermediary(&self) -> Option<String> {
         match self.code.as_u16() {
             407 => Some("a proxy on the way requires authentication (407)".to_owned()),
             code @ 401..=403 if self.is_html() => Some(format!(
-                "a proxy or gateway on the way answered with a page of HTML ({code})"
+                "a proxy or gateway on the way answered with an HTML page ({code})"
             )),
             _ => None,
         }
     }
 
-    /// Returns true when the body is a page of HTML. One that can't be read is what its type says.
+    /// Returns true when the body is an HTML page. If the body can't be read, its content type
+    /// decides.
     fn is_html(&self) -> bool {
         let text = fields::text(&self.body);
         let type_ = self.headers.get(CONTENT_TYPE);
@@ -139,7 +140,7 @@ impl Response {
         text.trim_start().starts_with('<') || (typed && Fields::read(&text).is_err())
     }
 
-    /// The hub's own words with the code, on one line and cut to the length of a message.
+    /// The hub's own words with the status code, on one line and shortened for a message.
     fn words(&self, body: &ErrorBody, key: &ApiKey) -> String {
         match &body.words {
             Some(words) => format!("{} ({})", quote(&key.hide(words)), self.code.as_u16()),
@@ -148,7 +149,7 @@ impl Response {
     }
 }
 
-/// Says how a body is encoded that no client can read, because the client asked for a plain one.
+/// Names the encoding of a body that can't be read, because the client asked for a plain body.
 pub(super) fn encoded(headers: &HeaderMap) -> Option<String> {
     let encoding = headers.get(CONTENT_ENCODING)?;
     let encoding = String::from_utf8_lossy(encoding.as_bytes());
@@ -163,7 +164,7 @@ pub(super) fn encoded(headers: &HeaderMap) -> Option<String> {
 ///
 /// # Errors
 ///
-/// Says why it can't be read or used. The text can be shown.
+/// Says why the object can't be read or used. The text can be shown.
 pub(super) fn read_model(json: &[u8], asked: &str, key: &ApiKey) -> Result<Model, String> {
     let text = fields::text(json);
     let mut model = Model::read(&text).map_err(|problem| quote(&key.hide(&problem)))?;
@@ -286,7 +287,7 @@ mod tests {
         for code in [401, 402, 403] {
             for response in [response(code, page), typed(code)] {
                 let words =
-                    format!("a proxy or gateway on the way answered with a page of HTML ({code})");
+                    format!("a proxy or gateway on the way answered with an HTML page ({code})");
                 assert_eq!(fault(&response), HubFault::Unreachable(words.clone()));
                 assert_eq!(outcome(&response), CallOutcome::unknown(words));
                 assert!(!response.refuses_key());
@@ -310,7 +311,7 @@ mod tests {
         let json = response(403, r#"{"error":"no"}"#);
         let json = fault(&with_header(CONTENT_TYPE, "text/html", json));
         assert_eq!(json, HubFault::Forbidden("no (403)".into()));
-        // Another code has a fault of its own, whoever answered.
+        // Every other code has its own fault, whoever answered.
         let page = "<html>slow down</html>";
         assert!(matches!(read(429, page), HubFault::RateLimited { .. }));
         assert!(matches!(refusal(422, page), HubFault::Rejected(_)));
@@ -366,7 +367,7 @@ mod tests {
         assert_eq!(outcome(&unreadable), CallOutcome::unknown(words));
         let unnamed = fault(&encoded(200, "identity"));
         assert_eq!(unnamed, HubFault::Unexpected("not JSON".into()));
-        // The code decides, and a 404 without words is about no model.
+        // The code decides, and a 404 without words is not about a model.
         assert_eq!(fault(&encoded(401, "br")), HubFault::Unauthenticated);
         let lost = fault(&encoded(404, "br"));
         assert!(matches!(lost, HubFault::Unreachable(_)), "{lost:?}");
@@ -415,7 +416,7 @@ mod tests {
             let taken = (id.to_owned(), owner.to_owned(), shown);
             assert_eq!(read("bot", id, owner), Ok(taken));
         }
-        // A name that was asked for may hold the key: nobody learns it from the answer.
+        // A requested name may contain the key: nobody learns the key from the answer.
         assert!(read("very-secret-bot", "very-secret-bot", "acme").is_ok());
         for (id, owner, problem) in [
             ("", "acme", "the field id is empty"),

@@ -1,4 +1,4 @@
-//! Retry-After: the time after which the hub may be asked again.
+//! Retry-After: the time after which the operator may send a request to the hub again.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const TODAY: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_we
 const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 /// Reads `Retry-After`, which is a number of seconds or a date, within the limits' bounds. A date
-/// is judged against the response's own `Date`, so that two clocks that differ are no matter.
+/// is compared with the response's own `Date`, so that it doesn't matter whether two clocks differ.
 pub(super) fn retry_after(headers: &HeaderMap, limits: &Limits) -> Option<Duration> {
     let wait = text(headers, &RETRY_AFTER).and_then(|text| {
         seconds(text).or_else(|| {

@@ -12,20 +12,20 @@ use super::limits::Limits;
 pub struct Route {
     /// The hub's URL.
     pub base: Url,
-    /// The proxy for requests to the hub, if there is one. Its URL may hold a password, so it is
-    /// never printed.
+    /// The proxy for requests to the hub, if there is one. Its URL may contain a password, so it
+    /// is never printed.
     pub proxy: Option<Url>,
     /// PEM certificates of authorities to trust in addition to the machine's.
     pub authorities: Option<Vec<u8>>,
 }
 
-/// The hub's client could not be built. The proxy's URL is no part of the message.
+/// The error that the hub's client could not be built. The message doesn't contain the proxy's URL.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The proxy's URL is the cause.
+    /// The cause is the proxy's URL.
     #[error("OXEN_PROXY: the proxy's URL can't be used")]
     Proxy,
-    /// The TLS stack or the certificate authorities are the cause.
+    /// The cause is the TLS stack or the certificate authorities.
     #[error("the HTTP client could not be set up")]
     Http(#[from] reqwest::Error),
 }
@@ -51,8 +51,8 @@ impl fmt::Debug for Route {
 }
 
 impl Route {
-    /// An HTTP client for this route. It never retries a request, follows no redirect, and uses no
-    /// proxy of the environment.
+    /// Makes an HTTP client for this route. The client never retries a request, follows no
+    /// redirect, and uses no proxy of the environment.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Route {
             .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
         let builder = match self.proxy {
             Some(proxy) => {
-                // The error may hold the URL.
+                // The error may contain the URL.
                 let proxy = reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?;
                 builder.proxy(proxy)
             }

@@ -1,10 +1,10 @@
 //! The model object and pricing, as the hub sends them.
 //!
-//! Only `id`, `owned_by`, `model_type` and `deployments` decide. `id` and `owned_by` are required,
-//! and a `model_type` of the wrong type is an error. Every other field is lenient: a wrong type
-//! reads as absent, and a decimal in a string is a number. Fields and words that this version
-//! doesn't know are no error. `deployments` of a wrong type, or such an item of it, is a status
-//! that is not known.
+//! Decisions depend only on `id`, `owned_by`, `model_type` and `deployments`. `id` and `owned_by`
+//! are required, and a `model_type` of the wrong type is an error. Every other field is read
+//! leniently: a field of a wrong type counts as absent, and a decimal in a string is a number.
+//! Fields and words that this version doesn't know are no error. If `deployments`, or an item of
+//! it, is of a wrong type, the model's status is not known.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,7 +16,7 @@ use super::{
     key::ApiKey,
 };
 
-/// The most bytes of an identifier that can be compared and stored.
+/// The largest size of an identifier that can be compared and stored, in bytes.
 const LONGEST_IDENTIFIER: usize = 512;
 
 /// The words of `model_type` and of a deployment's status that are compared.
@@ -34,13 +34,13 @@ const KNOWN_WORDS: [&str; 8] = [
 /// One model of the hub.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Model {
-    /// Identifier for API calls, exactly as it came.
+    /// The identifier for API calls, exactly as the hub sent it.
     pub id: String,
     /// Always `model`.
     pub object: Option<String>,
     /// When it was registered, in seconds since 1970.
     pub created: Option<Number>,
-    /// `oxen` for base models, the owner's namespace for custom models, exactly as it came.
+    /// `oxen` for base models, the owner's namespace for custom models, exactly as the hub sent it.
     pub owned_by: String,
     /// Display name.
     pub display_name: Option<String>,
@@ -58,8 +58,8 @@ pub struct Model {
     pub pricing: Option<Pricing>,
     /// How the model can be fine-tuned, if at all.
     pub fine_tuning: Option<FineTuning>,
-    /// The model's deployments; empty for base models. `None` stands for deployments, or for an
-    /// item of them, that the hub doesn't send or that can't be read.
+    /// The model's deployments; empty for base models. `None` stands for deployments, or for
+    /// an item of them, that the hub didn't send or that can't be read.
     pub deployments: Option<Vec<Option<DeploymentItem>>>,
     /// The developer of the model.
     pub developer: Option<Developer>,
@@ -76,10 +76,10 @@ pub struct Model {
 /// Input and output modalities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Such as `text` and `image`.
+    /// The input modalities, such as `text` and `image`.
     #[serde(default, deserialize_with = "lenient")]
     pub input: Option<Vec<Word>>,
-    /// Such as `text`.
+    /// The output modalities, such as `text`.
     #[serde(default, deserialize_with = "lenient")]
     pub output: Option<Vec<Word>>,
 }
@@ -134,7 +134,7 @@ pub struct DeploymentItem {
 /// The developer of a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Developer {
-    /// Such as `Anthropic`.
+    /// The developer's name, such as `Anthropic`.
     #[serde(default, deserialize_with = "lenient")]
     pub name: Option<String>,
     /// URL of the developer's logo.
@@ -153,7 +153,7 @@ pub struct Word(pub String);
 #[serde(transparent)]
 pub struct Number(pub serde_json::Number);
 
-/// JSON that is kept as it came.
+/// JSON that is kept as the hub sent it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Unread(pub Box<RawValue>);
@@ -163,7 +163,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// Names the field that can't be read, without a word of the JSON.
+    /// Names the field that can't be read. The error quotes nothing else of the JSON.
     pub(super) fn read(json: &str) -> Result<Self, String> {
         let fields = Fields::read(json)?;
         let not_a_model = |problem| format!("JSON that is not a model object: {problem}");
@@ -189,12 +189,12 @@ impl Model {
         })
     }
 
-    /// Checks that the identity can be compared and stored exactly as it came. `asked` is the model
-    /// that the request was about, and may hold the key itself.
+    /// Checks that the identity can be compared and stored exactly as the hub sent it. `asked` is
+    /// the model that the request was about, and may contain the key.
     ///
     /// # Errors
     ///
-    /// Names the field that can't be used, without a word of it.
+    /// Names the field that can't be used. The error doesn't quote its value.
     pub(super) fn check_identity(&self, asked: &str, key: &ApiKey) -> Result<(), String> {
         if self.id.is_empty() {
             return Err("the field id is empty".into());
@@ -212,8 +212,8 @@ impl Model {
         Ok(())
     }
 
-    /// Hides the key in every text that a status or a message shows, in case that the hub quotes
-    /// it. The identity and the known words, which are compared, stay as they came.
+    /// Hides the key in every text that a status or a message shows, in case the hub quotes the
+    /// key. The identity and the known words are compared, so they stay as the hub sent them.
     pub(super) fn hide(&mut self, key: &ApiKey) {
         let texts = [
             &mut self.display_name,
@@ -236,7 +236,7 @@ impl Model {
         }
     }
 
-    /// Returns true where the hub says that the model is a custom one.
+    /// Returns true when the hub says that the model is a custom model.
     pub(super) fn is_custom(&self) -> bool {
         self.model_type.as_ref().is_some_and(|it| it.0 == "custom")
     }
@@ -248,7 +248,8 @@ fn deployments(items: Vec<&RawValue>) -> Vec<Option<DeploymentItem>> {
 }
 
 impl DeploymentItem {
-    /// Reads one deployment. A status of a wrong type, or that is there more than once, is absent.
+    /// Reads one deployment. A status of a wrong type, or one that is present more than once,
+    /// counts as absent.
     fn read(item: &RawValue) -> Option<Self> {
         let fields = Fields::read(item.get()).ok()?;
         let more = fields.iter().filter(|(name, _)| *name != "status");
@@ -335,7 +336,7 @@ mod tests {
 
     use super::*;
 
-    /// A model with this field, beside the two that every model has.
+    /// A model with this field and the two that every model has.
     fn with(field: &str, value: Value) -> Result<Model, String> {
         let mut model = json!({"id": "bot", "owned_by": "acme"});
         model[field] = value;
@@ -436,7 +437,7 @@ mod tests {
         ] {
             let problem = Model::read(json).unwrap_err();
             assert!(
-                problem.ends_with(&format!("{field} is there more than once")),
+                problem.ends_with(&format!("{field} is present more than once")),
                 "{problem}"
             );
         }

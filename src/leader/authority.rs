@@ -26,7 +26,7 @@ pub struct Elected {
 pub(super) struct Grant {
     /// When all work must have ended.
     pub(super) until: Duration,
-    /// When the first call may start. Before that, a predecessor may have authority.
+    /// When the first call may start. Until then, a predecessor may still have authority.
     pub(super) calls_from: Duration,
 }
 

@@ -106,7 +106,7 @@ fn updated(base: Option<&Lease>, update: &LeaseUpdate) -> Lease {
     lease
 }
 
-/// The duration in seconds, rounded up, so that nobody takes the Lease too early.
+/// The duration in seconds, rounded up, so that nobody acquires the Lease too early.
 fn whole_seconds(duration: Duration) -> i32 {
     let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(whole).unwrap_or(i32::MAX)

@@ -54,7 +54,7 @@ enum State {
     Lost(&'static str),
 }
 
-/// This process's time as the leader.
+/// The time during which this process is the leader.
 #[derive(Clone, Debug)]
 struct Term {
     /// The Lease as it was last read or written.
@@ -109,7 +109,7 @@ impl Machine {
             State::Standby(view) => match found {
                 // Either the response to an acquisition was lost, or a person has made this process
                 // the leader. That gives no authority before a renewal succeeds, and nothing is
-                // known about the leader before.
+                // known about the last leader.
                 Some(record) if record.holder == self.identity => {
                     let duration = view.duration.max(record.duration);
                     let grant = Grant {
@@ -196,7 +196,7 @@ impl Machine {
         }
     }
 
-    /// What the leader observed of its predecessor's end, or `None` where this process is not the
+    /// What the leader observed of its predecessor's end, or `None` if this process is not the
     /// leader.
     pub(super) fn takeover(&self) -> Option<Takeover> {
         match &self.state {
@@ -225,8 +225,8 @@ impl Machine {
         }
     }
 
-    /// While this process waits for a predecessor whose Lease lasts longer, its own lasts as long:
-    /// the next leader knows of that predecessor only by this Lease.
+    /// While this process waits for a predecessor whose Lease lasts longer, its own Lease lasts as
+    /// long, because the next leader may know of that predecessor only from this Lease.
     fn renewal(&self, now: Duration, term: &Term) -> LeaseUpdate {
         let own = self.timing.lease_duration;
         LeaseUpdate {

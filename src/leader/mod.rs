@@ -8,8 +8,9 @@
 //! # Why two processes never make calls at the same time
 //!
 //! An acquisition or a renewal gives its process authority for the renew deadline, counted from
-//! when its request was sent. Where the response is lost, it gives none. A call starts only if more
-//! of the authority is left than the call can take, so each call ends before the authority does.
+//! when its request was sent. If the response is lost, the request gives no authority. A call
+//! starts only if more of the authority is left than the call can take, so each call ends before
+//! the authority does.
 //!
 //! Each acquisition and renewal replaces exactly the version of the Lease that its process knows.
 //! Once another process has acquired the Lease, or a person has emptied it, deleted it or given it
@@ -25,8 +26,8 @@
 //!   longer than that, and no further wait is needed.
 //! - **It observed neither.** The Lease was absent or had no holder, or the response to the
 //!   acquisition was lost. Every renewal of an earlier leader was sent before the acquisition
-//!   succeeded. From when it knows of the acquisition, the new leader waits for longer than the
-//!   renew deadline.
+//!   succeeded. The new leader waits for longer than the renew deadline, counted from when it knows
+//!   of the acquisition.
 //!
 //! Each process measures these durations on its own monotonic clock, and no two clocks are
 //! compared. By default, authority lasts 20 seconds, a Lease 30 seconds and the wait 25 seconds. So
@@ -35,7 +36,7 @@
 //! The durations follow from the request timeout, which two processes may have set differently. A
 //! Lease says for how long it lasts, and that is long enough for everyone who led before: while a
 //! leader waits for a predecessor whose Lease lasted longer, its own Lease lasts as long. A process
-//! counts with the longer one of its own durations and those that the Lease says.
+//! uses its own durations or those in the Lease, whichever are longer.
 //!
 //! The argument has two limits. A process can be paused between its last check and the sending of
 //! its call. And a process that finds no Lease doesn't know about a leader with a longer request

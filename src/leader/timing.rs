@@ -18,8 +18,8 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// How long a new leader waits for a predecessor whose Lease lasts this long. The predecessor's
-    /// authority lasts as much longer as its Lease does.
+    /// How long a new leader waits for a predecessor whose Lease lasts this long. If the
+    /// predecessor's Lease lasts longer, its authority lasts longer by the same time.
     pub(super) fn wait_for(&self, duration: Duration) -> Duration {
         self.takeover_wait + duration.saturating_sub(self.lease_duration)
     }

@@ -1,4 +1,4 @@
-//! The Lease as a standby observes it, and what it knows from that about the leader before.
+//! The Lease as a standby observes it, and what the standby concludes about the leader's end.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ pub(super) struct LeaseState {
     pub(super) uid: String,
     /// The resourceVersion, which changes with every renewal and every other write.
     pub(super) version: String,
-    /// The holder's identity, or an empty string where there is no holder.
+    /// The holder's identity, or an empty string if there is no holder.
     pub(super) holder: String,
     pub(super) transitions: i32,
-    /// How long the holder keeps the Lease after a renewal. No process that led before the last
-    /// write has authority for longer than that after it.
+    /// How long the holder keeps the Lease after a renewal. The authority of every process that led
+    /// before the last write ends within this time after that write.
     pub(super) duration: Duration,
     /// Who released the Lease after all its work had ended. A Lease that is taken or emptied in any
     /// other way has no such mark.
@@ -90,8 +90,8 @@ impl LeaseView {
         }
     }
 
-    /// What this process observed, where it acquires the Lease now. It replaces a Lease that has a
-    /// holder only after it has expired.
+    /// What this process has observed, if it acquires the Lease now. It replaces a Lease that has a
+    /// holder only after that Lease has expired.
     pub(super) fn takeover(&self) -> Takeover {
         match &self.state {
             Some(_) if self.released => Takeover::Released,

@@ -231,8 +231,8 @@ impl Metrics {
         register(
             &mut all,
             "oxen_operator_status_field_pruned",
-            "1 for each status `field` that the API server did not store; the \
-             CustomResourceDefinition is outdated then",
+            "1 for each status `field` that the API server did not store, because the \
+             CustomResourceDefinition is outdated",
             self.pruned.clone(),
         );
         register(
@@ -341,7 +341,7 @@ impl Metrics {
         self.watch_answered(resource, namespace, 0);
     }
 
-    /// Notes when the Kubernetes API last answered the watches of this resource and namespace, in
+    /// Sets when the Kubernetes API last answered the watches of this resource and namespace, in
     /// seconds since 1970.
     pub fn watch_answered(&self, resource: &'static str, namespace: &str, at: i64) {
         let namespace = namespace.to_owned();
@@ -357,7 +357,7 @@ impl Metrics {
         self.events_dropped.inc();
     }
 
-    /// Says whether this process leads.
+    /// Sets whether this process leads.
     pub fn set_leader(&self, leader: bool) {
         self.leader.set(leader.into());
     }

@@ -169,8 +169,8 @@ fn metrics() -> String {
     let took = Duration::from_secs(1);
     metrics.hub_requested(Endpoint::List, Outcome::Code(200), took);
     metrics.hub_answered("team-a", "oxen-api-key");
+    metrics.status_pruned(&["operation".to_owned()]);
     metrics.watch_added("oxenmodels", "team-a");
-    metrics.status_pruned(&["since".to_owned()]);
     metrics.reconciled(&any_plan(), took);
     let text = metrics.text().unwrap();
     let mut page = format!(

@@ -54,7 +54,7 @@ fn rows(hub: &Hub) -> Vec<Row> {
             Fault::html(403),
             unreachable,
             Kept,
-            "a proxy or gateway on the way answered with a page of HTML (403)",
+            "a proxy or gateway on the way answered with an HTML page (403)",
         ),
         (
             "404-of-a-proxy",
@@ -491,7 +491,8 @@ fn refusals(object: &OxenModel) -> u32 {
     attempts.refusals.unwrap_or_default()
 }
 
-/// Waits until the object is Stalled for this reason, because its calls are refused again and again.
+/// Waits until the object is Stalled for this reason, because its calls are refused again and
+/// again.
 async fn until_refused_for_long(world: &World, name: &str, reason: &str) -> OxenModel {
     let refused = |object: &OxenModel| progress(object) == Some(("Stalled", reason));
     let object = world.until(name, "Stalled", refused).await;

@@ -55,7 +55,7 @@ async fn the_words_of_every_known_error_body_are_quoted() {
         );
     }
     let (fault, outcome) = fault_and_outcome(402, "<html><body>Pay!</body></html>").await;
-    let words = "a proxy or gateway on the way answered with a page of HTML (402)";
+    let words = "a proxy or gateway on the way answered with an HTML page (402)";
     assert_eq!(fault, HubFault::Unreachable(words.into()));
     assert_eq!(outcome, CallOutcome::unknown(words));
 }

@@ -1,5 +1,5 @@
-//! A token bucket whose rate adapts: a limit that the hub reports halves it, and time without one
-//! raises it again. It is arithmetic alone; the time is an argument.
+//! A token bucket whose rate adapts. A 429 halves the rate, and time without a 429 raises it again.
+//! The bucket has no clock: the time is an argument.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const STEPS: u32 = 50;
 /// A token bucket with an adaptive rate.
 #[derive(Debug)]
 pub(super) struct AdaptiveRate {
-    /// The number of requests that may go out at once.
+    /// The number of requests that may be sent at once.
     pub(super) tokens: f64,
     /// The number of tokens added per second.
     pub(super) per_second: f64,
@@ -54,8 +54,8 @@ impl AdaptiveRate {
         self.tokens -= 1.0;
     }
 
-    /// Returns true when a request that went out at `sent` says something about today's rate: it
-    /// went out after the last halving.
+    /// Returns true when a request that was sent at `sent` says something about the current rate,
+    /// because it was sent after the last halving.
     pub(super) fn is_current(&self, sent: Instant) -> bool {
         self.halved.is_none_or(|then| sent > then)
     }
@@ -67,8 +67,8 @@ impl AdaptiveRate {
         self.halved = Some(now);
     }
 
-    /// Empties the bucket until this time, which adds no tokens and doesn't count as time without a
-    /// limit.
+    /// Empties the bucket until this time. The time until then adds no tokens, and doesn't count as
+    /// time without a 429.
     pub(super) fn pause(&mut self, until: Instant) {
         self.tokens = 0.0;
         self.counted = until;
@@ -93,7 +93,8 @@ impl AdaptiveRate {
         };
     }
 
-    /// The bucket holds as many seconds' worth of tokens at any rate, and at least one token.
+    /// The largest number of tokens: the tokens of the same number of seconds at every rate, and at
+    /// least one token.
     fn capacity(&self, limits: &RateLimits) -> f64 {
         (f64::from(limits.burst) * self.per_second / f64::from(limits.rate)).max(1.0)
     }

@@ -5,9 +5,9 @@
 //! object has one request at a time, so the queues are fair between objects. Keys don't affect each
 //! other.
 //!
-//! An activate call first waits for a token of its own: a 429 to a call halves only the rate of the
-//! key's activate calls, so that a limit of the account delays neither a deactivate call, which may
-//! free what the limit is about, nor an observation.
+//! An activate call first waits for a token of the activate calls alone. A 429 on a call halves
+//! only the rate of the key's activate calls. So a limit of the account delays neither an
+//! observation nor a deactivate call, which may free what the account has used up.
 //!
 //! A key that the hub refuses gets one permit from time to time, for whichever observation comes
 //! first; all others fail without a request. Only a different key ends that earlier, because a
@@ -66,7 +66,7 @@ pub(super) struct Limiter {
 struct KeyLimiter {
     limits: Arc<RateLimits>,
     bucket: Mutex<TokenBucket>,
-    /// The rate of activate calls, which `bucket` counts too.
+    /// The rate of activate calls. `bucket` counts these calls as well.
     activation_rate: Mutex<AdaptiveRate>,
     /// The head of each queue holds its permit. Tokio's semaphore is first-in, first-out.
     activations: Semaphore,
@@ -159,10 +159,10 @@ impl KeyLimiter {
         }
     }
 
-    /// Waits for a token of an activate call. Waiting activate calls are in no other queue, so they
-    /// delay no other request.
+    /// Waits for a token for an activate call. A call that waits here is in no other queue yet, so
+    /// it delays no other request.
     async fn activation_token(&self) {
-        // The semaphore is never closed, which is the only error that there is.
+        // `acquire` fails only if the semaphore is closed, and it never is.
         let _head = self.activations.acquire().await.ok();
         loop {
             let wait = {

@@ -130,7 +130,8 @@ impl Reconcile {
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The object as the process knew it when the reconcile began, with the operation that it tracks.
+    /// The object as the process knew it when the reconcile began, with the operation that it
+    /// tracks.
     pub object: Object,
     /// What became of the live GET, or `None` where nothing was needed from the hub.
     pub retrieved: Option<Retrieved>,

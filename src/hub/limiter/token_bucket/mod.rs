@@ -1,5 +1,5 @@
 //! One key's limits: a token bucket whose rate adapts, the Retry-After that the hub asked for, and
-//! whether the hub accepts the key. It is arithmetic alone; the time is an argument.
+//! whether the hub accepts the key. It has no clock: the time is an argument.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{adaptive_rate::AdaptiveRate, rate_limits::RateLimits};
 use crate::backoff::doubled;
 
-/// The number of 401s in a row that are about the key. Fewer may be a passing fault, or about one
+/// The number of 401s in a row that are about the key. Fewer may be a temporary fault, or about one
 /// model.
 const REFUSALS: u32 = 3;
 /// The longest Retry-After that requests wait for in the queue. After a longer one they fail at
@@ -41,7 +41,7 @@ pub(in crate::hub) enum Feedback {
     Unauthorized,
     /// The hub answered a GET with 429, and this Retry-After if it names one.
     RateLimited(Option<Duration>),
-    /// The hub answered a call with 429, which says nothing about other requests than activations.
+    /// The hub answered a call with 429, which says something about activate calls only.
     CallRateLimited,
     /// There was no response, or a 5xx.
     None,
@@ -65,8 +65,8 @@ pub(super) struct TokenBucket {
 enum KeyHealth {
     /// The hub accepts the key.
     Accepted,
-    /// The hub has refused the key this often in a row, or was never asked. Requests go out one at
-    /// a time, and none before `next`.
+    /// The hub has refused the key this often in a row, or has not been asked yet. Requests go out
+    /// one at a time, and none before `next`.
     Doubtful { refusals: u32, next: Instant },
 }
 
@@ -157,8 +157,8 @@ impl TokenBucket {
         };
         let refusals = match feedback {
             Feedback::Unauthorized => before.saturating_add(1),
-            // A request without a response says nothing, and the next one is due as after a
-            // refusal.
+            // A request without a response says nothing about the key, so the next request waits as
+            // after a refusal.
             Feedback::None if before >= REFUSALS => before,
             Feedback::None
             | Feedback::Accepted

@@ -64,7 +64,8 @@ impl Process {
         (time - self.started).mul_f64(self.rate)
     }
 
-    /// The longest time that a call can take, on the process's own clock. Each call takes that long.
+    /// The longest time that a call can take, on the process's own clock. Each call takes that
+    /// long.
     fn call_timeout(&self) -> Duration {
         self.timing.renew_deadline - RENEW_MARGIN
     }
