@@ -39,8 +39,8 @@ pub(super) struct Index {
     /// The operations whose object is gone.
     orphaned_operations: Mutex<Vec<OrphanedOperation>>,
     /// The objects that this process has released, or may have released, and that the watch still
-    /// shows: their UIDs, and the version that the release was based on.
-    released: Mutex<HashMap<String, Option<String>>>,
+    /// shows, by UID.
+    released: Mutex<HashMap<String, Release>>,
     rules: Rules,
     /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
     unlisted: watch::Sender<Unlisted>,
@@ -61,6 +61,14 @@ struct OrphanedOperation {
     identity: Identity,
     id: String,
     until: Instant,
+}
+
+/// The release of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Release {
+    namespace: String,
+    /// The version that the release was based on.
+    version: Option<String>,
 }
 
 struct IndexedScope {
@@ -148,7 +156,7 @@ impl Index {
         match claimant.ownership(others.iter()) {
             Ownership::Lost(owner) => Ownership::Lost(owner),
             // The owner may be in a namespace that can't be listed.
-            Ownership::Owned | Ownership::Pending(_) if self.is_in_doubt(object) => {
+            Ownership::Owned | Ownership::Pending(_) if self.is_in_doubt(memories, object) => {
                 Ownership::Lost(Owner::default())
             }
             Ownership::Owned => self.pending(&claimant, Pending::default()),
@@ -158,11 +166,18 @@ impl Index {
 
     /// Returns true if another object owned this object's model when this object was last observed,
     /// and a scope counts as empty because it can't be listed.
-    fn is_in_doubt(&self, object: &OxenModel) -> bool {
+    ///
+    /// This is remembered, because a fault may replace the stored reason that says so.
+    pub(super) fn is_in_doubt(&self, memories: &Memories, object: &OxenModel) -> bool {
         let conflict = Verdict::Conflict.presentation().reason;
         let conditions = object.status.iter().flat_map(|status| &status.conditions);
         let mut ready = conditions.filter(|condition| condition.type_ == READY);
-        self.unlisted.borrow().left_out > 0 && ready.any(|ready| ready.reason == conflict)
+        let lost = ready.any(|ready| ready.reason == conflict);
+        let left_out = self.unlisted.borrow().left_out > 0;
+        memories.with(object, |memory| {
+            memory.in_doubt = left_out && (lost || memory.in_doubt);
+            memory.in_doubt
+        })
     }
 
     /// Makes a claimant of a watched object. `newest` is this process's newer write of it, or the
@@ -195,10 +210,16 @@ impl Index {
             open,
             ..Claimant::of(object, &self.rules)
         };
-        let version = object.metadata.resource_version.clone();
-        lock(&self.released).insert(claimant.uid.clone(), version);
-        lock(&self.claimants).remove(&claimant.uid);
-        self.remove(&claimant);
+        let release = Release {
+            namespace: claimant.namespace.clone(),
+            version: object.metadata.resource_version.clone(),
+        };
+        let before = lock(&self.released).insert(claimant.uid.clone(), release.clone());
+        // Another try to release the same version changes nothing, and wakes nobody.
+        if before.as_ref() != Some(&release) {
+            lock(&self.claimants).remove(&claimant.uid);
+            self.remove(&claimant);
+        }
     }
 
     /// Adds an object again whose release had no effect, because the API server holds another
@@ -219,7 +240,9 @@ impl Index {
     /// Returns true when an object was released on the basis of another version than this one.
     fn is_refuted(&self, uid: &str, version: &Option<String>) -> bool {
         let released = lock(&self.released);
-        released.get(uid).is_some_and(|release| release != version)
+        released
+            .get(uid)
+            .is_some_and(|release| release.version != *version)
     }
 
     /// Forgets an orphaned operation whose call was not sent.
@@ -301,7 +324,10 @@ impl Index {
             .extract_if(|_, claimant| is_gone(claimant))
             .map(|(_, claimant)| claimant)
             .collect();
-        lock(&self.released).retain(|uid, _| listed.contains(uid));
+        lock(&self.released).retain(|uid, release| {
+            let elsewhere = namespace.is_some_and(|namespace| release.namespace != namespace);
+            elsewhere || listed.contains(uid)
+        });
         for claimant in &gone {
             self.remove(claimant);
         }

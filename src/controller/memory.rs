@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     api::{OxenModel, OxenModelStatus},
-    decide::{CallOutcome, Fault, History, KeyUsed, Remote, Rules, Tracked},
+    decide::{CallOutcome, Fault, History, KeyUsed, Remote, Rules, Tracked, is_other},
     hub::ApiKey,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Memory {
     history: History,
     /// When `history` was last advanced.
     advanced: Instant,
-    /// The key that last retrieved the model.
+    /// The key that last retrieved the object's own model.
     pub(super) key: Option<ApiKey>,
     /// The version of the object's Secret when it was last looked up, or `None` before that.
     secret: Option<SecretVersion>,
@@ -46,6 +46,8 @@ pub(super) struct Memory {
     pub(super) changed: Arc<Notify>,
     /// Whether a reconcile has been completed.
     pub(super) reconciled: bool,
+    /// Whether another object may own the model, in a namespace that can't be listed.
+    pub(super) in_doubt: bool,
 }
 
 /// A hash of a Secret's UID and resourceVersion, or `None` if there was no Secret.
@@ -73,6 +75,7 @@ impl Default for Memory {
             kube_failures: 0,
             changed: Arc::default(),
             reconciled: false,
+            in_doubt: false,
         }
     }
 }
@@ -165,7 +168,10 @@ impl Memory {
             Some(_) => KeyUsed::Unproven,
         };
         self.history.observe(object, retrieved, used, rivals, rules);
-        if retrieved.is_ok() {
+        if retrieved
+            .as_ref()
+            .is_ok_and(|remote| !is_other(object, remote))
+        {
             self.key = key.cloned();
         }
         self.history.clone()

@@ -167,10 +167,11 @@ fn now() -> Timestamp {
 
 /// The ownership by the identity of an earlier observation. It decides only deletions.
 fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership {
+    let context = &scope.context;
     if object.metadata.deletion_timestamp.is_none() {
+        context.index.is_in_doubt(&context.memories, object);
         return Ownership::Owned;
     }
-    let context = &scope.context;
     context.index.ownership(&context.memories, object, None)
 }
 

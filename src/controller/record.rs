@@ -38,6 +38,7 @@ pub(super) async fn record(
     memories.with(object, |memory| memory.tracked.before_write(&plan.status));
     let after = write_if_changed(scope, object, plan, None).await?;
     memories.with(object, |memory| memory.tracked.stored(&plan.status));
+    publish(scope, &after, plan);
     Ok(after)
 }
 
@@ -57,10 +58,14 @@ async fn write_if_changed(
     } else {
         write(scope, object, plan, expires).await?
     };
-    if plan.transition {
-        scope.context.events.publish_plan(&after, plan);
-    }
     Ok(after)
+}
+
+/// Publishes the event of a recorded plan, if it is a transition.
+fn publish(scope: &Scope, object: &OxenModel, plan: &Plan) {
+    if plan.transition {
+        scope.context.events.publish_plan(object, plan);
+    }
 }
 
 /// Writes the plan's status with its operation, and returns the written object, or `None` if the
@@ -88,7 +93,11 @@ pub(super) async fn record_operation(
     }
     let written = write_if_changed(scope, object, plan, expires).await;
     let stored = is_stored(&written, plan)?;
-    Ok(written.ok().filter(|_| stored))
+    let recorded = written.ok().filter(|_| stored);
+    if let Some(recorded) = &recorded {
+        publish(scope, recorded, plan);
+    }
+    Ok(recorded)
 }
 
 /// Returns true when a write holds the plan's operation and attempts. A write that is refused as

@@ -166,13 +166,18 @@ impl History {
             }
             watch
         });
+        // A failed observation says nothing about other objects.
+        if retrieved.is_ok() {
+            self.observe_rivals(rivals, rules);
+        }
+    }
+
+    fn observe_rivals(&mut self, ids: &[String], rules: &Rules) {
         let mut known = std::mem::take(&mut self.rivals);
-        let watches = rivals.iter().map(|id| {
+        let watches = ids.iter().map(|id| {
             let known = known.extract_if(.., |watch| watch.id == *id).next();
             let mut watch = OperationWatch::of(known, id);
-            if retrieved.is_ok() {
-                watch.observe(Effect::None, rules);
-            }
+            watch.observe(Effect::None, rules);
             watch
         });
         self.rivals = watches.collect();
@@ -233,7 +238,8 @@ impl History {
 }
 
 /// Returns true when the name now stands for a different model.
-fn is_other(object: &OxenModel, remote: &Remote) -> bool {
+#[must_use]
+pub fn is_other(object: &OxenModel, remote: &Remote) -> bool {
     let status = object.status.as_ref();
     let known = status.and_then(|status| status.model.as_ref());
     known.is_some_and(|known| known.identity() != remote.model.identity())

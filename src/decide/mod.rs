@@ -71,7 +71,7 @@ pub use conditions::{
 pub use deletion::blocked_message;
 pub use desired::desired;
 pub use fault::{CredentialFault, Fault, HubFault, Remedy};
-pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind};
+pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_other};
 pub use observation::{Observation, Subject};
 pub use outcome::CallOutcome;
 pub use ownership::{Claimant, Owner, Ownership, Pending};

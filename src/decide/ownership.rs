@@ -164,7 +164,9 @@ impl Claimant {
             (false, true) => false,
             (false, false) => other.is_older_than(self),
             // Both are being deleted: the older one turns the model off, if it will.
-            (true, true) => other.held && other.deactivates && other.is_older_than(self),
+            (true, true) => {
+                self.is(other) && other.held && other.deactivates && other.is_older_than(self)
+            }
         }
     }
 
@@ -325,6 +327,13 @@ mod tests {
         assert_eq!(ownership(&new, &old), lost(&old));
         let free = Claimant { held: false, ..old };
         assert_eq!(ownership(&new, &free), Ownership::Owned);
+    }
+
+    #[test]
+    fn a_deleted_object_leaves_the_model_to_no_deleted_one_that_was_never_observed() {
+        let (old, new) = (deleting(claimant("a", 1)), deleting(claimant("b", 2)));
+        assert_eq!(ownership(&new, &unobserved(old.clone())), Ownership::Owned);
+        assert_eq!(ownership(&unobserved(new), &old), Ownership::Owned);
     }
 
     #[test]

@@ -289,3 +289,18 @@ fn each_of_two_operations_is_waited_for_with_its_own_patience() {
         assert!(goes_on(&simulation.decide(shows(live))), "{live}");
     }
 }
+
+#[test]
+fn an_observation_that_fails_does_not_start_the_patience_again() {
+    for (mut simulation, live) in held_up() {
+        simulation.ownership = pending("other");
+        simulation.reconcile(shows(live));
+        simulation.advance(secs(PATIENCE));
+        simulation.reconcile(shows(live));
+        // The ownership is judged by the identity that the hub shows, so a fault has none.
+        simulation.ownership = Ownership::Owned;
+        simulation.reconcile(Err(HubFault::Unreachable("reset".into()).into()));
+        simulation.ownership = pending("other");
+        assert!(goes_on(&simulation.decide(shows(live))), "{live}");
+    }
+}

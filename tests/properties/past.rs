@@ -221,6 +221,8 @@ impl Past {
     fn watch_rival(&mut self, simulation: &Simulation, answered: bool) -> bool {
         let now = simulation.now;
         match &simulation.ownership {
+            // A failed observation says nothing about other objects.
+            _ if !answered => false,
             Ownership::Owned => {
                 self.rivals.clear();
                 true
@@ -234,7 +236,7 @@ impl Past {
                 for id in &pending.operations {
                     let known = before.extract_if(.., |watch| watch.id == *id).next();
                     let mut watch = Watch::of(known, id, now);
-                    watch.late += u32::from(answered && since(watch.since, now) >= PATIENCE);
+                    watch.late += u32::from(since(watch.since, now) >= PATIENCE);
                     self.rivals.push(watch);
                 }
                 !pending.unobserved && self.rivals.iter().all(|watch| watch.late >= 2)
