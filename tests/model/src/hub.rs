@@ -22,14 +22,31 @@ pub struct Hub {
     pub hides_deployments: bool,
     /// Whether it knows the model.
     pub knows_model: bool,
-    /// How it refuses each call, while it does.
-    pub refuses: Option<HubFailure>,
+    /// Which calls it refuses, while it does.
+    pub refuses: Option<Refusing>,
     /// A call that it accepted and whose effect it doesn't show yet.
     pub accepted: Option<OperationKind>,
     /// A call whose sender has stopped waiting, and that may still arrive.
     pub in_flight: Option<OperationKind>,
     /// The objects whose Secret doesn't exist. Each object has a Secret of its own.
     pub missing_secrets: Vec<usize>,
+}
+
+/// How the hub refuses calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Refusing {
+    /// Its answer.
+    pub failure: HubFailure,
+    /// Whether it refuses each activate call and accepts deactivate calls.
+    pub activates_only: bool,
+}
+
+/// An account other than the one whose model the objects are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // two, so that one can take the place of the other
+pub enum Account {
+    Second,
+    Third,
 }
 
 /// What became of a live GET.
@@ -40,7 +57,7 @@ pub enum Retrieved {
     /// The answer is the custom model.
     Custom(LiveStatus),
     /// The answer is a model of the same name and another account.
-    Foreign(LiveStatus),
+    Foreign(Account, LiveStatus),
     /// There is no API key, so no request was sent.
     NoKey(KeyFailure),
     /// The hub gave no usable answer.
@@ -178,7 +195,7 @@ impl Retrieved {
         match self {
             Retrieved::NoKey(failure) => Err(failure.fault().into()),
             Retrieved::Failed(failure) => Err(failure.fault().into()),
-            Retrieved::Base | Retrieved::Custom(_) | Retrieved::Foreign(_) => {
+            Retrieved::Base | Retrieved::Custom(_) | Retrieved::Foreign(..) => {
                 let known = ANSWERS.get(&self).cloned();
                 known.unwrap_or_else(|| read(self))
             }
@@ -189,28 +206,47 @@ impl Retrieved {
     #[must_use]
     pub fn live(self) -> Option<LiveStatus> {
         match self {
-            Retrieved::Custom(live) | Retrieved::Foreign(live) => Some(live),
+            Retrieved::Custom(live) | Retrieved::Foreign(_, live) => Some(live),
             Retrieved::Base | Retrieved::NoKey(_) | Retrieved::Failed(_) => None,
+        }
+    }
+
+    /// Returns true when the answer is a model.
+    #[must_use]
+    pub fn is_answered(self) -> bool {
+        match self {
+            Retrieved::Base | Retrieved::Custom(_) | Retrieved::Foreign(..) => true,
+            Retrieved::NoKey(_) | Retrieved::Failed(_) => false,
+        }
+    }
+
+    /// The account that owns the model, where the answer is one.
+    #[must_use]
+    pub fn owner(self) -> Option<&'static str> {
+        match self {
+            Retrieved::Base => Some("oxen"),
+            Retrieved::Custom(_) => Some("acme"),
+            Retrieved::Foreign(Account::Second, _) => Some("second"),
+            Retrieved::Foreign(Account::Third, _) => Some("third"),
+            Retrieved::NoKey(_) | Retrieved::Failed(_) => None,
         }
     }
 }
 
 /// The answers with a model, each as the production reads it.
 static ANSWERS: LazyLock<HashMap<Retrieved, Result<Box<Remote>, Fault>>> = LazyLock::new(|| {
-    let custom = LiveStatus::ALL.iter().copied().map(Retrieved::Custom);
-    let foreign = LiveStatus::ALL.iter().copied().map(Retrieved::Foreign);
-    let all = custom.chain(foreign).chain([Retrieved::Base]);
+    let all = LiveStatus::ALL.iter().copied().flat_map(|live| {
+        let second = Retrieved::Foreign(Account::Second, live);
+        let third = Retrieved::Foreign(Account::Third, live);
+        [Retrieved::Custom(live), second, third]
+    });
+    let all = all.chain([Retrieved::Base]);
     all.map(|answer| (answer, read(answer))).collect()
 });
 
 /// Reads an answer's JSON with the production's types and fold.
 fn read(answer: Retrieved) -> Result<Box<Remote>, Fault> {
-    let owner = match answer {
-        Retrieved::Base => "oxen",
-        Retrieved::Foreign(_) => "another",
-        Retrieved::Custom(_) | Retrieved::NoKey(_) | Retrieved::Failed(_) => "acme",
-    };
-    let mut json = json!({"id": "bot", "object": "model", "created": 0, "owned_by": owner,
+    let mut json = json!({"id": "bot", "object": "model", "created": 0, "owned_by": answer.owner(),
         "model_type": if answer == Retrieved::Base { "base" } else { "custom" }});
     match answer.live() {
         Some(LiveStatus::Unknown) | None => {}
@@ -267,6 +303,16 @@ impl Hub {
         } else {
             Retrieved::Custom(self.live)
         }
+    }
+
+    /// How the hub refuses such a call, if it does.
+    #[must_use]
+    pub fn refusal(&self, kind: OperationKind) -> Option<HubFailure> {
+        let refuses = self.refuses.filter(|refuses| match kind {
+            OperationKind::Activate => true,
+            OperationKind::Deactivate => !refuses.activates_only,
+        });
+        refuses.map(|refuses| refuses.failure)
     }
 
     /// Takes a call with its outcome.

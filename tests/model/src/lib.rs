@@ -13,44 +13,62 @@
 //! | the hub, its faults, and what becomes of a call | `hub.rs` |
 //! | the state of everything at one moment | `world.rs` |
 //! | what a process remembers of an object | `memory.rs` |
-//! | a reconcile, step by step | `reconcile.rs` |
+//! | a reconcile, step by step | `reconcile.rs`, `release.rs` |
 //! | everything that can happen next | `step.rs` |
 //! | the bounds of an exploration, and which steps are possible | `scenario.rs` |
-//! | the scenarios | `catalogue.rs` |
+//! | the worlds that a scenario begins in | `start.rs` |
+//! | the scenarios, and those of each test run | `scenarios.rs`, `catalogue.rs` |
 //! | the observer, and the rules that it checks | `observer.rs`, `step_log.rs` |
+//! | what the observer knows of the past, of owners and of the table | `counters.rs`, `claims.rs`, `table.rs` |
 //! | the properties in words | `properties.rs` |
 //! | the check of a scenario, and its result | `report.rs` |
 //! | what follows when faults stop | `liveness.rs`, `graph.rs` |
 //! | random walks through more than can be explored | `walk.rs` |
-//! | the decision under check, and its mutants | `decision.rs` |
+//! | the decision under check | `decision.rs` |
+//! | its mutants, and the scenario that finds each | `mutation.rs`, `alteration.rs`, `seeded.rs` |
 
+mod alteration;
 mod catalogue;
+mod claims;
+mod counters;
 mod decision;
 mod graph;
 mod hub;
 mod liveness;
 mod memory;
+mod mutation;
 mod object;
 mod object_hash;
 mod observer;
 mod properties;
 mod reconcile;
+mod release;
 mod report;
 mod scenario;
+mod scenarios;
+mod seeded;
+mod start;
 mod step;
 mod step_log;
+mod table;
 mod walk;
 mod world;
 
-pub use catalogue::{bounded, combined, deep, liveness, seeded};
-pub use decision::{Decision, Mutation};
-pub use hub::{Hub, HubFailure, KeyFailure, Outcome, Retrieved};
+pub use catalogue::{bounded, deep, liveness};
+pub use counters::{Counters, Course, Gone, Known, Refused, Watch};
+pub use decision::Decision;
+pub use hub::{Account, Hub, HubFailure, KeyFailure, Outcome, Refusing, Retrieved};
 pub use liveness::{Convergence, converge};
+pub use mutation::Mutation;
 pub use object::{NOW, Object, RULES, Tick};
 pub use properties::{ALWAYS, SOMETIMES};
+pub use reconcile::Write;
 pub use report::{Report, check, counterexample};
 pub use scenario::Scenario;
+pub use scenarios::combined;
+pub use seeded::seeded;
+pub use start::Start;
 pub use step::Step;
 pub use step_log::{Milestone, Rule, StepLog};
 pub use walk::{Walks, walk};
-pub use world::{Remaining, World};
+pub use world::{Pruned, Remaining, World};

@@ -12,17 +12,18 @@ use std::{
 };
 
 use oxen_operator::{
-    api::{LiveStatus, ModelStatus, OxenModelStatus},
+    api::{LiveStatus, ModelStatus, OperationKind, OxenModelStatus, State},
     decide::{CALLS, DELETION_BLOCKED, READY, STALLED, blocked_message},
 };
 use stateright::Model;
 
 use crate::{
+    claims::has_owner_elsewhere,
     graph::{Edge, components},
     object::{Object, Tick},
-    observer::{find, fits, has_owner_elsewhere, is_true},
     scenario::Scenario,
     step::Step,
+    table::{find, fits, is_true},
     world::World,
 };
 
@@ -113,19 +114,21 @@ fn kind(step: Step, slots: usize) -> u64 {
         Step::Tick(Tick::Minutes) => 2,
         Step::Tick(Tick::Hours) => 4,
         Step::CallArrives | Step::CallLost => 8,
+        Step::RemovalArrives | Step::RemovalLost => 64,
         Step::EffectShows => 16,
         Step::TransitionEnds => 32,
         Step::Observe(process, slot, _) => own(0, process, slot),
         Step::Decide(process, slot)
         | Step::Record(process, slot)
         | Step::Act(process, slot, _)
-        | Step::RecordOutcome(process, slot) => own(1, process, slot),
+        | Step::RecordOutcome(process, slot)
+        | Step::Answer(process, slot) => own(1, process, slot),
         Step::Deliver(process, slot) => own(2, process, slot),
         // These need never happen.
         Step::SetSecret(..)
         | Step::WriteUnanswered(..)
         | Step::RefuseCalls(_)
-        | Step::PruneOperations(_)
+        | Step::Prune(_)
         | Step::Crash(_)
         | Step::Lapse
         | Step::Drift(_)
@@ -136,7 +139,9 @@ fn kind(step: Step, slots: usize) -> u64 {
         | Step::ToggleRetain(_)
         | Step::Delete(_)
         | Step::Create(_)
-        | Step::RequestReconcile(_) => 0,
+        | Step::RequestReconcile(_)
+        | Step::ClearStatus(_)
+        | Step::RestoreStatus(..) => 0,
     }
 }
 
@@ -252,10 +257,14 @@ fn still_applies(reason: &str, slot: usize, object: &Object, world: &World) -> b
         // The first answer was about another account's model, and the object keeps that identity.
         "IdentityChanged" => status.model.is_some_and(|model| model.owner != "acme"),
         "CallHadNoEffect" | "DeploymentFailed" => exhausted,
-        "CRDOutdated" => world.prunes,
-        // The hub refuses each call, and the operator retries it.
+        "CRDOutdated" => world.prunes.is_some(),
+        // The hub refuses each such call, and the operator retries it.
         "Forbidden" | "Unauthenticated" | "PaymentRequired" | "ModelNotFound" | "Rejected" => {
-            hub.refuses.is_some() && spent.refusal.as_deref() == Some(reason)
+            let kind = match object.desired() {
+                State::Active => OperationKind::Activate,
+                State::Inactive => OperationKind::Deactivate,
+            };
+            hub.refusal(kind).is_some() && spent.refusal.as_deref() == Some(reason)
         }
         _ => false,
     }

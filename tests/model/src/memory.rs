@@ -29,6 +29,8 @@ pub struct Memory {
     history: Option<History>,
     /// What became of the operation that the process recorded last.
     tracked: HashedTracked,
+    /// The object with the last status that the API server did not store as it was sent.
+    pub pruned: Option<Object>,
 }
 
 /// What became of an operation, with a hash.
@@ -57,6 +59,7 @@ impl Memory {
         if let Some(history) = self.history.take() {
             self.history = Some(advanced(history, tick));
         }
+        self.pruned = self.pruned.take().map(|pruned| pruned.aged(tick));
         let tracked = &mut self.tracked.0;
         let mut attempts = Some(std::mem::take(&mut tracked.attempts));
         age_calls(&mut tracked.operation, &mut attempts, retries, tick);
@@ -75,7 +78,7 @@ impl Memory {
             Retrieved::NoKey(_) => KeyUsed::None,
             Retrieved::Base
             | Retrieved::Custom(_)
-            | Retrieved::Foreign(_)
+            | Retrieved::Foreign(..)
             | Retrieved::Failed(_) => {
                 if self.key_proven {
                     KeyUsed::Proven

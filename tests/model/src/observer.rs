@@ -1,60 +1,120 @@
 //! The observer, which checks each call, status write and release by its own version of the rules.
 //! It uses the true state of the world and its own counters, and doesn't rely on the status.
 
-use std::time::Duration;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oxen_operator::{
-    api::{LiveStatus, OperationKind, OxenModelStatus, RECONCILE_ANNOTATION, State},
+    api::{LiveStatus, OperationKind, OxenModelStatus},
     decide::{
-        Action, CALLS, CORRECTIONS, DELETION_BLOCKED, OperationWatch, Ownership, Plan, READY,
-        RECONCILING, STALLED, SurpriseKind, Verdict,
+        Action, CALLS, CORRECTIONS, DELETION_BLOCKED, Ownership, Plan, READY, RECONCILING, STALLED,
+        SurpriseKind, Verdict,
     },
 };
 
 use crate::{
+    claims::{self, has_older_unobserved, is_kept_elsewhere, others, outranks},
+    counters::{Course, Known, Refused, has_ended, watch},
     hub::{HubFailure, Outcome, Retrieved},
-    object::{NOW, Object, RULES},
+    object::{Object, RULES, limit_refusals},
     reconcile::{calls, is_outdated},
     step_log::{Milestone, Rule},
+    table::{find, fits, is_due, is_off, is_target, is_transition, is_true, requested},
     world::{Reconcile, Snapshot, Stored, World},
 };
 
-/// Logs the milestones of a decision, of which nothing is written yet.
-pub(crate) fn on_decision(world: &mut World, slot: usize, snapshot: &Snapshot, plan: &Plan) {
+/// Checks a decision, of which nothing is written yet.
+pub(crate) fn on_decision(
+    world: &mut World,
+    process: usize,
+    slot: usize,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) {
+    watch(world, process, slot, snapshot);
+    log_operation(world, slot, snapshot, plan);
     let before = snapshot.object.status_or_default();
     let live = snapshot.retrieved.and_then(Retrieved::live);
-    let open = before.operation.as_ref();
-    let closed =
-        open.filter(|open| plan.status.operation.as_ref().map(|now| &now.id) != Some(&open.id));
-    let unknown = closed.is_some_and(|open| open.accepted.is_none());
-    let expired = closed
-        .zip(live)
-        .is_some_and(|(open, live)| live != LiveStatus::Unknown && !is_target(open.kind, live));
-    let log = &mut world.log;
-    log.reach(Milestone::UnknownOutcomeResolved, unknown);
-    log.reach(Milestone::CalledAgain, expired && calls(plan));
     let answered = requested(&snapshot.object) && live.is_some();
     let spent = before.attempts.as_ref().and_then(|all| all.calls);
     let exhausted = spent.unwrap_or_default() >= CALLS;
+    let log = &mut world.log;
     log.reach(Milestone::AttemptsRenewed, answered && exhausted);
-    let waited = matches!(snapshot.ownership, Ownership::Pending(_));
-    log.reach(Milestone::RivalExpired, waited && calls(plan));
-    log.reach(
-        Milestone::RecordPruned,
-        plan.verdict == Verdict::CrdOutdated,
-    );
-    let accepted = accepts_identity(snapshot, plan);
-    let knowingly = world.slots[slot].counters.accepts_identity;
-    log.require(Rule::IdentityAcceptedKnowingly, !accepted || knowingly);
-    log.reach(Milestone::IdentityAccepted, accepted);
+    let accepted = accepted_owner(snapshot, plan);
     let counters = &mut world.slots[slot].counters;
+    let knowingly =
+        accepted.is_none() || (requested(&snapshot.object) && counters.shown == accepted);
+    log.require(Rule::IdentityAcceptedKnowingly, knowingly);
+    log.reach(Milestone::IdentityAccepted, accepted.is_some());
     let gained = counters.lost && plan.verdict != Verdict::Conflict && live.is_some();
     counters.lost &= !gained;
-    let ended = counters.sent.is_some_and(|sent| has_ended(sent, snapshot)) || accepted;
-    counters.sent.take_if(|_| ended);
     let gained = gained && !snapshot.object.deleting();
-    world.log.reach(Milestone::OwnershipGained, gained);
+    log.reach(Milestone::OwnershipGained, gained);
+    let sent = counters.sent;
+    let ended = sent.is_some_and(|sent| has_ended(counters, process, sent, snapshot));
+    // The call of a model that the hub no longer knows has no effect.
+    let forgotten = plan.verdict == Verdict::Released && is_not_found(snapshot);
+    counters
+        .sent
+        .take_if(|_| ended || forgotten || accepted.is_some());
+    check_recorded(world, process, slot, snapshot, plan);
+}
+
+/// Logs what the decision makes of open operations.
+fn log_operation(world: &mut World, slot: usize, snapshot: &Snapshot, plan: &Plan) {
+    let live = snapshot.retrieved.and_then(Retrieved::live);
+    let before = snapshot.object.status_or_default().operation;
+    let closed = before.filter(|open| operation_id(&plan.status) != Some(open.id.as_str()));
+    let unknown = closed.as_ref().is_some_and(|open| open.accepted.is_none());
+    let expired = closed
+        .zip(live)
+        .is_some_and(|(open, live)| live != LiveStatus::Unknown && !is_target(open.kind, live));
+    let waited = matches!(snapshot.ownership, Ownership::Pending(_));
+    let rivals = snapshot.ownership.rivals();
+    let orphaned = world.gone.iter().any(|gone| rivals.contains(&gone.id));
+    let log = &mut world.log;
+    log.reach(Milestone::UnknownOutcomeResolved, unknown);
+    log.reach(Milestone::CalledAgain, expired && calls(plan));
+    log.reach(Milestone::RivalExpired, waited && calls(plan));
+    log.reach(Milestone::OrphanExpired, orphaned && calls(plan));
+    let hub = &world.hub;
+    let refused = hub.refuses.is_some_and(|refuses| refuses.activates_only);
+    let deactivates = matches!(
+        plan.action,
+        Action::Call {
+            kind: OperationKind::Deactivate,
+            ..
+        }
+    );
+    let through = refused && deactivates && world.slots[slot].counters.refused.is_some();
+    log.reach(Milestone::DeactivatedThroughRefusals, through);
+}
+
+/// Checks the decision against what the process knows of the operation that it recorded: one whose
+/// call it has not sent is over, and so is one whose end it has seen.
+fn check_recorded(
+    world: &mut World,
+    process: usize,
+    slot: usize,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) {
+    let before = snapshot.object.operation_id();
+    let after = operation_id(&plan.status);
+    let recorded = &mut world.slots[slot].counters.recorded;
+    let Some((known, course)) = recorded.as_mut().filter(|it| it.0.process == process) else {
+        return;
+    };
+    let is = |id: Option<&str>| id == Some(known.id.as_str());
+    let kept = is(after) && !calls(plan);
+    let log = &mut world.log;
+    log.require(Rule::UnsentEndsAtOnce, !(kept && *course == Course::Unsent));
+    log.require(
+        Rule::EndedStaysEnded,
+        !(is(before) && *course == Course::Ended),
+    );
+    // A released object has no next reconcile. What a call replaces comes back if it isn't sent.
+    let ends = plan.verdict != Verdict::Released && !calls(plan);
+    if ends && is(before) && !is(after) {
+        *course = Course::Ended;
+    }
 }
 
 /// Renews the counters where the rules renew the attempts. The plan's status is now in the API
@@ -63,19 +123,18 @@ pub(crate) fn on_recorded(world: &mut World, slot: usize, snapshot: &Snapshot, p
     let counters = &mut world.slots[slot].counters;
     let generation = snapshot.object.metadata.generation.unwrap_or_default();
     let new_generation = generation > counters.generation;
-    let answered = matches!(
-        snapshot.retrieved,
-        Some(Retrieved::Base | Retrieved::Custom(_) | Retrieved::Foreign(_))
-    );
+    let answered = snapshot.retrieved.is_some_and(Retrieved::is_answered);
     if new_generation || (answered && requested(&snapshot.object)) {
         (counters.calls, counters.corrections) = (0, 0);
         counters.settled &= !new_generation;
         counters.generation = generation.max(counters.generation);
+        counters.renew_refused();
     }
     let desired = snapshot.object.desired();
     let fits = snapshot.retrieved.is_some_and(|it| fits(it, desired));
     if fits && is_true(&plan.status, READY) {
         (counters.calls, counters.settled) = (0, true);
+        counters.renew_refused();
     }
 }
 
@@ -83,21 +142,31 @@ pub(crate) fn on_recorded(world: &mut World, slot: usize, snapshot: &Snapshot, p
 /// API server had.
 pub(crate) fn on_record(
     world: &mut World,
+    process: usize,
     slot: usize,
     before: Option<Stored>,
     reconcile: &Reconcile,
     plan: &Plan,
 ) {
-    let single = one_open_operation(world, slot, &reconcile.snapshot);
+    if !calls(plan) {
+        return;
+    }
+    let single = others_are_awaited(world, process, slot, &reconcile.snapshot);
     let same = before.is_some_and(|before| {
         let (stored, decided) = (&before.object, &reconcile.stored);
         stored.metadata.generation == decided.metadata.generation
             && stored.metadata.uid == decided.metadata.uid
             && stored.operation_id() == decided.operation_id()
     });
-    let log = &mut world.log;
-    log.require(Rule::RecordedOnDecidedObject, same || !calls(plan));
-    log.require(Rule::OneOpenOperation, single || !calls(plan));
+    world.log.require(Rule::RecordedOnDecidedObject, same);
+    world.log.require(Rule::OneOpenOperation, single);
+    let known = operation_id(&plan.status).map(|id| Known {
+        process,
+        id: id.to_owned(),
+    });
+    let counters = &mut world.slots[slot].counters;
+    counters.recorded = known.map(|known| (known, Course::Unsent));
+    counters.record_lost = false;
 }
 
 /// Checks a status that was written.
@@ -121,6 +190,13 @@ pub(crate) fn on_status(world: &mut World, slot: usize, snapshot: &Snapshot, pla
         && Some(status.observed_generation) == generation;
     let stalled = is_true(status, STALLED);
     let blocked = plan.blocked && is_true(status, DELETION_BLOCKED);
+    let exhausted = matches!(
+        plan.verdict,
+        Verdict::CallHadNoEffect | Verdict::DeploymentFailed | Verdict::DriftContention
+    );
+    let counters = &mut world.slots[slot].counters;
+    counters.blocked |= blocked;
+    counters.lost |= plan.verdict == Verdict::Conflict;
     let log = &mut world.log;
     log.require(Rule::NoReadyWhileOpen, !(ready && open));
     log.require(Rule::ReadyAsDeclared, !ready || holds);
@@ -129,6 +205,7 @@ pub(crate) fn on_status(world: &mut World, slot: usize, snapshot: &Snapshot, pla
         Rule::OneProgressCondition,
         !(stalled && is_true(status, RECONCILING)),
     );
+    log.require(Rule::StalledByOwnCalls, !(exhausted && counters.restored));
     let became = |verdict| plan.verdict == verdict && ready && before.operation.is_some();
     log.reach(Milestone::BecameActive, became(Verdict::Active));
     log.reach(Milestone::BecameInactive, became(Verdict::Inactive));
@@ -136,16 +213,11 @@ pub(crate) fn on_status(world: &mut World, slot: usize, snapshot: &Snapshot, pla
     log.reach(Milestone::OwnershipLost, plan.verdict == Verdict::Conflict);
     log.reach(Milestone::DeletionBlocked, blocked);
     log.reach(Milestone::ReadyKept, ready && failed);
-    let exhausted = matches!(
-        plan.verdict,
-        Verdict::CallHadNoEffect | Verdict::DriftContention
-    );
     log.reach(Milestone::AttemptsExhausted, exhausted);
     let refused = plan.verdict.presentation().refusal && stalled;
     log.reach(Milestone::RefusedForLong, refused);
-    let counters = &mut world.slots[slot].counters;
-    counters.blocked |= blocked;
-    counters.lost |= plan.verdict == Verdict::Conflict;
+    let pruned = plan.verdict == Verdict::CrdOutdated;
+    log.reach(Milestone::RecordPruned, pruned);
 }
 
 /// Checks a call that goes out.
@@ -165,11 +237,6 @@ pub(crate) fn on_call(
         &snapshot.object,
         snapshot.retrieved.and_then(Retrieved::live),
     );
-    let stored = world.slots[slot].stored.as_ref();
-    let stored = stored.map(|stored| &stored.object);
-    let stored = stored.filter(|stored| stored.metadata.uid == object.metadata.uid);
-    let id = plan.status.operation.as_ref().map(|open| open.id.as_str());
-    let recorded = stored.is_none_or(|stored| id.is_some() && stored.operation_id() == id);
     let retains = object.spec.deletion_policy.is_some();
     let leads = reconcile.may_call && world.leader == Some(process);
     let owns = !reconcile.outranked
@@ -178,11 +245,16 @@ pub(crate) fn on_call(
             !(other.deleting() && object.deleting()) && outranks(other, object)
         })
         && !has_older_unobserved(world, slot, object);
-    let alone = others(world, slot, snapshot).all(|other| is_awaited(other, snapshot));
+    let counters = &world.slots[slot].counters;
+    let gone = claims::gone(world, snapshot).all(|gone| counters.is_awaited(process, &gone.id));
+    let alone = gone && others_are_awaited(world, process, slot, snapshot);
+    let still_open = still_open(world, process, slot, snapshot);
     let known = world.replicas[process].cache[slot].as_ref();
     let outdated = is_outdated(known, object);
-    let sent = world.slots[slot].counters.sent;
+    let sent = counters.sent;
     let ended = sent.is_none_or(|sent| live.is_some_and(|live| is_transition(sent, live)));
+    let spaced = counters.refused.is_none_or(Refused::allows_call);
+    let recorded = is_recorded(world, slot, object, plan);
     let log = &mut world.log;
     log.called = true;
     log.require(Rule::ObservedBeforeCall, live.is_some());
@@ -192,13 +264,12 @@ pub(crate) fn on_call(
         Rule::NoCallOnBase,
         snapshot.retrieved != Some(Retrieved::Base),
     );
-    log.require(
-        Rule::NoCallWhileSuspended,
-        object.spec.suspend != Some(true),
-    );
+    let suspended = object.spec.suspend == Some(true);
+    log.require(Rule::NoCallWhileSuspended, !suspended);
     log.require(Rule::RecordedBeforeCall, recorded);
-    log.require(Rule::OneCallAtATime, alone && !still_open(snapshot));
+    log.require(Rule::OneCallAtATime, alone && !still_open);
     log.require(Rule::NoSecondCall, ended);
+    log.require(Rule::RefusalsSpaced, spaced);
     log.require(Rule::CallOnKnownSpec, !outdated);
     log.require(Rule::OwnerOnly, owns);
     log.require(Rule::LeaderOnly, leads);
@@ -207,29 +278,76 @@ pub(crate) fn on_call(
     log.reach(Milestone::DriftCorrected, corrects);
     let retries = live == Some(LiveStatus::Error);
     log.reach(Milestone::FailedDeploymentRetried, retries);
-    if !matches!(outcome, Outcome::NotSent | Outcome::Refused(_)) {
-        world.slots[slot].counters.sent = Some(kind);
+    let counters = &mut world.slots[slot].counters;
+    if let Some((_, course)) = &mut counters.recorded {
+        *course = Course::Sent;
     }
+    counters.refused = match outcome {
+        Outcome::Refused(failure) => Refused::by(failure),
+        Outcome::NotSent
+        | Outcome::Accepted
+        | Outcome::AcceptedLate
+        | Outcome::ResponseLost
+        | Outcome::RequestLost
+        | Outcome::Delayed => None,
+    };
+    if !matches!(outcome, Outcome::Refused(_)) {
+        counters.sent = Some(kind);
+        counters.restored = false;
+    }
+}
+
+/// Returns true when no other object of the model has an open operation, or the process has waited
+/// for each of them for long enough.
+fn others_are_awaited(world: &World, process: usize, slot: usize, snapshot: &Snapshot) -> bool {
+    let counters = &world.slots[slot].counters;
+    let mut open = claims::open_operations(world, slot, snapshot);
+    open.all(|id| counters.is_awaited(process, id))
+}
+
+/// Returns true when the API server has the plan's operation and attempts, or no longer has them
+/// because the object is gone or a person has replaced the status.
+fn is_recorded(world: &World, slot: usize, object: &Object, plan: &Plan) -> bool {
+    let stored = world.slots[slot].stored.as_ref();
+    let stored = stored.map(|stored| &stored.object);
+    let stored = stored.filter(|stored| stored.metadata.uid == object.metadata.uid);
+    let mut attempts = plan.status.attempts.clone();
+    attempts.iter_mut().for_each(limit_refusals);
+    let id = operation_id(&plan.status);
+    let lost = world.slots[slot].counters.record_lost;
+    lost || stored.is_none_or(|stored| {
+        id.is_some()
+            && stored.operation_id() == id
+            && stored.status_or_default().attempts == attempts
+    })
 }
 
 /// Counts a call whose outcome is recorded, where the hub accepted it. A refused call, and one whose
 /// outcome is lost, spends no attempt.
-pub(crate) fn on_outcome(world: &mut World, slot: usize, outcome: Outcome) {
+pub(crate) fn on_outcome(world: &mut World, slot: usize, outcome: Outcome, plan: &Plan) {
     let counters = &mut world.slots[slot].counters;
     if matches!(outcome, Outcome::Accepted | Outcome::AcceptedLate) {
         counters.calls += 1;
         counters.corrections += u8::from(counters.settled);
     }
+    let recorded = counters.recorded.as_ref();
+    let unsent = recorded.filter(|(_, course)| *course == Course::Unsent);
+    let unsent = unsent.map(|(known, _)| known.id.as_str());
+    let kept = unsent.is_some() && operation_id(&plan.status) == unsent;
     let calls = u32::from(counters.calls);
     let corrections = usize::from(counters.corrections);
     let log = &mut world.log;
+    log.require(Rule::UnsentEndsAtOnce, !kept);
+    log.reach(Milestone::UnsentEnded, unsent.is_some());
     log.require(Rule::CallsBounded, calls <= CALLS);
     log.require(Rule::CorrectionsBounded, corrections <= CORRECTIONS);
 }
 
-/// Checks a removal of the finalizer. `on_answer` says that the answer to a call led to it.
+/// Checks a removal of the finalizer that the API server has just made. `on_answer` says that the
+/// answer to a call led to it.
 pub(crate) fn on_release(
     world: &mut World,
+    process: usize,
     slot: usize,
     reconcile: &Reconcile,
     plan: &Plan,
@@ -255,9 +373,9 @@ pub(crate) fn on_release(
         .zip(live)
         .is_some_and(|(open, live)| is_transition(open.kind, live));
     let open = plan.status.operation.is_some();
-    let off = matches!(live, Some(LiveStatus::Inactive | LiveStatus::None));
+    let off = live.is_some_and(is_off);
     let base = snapshot.retrieved == Some(Retrieved::Base);
-    let not_found = snapshot.retrieved == Some(Retrieved::Failed(HubFailure::ModelNotFound))
+    let not_found = is_not_found(snapshot)
         && surprise.is_some_and(|it| it.kind == SurpriseKind::NotFound)
         && confirmed
         && snapshot.key_proven;
@@ -267,186 +385,58 @@ pub(crate) fn on_release(
     let by_the_rules = left_as_it_is || (deleting && (inactive || not_found || yields));
     let after_block = deleting && world.slots[slot].counters.blocked;
     let without_ownership = deleting && lost && !left_as_it_is;
-    let last = deleting && !left_as_it_is && !is_kept_elsewhere(world, slot, &snapshot.object);
+    let last = deleting
+        && !left_as_it_is
+        && !reconcile.left_as_it_is
+        && !is_kept_elsewhere(world, slot, snapshot);
+    // Another object may have turned it off meanwhile.
+    let off = off || is_off(world.hub.live);
+    let turned_off = base || not_found || (off && !may_activate(world, process, slot, snapshot));
+    let several = last && world.slots.iter().any(|slot| slot.stored.is_none());
     let log = &mut world.log;
     log.require(Rule::ReleasedByTheRules, by_the_rules);
     log.require(Rule::ReleasedOnObservation, !on_answer);
-    let turned_off = base || off || not_found;
     log.require(Rule::LastReleaseTurnsOff, !last || turned_off);
     log.reach(Milestone::ReleasedAfterBlock, after_block);
     log.reach(Milestone::ReleasedWithoutOwnership, without_ownership);
+    log.reach(Milestone::LastReleased, several);
 }
 
-/// Returns true when another object of the same model is held, so that it turns the model off when
-/// it is deleted, or says that the model is to be left as it is.
-fn is_kept_elsewhere(world: &World, slot: usize, object: &Object) -> bool {
-    other_objects(world, slot).any(|other| {
-        let same = other.identity() == object.identity();
-        same && (other.has_finalizer() || !other.deactivates())
-    })
+fn is_not_found(snapshot: &Snapshot) -> bool {
+    snapshot.retrieved == Some(Retrieved::Failed(HubFailure::ModelNotFound))
 }
 
-/// Returns true when no two objects of the same identity have an open operation, except where the
-/// owner has waited for the other one's. The slot's object has just recorded one.
-fn one_open_operation(world: &World, slot: usize, snapshot: &Snapshot) -> bool {
-    others(world, slot, snapshot).all(|other| is_awaited(other, snapshot))
-}
-
-/// Returns true when another object has no open operation, or has been waited for long enough.
-fn is_awaited(other: &Object, snapshot: &Snapshot) -> bool {
-    let mut watches = snapshot.history.rivals.iter();
-    other
-        .operation_id()
-        .is_none_or(|id| watches.any(|watch| watch.id == id && is_expired(watch)))
-}
-
-/// Returns true when an operation has been waited for long enough.
-fn is_expired(watch: &OperationWatch) -> bool {
-    watch.elapsed >= RULES.operation_patience && watch.unmoved >= 2
-}
-
-/// The other objects that the API server has.
-fn other_objects(world: &World, slot: usize) -> impl Iterator<Item = &Object> {
-    let slots = world.slots.iter().enumerate();
-    let others = slots.filter(move |(other, _)| *other != slot);
-    let stored = others.filter_map(|(_, other)| other.stored.as_ref());
-    stored.map(|stored| &stored.object)
-}
-
-/// The other objects that are known to be about the model that was retrieved.
-fn others<'a>(
-    world: &'a World,
-    slot: usize,
-    snapshot: &Snapshot,
-) -> impl Iterator<Item = &'a Object> {
-    let owner = match snapshot.retrieved {
-        Some(Retrieved::Foreign(_)) => "another",
-        Some(
-            Retrieved::Base | Retrieved::Custom(_) | Retrieved::NoKey(_) | Retrieved::Failed(_),
-        )
-        | None => "acme",
-    };
-    let others = other_objects(world, slot);
-    others.filter(move |other| other.identity() == Some(("bot", owner)))
-}
-
-/// Returns true when another object controls the model, as far as the process knows. What it knows
-/// may be outdated, as if the process had acted earlier.
-pub(crate) fn outranked(world: &World, process: usize, slot: usize, snapshot: &Snapshot) -> bool {
-    let identity = match snapshot.retrieved {
-        Some(Retrieved::Custom(_)) => Some(("bot", "acme")),
-        Some(Retrieved::Foreign(_)) => Some(("bot", "another")),
-        Some(Retrieved::Base) => None,
-        Some(Retrieved::NoKey(_) | Retrieved::Failed(_)) | None => snapshot.object.identity(),
-    };
-    let cache = world.replicas[process].cache.iter().enumerate();
-    let others = cache.filter(|(other, _)| *other != slot);
-    let mut others = others.filter_map(|(_, cached)| cached.as_ref());
-    others.any(|other| {
-        let same = identity.is_some() && other.object.identity() == identity;
-        same && outranks(&other.object, &snapshot.object)
-    })
-}
-
-/// Returns true when another object is known to be about the same model, and controls it.
-pub(crate) fn has_owner_elsewhere(world: &World, slot: usize, object: &Object) -> bool {
-    other_objects(world, slot)
-        .any(|other| other.identity() == object.identity() && outranks(other, object))
-}
-
-/// Returns true when there is an older object that was never observed. Until it is observed, it may
-/// own the model.
-fn has_older_unobserved(world: &World, slot: usize, object: &Object) -> bool {
-    other_objects(world, slot).any(|other| {
-        let unobserved = other.status_or_default().observed_generation < 0;
-        let stay = !other.deleting() && !object.deleting();
-        unobserved && stay && other.spec.model == object.spec.model && outranks(other, object)
-    })
-}
-
-/// Returns true when the other object, and not this one, controls the model of both.
-fn outranks(other: &Object, object: &Object) -> bool {
-    let age = |object: &Object| {
-        let created = object.metadata.creation_timestamp.as_ref();
-        (created.map(|time| time.0), object.metadata.uid.clone())
-    };
-    match (object.deleting(), other.deleting()) {
-        (true, false) => true,
-        (false, true) => false,
-        (false, false) => age(other) < age(object),
-        (true, true) => other.has_finalizer() && other.deactivates() && age(other) < age(object),
-    }
-}
-
-/// Returns true when a call is due. This is the decision table's calls, written independently.
-fn is_due(snapshot: &Snapshot, kind: OperationKind) -> bool {
-    let Some(live) = snapshot.retrieved.and_then(Retrieved::live) else {
-        return false;
-    };
-    let status = snapshot.object.status_or_default();
-    let late = |time: &Time| age(time) > RULES.progress_deadline;
-    let judged = Some(status.observed_generation) == snapshot.object.metadata.generation;
-    let progressing = status.progressing_since.filter(|_| judged);
-    let deploying = status.since.filter(|_| status.live == Some(live));
-    let overdue = progressing.iter().chain(&deploying).any(late);
-    match (live, snapshot.object.desired()) {
-        (LiveStatus::Inactive | LiveStatus::Error, State::Active) => {
-            kind == OperationKind::Activate
-        }
-        (LiveStatus::Active | LiveStatus::Error, State::Inactive) => {
-            kind == OperationKind::Deactivate
-        }
-        (LiveStatus::Deploying, State::Inactive) => overdue && kind == OperationKind::Deactivate,
-        (_, State::Active | State::Inactive) => false,
-    }
-}
-
-/// Returns true when the model is in the state that such a call asks for.
-fn is_target(kind: OperationKind, live: LiveStatus) -> bool {
-    match kind {
-        OperationKind::Activate => live == LiveStatus::Active,
-        OperationKind::Deactivate => matches!(live, LiveStatus::Inactive | LiveStatus::None),
-    }
-}
-
-/// Returns true when the model is on its way to the state that such a call asks for.
-fn is_transition(kind: OperationKind, live: LiveStatus) -> bool {
-    match kind {
-        OperationKind::Activate => live == LiveStatus::Deploying,
-        OperationKind::Deactivate => live == LiveStatus::Deactivating,
-    }
-}
-
-/// Returns true when the live GET of this reconcile ends such a call: it shows its target or a new
-/// failure, or the call has been waited for long enough.
-fn has_ended(kind: OperationKind, snapshot: &Snapshot) -> bool {
-    let Some(live) = snapshot.retrieved.and_then(Retrieved::live) else {
-        return false;
-    };
-    let before = snapshot.object.status_or_default().live;
-    let failed = live == LiveStatus::Error && before != Some(LiveStatus::Error);
-    let expired = snapshot.history.operation.as_ref().is_some_and(is_expired);
-    let replaced = matches!(&snapshot.ownership, Ownership::Lost(owner) if owner.open);
-    let known = live != LiveStatus::Unknown;
-    is_target(kind, live) || failed || (expired && known) || replaced
+/// Returns true when an activate call of the operator may still take effect on the model.
+fn may_activate(world: &World, process: usize, slot: usize, snapshot: &Snapshot) -> bool {
+    let counters = &world.slots[slot].counters;
+    let mut gone = claims::gone(world, snapshot);
+    counters.sent == Some(OperationKind::Activate)
+        || gone.any(|gone| {
+            gone.kind == OperationKind::Activate && !counters.is_awaited(process, &gone.id)
+        })
 }
 
 /// Returns true when an operation was open before the observation, and the observation neither
 /// closes it nor shows that the hub has taken its call.
-fn still_open(snapshot: &Snapshot) -> bool {
-    let Some(open) = snapshot.object.status_or_default().operation else {
+fn still_open(world: &World, process: usize, slot: usize, snapshot: &Snapshot) -> bool {
+    let status = snapshot.object.status_or_default();
+    let spent = status.attempts.as_ref();
+    let restored = spent.is_some_and(|spent| spent.uid != snapshot.object.metadata.uid);
+    let Some(open) = status.operation.filter(|_| !restored) else {
         return false;
     };
     let live = snapshot.retrieved.and_then(Retrieved::live);
     let taken = live.is_some_and(|live| is_transition(open.kind, live));
-    !(taken || has_ended(open.kind, snapshot) || is_accepted_identity(snapshot))
+    let counters = &world.slots[slot].counters;
+    let ended = has_ended(counters, process, open.kind, snapshot);
+    !(taken || ended || is_accepted_identity(snapshot))
 }
 
-/// Returns true when the plan is about another identity than the object's before.
-fn accepts_identity(snapshot: &Snapshot, plan: &Plan) -> bool {
-    let identity = |status: &OxenModelStatus| Some(status.model.as_ref()?.identity());
-    let before = identity(&snapshot.object.status_or_default());
-    before.is_some() && identity(&plan.status) != before
+/// The owner of the other identity that the plan accepts.
+fn accepted_owner(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
+    let owner = |status: &OxenModelStatus| Some(status.model.as_ref()?.owner.clone());
+    let before = owner(&snapshot.object.status_or_default())?;
+    owner(&plan.status).filter(|after| *after != before)
 }
 
 /// Returns true when a request accepts the identity that the hub answered with.
@@ -457,32 +447,7 @@ fn is_accepted_identity(snapshot: &Snapshot) -> bool {
     requested(&snapshot.object) && shown.is_some() && shown == answer
 }
 
-/// Returns true when the answer shows the desired state.
-pub(crate) fn fits(answer: Retrieved, desired: State) -> bool {
-    match desired {
-        State::Active => answer == Retrieved::Base || answer.live() == Some(LiveStatus::Active),
-        State::Inactive => matches!(answer.live(), Some(LiveStatus::Inactive | LiveStatus::None)),
-    }
-}
-
-/// Returns true when a requested reconcile has not been answered yet.
-fn requested(object: &Object) -> bool {
-    let annotations = object.metadata.annotations.as_ref();
-    let requested = annotations.and_then(|all| all.get(RECONCILE_ANNOTATION));
-    let handled = object.status_or_default().last_handled_reconcile_at;
-    requested.is_some() && requested != handled.as_ref()
-}
-
-fn age(time: &Time) -> Duration {
-    Duration::try_from(NOW.duration_since(time.0)).unwrap_or_default()
-}
-
-/// The condition of that type.
-pub(crate) fn find<'a>(status: &'a OxenModelStatus, type_: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|one| one.type_ == type_)
-}
-
-/// Returns true when the condition of that type is True.
-pub(crate) fn is_true(status: &OxenModelStatus, type_: &str) -> bool {
-    find(status, type_).is_some_and(|one| one.status == "True")
+/// The id of the operation in a status.
+fn operation_id(status: &OxenModelStatus) -> Option<&str> {
+    status.operation.as_ref().map(|open| open.id.as_str())
 }

@@ -60,6 +60,10 @@ always! {
     NoSecondCall: "a call is not followed by another one before its end is shown or awaited",
     IdentityAcceptedKnowingly: "another identity is accepted only by a request made after it was shown",
     CallOnKnownSpec: "no call is sent for an object that is known to have changed",
+    UnsentEndsAtOnce: "an operation ends at once where the process knows that its call was not sent",
+    EndedStaysEnded: "an operation whose end was seen is not open again",
+    RefusalsSpaced: "a refused call is not sent again before it is due",
+    StalledByOwnCalls: "an object is Stalled for its attempts only after calls of its own",
 }
 
 sometimes! {
@@ -83,6 +87,11 @@ sometimes! {
     RivalExpired: "an owner stops waiting for another object's operation",
     IdentityAccepted: "another identity is accepted",
     RecordPruned: "a record that the API server doesn't store leads to no call",
+    OrphanExpired: "an owner stops waiting for an operation whose object is gone",
+    UnsentEnded: "an operation ends because its call was not sent",
+    DeactivatedThroughRefusals: "a deactivate call is due after a refused activate call",
+    StatusLost: "a status is cleared or replaced after a call that the hub may have taken",
+    LastReleased: "the last of several objects is released",
 }
 
 /// All properties.

@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use oxen_operator::{
-    api::{FINALIZER, Identity, OxenModel, OxenModelStatus},
+    api::{Identity, OxenModel, OxenModelStatus},
     decide::{Action, Claimant, History, Ownership, Pending, Plan, Verdict},
 };
 
 use crate::{
-    decision::{Decision, Mutation},
+    claims,
+    decision::Decision,
     hub::{KeyFailure, Outcome, Retrieved},
     memory::Memory,
+    mutation::Mutation,
     object::{Object, RULES},
     observer,
     step_log::Milestone,
-    world::{Orphaned, Phase, Reconcile, Replica, Snapshot, Stored, World},
+    world::{Phase, Pruned, Reconcile, Snapshot, Stored, World},
 };
 
 /// What becomes of a write to the Kubernetes API.
@@ -25,6 +27,10 @@ pub enum Write {
     Answered,
     /// The write takes effect, and its answer is lost.
     AnswerLost,
+    /// The write takes effect, and its answer comes later.
+    AnswerLate,
+    /// The write times out, and may still take effect.
+    Delayed,
     /// The write fails.
     Failed,
 }
@@ -40,20 +46,24 @@ pub(crate) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn open(&mut self) -> &mut Option<Reconcile> {
+    pub(crate) fn open(&mut self) -> &mut Option<Reconcile> {
         &mut self.world.replicas[self.process].reconciles[self.slot]
     }
 
     /// Begins a reconcile: plans what needs nothing from the hub, or retrieves the model.
     /// `fault` replaces the true answer to the live GET. Returns `None` where it can't happen.
     pub(crate) fn observe(&mut self, fault: Option<Retrieved>) -> Option<()> {
+        if self.world.replicas[self.process].stale[self.slot] {
+            self.read_again();
+            return fault.is_none().then_some(());
+        }
         let replica = &self.world.replicas[self.process];
         let Stored {
             version,
             object: stored,
         } = replica.cache[self.slot].clone()?;
         let memory = &replica.memories[self.slot];
-        let object = if self.decision.is(Mutation::TrackedOperationForgotten) {
+        let object = if self.forgets_tracked(&stored) {
             stored.clone()
         } else {
             memory.with_tracked(&stored)
@@ -85,6 +95,7 @@ impl Worker<'_> {
             stored,
             version,
             outranked: false,
+            left_as_it_is: false,
             may_call: true,
         };
         match unobserved {
@@ -98,6 +109,16 @@ impl Worker<'_> {
             }
         }
         Some(())
+    }
+
+    /// Returns true for a mutant that starts from the stored status alone.
+    fn forgets_tracked(&self, stored: &Object) -> bool {
+        let attempts = stored.status_or_default().attempts;
+        let restored = attempts.is_some_and(|spent| spent.uid != stored.metadata.uid);
+        let cleared = stored.status.is_none();
+        self.decision.is(Mutation::TrackedOperationForgotten)
+            || (cleared && self.decision.is(Mutation::ClearedOperationForgotten))
+            || (restored && self.decision.is(Mutation::RestoredOperationForgotten))
     }
 
     fn retrieve(&self, object: &OxenModel, fault: Option<Retrieved>) -> Option<Retrieved> {
@@ -128,11 +149,15 @@ impl Worker<'_> {
         let mut claimant = Claimant::of(object, &RULES);
         claimant.identity = identity.or(claimant.identity);
         let replica = &self.world.replicas[self.process];
-        let others: Vec<Claimant> = replica
-            .cache
-            .iter()
-            .flatten()
-            .map(|cached| Claimant::of(&cached.object, &RULES))
+        let known = replica.cache.iter().zip(&replica.released);
+        let late = self.decision.is(Mutation::ReleaseNotedLate);
+        let others: Vec<Claimant> = known
+            .filter(|(_, released)| late || released.is_none())
+            .filter_map(|(cached, _)| cached.as_ref())
+            .map(|cached| Claimant {
+                held: cached.object.has_finalizer() || self.decision.is(Mutation::YieldsToUnheld),
+                ..Claimant::of(&cached.object, &RULES)
+            })
             .collect();
         let mut pending = match claimant.ownership(others.iter()) {
             Ownership::Lost(owner) => return Ownership::Lost(owner),
@@ -140,8 +165,9 @@ impl Worker<'_> {
             Ownership::Pending(pending) => pending,
         };
         let owner = claimant.identity.map(|identity| identity.owner);
+        let forgets = self.decision.is(Mutation::OrphanedForgotten);
         let orphaned = replica.orphaned.iter();
-        let orphaned = orphaned.filter(|one| Some(&one.owner) == owner.as_ref());
+        let orphaned = orphaned.filter(|one| Some(&one.owner) == owner.as_ref() && !forgets);
         pending
             .operations
             .extend(orphaned.map(|one| one.id.clone()));
@@ -181,75 +207,40 @@ impl Worker<'_> {
 
     /// Continues with a plan, or ends the reconcile where the plan changes nothing.
     fn follow(&mut self, reconcile: Reconcile, plan: Arc<Plan>) {
-        let snapshot = &reconcile.snapshot;
-        observer::on_decision(self.world, self.slot, snapshot, &plan);
-        if !writes(&reconcile.stored, &plan) && plan.action == Action::Nothing {
-            observer::on_recorded(self.world, self.slot, snapshot, &plan);
-            self.remember(&snapshot.object.clone(), |memory| {
-                memory.stored(&plan.status)
-            });
-            return;
-        }
-        let outranked = observer::outranked(self.world, self.process, self.slot, snapshot);
+        let (process, slot) = (self.process, self.slot);
+        let snapshot = reconcile.snapshot.clone();
+        observer::on_decision(self.world, process, slot, &snapshot, &plan);
         let mut reconcile = Reconcile {
-            phase: Phase::Decided(plan),
+            phase: Phase::Decided(plan.clone()),
             ..reconcile
         };
-        // Where the rest of the reconcile depends on neither, they make no difference.
+        // Where the rest of the reconcile depends on none of these, they make no difference.
         let depends = reconcile.depends_on_authority();
-        reconcile.outranked = outranked && depends;
         reconcile.may_call |= !depends;
-        *self.open() = Some(reconcile);
+        let world = &*self.world;
+        reconcile.outranked = depends && claims::outranked(world, process, slot, &snapshot);
+        reconcile.left_as_it_is =
+            releases(&plan) && claims::is_left_as_it_is(world, process, slot, &snapshot);
+        if self.writes(&reconcile, &plan) {
+            *self.open() = Some(reconcile);
+        } else {
+            self.recorded(reconcile, plan);
+        }
     }
 
-    /// Writes the status, before the plan's action.
-    pub(crate) fn record(&mut self, write: Write) {
-        let Some((mut reconcile, plan)) = self.proceed() else {
-            return;
-        };
+    /// Returns true when the status differs from the one that the reconcile began with, and from the
+    /// one that the API server did not store as it was sent. The status of an object that is
+    /// released is not written.
+    fn writes(&self, reconcile: &Reconcile, plan: &Plan) -> bool {
+        let memory = &self.world.replicas[self.process].memories[self.slot];
+        let pruned = memory.pruned.as_ref();
+        let same = |object: &Object| object.status.as_ref() == Some(&plan.status);
+        plan.verdict != Verdict::Released && !same(&reconcile.stored) && !pruned.is_some_and(same)
+    }
+
+    /// Continues with the plan's action, because the API server has its status.
+    fn recorded(&mut self, mut reconcile: Reconcile, plan: Arc<Plan>) {
         let snapshot = reconcile.snapshot.clone();
-        let operation = plan.status.operation.as_ref().map(|open| &open.id);
-        let operation = operation.filter(|_| calls(&plan));
-        if let Some(id) = operation {
-            // What the record becomes if its write has no answer: nothing was sent.
-            let outcome = Outcome::NotSent.call_outcome();
-            let unsent = (self.decision).after_call(&snapshot, plan.as_ref().clone(), &outcome);
-            self.remember(&snapshot.object, |memory| memory.track(id, &unsent.status));
-            if self.world.prunes && is_outdated_crd(&reconcile.stored) {
-                // The dry run shows that the record would not be stored.
-                return self.not_recorded(reconcile, &plan);
-            }
-        }
-        if operation.is_none() && !releases(&plan) {
-            self.remember(&snapshot.object, |memory| memory.before_write(&plan.status));
-        }
-        let skips = self.decision.is(Mutation::CallBeforeRecord) && calls(&plan);
-        if !skips && writes(&reconcile.stored, &plan) {
-            if write == Write::Failed {
-                return;
-            }
-            let before = self.world.slots[self.slot].stored.clone();
-            let Some(version) = self.write_status(reconcile.version, &plan, write) else {
-                return;
-            };
-            reconcile.version = version;
-            observer::on_record(self.world, self.slot, before, &reconcile, &plan);
-            observer::on_status(self.world, self.slot, &snapshot, &plan);
-            if write == Write::AnswerLost {
-                observer::on_recorded(self.world, self.slot, &snapshot, &plan);
-                return;
-            }
-            let stored = self.world.slots[self.slot].stored.as_ref();
-            let pruned = stored
-                .is_none_or(|stored| stored.object.operation_id() != operation_id(&plan.status));
-            let ignored = self.decision.is(Mutation::PrunedRecordIgnored);
-            if pruned && calls(&plan) && !ignored {
-                let mut status = plan.status.clone();
-                status.operation = None;
-                reconcile.stored = reconcile.stored.with(|object| object.status = Some(status));
-                return self.not_recorded(reconcile, &plan);
-            }
-        }
         observer::on_recorded(self.world, self.slot, &snapshot, &plan);
         if !releases(&plan) {
             self.remember(&snapshot.object, |memory| memory.stored(&plan.status));
@@ -260,6 +251,89 @@ impl Worker<'_> {
         }
     }
 
+    /// Writes the status, before the plan's action.
+    pub(crate) fn record(&mut self, write: Write) {
+        let Some((mut reconcile, plan)) = self.proceed() else {
+            return;
+        };
+        let snapshot = reconcile.snapshot.clone();
+        let operation = operation_id(&plan.status).filter(|_| calls(&plan));
+        if let Some(id) = operation {
+            self.track_unsent(&snapshot, &plan, id);
+            if self.world.prunes.is_some() && is_outdated_crd(&reconcile.stored) {
+                // The dry run shows that the record would not be stored.
+                return self.not_recorded(reconcile, &plan);
+            }
+        } else if !releases(&plan) {
+            self.track_end(&snapshot.object, &plan);
+        }
+        let skips = self.decision.is(Mutation::CallBeforeRecord) && calls(&plan);
+        if !skips && self.writes(&reconcile, &plan) {
+            if write == Write::Failed {
+                return;
+            }
+            let before = self.world.slots[self.slot].stored.clone();
+            let Some(version) = self.write_status(reconcile.version, &plan, write) else {
+                return;
+            };
+            reconcile.version = version;
+            let (process, slot) = (self.process, self.slot);
+            observer::on_record(self.world, process, slot, before, &reconcile, &plan);
+            observer::on_status(self.world, slot, &snapshot, &plan);
+            if write == Write::AnswerLost {
+                observer::on_recorded(self.world, slot, &snapshot, &plan);
+                return;
+            }
+            if let Some(stored) = self.pruned(&plan).filter(|_| calls(&plan)) {
+                reconcile.stored = stored;
+                return self.not_recorded(reconcile, &plan);
+            }
+        }
+        self.recorded(reconcile, plan);
+    }
+
+    /// Remembers what the operation's record becomes if its write has no answer: nothing was sent.
+    fn track_unsent(&mut self, snapshot: &Snapshot, plan: &Plan, id: &str) {
+        if self.decision.is(Mutation::UnansweredRecordForgotten) {
+            return;
+        }
+        let outcome = Outcome::NotSent.call_outcome();
+        let unsent = (self.decision).after_call(snapshot, plan.clone(), &outcome);
+        self.remember(&snapshot.object, |memory| memory.track(id, &unsent.status));
+    }
+
+    /// Remembers what a plan without a call makes of the operation, before the plan is written.
+    fn track_end(&mut self, object: &Object, plan: &Plan) {
+        if !self.decision.is(Mutation::UnansweredEndForgotten) {
+            self.remember(object, |memory| memory.before_write(&plan.status));
+        }
+    }
+
+    /// The object as it is stored, where the API server dropped a field of the plan's record.
+    fn pruned(&self, plan: &Plan) -> Option<Object> {
+        let ignored = match self.world.prunes? {
+            Pruned::Operation => Mutation::PrunedOperationIgnored,
+            Pruned::Attempts => Mutation::PrunedAttemptsIgnored,
+        };
+        let stored = self.world.slots[self.slot].stored.as_ref()?;
+        let status = self.stored_of(&plan.status);
+        let lacks =
+            status.operation != plan.status.operation || status.attempts != plan.status.attempts;
+        let lacks = lacks && !self.decision.is(ignored);
+        lacks.then(|| stored.object.clone())
+    }
+
+    /// What the API server stores of a status.
+    fn stored_of(&self, status: &OxenModelStatus) -> OxenModelStatus {
+        let mut status = status.clone();
+        match self.world.prunes {
+            None => {}
+            Some(Pruned::Operation) => status.operation = None,
+            Some(Pruned::Attempts) => status.attempts = None,
+        }
+        status
+    }
+
     /// Continues with what follows where the API server doesn't store an operation.
     fn not_recorded(&mut self, mut reconcile: Reconcile, plan: &Plan) {
         let plan = (self.decision).not_recorded(&reconcile.snapshot, plan.clone());
@@ -267,8 +341,8 @@ impl Worker<'_> {
         *self.open() = Some(reconcile);
     }
 
-    /// Performs the plan's one action.
-    pub(crate) fn act(&mut self, outcome: Outcome) {
+    /// Performs the plan's one action. `write` is what becomes of a write of the finalizer.
+    pub(crate) fn act(&mut self, outcome: Outcome, write: Write) {
         let Some((mut reconcile, plan)) = self.proceed() else {
             return;
         };
@@ -277,28 +351,25 @@ impl Worker<'_> {
             if releases(&plan) && !leads && !self.decision.is(Mutation::LeadershipIgnored) {
                 return;
             }
-            return self.set_finalizer(&reconcile, &plan, false);
+            return self.set_finalizer(reconcile, plan, false, write);
         };
-        if outcome != Outcome::NotSent {
-            observer::on_call(
-                self.world,
-                self.process,
-                self.slot,
-                &reconcile,
-                &plan,
-                outcome,
-            );
+        let id = operation_id(&plan.status).unwrap_or_default().to_owned();
+        if outcome == Outcome::NotSent {
+            let orphaned = &mut self.world.replicas[self.process].orphaned;
+            orphaned.retain(|orphaned| orphaned.id != id);
+        } else {
+            let (process, slot) = (self.process, self.slot);
+            observer::on_call(self.world, process, slot, &reconcile, &plan, outcome);
         }
         self.world.hub.call(kind, outcome);
         let before = plan.status.clone();
-        let id = operation_id(&before).unwrap_or_default();
-        let outcome_known = outcome.call_outcome();
+        let known = outcome.call_outcome();
         let plan = plan.as_ref().clone();
-        let plan = (self.decision).after_call(&reconcile.snapshot, plan, &outcome_known);
+        let plan = (self.decision).after_call(&reconcile.snapshot, plan, &known);
         let changed = before != plan.status;
         self.remember(&reconcile.snapshot.object, |memory| {
-            memory.track(id, &plan.status);
-            memory.on_outcome(&outcome_known);
+            memory.track(&id, &plan.status);
+            memory.on_outcome(&known);
             if !changed {
                 memory.stored(&plan.status);
             }
@@ -315,18 +386,16 @@ impl Worker<'_> {
             return;
         };
         if plan.action == Action::RemoveFinalizer {
-            return self.set_finalizer(&reconcile, &plan, true);
+            return self.set_finalizer(reconcile, plan, true, Write::Answered);
         }
-        self.remember(&reconcile.snapshot.object, |memory| {
-            memory.before_write(&plan.status);
-        });
+        self.track_end(&reconcile.snapshot.object, &plan);
         if write == Write::Failed {
             return;
         }
         if self.write_status(reconcile.version, &plan, write).is_some() {
             observer::on_status(self.world, self.slot, &reconcile.snapshot, &plan);
             if let Phase::Called(_, outcome) = reconcile.phase {
-                observer::on_outcome(self.world, self.slot, outcome);
+                observer::on_outcome(self.world, self.slot, outcome, &plan);
             }
             if write == Write::Answered {
                 self.remember(&reconcile.snapshot.object, |memory| {
@@ -347,49 +416,41 @@ impl Worker<'_> {
 
     /// Writes the status on exactly that version, and returns the new one.
     fn write_status(&mut self, version: u8, plan: &Plan, write: Write) -> Option<u8> {
-        let mut status = plan.status.clone();
-        if self.world.prunes {
-            status.operation = None;
+        let status = self.stored_of(&plan.status);
+        if self.world.prunes == Some(Pruned::Attempts) {
+            self.world.slots[self.slot].counters.forget_attempts();
         }
-        self.write(version, write, |object| object.status = Some(status))
+        let pruned = status != plan.status;
+        let written = self.write(version, write, |object| object.status = Some(status));
+        if write == Write::Answered {
+            self.keep();
+        }
+        let stored = self.world.slots[self.slot].stored.as_ref();
+        if let (Write::Answered, Some(_), Some(stored)) = (write, written, stored) {
+            let object = stored.object.clone();
+            let sent = object.with(|object| object.status = Some(plan.status.clone()));
+            self.remember(&object, |memory| memory.pruned = pruned.then_some(sent));
+        }
+        written
     }
 
     /// Takes the open reconcile out, with its plan.
-    fn proceed(&mut self) -> Option<(Reconcile, Arc<Plan>)> {
+    pub(crate) fn proceed(&mut self) -> Option<(Reconcile, Arc<Plan>)> {
         let reconcile = self.open().take()?;
         let plan = match &reconcile.phase {
             Phase::Observed => return None,
             Phase::Decided(plan)
             | Phase::NotRecorded(plan)
             | Phase::Recorded(plan)
+            | Phase::Removed(plan)
             | Phase::Called(plan, _) => plan.clone(),
         };
         Some((reconcile, plan))
     }
 
-    fn set_finalizer(&mut self, reconcile: &Reconcile, plan: &Plan, on_answer: bool) {
-        let present = plan.action == Action::AddFinalizer;
-        let finalizers = present.then(|| vec![FINALIZER.to_owned()]);
-        let written = self.write(reconcile.version, Write::Answered, |object| {
-            object.metadata.finalizers = finalizers;
-        });
-        if written.is_none() || present {
-            return;
-        }
-        observer::on_release(self.world, self.slot, reconcile, plan, on_answer);
-        let slot = &mut self.world.slots[self.slot];
-        let released = slot.stored.take_if(|stored| stored.object.deleting());
-        if let Some(Stored { object, .. }) = released {
-            // The process knows at once that the object is gone.
-            let open = operation_id(&plan.status);
-            let replica = &mut self.world.replicas[self.process];
-            replica.forget(self.slot, &object, open);
-        }
-    }
-
     /// Writes on exactly that version, and returns the new one. After a conflict, the next
     /// reconcile reads the object from the API server.
-    fn write(
+    pub(crate) fn write(
         &mut self,
         version: u8,
         write: Write,
@@ -415,19 +476,13 @@ impl Worker<'_> {
     }
 }
 
-/// Returns true when the status differs from the one that the reconcile began with. The status of
-/// an object that is released is not written.
-fn writes(object: &OxenModel, plan: &Plan) -> bool {
-    plan.verdict != Verdict::Released && object.status.as_ref() != Some(&plan.status)
-}
-
 /// Returns true when the plan has a call.
 pub(crate) fn calls(plan: &Plan) -> bool {
     matches!(plan.action, Action::Call { .. })
 }
 
 /// The id of the operation in a status.
-fn operation_id(status: &OxenModelStatus) -> Option<&str> {
+pub(crate) fn operation_id(status: &OxenModelStatus) -> Option<&str> {
     status.operation.as_ref().map(|open| open.id.as_str())
 }
 
@@ -451,52 +506,4 @@ pub(crate) fn is_outdated(known: Option<&Stored>, decided: &Object) -> bool {
             || known.deleting() != decided.deleting()
             || known.metadata.generation > decided.metadata.generation
     })
-}
-
-impl Replica {
-    /// Returns true when no other reconcile of this process has locked the model.
-    pub(crate) fn model_is_unlocked(&self, slot: usize) -> bool {
-        let others = self.reconciles.iter().enumerate();
-        let others = others.filter(|(other, _)| *other != slot);
-        let mut open = others.filter_map(|(_, reconcile)| reconcile.as_ref());
-        !open.any(|reconcile| {
-            let live = reconcile.snapshot.retrieved.and_then(Retrieved::live);
-            let unobserved = reconcile.snapshot.retrieved.is_none();
-            match &reconcile.phase {
-                Phase::Observed => false,
-                Phase::Decided(plan)
-                | Phase::NotRecorded(plan)
-                | Phase::Recorded(plan)
-                | Phase::Called(plan, _) => live.is_some() || (unobserved && releases(plan)),
-            }
-        })
-    }
-
-    /// Removes an object that is gone. Its open operation becomes an orphaned one.
-    fn forget(&mut self, slot: usize, object: &Object, open: Option<&str>) {
-        if let (Some(id), Some((_, owner))) = (open, object.identity()) {
-            self.orphaned.push(Orphaned {
-                id: id.to_owned(),
-                owner: owner.to_owned(),
-            });
-        }
-        self.memories[slot] = Memory::default();
-        self.cache[slot] = None;
-    }
-}
-
-impl World {
-    /// Updates the process's copy of an object to what the API server has.
-    pub(crate) fn deliver(&mut self, process: usize, slot: usize) {
-        let current = self.slots[slot].stored.clone();
-        let replica = &mut self.replicas[process];
-        let uid = |stored: &Option<Stored>| Some(stored.as_ref()?.object.metadata.uid.clone());
-        if uid(&replica.cache[slot]) != uid(&current) {
-            if let Some(Stored { object, .. }) = replica.cache[slot].take() {
-                replica.forget(slot, &object, object.operation_id());
-            }
-            replica.memories[slot] = Memory::default();
-        }
-        replica.cache[slot] = current;
-    }
 }

@@ -1,20 +1,21 @@
 //! A bounded part of everything that can happen, as `stateright` explores it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{FINALIZER, LiveStatus, Operation, OperationKind, OxenModelStatus, State},
-    decide::Plan,
+    api::LiveStatus,
+    decide::{Action, Plan},
 };
 use stateright::{Model, Property};
 
 use crate::{
-    decision::{Decision, Mutation},
-    hub::{Hub, Outcome, Retrieved},
-    object::{NOW, Object, Tick},
+    decision::Decision,
+    hub::{Outcome, Retrieved},
+    mutation::Mutation,
+    object::Tick,
     properties,
-    reconcile::{calls, is_outdated},
+    reconcile::{Write, calls, is_outdated, releases},
+    start::{ANOTHER_GENERATION, Start},
     step::Step,
-    world::{Phase, Remaining, Replica, Slot, Stored, World},
+    world::{Phase, Remaining, World},
 };
 
 /// A bounded part of everything that can happen.
@@ -27,7 +28,7 @@ pub struct Scenario {
     /// The number of slots that have an object at first.
     pub objects: usize,
     /// `spec.model` of each slot's object: the hub model's name, or its UUID.
-    pub models: [&'static str; 2],
+    pub models: [&'static str; 3],
     /// The number of the operator's processes.
     pub replicas: usize,
     /// Whether the reconciles of a process that lost its authority may continue while its
@@ -35,9 +36,8 @@ pub struct Scenario {
     pub overlap: bool,
     /// Whether the hub model is a base model.
     pub base: bool,
-    /// Whether the first object is being deleted at first, has an open operation, and has no
-    /// Secret, so that it can't be observed any more. The Secret isn't created again.
-    pub unobservable: bool,
+    /// What the objects are at first.
+    pub start: Start,
     /// The live statuses that the hub model may have at first.
     pub initial: Vec<LiveStatus>,
     /// The largest numbers of faults and human actions.
@@ -55,41 +55,19 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    fn begin(&self, live: LiveStatus) -> World {
-        let slots: Vec<Slot> = (0..self.slots)
-            .map(|slot| {
-                let number = u8::try_from(slot).unwrap_or_default();
-                let object = Object::new(slot, number, self.models[slot], State::Active);
-                let object = if slot == 0 && self.unobservable {
-                    unobservable(&object)
-                } else {
-                    object
-                };
-                Slot {
-                    stored: (slot < self.objects).then_some(Stored { version: 0, object }),
-                    number,
-                    counters: Default::default(),
-                }
-            })
-            .collect();
-        let mut hub = Hub::new(live);
-        hub.set_secret(0, !self.unobservable);
-        let replica = Replica {
-            cache: slots.iter().map(|slot| slot.stored.clone()).collect(),
-            memories: vec![Default::default(); self.slots],
-            reconciles: vec![None; self.slots],
-            orphaned: Vec::new(),
-        };
-        World {
-            slots,
-            hub,
-            prunes: false,
-            replicas: vec![replica; self.replicas],
-            leader: Some(0),
-            last_leader: Some(0),
-            remaining: self.limits,
-            log: Default::default(),
-        }
+    /// Returns true when the other scenario explores everything that this one does, whatever the
+    /// decisions are.
+    #[must_use]
+    pub fn is_within(&self, wider: &Self) -> bool {
+        let same = |one: &Self| (one.slots, one.objects, one.models, one.replicas, one.start);
+        let flags = |one: &Self| (one.overlap, one.base, one.fault_free);
+        same(self) == same(wider)
+            && flags(self) == flags(wider)
+            && self.limits.is_within(wider.limits)
+            && is_subset(&self.initial, &wider.initial)
+            && is_subset(&self.retrieve_faults, &wider.retrieve_faults)
+            && is_subset(&self.call_faults, &wider.call_faults)
+            && is_subset(&self.changes, &wider.changes)
     }
 
     /// The next steps of an open reconcile.
@@ -98,10 +76,9 @@ impl Scenario {
         let Some(reconcile) = &replica.reconciles[slot] else {
             return;
         };
-        let writes = matches!(reconcile.phase, Phase::Decided(_) | Phase::Called(..));
-        if writes && world.remaining.write_faults > 0 {
-            let both = [true, false];
-            steps.extend(both.map(|effective| Step::WriteUnanswered(process, slot, effective)));
+        if world.remaining.write_faults > 0 {
+            let unanswered = |write: &Write| Step::WriteUnanswered(process, slot, *write);
+            steps.extend(write_faults(&reconcile.phase).iter().map(unanswered));
         }
         match &reconcile.phase {
             Phase::Observed => {
@@ -119,15 +96,23 @@ impl Scenario {
                 let outcomes = self.outcomes(world, plan, may);
                 steps.extend(outcomes.map(|outcome| Step::Act(process, slot, outcome)));
             }
+            Phase::Removed(_) => steps.push(Step::Answer(process, slot)),
             Phase::Called(..) => steps.push(Step::RecordOutcome(process, slot)),
         }
     }
 
     /// What can become of a plan's call. `may` says whether the process may make it.
     fn outcomes(&self, world: &World, plan: &Plan, may: bool) -> impl Iterator<Item = Outcome> {
-        let (first, faults) = if !calls(plan) || !may {
+        let kind = match plan.action {
+            Action::Call { kind, .. } if may => Some(kind),
+            Action::Call { .. }
+            | Action::Nothing
+            | Action::AddFinalizer
+            | Action::RemoveFinalizer => None,
+        };
+        let (first, faults) = if kind.is_none() {
             (Outcome::NotSent, None)
-        } else if let Some(failure) = world.hub.refuses {
+        } else if let Some(failure) = kind.and_then(|kind| world.hub.refusal(kind)) {
             (Outcome::Refused(failure), None)
         } else if world.remaining.call_faults > 0 {
             (Outcome::Accepted, Some(&self.call_faults))
@@ -140,7 +125,7 @@ impl Scenario {
     }
 
     /// What the operator's processes can do.
-    fn operator_steps(&self, world: &World, steps: &mut Vec<Step>) {
+    pub(crate) fn operator_steps(&self, world: &World, steps: &mut Vec<Step>) {
         for (process, replica) in world.replicas.iter().enumerate() {
             for slot in 0..self.slots {
                 self.reconcile_steps(world, process, slot, steps);
@@ -164,9 +149,10 @@ impl Scenario {
             if world.remaining.crashes > 0 {
                 steps.push(Step::Crash(process));
             }
-            // A new leader waits until no call of its predecessor can still arrive.
+            // A new leader waits until nothing that its predecessor sent can still arrive.
             let ended = self.overlap || !world.another_reconciles(process);
-            if world.leader.is_none() && world.hub.in_flight.is_none() && ended {
+            let in_flight = world.hub.in_flight.is_some() || world.removal.is_some();
+            if world.leader.is_none() && !in_flight && ended {
                 steps.push(Step::Elect(process));
             }
         }
@@ -180,8 +166,10 @@ impl Scenario {
         let hub = &world.hub;
         if hub.in_flight.is_some() {
             steps.extend([Step::CallArrives, Step::CallLost]);
+        } else if world.removal.is_some() {
+            steps.extend([Step::RemovalArrives, Step::RemovalLost]);
         } else {
-            // A call in flight arrives, or is lost, within minutes.
+            // What is in flight arrives, or is lost, within minutes.
             steps.push(Step::Tick(Tick::Minutes));
             if world.remaining.hours > 0 || self.fault_free {
                 steps.push(Step::Tick(Tick::Hours));
@@ -195,10 +183,10 @@ impl Scenario {
         if hub.refuses.is_some() {
             steps.push(Step::RefuseCalls(None));
         }
-        if world.prunes {
-            steps.push(Step::PruneOperations(false));
+        if world.prunes.is_some() {
+            steps.push(Step::Prune(None));
         }
-        if !self.unobservable {
+        if self.start != Start::Unobservable {
             let missing = hub.missing_secrets.iter();
             steps.extend(missing.map(|slot| Step::SetSecret(*slot, true)));
         }
@@ -222,33 +210,35 @@ impl Scenario {
             }
             steps.extend((remaining.deletions > 0 && !deleting).then_some(Step::Delete(at)));
             steps.extend((remaining.requests > 0).then_some(Step::RequestReconcile(at)));
+            if remaining.statuses > 0 {
+                let generations = [1, ANOTHER_GENERATION].into_iter();
+                steps.push(Step::ClearStatus(at));
+                steps.extend(generations.map(|generation| Step::RestoreStatus(at, generation)));
+            }
         }
     }
 }
 
-/// The object as it is when it is deleted while its operation is open.
-fn unobservable(object: &Object) -> Object {
-    let live = LiveStatus::Inactive;
-    let remote = Retrieved::Custom(live).result().ok();
-    object.with(|object| {
-        object.metadata.finalizers = Some(vec![FINALIZER.into()]);
-        object.metadata.deletion_timestamp = Some(Time(NOW));
-        object.status = Some(OxenModelStatus {
-            observed_generation: 1,
-            desired: Some(State::Active),
-            live: Some(live),
-            since: Some(Time(NOW)),
-            model: remote.map(|remote| remote.model),
-            operation: Some(Operation {
-                id: "0.0".into(),
-                kind: OperationKind::Activate,
-                from: live,
-                started: Time(NOW),
-                accepted: Some(true),
-            }),
-            ..OxenModelStatus::default()
-        });
-    })
+fn is_subset<T: PartialEq>(some: &[T], all: &[T]) -> bool {
+    some.iter().all(|one| all.contains(one))
+}
+
+/// What can become of the write that a reconcile makes next, besides its success.
+fn write_faults(phase: &Phase) -> &'static [Write] {
+    const SOME: &[Write] = &[Write::AnswerLost, Write::Failed];
+    const ALL: &[Write] = &[
+        Write::AnswerLost,
+        Write::AnswerLate,
+        Write::Delayed,
+        Write::Failed,
+    ];
+    match phase {
+        Phase::Decided(_) | Phase::Called(..) => SOME,
+        Phase::Recorded(plan) if calls(plan) => &[],
+        Phase::Recorded(plan) if releases(plan) => ALL,
+        Phase::Recorded(_) => SOME,
+        Phase::Observed | Phase::NotRecorded(_) | Phase::Removed(_) => &[],
+    }
 }
 
 impl Model for Scenario {

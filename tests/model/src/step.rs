@@ -1,15 +1,19 @@
 //! Everything that can happen next.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use oxen_operator::api::{DeletionPolicy, LiveStatus, OxenModel, RECONCILE_ANNOTATION, State};
+use oxen_operator::api::{
+    DeletionPolicy, LiveStatus, OxenModel, OxenModelStatus, RECONCILE_ANNOTATION, State,
+};
 
 use crate::{
-    hub::{HubFailure, Outcome, Retrieved},
+    counters::{Counters, on_gone},
+    hub::{Outcome, Refusing, Retrieved},
     object::{NOW, Object, Tick},
     reconcile::{Worker, Write},
     scenario::Scenario,
-    step_log::StepLog,
-    world::{Counters, Phase, Remaining, Replica, Slot, Stored, World},
+    start::status_of_another_cluster,
+    step_log::{Milestone, StepLog},
+    world::{Phase, Pruned, Remaining, Replica, Slot, Stored, World},
 };
 
 /// One thing that happens. Steps of the operator have the process first and then the slot; other
@@ -26,8 +30,10 @@ pub enum Step {
     Act(usize, usize, Outcome),
     /// A reconcile writes the outcome of its call.
     RecordOutcome(usize, usize),
-    /// A reconcile's write of the status has no answer. It took effect if this is true.
-    WriteUnanswered(usize, usize, bool),
+    /// A reconcile's write of the status or the finalizer has no answer, or a late one.
+    WriteUnanswered(usize, usize, Write),
+    /// The late answer to a removal of the finalizer.
+    Answer(usize, usize),
     /// The watch delivers the newest version.
     Deliver(usize, usize),
     /// A process dies, and a new one takes its place.
@@ -42,6 +48,10 @@ pub enum Step {
     CallArrives,
     /// A delayed call is lost.
     CallLost,
+    /// A delayed removal of the finalizer arrives.
+    RemovalArrives,
+    /// A delayed removal of the finalizer is lost.
+    RemovalLost,
     /// A call that the hub accepted shows its effect.
     EffectShows,
     /// A transition ends.
@@ -53,9 +63,9 @@ pub enum Step {
     /// The hub no longer knows the model.
     ForgetModel,
     /// The hub refuses each call, or no longer does.
-    RefuseCalls(Option<HubFailure>),
-    /// The API server drops the operation of each status that is written, or no longer does.
-    PruneOperations(bool),
+    RefuseCalls(Option<Refusing>),
+    /// The API server drops a field of each status that is written, or no longer does.
+    Prune(Option<Pruned>),
     /// The Secret of an object is created or deleted.
     SetSecret(usize, bool),
     /// A person changes the declared state.
@@ -70,6 +80,10 @@ pub enum Step {
     Create(usize),
     /// A person requests a reconcile.
     RequestReconcile(usize),
+    /// A person clears the status.
+    ClearStatus(usize),
+    /// A backup of another cluster, of this generation, takes the place of the status.
+    RestoreStatus(usize, i64),
 }
 
 impl Remaining {
@@ -92,7 +106,7 @@ impl Remaining {
             | Step::HideDeployments(true)
             | Step::ForgetModel
             | Step::RefuseCalls(Some(_))
-            | Step::PruneOperations(true)
+            | Step::Prune(Some(_))
             | Step::SetSecret(_, false) => Some(&mut self.changes),
             Step::FlipState(_) | Step::ToggleSuspend(_) | Step::ToggleRetain(_) => {
                 Some(&mut self.edits)
@@ -100,21 +114,25 @@ impl Remaining {
             Step::Delete(_) => Some(&mut self.deletions),
             Step::Create(_) => Some(&mut self.creations),
             Step::RequestReconcile(_) => Some(&mut self.requests),
+            Step::ClearStatus(_) | Step::RestoreStatus(..) => Some(&mut self.statuses),
             Step::Tick(Tick::Hours) => Some(&mut self.hours),
             Step::Observe(_, _, None)
             | Step::Decide(..)
             | Step::Record(..)
             | Step::RecordOutcome(..)
+            | Step::Answer(..)
             | Step::Deliver(..)
             | Step::Elect(_)
             | Step::Tick(Tick::Minutes)
             | Step::CallArrives
             | Step::CallLost
+            | Step::RemovalArrives
+            | Step::RemovalLost
             | Step::EffectShows
             | Step::TransitionEnds
             | Step::HideDeployments(false)
             | Step::RefuseCalls(None)
-            | Step::PruneOperations(false)
+            | Step::Prune(None)
             | Step::SetSecret(_, true) => None,
         }
     }
@@ -151,12 +169,13 @@ impl Scenario {
         let hours_pass = self.fault_free && matches!(step, Step::Tick(_));
         // A hub that refuses each call is one fault, not one for each call.
         let refused = matches!(step, Step::Act(_, _, Outcome::Refused(failure))
-            if before.hub.refuses == Some(failure));
+            if before.hub.refuses.is_some_and(|refuses| refuses.failure == failure));
         if !hours_pass && !refused {
             world.remaining.count(step)?;
         }
         self.take(&mut world, step)?;
         world.rank_versions();
+        world.forget_operations();
         let unchanged = World {
             log: before.log,
             ..world.clone()
@@ -183,22 +202,24 @@ impl Scenario {
             Step::Record(process, slot) => {
                 self.worker(world, process, slot).record(Write::Answered);
             }
-            Step::WriteUnanswered(process, slot, effective) => {
-                let write = if effective {
-                    Write::AnswerLost
-                } else {
-                    Write::Failed
-                };
+            Step::WriteUnanswered(process, slot, write) => {
                 let reconcile = world.replicas[process].reconciles[slot].as_ref()?;
-                let called = matches!(reconcile.phase, Phase::Called(..));
+                let phase = reconcile.phase.clone();
                 let mut worker = self.worker(world, process, slot);
-                if called {
-                    worker.record_outcome(write);
-                } else {
-                    worker.record(write);
+                match phase {
+                    Phase::Called(..) => worker.record_outcome(write),
+                    Phase::Recorded(_) => worker.act(Outcome::NotSent, write),
+                    Phase::Observed
+                    | Phase::Decided(_)
+                    | Phase::NotRecorded(_)
+                    | Phase::Removed(_) => worker.record(write),
                 }
             }
-            Step::Act(process, slot, outcome) => self.worker(world, process, slot).act(outcome),
+            Step::Answer(process, slot) => self.worker(world, process, slot).answer(),
+            Step::Act(process, slot, outcome) => {
+                self.worker(world, process, slot)
+                    .act(outcome, Write::Answered);
+            }
             Step::RecordOutcome(process, slot) => {
                 self.worker(world, process, slot)
                     .record_outcome(Write::Answered);
@@ -221,6 +242,12 @@ impl Scenario {
                 world.hub.take_effect(kind);
             }
             Step::CallLost => world.hub.in_flight = None,
+            Step::RemovalArrives => {
+                let removal = world.removal.take()?;
+                self.worker(world, removal.process, removal.slot)
+                    .removal_arrives(&removal.reconcile);
+            }
+            Step::RemovalLost => world.removal = None,
             Step::EffectShows => {
                 let kind = world.hub.accepted.take()?;
                 world.hub.take_effect(kind);
@@ -230,12 +257,14 @@ impl Scenario {
             Step::HideDeployments(hide) => world.hub.hides_deployments = hide,
             Step::ForgetModel => world.hub.knows_model = false,
             Step::RefuseCalls(failure) => world.hub.refuses = failure,
-            Step::PruneOperations(prunes) => world.prunes = prunes,
+            Step::Prune(pruned) => world.prunes = pruned,
             Step::SetSecret(slot, exists) => {
                 world.hub.set_secret(slot, exists);
                 for replica in &mut world.replicas {
                     replica.memories[slot].secret_changed();
                 }
+                let refused = &mut world.slots[slot].counters.refused;
+                refused.iter_mut().for_each(|it| it.secret_changed = true);
             }
             Step::FlipState(slot) => world.edit(slot, |object| {
                 object.spec.state = match object.spec.state {
@@ -253,6 +282,11 @@ impl Scenario {
             Step::Delete(slot) => world.delete(slot)?,
             Step::Create(slot) => world.create(slot, self.models[slot]),
             Step::RequestReconcile(slot) => world.request_reconcile(slot)?,
+            Step::ClearStatus(slot) => world.replace_status(slot, None)?,
+            Step::RestoreStatus(slot, generation) => {
+                world.replace_status(slot, Some(status_of_another_cluster(generation)))?;
+                world.slots[slot].counters.restored = true;
+            }
         }
         Some(())
     }
@@ -276,6 +310,7 @@ impl World {
     fn delete(&mut self, slot: usize) -> Option<()> {
         let held = self.slots[slot].stored.as_ref()?.object.has_finalizer();
         if !held {
+            on_gone(self, slot);
             self.slots[slot].stored = None;
             return Some(());
         }
@@ -299,8 +334,8 @@ impl World {
     fn request_reconcile(&mut self, slot: usize) -> Option<()> {
         let remaining = self.remaining.requests;
         let stored = self.slots[slot].stored.as_ref()?;
-        let shown = stored.object.status_or_default().other_model.is_some();
-        self.slots[slot].counters.accepts_identity = shown;
+        let shown = stored.object.status_or_default().other_model;
+        self.slots[slot].counters.shown = shown.map(|shown| shown.owner);
         self.change(slot, |object| {
             object.with(|object| {
                 let annotations = object.metadata.annotations.get_or_insert_default();
@@ -309,11 +344,22 @@ impl World {
         })
     }
 
+    /// Replaces the status, as a person does. The observer forgets what the status had counted.
+    fn replace_status(&mut self, slot: usize, status: Option<OxenModelStatus>) -> Option<()> {
+        let open = self.slots[slot].counters.sent.is_some();
+        self.log.reach(Milestone::StatusLost, open);
+        let counters = &mut self.slots[slot].counters;
+        counters.forget_attempts();
+        counters.record_lost = counters.recorded.is_some();
+        self.change(slot, |object| object.with(|object| object.status = status))
+    }
+
     /// Makes a process the leader. A standby remembers nothing, and lists everything when it
     /// becomes the leader. The last leader continues, if it still runs.
     fn elect(&mut self, process: usize) {
         if self.last_leader != Some(process) {
             self.restart(process);
+            self.gone.clear();
         }
         (self.leader, self.last_leader) = (Some(process), Some(process));
     }
@@ -338,11 +384,19 @@ impl World {
     /// Forgets everything that the process knew, and lists the objects.
     fn restart(&mut self, process: usize) {
         let slots = self.slots.len();
+        if self.last_leader == Some(process) {
+            self.gone.clear();
+        }
+        for slot in &mut self.slots {
+            slot.counters.forget_process(process);
+        }
         self.replicas[process] = Replica {
             cache: self.slots.iter().map(|slot| slot.stored.clone()).collect(),
             memories: vec![Default::default(); slots],
             reconciles: vec![None; slots],
             orphaned: Vec::new(),
+            released: vec![None; slots],
+            stale: vec![false; slots],
         };
     }
 
@@ -359,9 +413,13 @@ impl World {
             if let Some(stored) = &mut slot.stored {
                 stored.object = stored.object.aged(tick);
             }
+            slot.counters.advance();
             if tick == Tick::Hours {
                 slot.counters.corrections = 0;
             }
+        }
+        if tick == Tick::Hours {
+            self.gone.clear();
         }
         for replica in &mut self.replicas {
             for cached in replica.cache.iter_mut().flatten() {

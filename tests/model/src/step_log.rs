@@ -32,6 +32,10 @@ pub enum Rule {
     NoSecondCall,
     IdentityAcceptedKnowingly,
     CallOnKnownSpec,
+    UnsentEndsAtOnce,
+    EndedStaysEnded,
+    RefusalsSpaced,
+    StalledByOwnCalls,
 }
 
 /// Something that must be reached in some scenario, as a bit.
@@ -59,6 +63,11 @@ pub enum Milestone {
     RivalExpired,
     IdentityAccepted,
     RecordPruned,
+    OrphanExpired,
+    UnsentEnded,
+    DeactivatedThroughRefusals,
+    StatusLost,
+    LastReleased,
 }
 
 /// What one step did.

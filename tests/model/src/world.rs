@@ -7,12 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use oxen_operator::{
-    api::OperationKind,
-    decide::{History, Ownership, Plan},
-};
+use oxen_operator::decide::{History, Ownership, Plan};
 
 use crate::{
+    counters::{Counters, Gone},
     hub::{Hub, Outcome, Retrieved},
     memory::Memory,
     object::Object,
@@ -27,18 +25,41 @@ pub struct World {
     pub slots: Vec<Slot>,
     /// The hub.
     pub hub: Hub,
-    /// Whether the API server drops the operation of each status that is written.
-    pub prunes: bool,
+    /// What the API server drops of each status that is written.
+    pub prunes: Option<Pruned>,
     /// The operator's processes.
     pub replicas: Vec<Replica>,
     /// The process that may call, if there is one.
     pub leader: Option<usize>,
     /// The process that led last, while it runs.
     pub last_leader: Option<usize>,
+    /// A removal of the finalizer whose sender has stopped waiting, and that may still arrive.
+    pub removal: Option<Removal>,
+    /// The operations whose object is gone, which the observer knows.
+    pub gone: Vec<Gone>,
     /// The faults and human actions that can still happen.
     pub remaining: Remaining,
     /// What the last step did.
     pub log: StepLog,
+}
+
+/// A removal of the finalizer on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Removal {
+    /// The process that sent it.
+    pub process: usize,
+    /// The object.
+    pub slot: usize,
+    /// The reconcile that it is part of.
+    pub reconcile: Reconcile,
+}
+
+/// What an outdated CustomResourceDefinition lacks of a call's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the fields of the status
+pub enum Pruned {
+    Operation,
+    Attempts,
 }
 
 /// One name of objects in the API server.
@@ -51,27 +72,6 @@ pub struct Slot {
     pub number: u8,
     /// What the observer counts.
     pub counters: Counters,
-}
-
-/// What the observer counts by itself, because it doesn't rely on the status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Counters {
-    /// The generation that the counters are about.
-    pub generation: i64,
-    /// The number of calls sent since the attempts were renewed.
-    pub calls: u8,
-    /// The number of corrections within the window.
-    pub corrections: u8,
-    /// Whether the desired state was reached in this generation.
-    pub settled: bool,
-    /// Whether the deletion was reported as blocked.
-    pub blocked: bool,
-    /// Whether it was reported that another object controls the model.
-    pub lost: bool,
-    /// The last call that the hub may have taken, until a live GET shows its end.
-    pub sent: Option<OperationKind>,
-    /// Whether a person has requested a reconcile after another identity was shown.
-    pub accepts_identity: bool,
 }
 
 /// An object with the version that the API server gave it. A version is the rank among all copies
@@ -95,6 +95,11 @@ pub struct Replica {
     pub reconciles: Vec<Option<Reconcile>>,
     /// The operations whose object is gone, for the owner of their model to wait for.
     pub orphaned: Vec<Orphaned>,
+    /// The version of the object that the process has released, or may have, as long as the API
+    /// server may take that release.
+    pub released: Vec<Option<u8>>,
+    /// Whether the next reconcile asks the API server for the object.
+    pub stale: Vec<bool>,
 }
 
 /// An open operation whose object is gone.
@@ -119,6 +124,9 @@ pub struct Reconcile {
     pub version: u8,
     /// Whether another object controlled the model, as far as the process knew at the decision.
     pub outranked: bool,
+    /// Whether another object said that the model is to be left as it is, as far as the process knew
+    /// at the decision.
+    pub left_as_it_is: bool,
     /// Whether a call may go out: the observation is recent, and the term has not ended.
     pub may_call: bool,
 }
@@ -130,7 +138,7 @@ impl Reconcile {
         match &self.phase {
             Phase::Observed => true,
             Phase::Decided(plan) | Phase::Recorded(plan) => calls(plan) || releases(plan),
-            Phase::NotRecorded(_) | Phase::Called(..) => false,
+            Phase::NotRecorded(_) | Phase::Removed(_) | Phase::Called(..) => false,
         }
     }
 }
@@ -165,6 +173,8 @@ pub enum Phase {
     NotRecorded(Arc<Plan>),
     /// The status was written.
     Recorded(Arc<Plan>),
+    /// The finalizer was removed, and the answer is late.
+    Removed(Arc<Plan>),
     /// The call has an outcome, which is not recorded yet.
     Called(Arc<Plan>, Outcome),
 }
@@ -178,6 +188,7 @@ impl Phase {
             Phase::Recorded(_) => (2, None),
             Phase::NotRecorded(_) => (4, None),
             Phase::Called(_, outcome) => (3, Some(*outcome)),
+            Phase::Removed(_) => (5, None),
         }
     }
 }
@@ -225,14 +236,30 @@ pub struct Remaining {
     pub call_faults: u8,
     pub write_faults: u8,
     pub changes: u8,
+    pub statuses: u8,
     pub hours: u8,
 }
 
 impl Remaining {
+    /// Returns true when no number is greater than the other one's.
+    #[must_use]
+    pub fn is_within(mut self, mut wider: Self) -> bool {
+        let fewer = self.all <= wider.all;
+        let mut kinds = self.kinds().into_iter().zip(wider.kinds());
+        fewer && kinds.all(|(own, wider)| own <= wider)
+    }
+
     /// Limits the number of each kind to what remains of all. Greater numbers make no difference.
     pub(crate) fn limit_kinds(&mut self) {
+        let all = self.all;
+        for kind in self.kinds() {
+            *kind = (*kind).min(all);
+        }
+    }
+
+    fn kinds(&mut self) -> [&mut u8; 12] {
         let Remaining {
-            all,
+            all: _,
             edits,
             deletions,
             creations,
@@ -243,9 +270,10 @@ impl Remaining {
             call_faults,
             write_faults,
             changes,
+            statuses,
             hours,
         } = self;
-        for kind in [
+        [
             edits,
             deletions,
             creations,
@@ -256,10 +284,9 @@ impl Remaining {
             call_faults,
             write_faults,
             changes,
+            statuses,
             hours,
-        ] {
-            *kind = (*kind).min(*all);
-        }
+        ]
     }
 }
 
@@ -277,6 +304,7 @@ impl World {
     #[must_use]
     pub fn without_observer(mut self) -> World {
         self.log = StepLog::default();
+        self.gone.clear();
         for slot in &mut self.slots {
             slot.counters = Counters::default();
         }
@@ -294,7 +322,13 @@ impl World {
                 versions.extend(cached.map(|cached| &mut cached.version));
                 let open = replica.reconciles[slot].iter_mut();
                 versions.extend(open.map(|reconcile| &mut reconcile.version));
+                versions.extend(replica.released[slot].iter_mut());
             }
+            let removal = self
+                .removal
+                .iter_mut()
+                .filter(|removal| removal.slot == slot);
+            versions.extend(removal.map(|removal| &mut removal.reconcile.version));
             let mut known: Vec<u8> = versions.iter().map(|version| **version).collect();
             known.sort_unstable();
             known.dedup();
@@ -310,15 +344,30 @@ impl World {
         let stored = self.slots[slot].stored.iter().map(|stored| stored.version);
         let cached = self.replicas.iter().flat_map(|one| &one.cache[slot]);
         let open = self.replicas.iter().flat_map(|one| &one.reconciles[slot]);
+        let released = self.replicas.iter().filter_map(|one| one.released[slot]);
+        let removal = self.removal.iter().filter(|removal| removal.slot == slot);
         let all = stored
             .chain(cached.map(|cached| cached.version))
-            .chain(open.map(|reconcile| reconcile.version));
+            .chain(open.map(|reconcile| reconcile.version))
+            .chain(released)
+            .chain(removal.map(|removal| removal.reconcile.version));
         all.max().map_or(0, |last| last + 1)
     }
 
-    /// An operation id that is in no copy of that object, and in no memory. Ids of different slots
-    /// are never the same.
-    pub(crate) fn unused_operation_id(&self, slot: usize) -> String {
+    /// Lets the observer forget the operations that nobody knows any more.
+    pub(crate) fn forget_operations(&mut self) {
+        for slot in 0..self.slots.len() {
+            let mut counters = std::mem::take(&mut self.slots[slot].counters);
+            if counters.recorded.is_some() {
+                let known = self.operation_ids(slot);
+                counters.forget_operations(|id| known.contains(&id));
+            }
+            self.slots[slot].counters = counters;
+        }
+    }
+
+    /// The ids of the operations in all copies of that object, and in all memories.
+    fn operation_ids(&self, slot: usize) -> Vec<&str> {
         let mut known: Vec<&str> = Vec::new();
         let stored = self.slots[slot].stored.iter();
         let cached = self.replicas.iter().flat_map(|one| &one.cache[slot]);
@@ -333,6 +382,17 @@ impl World {
                 known.extend(reconcile.stored.operation_id());
             }
         }
+        known
+    }
+
+    /// An operation id that is in no copy of that object, and in no memory. Ids of different slots
+    /// are never the same.
+    pub(crate) fn unused_operation_id(&self, slot: usize) -> String {
+        let mut known = self.operation_ids(slot);
+        let counters = self.slots.iter().map(|slot| &slot.counters);
+        let watches = counters.flat_map(|counters| &counters.watches);
+        known.extend(watches.map(|watch| watch.known.id.as_str()));
+        known.extend(self.gone.iter().map(|gone| gone.id.as_str()));
         let mut ids = (0_u8..).map(|number| format!("{slot}.{number}"));
         ids.find(|id| !known.contains(&id.as_str()))
             .unwrap_or_default()

@@ -15,6 +15,8 @@ fn random_walks_keep_every_rule_and_converge() {
         Milestone::RivalExpired,
         Milestone::IdentityAccepted,
         Milestone::RecordPruned,
+        Milestone::DeactivatedThroughRefusals,
+        Milestone::StatusLost,
     ];
     for (name, milestone) in SOMETIMES {
         let reached = walks.reached.contains(name) || rare.contains(milestone);
