@@ -19,7 +19,7 @@ fn other_objects(world: &World, slot: usize) -> impl Iterator<Item = &Object> {
 fn known_others(world: &World, process: usize, slot: usize) -> impl Iterator<Item = &Object> {
     let replica = &world.replicas[process];
     let cache = replica.cache.iter().zip(&replica.released).enumerate();
-    let others = cache.filter(move |(other, (_, released))| *other != slot && !**released);
+    let others = cache.filter(move |(other, (_, released))| *other != slot && released.is_none());
     others.filter_map(|(_, (cached, _))| cached.as_ref().map(|cached| &cached.object))
 }
 

@@ -235,11 +235,12 @@ impl Retrieved {
 
 /// The answers with a model, each as the production reads it.
 static ANSWERS: LazyLock<HashMap<Retrieved, Result<Box<Remote>, Fault>>> = LazyLock::new(|| {
-    let live = || LiveStatus::ALL.iter().copied();
-    let custom = live().map(Retrieved::Custom);
-    let second = live().map(|live| Retrieved::Foreign(Account::Second, live));
-    let third = live().map(|live| Retrieved::Foreign(Account::Third, live));
-    let all = custom.chain(second).chain(third).chain([Retrieved::Base]);
+    let all = LiveStatus::ALL.iter().copied().flat_map(|live| {
+        let second = Retrieved::Foreign(Account::Second, live);
+        let third = Retrieved::Foreign(Account::Third, live);
+        [Retrieved::Custom(live), second, third]
+    });
+    let all = all.chain([Retrieved::Base]);
     all.map(|answer| (answer, read(answer))).collect()
 });
 

@@ -114,6 +114,7 @@ fn kind(step: Step, slots: usize) -> u64 {
         Step::Tick(Tick::Minutes) => 2,
         Step::Tick(Tick::Hours) => 4,
         Step::CallArrives | Step::CallLost => 8,
+        Step::RemovalArrives | Step::RemovalLost => 64,
         Step::EffectShows => 16,
         Step::TransitionEnds => 32,
         Step::Observe(process, slot, _) => own(0, process, slot),

@@ -36,6 +36,7 @@ pub enum Mutation {
     OrphanedForgotten,
     YieldsToUnheld,
     ReleaseNotedLate,
+    ReleaseTakenBackEarly,
     ReleasedWhileOpen,
     RivalExpiresAtOnce,
     AnyIdentityAccepted,
@@ -53,7 +54,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All seeded faults.
-    pub const ALL: [Mutation; 45] = [
+    pub const ALL: [Mutation; 46] = [
         Mutation::CallOnUnknown,
         Mutation::UnknownReadAsInactive,
         Mutation::CallBeforeRecord,
@@ -86,6 +87,7 @@ impl Mutation {
         Mutation::OrphanedForgotten,
         Mutation::YieldsToUnheld,
         Mutation::ReleaseNotedLate,
+        Mutation::ReleaseTakenBackEarly,
         Mutation::ReleasedWhileOpen,
         Mutation::RivalExpiresAtOnce,
         Mutation::AnyIdentityAccepted,

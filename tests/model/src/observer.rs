@@ -389,6 +389,8 @@ pub(crate) fn on_release(
         && !left_as_it_is
         && !reconcile.left_as_it_is
         && !is_kept_elsewhere(world, slot, snapshot);
+    // Another object may have turned it off meanwhile.
+    let off = off || is_off(world.hub.live);
     let turned_off = base || not_found || (off && !may_activate(world, process, slot, snapshot));
     let several = last && world.slots.iter().any(|slot| slot.stored.is_none());
     let log = &mut world.log;

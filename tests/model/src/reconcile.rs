@@ -29,6 +29,8 @@ pub enum Write {
     AnswerLost,
     /// The write takes effect, and its answer comes later.
     AnswerLate,
+    /// The write times out, and may still take effect.
+    Delayed,
     /// The write fails.
     Failed,
 }
@@ -51,8 +53,8 @@ impl Worker<'_> {
     /// Begins a reconcile: plans what needs nothing from the hub, or retrieves the model.
     /// `fault` replaces the true answer to the live GET. Returns `None` where it can't happen.
     pub(crate) fn observe(&mut self, fault: Option<Retrieved>) -> Option<()> {
-        if self.world.replicas[self.process].released[self.slot] {
-            self.world.read_again(self.process, self.slot);
+        if self.world.replicas[self.process].stale[self.slot] {
+            self.read_again();
             return fault.is_none().then_some(());
         }
         let replica = &self.world.replicas[self.process];
@@ -150,7 +152,7 @@ impl Worker<'_> {
         let known = replica.cache.iter().zip(&replica.released);
         let late = self.decision.is(Mutation::ReleaseNotedLate);
         let others: Vec<Claimant> = known
-            .filter(|(_, released)| late || !**released)
+            .filter(|(_, released)| late || released.is_none())
             .filter_map(|(cached, _)| cached.as_ref())
             .map(|cached| Claimant {
                 held: cached.object.has_finalizer() || self.decision.is(Mutation::YieldsToUnheld),
@@ -420,6 +422,9 @@ impl Worker<'_> {
         }
         let pruned = status != plan.status;
         let written = self.write(version, write, |object| object.status = Some(status));
+        if write == Write::Answered {
+            self.keep();
+        }
         let stored = self.world.slots[self.slot].stored.as_ref();
         if let (Write::Answered, Some(_), Some(stored)) = (write, written, stored) {
             let object = stored.object.clone();

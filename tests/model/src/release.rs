@@ -11,10 +11,11 @@ use crate::{
     counters::on_gone,
     hub::Retrieved,
     memory::Memory,
+    mutation::Mutation,
     object::Object,
     observer,
     reconcile::{Worker, Write, operation_id, releases},
-    world::{Orphaned, Phase, Reconcile, Replica, Stored, World},
+    world::{Orphaned, Phase, Reconcile, Removal, Replica, Stored, World},
 };
 
 impl Worker<'_> {
@@ -26,24 +27,38 @@ impl Worker<'_> {
         on_answer: bool,
         write: Write,
     ) {
+        let releasing = releases(&plan);
         let (process, slot) = (self.process, self.slot);
-        if releases(&plan) {
+        if releasing {
             // From here on, no other object of the model yields to this one.
-            let object = &reconcile.snapshot.object;
-            self.world.replicas[process].release(slot, object, operation_id(&plan.status));
+            let (object, open) = (&reconcile.snapshot.object, operation_id(&plan.status));
+            let replica = &mut self.world.replicas[process];
+            replica.release(slot, object, open, reconcile.version);
         }
-        if write != Write::Failed {
+        if matches!(
+            write,
+            Write::Answered | Write::AnswerLost | Write::AnswerLate
+        ) {
             self.write_finalizer(&reconcile, &plan, on_answer);
         }
         match write {
-            Write::Answered if releases(&plan) => self.world.read_again(process, slot),
+            Write::Answered if releasing => self.read_again(),
             Write::Answered => self.world.deliver(process, slot),
             Write::AnswerLate => {
                 reconcile.phase = Phase::Removed(plan);
                 *self.open() = Some(reconcile);
             }
+            Write::Delayed => {
+                self.world.removal = Some(Removal {
+                    process,
+                    slot,
+                    reconcile,
+                });
+            }
             Write::AnswerLost | Write::Failed => {}
         }
+        let unanswered = !matches!(write, Write::Answered | Write::AnswerLate);
+        self.world.replicas[process].stale[slot] |= unanswered && releasing;
     }
 
     /// Takes the late answer to a removal of the finalizer.
@@ -55,7 +70,38 @@ impl Worker<'_> {
         let uid = &reconcile.snapshot.object.metadata.uid;
         // The watch may have shown the deletion, and another object with the same name.
         if known.is_some_and(|known| known.object.metadata.uid == *uid) {
-            self.world.read_again(self.process, self.slot);
+            self.read_again();
+        }
+    }
+
+    /// A delayed removal of the finalizer takes effect, unless the object has changed.
+    pub(crate) fn removal_arrives(&mut self, reconcile: &Reconcile) {
+        let Phase::Recorded(plan) = &reconcile.phase else {
+            return;
+        };
+        self.write_finalizer(reconcile, &plan.clone(), false);
+    }
+
+    /// Asks the API server for an object that was released, or may have been.
+    pub(crate) fn read_again(&mut self) {
+        self.world.replicas[self.process].stale[self.slot] = false;
+        self.world.deliver(self.process, self.slot);
+        self.keep();
+    }
+
+    /// Takes an object back whose release had no effect: the API server holds another version than
+    /// the release was based on. It is a claimant again, and its operation is no orphaned one.
+    pub(crate) fn keep(&mut self) {
+        let early = self.decision.is(Mutation::ReleaseTakenBackEarly);
+        let replica = &mut self.world.replicas[self.process];
+        let released = replica.released[self.slot];
+        if let (Some(version), Some(held)) = (released, &replica.cache[self.slot])
+            && (held.version != version || early)
+        {
+            let open = held.object.operation_id();
+            let orphaned = &mut replica.orphaned;
+            orphaned.retain(|orphan| Some(orphan.id.as_str()) != open);
+            replica.released[self.slot] = None;
         }
     }
 
@@ -101,9 +147,8 @@ impl Replica {
     }
 
     /// Notes that an object is about to be released. Its open operation becomes an orphaned one.
-    fn release(&mut self, slot: usize, object: &Object, open: Option<&str>) {
-        if !self.released[slot] {
-            self.released[slot] = true;
+    fn release(&mut self, slot: usize, object: &Object, open: Option<&str>, version: u8) {
+        if self.released[slot].replace(version).is_none() {
             self.orphan(object, open);
         }
     }
@@ -119,10 +164,11 @@ impl Replica {
 
     /// Removes an object that is gone.
     fn forget(&mut self, slot: usize, object: &Object) {
-        if !self.released[slot] {
+        if self.released[slot].is_none() {
             self.orphan(object, object.operation_id());
         }
-        self.released[slot] = false;
+        self.released[slot] = None;
+        self.stale[slot] = false;
         self.memories[slot] = Memory::default();
         self.cache[slot] = None;
     }
@@ -141,20 +187,5 @@ impl World {
             replica.memories[slot] = Memory::default();
         }
         replica.cache[slot] = current;
-    }
-
-    /// Asks the API server for an object that the process released, or may have released. If it is
-    /// still there, it is a claimant again, and its operation is no orphaned one.
-    pub(crate) fn read_again(&mut self, process: usize, slot: usize) {
-        self.deliver(process, slot);
-        let replica = &mut self.replicas[process];
-        let held = replica.cache[slot].as_ref();
-        if let Some(held) = held.filter(|held| held.object.has_finalizer()) {
-            let open = held.object.operation_id();
-            replica
-                .orphaned
-                .retain(|orphan| Some(orphan.id.as_str()) != open);
-            replica.released[slot] = false;
-        }
     }
 }

@@ -149,9 +149,10 @@ impl Scenario {
             if world.remaining.crashes > 0 {
                 steps.push(Step::Crash(process));
             }
-            // A new leader waits until no call of its predecessor can still arrive.
+            // A new leader waits until nothing that its predecessor sent can still arrive.
             let ended = self.overlap || !world.another_reconciles(process);
-            if world.leader.is_none() && world.hub.in_flight.is_none() && ended {
+            let in_flight = world.hub.in_flight.is_some() || world.removal.is_some();
+            if world.leader.is_none() && !in_flight && ended {
                 steps.push(Step::Elect(process));
             }
         }
@@ -165,8 +166,10 @@ impl Scenario {
         let hub = &world.hub;
         if hub.in_flight.is_some() {
             steps.extend([Step::CallArrives, Step::CallLost]);
+        } else if world.removal.is_some() {
+            steps.extend([Step::RemovalArrives, Step::RemovalLost]);
         } else {
-            // A call in flight arrives, or is lost, within minutes.
+            // What is in flight arrives, or is lost, within minutes.
             steps.push(Step::Tick(Tick::Minutes));
             if world.remaining.hours > 0 || self.fault_free {
                 steps.push(Step::Tick(Tick::Hours));
@@ -223,7 +226,12 @@ fn is_subset<T: PartialEq>(some: &[T], all: &[T]) -> bool {
 /// What can become of the write that a reconcile makes next, besides its success.
 fn write_faults(phase: &Phase) -> &'static [Write] {
     const SOME: &[Write] = &[Write::AnswerLost, Write::Failed];
-    const ALL: &[Write] = &[Write::AnswerLost, Write::AnswerLate, Write::Failed];
+    const ALL: &[Write] = &[
+        Write::AnswerLost,
+        Write::AnswerLate,
+        Write::Delayed,
+        Write::Failed,
+    ];
     match phase {
         Phase::Decided(_) | Phase::Called(..) => SOME,
         Phase::Recorded(plan) if calls(plan) => &[],

@@ -42,7 +42,9 @@ pub fn seeded(mutation: Mutation) -> (Scenario, Option<Rule>) {
             (few_faults(2), Rule::LastReleaseTurnsOff)
         }
         Mutation::YieldsToUnheld => (a_deletion(2), Rule::LastReleaseTurnsOff),
-        Mutation::ReleaseNotedLate => (two_deletions(3), Rule::LastReleaseTurnsOff),
+        Mutation::ReleaseNotedLate | Mutation::ReleaseTakenBackEarly => {
+            (two_deletions(3), Rule::LastReleaseTurnsOff)
+        }
         Mutation::TransitionEndsOperation => (reads_that_go_back(1), Rule::NoSecondCall),
         Mutation::TrackedOperationForgotten => (pruned_records(2), Rule::NoSecondCall),
         Mutation::ClearedOperationForgotten | Mutation::RestoredOperationForgotten => {

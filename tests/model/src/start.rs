@@ -47,7 +47,8 @@ impl Scenario {
             memories: vec![Default::default(); self.slots],
             reconciles: vec![None; self.slots],
             orphaned: Vec::new(),
-            released: vec![false; self.slots],
+            released: vec![None; self.slots],
+            stale: vec![false; self.slots],
         };
         let world = World {
             slots,
@@ -56,6 +57,7 @@ impl Scenario {
             replicas: vec![replica; self.replicas],
             leader: Some(0),
             last_leader: Some(0),
+            removal: None,
             gone: Vec::new(),
             remaining: self.limits,
             log: Default::default(),

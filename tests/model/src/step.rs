@@ -48,6 +48,10 @@ pub enum Step {
     CallArrives,
     /// A delayed call is lost.
     CallLost,
+    /// A delayed removal of the finalizer arrives.
+    RemovalArrives,
+    /// A delayed removal of the finalizer is lost.
+    RemovalLost,
     /// A call that the hub accepted shows its effect.
     EffectShows,
     /// A transition ends.
@@ -122,6 +126,8 @@ impl Remaining {
             | Step::Tick(Tick::Minutes)
             | Step::CallArrives
             | Step::CallLost
+            | Step::RemovalArrives
+            | Step::RemovalLost
             | Step::EffectShows
             | Step::TransitionEnds
             | Step::HideDeployments(false)
@@ -236,6 +242,12 @@ impl Scenario {
                 world.hub.take_effect(kind);
             }
             Step::CallLost => world.hub.in_flight = None,
+            Step::RemovalArrives => {
+                let removal = world.removal.take()?;
+                self.worker(world, removal.process, removal.slot)
+                    .removal_arrives(&removal.reconcile);
+            }
+            Step::RemovalLost => world.removal = None,
             Step::EffectShows => {
                 let kind = world.hub.accepted.take()?;
                 world.hub.take_effect(kind);
@@ -383,7 +395,8 @@ impl World {
             memories: vec![Default::default(); slots],
             reconciles: vec![None; slots],
             orphaned: Vec::new(),
-            released: vec![false; slots],
+            released: vec![None; slots],
+            stale: vec![false; slots],
         };
     }
 

@@ -33,12 +33,25 @@ pub struct World {
     pub leader: Option<usize>,
     /// The process that led last, while it runs.
     pub last_leader: Option<usize>,
+    /// A removal of the finalizer whose sender has stopped waiting, and that may still arrive.
+    pub removal: Option<Removal>,
     /// The operations whose object is gone, which the observer knows.
     pub gone: Vec<Gone>,
     /// The faults and human actions that can still happen.
     pub remaining: Remaining,
     /// What the last step did.
     pub log: StepLog,
+}
+
+/// A removal of the finalizer on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Removal {
+    /// The process that sent it.
+    pub process: usize,
+    /// The object.
+    pub slot: usize,
+    /// The reconcile that it is part of.
+    pub reconcile: Reconcile,
 }
 
 /// What an outdated CustomResourceDefinition lacks of a call's record.
@@ -82,8 +95,11 @@ pub struct Replica {
     pub reconciles: Vec<Option<Reconcile>>,
     /// The operations whose object is gone, for the owner of their model to wait for.
     pub orphaned: Vec<Orphaned>,
-    /// Whether the process has released the object, or may have. It asks the API server then.
-    pub released: Vec<bool>,
+    /// The version of the object that the process has released, or may have, as long as the API
+    /// server may take that release.
+    pub released: Vec<Option<u8>>,
+    /// Whether the next reconcile asks the API server for the object.
+    pub stale: Vec<bool>,
 }
 
 /// An open operation whose object is gone.
@@ -130,8 +146,7 @@ impl Reconcile {
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The object as the process knew it when the reconcile began, with the operation that it
-    /// tracks.
+    /// The object as the process knew it when the reconcile began, with the operation that it tracks.
     pub object: Object,
     /// What became of the live GET, or `None` where nothing was needed from the hub.
     pub retrieved: Option<Retrieved>,
@@ -307,7 +322,13 @@ impl World {
                 versions.extend(cached.map(|cached| &mut cached.version));
                 let open = replica.reconciles[slot].iter_mut();
                 versions.extend(open.map(|reconcile| &mut reconcile.version));
+                versions.extend(replica.released[slot].iter_mut());
             }
+            let removal = self
+                .removal
+                .iter_mut()
+                .filter(|removal| removal.slot == slot);
+            versions.extend(removal.map(|removal| &mut removal.reconcile.version));
             let mut known: Vec<u8> = versions.iter().map(|version| **version).collect();
             known.sort_unstable();
             known.dedup();
@@ -323,9 +344,13 @@ impl World {
         let stored = self.slots[slot].stored.iter().map(|stored| stored.version);
         let cached = self.replicas.iter().flat_map(|one| &one.cache[slot]);
         let open = self.replicas.iter().flat_map(|one| &one.reconciles[slot]);
+        let released = self.replicas.iter().filter_map(|one| one.released[slot]);
+        let removal = self.removal.iter().filter(|removal| removal.slot == slot);
         let all = stored
             .chain(cached.map(|cached| cached.version))
-            .chain(open.map(|reconcile| reconcile.version));
+            .chain(open.map(|reconcile| reconcile.version))
+            .chain(released)
+            .chain(removal.map(|removal| removal.reconcile.version));
         all.max().map_or(0, |last| last + 1)
     }
 
