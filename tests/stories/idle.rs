@@ -42,8 +42,9 @@ fn is_idle(object: &OxenModel) {
     assert_eq!(status(object).live.unwrap().to_string(), "inactive");
     let text = message(object);
     for words in [
-        "15 minutes without requests",
-        "Allow",
+        "no requests for about 15 minutes",
+        "spec.idleShutdown is Allow",
+        "send it a request",
         "request a reconcile",
     ] {
         assert!(text.contains(words), "{words:?} is not in {text:?}");
