@@ -82,7 +82,7 @@ for _ in {1..100}; do
   sleep 0.1
 done
 [[ -n $port ]] || fail "the simulated hub did not start: see its output above"
-expect "a hub with a host name" "$(check "http://hub.test:$port")" "can be reached and accepts the API key"
+expect "a hub with a host name" "$(check "http://hub.test:$port")" "can be reached. It lists 7 models"
 # The simulated hub has no TLS. A client with CA certificates therefore fails to connect, and a
 # client without them fails before that.
 expect "CA certificates" "$(check "https://hub.test:$port")" "can't be reached"
