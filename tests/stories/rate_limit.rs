@@ -183,8 +183,10 @@ async fn a_call_whose_observation_became_too_old_is_not_made() {
     sleep(Duration::from_secs(4)).await;
     for name in &others {
         world.hub.inject(Fault::hang().on_model(name));
-        world.request_reconcile(name, "1").await;
     }
+    // All at once, because they must have the permits before the observation ends.
+    let requests = others.iter().map(|name| world.request_reconcile(name, "1"));
+    futures::future::join_all(requests).await;
     let not_sent = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
     operator.until_metric(not_sent, 1.0).await;
 
