@@ -136,13 +136,14 @@ async fn the_actions_of_argo_cd_work_on_live_objects() {
     world.until_reason("bot", "Active").await;
     world.until_finalizer("bot").await;
     let act = async |action: &str| {
-        let mut object = live(&world, "bot").await;
-        // A manifest has no managed fields, and the status belongs to the operator.
-        object["metadata"]["managedFields"].take();
-        object["status"].take();
-        let after = argocd::run(&format!("actions/{action}/action.lua"), &object).to_string();
-        let replace = ["replace", "--namespace", &world.namespace, "-f", "-"];
-        let replaced = world.cluster.kubectl_stdin(&replace, &after).await;
+        let manifest = async || {
+            let mut object = live(&world, "bot").await;
+            // A manifest has no managed fields, and the status belongs to the operator.
+            object["metadata"]["managedFields"].take();
+            object["status"].take();
+            argocd::run(&format!("actions/{action}/action.lua"), &object).to_string()
+        };
+        let replaced = world.cluster.kubectl_replace(manifest).await;
         replaced.unwrap().ok().unwrap();
     };
     act("suspend").await;

@@ -294,14 +294,12 @@ async fn every_optional_field_may_be_null() {
             "metadata": {"name": name, "namespace": world.namespace},
             "spec": spec,
         });
-        for command in [
-            &["apply", "--server-side", "--force-conflicts", "-f", "-"][..],
-            &["replace", "-f", "-"],
-        ] {
-            let manifest = manifest.to_string();
-            let sent = world.cluster.kubectl_stdin(command, &manifest).await;
-            sent.unwrap().ok().unwrap();
-        }
+        let manifest = manifest.to_string();
+        let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        let applied = world.cluster.kubectl_stdin(&apply, &manifest).await;
+        applied.unwrap().ok().unwrap();
+        let replaced = world.cluster.kubectl_replace(async || manifest.clone());
+        replaced.await.unwrap().ok().unwrap();
     }
     for (name, _) in &nulls {
         world.until_reason(name, "Active").await;

@@ -9,6 +9,9 @@ use tokio::io::AsyncWriteExt;
 /// The time limit of a command. It only has to stop commands that hang.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How often [`Cluster::kubectl_replace`] starts over. Each time, another client wrote in between.
+const CONFLICTS: usize = 20;
+
 /// The output and the exit status of a command.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -45,6 +48,24 @@ impl Cluster {
     /// Runs kubectl as [`Cluster::kubectl`] does, with this text as standard input for `-f -`.
     pub async fn kubectl_stdin(&self, arguments: &[&str], input: &str) -> Result<Output> {
         run(self.kubectl_command(), arguments, input).await
+    }
+
+    /// Runs `kubectl replace`, and starts over with a new manifest where another client wrote the
+    /// object between kubectl's read and its write, which kubectl doesn't retry.
+    pub async fn kubectl_replace(&self, manifest: impl AsyncFn() -> String) -> Result<Output> {
+        let mut output = self.replace_once(&manifest).await?;
+        for _ in 1..CONFLICTS {
+            if !output.stderr.contains("(Conflict)") {
+                break;
+            }
+            output = self.replace_once(&manifest).await?;
+        }
+        Ok(output)
+    }
+
+    async fn replace_once(&self, manifest: &impl AsyncFn() -> String) -> Result<Output> {
+        let manifest = manifest().await;
+        self.kubectl_stdin(&["replace", "-f", "-"], &manifest).await
     }
 
     /// Runs helm as the administrator. Returns an error only if helm can't be run or doesn't
