@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    names::{FINALIZER, SHORTEST_SYNC_INTERVAL},
+    names::{FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL},
     secret::SecretKeyRef,
     span::Span,
     state::State,
@@ -207,6 +207,16 @@ impl OxenModel {
     pub fn has_finalizer(&self) -> bool {
         let finalizers = self.metadata.finalizers.iter().flatten();
         finalizers.into_iter().any(|one| one == FINALIZER)
+    }
+
+    /// The value of the reconcile annotation, until a reconcile has answered it.
+    #[must_use]
+    pub fn requested_reconcile(&self) -> Option<&str> {
+        let annotations = self.metadata.annotations.as_ref()?;
+        let requested = annotations.get(RECONCILE_ANNOTATION)?;
+        let status = self.status.as_ref();
+        let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+        (handled != Some(requested)).then_some(requested.as_str())
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn set_finalizer(
     scope: &Scope,
     object: &OxenModel,
     present: bool,
-) -> Result<(), ReconcileError> {
+) -> Result<Arc<OxenModel>, ReconcileError> {
     let others = object.finalizers().iter().filter(|one| *one != FINALIZER);
     let mut finalizers: Vec<&str> = others.map(String::as_str).collect();
     if present {
@@ -50,15 +50,10 @@ pub(super) async fn set_finalizer(
     let write = api.patch_metadata(&name, &params, &patch);
     let request = Request::new("writing the finalizers of the OxenModel", &namespace, &name);
     let written = scope.context.send(request, write).await?;
-    let after = Arc::new(OxenModel {
+    Ok(Arc::new(OxenModel {
         metadata: written.metadata,
         ..object.clone()
-    });
-    scope
-        .context
-        .memories
-        .with(object, |memory| memory.record_write(object, &after));
-    Ok(())
+    }))
 }
 
 /// Why the object, as the watch has it now, no longer allows the call, or `None` if it does.

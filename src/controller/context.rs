@@ -3,11 +3,15 @@
 use std::{future::Future, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, runtime::reflector::Store};
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    admission::Admission,
     error::{ReconcileError, Request},
     events::Events,
     guarded::Guarded,
@@ -17,6 +21,7 @@ use super::{
     secrets::Secrets,
 };
 use crate::{
+    api::OxenModel,
     config::Config,
     hub::{Client as HubClient, LimitedClient},
     leader::Authority,
@@ -42,8 +47,9 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// The events that wait to be published.
     pub events: Events,
-    /// Bounds the requests to the Kubernetes API. Reconciles are not bounded: those that wait for a
-    /// permit of one key would delay the objects of others.
+    /// Bounds the reconciles that send requests.
+    pub(super) admission: Admission,
+    /// Bounds the requests to the Kubernetes API.
     kube_permits: KubePermits,
     pub(super) memories: Memories,
     pub(super) index: Index,
@@ -54,6 +60,17 @@ pub(super) struct Scope {
     pub(super) context: Arc<Context>,
     pub(super) objects: Store<Guarded>,
     pub(super) secrets: Secrets,
+}
+
+impl Scope {
+    /// The object as the watch has it now, or `None` if it is gone or another one has its name.
+    pub(super) fn latest(&self, object: &OxenModel) -> Option<Arc<Guarded>> {
+        let latest = self.objects.get(
+            &ObjectRef::new(&object.name_any())
+                .within(object.metadata.namespace.as_deref().unwrap_or_default()),
+        )?;
+        (latest.object.metadata.uid == object.metadata.uid).then_some(latest)
+    }
 }
 
 impl Context {
@@ -71,6 +88,7 @@ impl Context {
         Self {
             events: Events::start(client.clone(), metrics.clone(), config.kube_timeout),
             hub: LimitedClient::new(hub, config.rate_limits.clone()),
+            admission: Admission::default(),
             kube_permits: KubePermits::default(),
             index: Index::new(config.rules.clone()),
             config,
@@ -89,6 +107,12 @@ impl Context {
 
     pub(super) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Waits until the requests to the Kubernetes API that wait now have been sent. So the hub is
+    /// asked no faster than the API server takes the records that follow.
+    pub(super) async fn kube_ready(&self) {
+        self.kube_permits.ready().await;
     }
 
     /// Sends a request to the Kubernetes API, with a timeout and without retries. A request whose

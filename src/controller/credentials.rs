@@ -5,6 +5,7 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{
+    admission::Lane,
     context::Scope,
     error::{ReconcileError, Request},
     secrets::{Lookup, version},
@@ -59,6 +60,19 @@ pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a 
     }
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     (namespace, secret_of(object))
+}
+
+/// The lane in which an object's reconciles are admitted.
+pub(super) fn lane(scope: &Scope, object: &OxenModel) -> Lane {
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let secret = match allowed_operator_key(scope, object) {
+        Some(_) => "",
+        None => secret_of(object),
+    };
+    Lane {
+        namespace,
+        secret: secret.into(),
+    }
 }
 
 /// The operator's own key, if the object names no Secret and its namespace may use that key.

@@ -43,33 +43,6 @@ pub(super) struct Unreadable {
 }
 
 impl Guarded {
-    /// The object as a claimant of a hub model. `newest` is this process's newer write of it, or
-    /// the object itself, and `known` is the claimant that it was before. A field that can't be
-    /// read keeps its earlier value, so that a typo doesn't give the model to another object.
-    pub(super) fn claimant(
-        &self,
-        newest: &OxenModel,
-        rules: &Rules,
-        known: Option<&Claimant>,
-    ) -> Claimant {
-        let mut claimant = Claimant::of(newest, rules);
-        let Some(unreadable) = &self.unreadable else {
-            return claimant;
-        };
-        // The deletion then waits for a person.
-        claimant.deactivates &= unreadable.deletable;
-        if let Some(known) = known.filter(|_| !unreadable.model) {
-            claimant.model.clone_from(&known.model);
-        }
-        if !unreadable.identity {
-            claimant.identity = known.and_then(|known| known.identity.clone());
-            claimant.base = known.is_some_and(|known| known.base);
-            // Without an identity, the object claims the model that it names.
-            claimant.observed &= claimant.identity.is_some();
-        }
-        claimant
-    }
-
     /// The object's UID.
     pub(super) fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
@@ -96,6 +69,32 @@ impl Guarded {
             unreadable: Some(Arc::new(unreadable)),
         })
     }
+}
+
+/// An object as a claimant of a hub model. `known` is the claimant that it was before. A field that
+/// can't be read keeps its earlier value, so that a typo doesn't give the model to another object.
+pub(super) fn claimant(
+    object: &OxenModel,
+    unreadable: Option<&Unreadable>,
+    rules: &Rules,
+    known: Option<&Claimant>,
+) -> Claimant {
+    let mut claimant = Claimant::of(object, rules);
+    let Some(unreadable) = unreadable else {
+        return claimant;
+    };
+    // The deletion then waits for a person.
+    claimant.deactivates &= unreadable.deletable;
+    if let Some(known) = known.filter(|_| !unreadable.model) {
+        claimant.model.clone_from(&known.model);
+    }
+    if !unreadable.identity {
+        claimant.identity = known.and_then(|known| known.identity.clone());
+        claimant.base = known.is_some_and(|known| known.base);
+        // Without an identity, the object claims the model that it names.
+        claimant.observed &= claimant.identity.is_some();
+    }
+    claimant
 }
 
 impl<'de> Deserialize<'de> for Guarded {
@@ -368,7 +367,8 @@ mod tests {
     }
 
     fn claimant(guarded: &Guarded, known: Option<&Claimant>) -> Claimant {
-        guarded.claimant(&guarded.object, &Rules::default(), known)
+        let unreadable = guarded.unreadable.as_deref();
+        super::claimant(&guarded.object, unreadable, &Rules::default(), known)
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use kube::ResourceExt;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
@@ -21,8 +20,6 @@ pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
-    /// The object as this process last wrote it, until the watch shows that write.
-    written: Option<Written>,
     /// Whether a write met a conflict. If so, the next reconcile reads the object from the API
     /// server.
     pub(super) stale: bool,
@@ -42,8 +39,13 @@ pub(super) struct Memory {
     pub(super) backing_off_until: Option<Instant>,
     /// The number of failed requests to the Kubernetes API in a row.
     pub(super) kube_failures: u32,
-    /// Makes a reconcile that waits for a permit start over.
+    /// The number of changes of the object or its Secret that are a reason to reconcile it.
+    pub(super) changes: u64,
+    /// Notified of each of these changes.
     pub(super) changed: Arc<Notify>,
+    /// A hash of what was a reason to reconcile the object when the watch last showed it, or when
+    /// this process last wrote it.
+    reason: Option<u64>,
     /// Whether a reconcile has been completed.
     pub(super) reconciled: bool,
     /// Whether another object may own the model, in a namespace that can't be listed.
@@ -53,17 +55,9 @@ pub(super) struct Memory {
 /// A hash of a Secret's UID and resourceVersion, or `None` if there was no Secret.
 pub(super) type SecretVersion = Option<u64>;
 
-#[derive(Clone, Debug)]
-struct Written {
-    /// The versions that the write replaced.
-    replaced: Vec<String>,
-    object: Arc<OxenModel>,
-}
-
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            written: None,
             stale: false,
             tracked: Tracked::default(),
             pruned: None,
@@ -73,7 +67,9 @@ impl Default for Memory {
             secret: None,
             backing_off_until: None,
             kube_failures: 0,
+            changes: 0,
             changed: Arc::default(),
+            reason: None,
             reconciled: false,
             in_doubt: false,
         }
@@ -81,37 +77,6 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The newer of the watch's object and this process's own last write.
-    pub(super) fn newest(&mut self, watched: &Arc<OxenModel>) -> Arc<OxenModel> {
-        let newer = self.newer_than(watched);
-        if newer.is_none() {
-            self.written = None;
-        }
-        newer.unwrap_or_else(|| watched.clone())
-    }
-
-    /// This process's own last write, while the watch shows a version that the write replaced.
-    pub(super) fn newer_than(&self, watched: &OxenModel) -> Option<Arc<OxenModel>> {
-        let written = self.written.as_ref()?;
-        let version = watched.metadata.resource_version.as_ref()?;
-        let behind = written.replaced.contains(version);
-        behind.then(|| written.object.clone())
-    }
-
-    /// Remembers a write until the watch shows it.
-    pub(super) fn record_write(&mut self, before: &OxenModel, after: &Arc<OxenModel>) {
-        let mut replaced = self
-            .written
-            .take()
-            .map(|written| written.replaced)
-            .unwrap_or_default();
-        replaced.extend(before.metadata.resource_version.clone());
-        self.written = Some(Written {
-            replaced,
-            object: after.clone(),
-        });
-    }
-
     /// The object, with what this process knows about its operation and the API server may not
     /// hold.
     pub(super) fn with_tracked(&self, object: &Arc<OxenModel>) -> Arc<OxenModel> {
@@ -124,6 +89,16 @@ impl Memory {
                 })
             },
         )
+    }
+
+    fn change(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+        self.changed.notify_waiters();
+    }
+
+    /// Notes this process's own write, which is no reason to reconcile the object.
+    pub(super) fn wrote(&mut self, reason: u64) {
+        self.reason = Some(reason);
     }
 
     /// Takes into account the version of its Secret that the object uses now. If the version has
@@ -179,41 +154,56 @@ impl Memory {
 }
 
 impl Memories {
-    /// Works with an object's memory. The lock is never held across an await.
+    /// Works with an object's memory. The lock is never held across an await. Nothing is remembered
+    /// of an object that the watch doesn't show.
     pub(super) fn with<T>(&self, object: &OxenModel, work: impl FnOnce(&mut Memory) -> T) -> T {
-        work(
-            self.lock()
-                .entry(object.uid().unwrap_or_default())
-                .or_default(),
-        )
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        match self.lock().get_mut(uid) {
+            Some(memory) => work(memory),
+            None => work(&mut Memory::default()),
+        }
+    }
+
+    /// Notes that the watch shows an object, and returns true when `reason` has changed. In that
+    /// case, a reconcile that waits reads the object again.
+    pub(super) fn show(&self, uid: &str, reason: u64) -> bool {
+        let mut memories = self.lock();
+        let memory = match memories.get_mut(uid) {
+            Some(memory) => memory,
+            None => memories.entry(uid.to_owned()).or_default(),
+        };
+        let changed = memory.reason.replace(reason) != Some(reason);
+        if changed {
+            memory.change();
+        }
+        changed
     }
 
     /// Forgets an object that is gone.
     pub(super) fn forget(&self, uid: &str) {
-        if let Some(memory) = self.lock().remove(uid) {
-            memory.changed.notify_waiters();
-        }
-    }
-
-    /// Makes a reconcile that waits for a permit start over, because the object or its Secret has
-    /// changed.
-    pub(super) fn wake(&self, uid: &str) {
-        if let Some(memory) = self.lock().get(uid) {
-            memory.changed.notify_waiters();
+        if let Some(mut memory) = self.lock().remove(uid) {
+            memory.change();
         }
     }
 
     /// Returns true when an object has to be reconciled because its Secret now has this version. In
-    /// that case, a reconcile that waits for a permit starts over.
+    /// that case, a reconcile that waits reads the Secret again.
     ///
     /// An object whose Secret has not been looked up yet will be reconciled with the new version
     /// anyway.
     pub(super) fn secret_changed(&self, uid: &str, version: SecretVersion) -> bool {
+        let mut memories = self.lock();
+        let uses = |memory: &&mut Memory| memory.secret.is_some_and(|known| known != version);
+        let memory = memories.get_mut(uid).filter(uses);
+        memory.map(Memory::change).is_some()
+    }
+
+    /// The UIDs of the objects whose model another object may own, in a namespace that can't be
+    /// listed.
+    pub(super) fn in_doubt(&self) -> Vec<Arc<str>> {
         let memories = self.lock();
-        let uses = |memory: &&Memory| memory.secret.is_some_and(|known| known != version);
-        let memory = memories.get(uid).filter(uses);
-        memory.inspect(|memory| memory.changed.notify_waiters());
-        memory.is_some()
+        let in_doubt = memories.iter().filter(|(_, memory)| memory.in_doubt);
+        in_doubt.map(|(uid, _)| uid.as_str().into()).collect()
     }
 
     // A panic while the lock is held leaves each memory as it was or as it should be, so a poisoned
@@ -243,25 +233,39 @@ mod tests {
     }
 
     #[test]
-    fn an_own_write_holds_until_the_watch_shows_it() {
-        let mut memory = Memory::default();
-        memory.record_write(&at("1"), &at("2"));
-        memory.record_write(&at("2"), &at("3"));
-        assert_eq!(memory.newest(&at("1")), at("3"));
-        assert_eq!(memory.newest(&at("2")), at("3"));
-        assert_eq!(memory.newest(&at("3")), at("3"));
-        assert_eq!(memory.newest(&at("4")), at("4"));
-        assert_eq!(
-            memory.newest(&at("1")),
-            at("1"),
-            "a version that the watch shows twice is the newest"
-        );
+    fn nothing_is_remembered_of_objects_that_are_gone() {
+        let memories = Memories::default();
+        for one in 0..10_000 {
+            let mut object = at("1").as_ref().clone();
+            let uid = format!("uid-{one}");
+            object.metadata.uid = Some(uid.clone());
+            memories.show(&uid, 1);
+            memories.with(&object, |memory| memory.reconciled = true);
+            assert!(memories.with(&object, |memory| memory.reconciled));
+            memories.forget(&uid);
+            // A reconcile may end after its object is gone.
+            memories.with(&object, |memory| memory.reconciled = true);
+        }
+        assert!(memories.lock().is_empty());
+    }
+
+    #[test]
+    fn an_own_write_is_no_reason_to_reconcile() {
+        let (memories, object) = (Memories::default(), at("1"));
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        assert!(memories.show(uid, 1), "a new object is");
+        assert!(!memories.show(uid, 1));
+        memories.with(&object, |memory| memory.wrote(2));
+        assert!(!memories.show(uid, 2));
+        assert!(memories.show(uid, 3));
+        assert_eq!(memories.with(&object, |memory| memory.changes), 2);
     }
 
     #[test]
     fn a_secret_changes_when_another_version_of_it_is_looked_up() {
         let (memories, object) = (Memories::default(), at("1"));
-        let uid = object.uid().unwrap_or_default();
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        memories.show(&uid, 1);
         let look_up = |version| {
             memories.with(&object, |memory| {
                 memory.looked_up(version);

@@ -10,7 +10,7 @@
 //! | the live GET, its permit and Retry-After | `retrieve.rs` |
 //! | which API key an object uses | `credentials.rs` |
 //! | the Secrets that are watched | `secrets.rs` |
-//! | which object controls a model, and who is woken | `index.rs` |
+//! | which object controls a model, who is woken, and who uses a Secret | `index/` |
 //! | the finalizer, and the call to the hub | `act.rs` |
 //! | writing the status | `record.rs` |
 //! | publishing events, and repeating an existing event | `events.rs`, `event_series.rs` |
@@ -18,10 +18,12 @@
 //! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
-//! | what all reconciles share | `context.rs`, `permits.rs` |
+//! | how many reconciles send requests at once | `admission.rs`, `permits.rs`, `in_use.rs` |
+//! | what all reconciles share | `context.rs` |
 //! | a failed request to the Kubernetes API | `error.rs` |
 
 mod act;
+mod admission;
 mod context;
 mod credentials;
 mod error;
@@ -29,6 +31,7 @@ mod event_series;
 mod events;
 mod guarded;
 mod health;
+mod in_use;
 mod index;
 mod listing;
 mod memory;

@@ -10,7 +10,8 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    context::Scope,
+    admission::Slot,
+    context::{Context, Scope},
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
     guarded::Guarded,
@@ -36,6 +37,8 @@ pub(super) struct Prepared {
     crd_terminating: bool,
     /// The id of the operation, if one is recorded.
     pub(super) operation_id: String,
+    /// The number of changes of the object and its Secret that this takes into account.
+    pub(super) changes: u64,
     now: Timestamp,
 }
 
@@ -54,6 +57,13 @@ pub(super) struct Observed {
 }
 
 impl Prepared {
+    /// Continues with this process's own write of the object.
+    pub(super) fn wrote(&mut self, scope: &Scope, after: Arc<OxenModel>) {
+        let memories = &scope.context.memories;
+        self.object = memories.with(&after, |memory| memory.with_tracked(&after));
+        self.stored = after;
+    }
+
     pub(super) fn subject<'a>(&'a self, rules: &'a Rules) -> Subject<'a> {
         Subject {
             object: &self.object,
@@ -84,8 +94,10 @@ impl Observed {
 
 /// Gathers what is known about an object before its live GET.
 pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared, ReconcileError> {
-    let stored = newest(scope, watched).await?;
     let memories = &scope.context.memories;
+    // This is read first, so that no change is missed.
+    let changes = memories.with(&watched.object, |memory| memory.changes);
+    let stored = newest(scope, watched).await?;
     let object = memories.with(&stored, |memory| memory.with_tracked(&stored));
     let crd_terminating = crd_terminating(scope, &object).await?;
     Ok(Prepared {
@@ -95,21 +107,22 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
         ownership: ownership_before_observation(scope, &object),
         crd_terminating,
         operation_id: Uuid::new_v4().to_string(),
+        changes,
         now: now(),
         object,
     })
 }
 
-/// Retrieves the model, judges its ownership by the identity that the hub showed, and brings the
-/// process's memory up to date.
+/// Retrieves the model, judges its ownership by what the hub showed, and brings the process's
+/// memory up to date.
 pub(super) async fn observe(
     scope: &Scope,
     mut prepared: Prepared,
+    slot: &Slot,
 ) -> Result<Observed, ReconcileError> {
-    let object = prepared.object.clone();
-    let (key, mut retrieved) = match credentials(scope, &object).await? {
+    let (key, mut retrieved) = match credentials(scope, &prepared.object).await? {
         Credentials::Key(key) => {
-            let retrieved = retrieve(scope, &object, &key).await?;
+            let retrieved = retrieve(scope, &mut prepared, &key, slot).await?;
             (Some(key), retrieved)
         }
         Credentials::Fault(fault) => {
@@ -120,14 +133,14 @@ pub(super) async fn observe(
             (None, retrieved)
         }
     };
+    let object = prepared.object.clone();
     prepared.now = now();
     let model_lock = match &retrieved.result {
         Ok(remote) => {
             let index = &scope.context.index;
-            let identity = remote.model.identity();
-            let model_lock = index.lock_model(identity.clone()).await;
+            let model_lock = index.lock_model(&remote.model.identity()).await;
             let memories = &scope.context.memories;
-            prepared.ownership = index.ownership(memories, &object, Some(identity));
+            prepared.ownership = index.ownership(memories, &object, Some(remote));
             Some(model_lock)
         }
         Err(_) => None,
@@ -181,10 +194,12 @@ pub(super) async fn newest(
     scope: &Scope,
     watched: &Guarded,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
-    let memories = &scope.context.memories;
+    let Context {
+        memories, index, ..
+    } = scope.context.as_ref();
     let object = &watched.object;
     if !memories.with(object, |memory| memory.stale) {
-        return Ok(memories.with(object, |memory| memory.newest(object)));
+        return Ok(index.newest(watched));
     }
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();
@@ -196,13 +211,8 @@ pub(super) async fn newest(
     if read.unreadable != watched.unreadable {
         return Err(ReconcileError::Outdated);
     }
-    memories.with(object, |memory| {
-        memory.stale = false;
-        memory.record_write(object, &read.object);
-    });
-    if read.object.has_finalizer() {
-        scope.context.index.keep(&read.object);
-    }
+    memories.with(object, |memory| memory.stale = false);
+    index.answered(object, &read.object);
     Ok(read.object)
 }
 
@@ -225,7 +235,10 @@ async fn crd_terminating(scope: &Scope, object: &OxenModel) -> Result<bool, Reco
 }
 
 /// The object's key. A deletion whose Secret is gone uses the key that last retrieved the model.
-async fn credentials(scope: &Scope, object: &OxenModel) -> Result<Credentials, ReconcileError> {
+pub(super) async fn credentials(
+    scope: &Scope,
+    object: &OxenModel,
+) -> Result<Credentials, ReconcileError> {
     let found = credentials::find(scope, object).await?;
     let missing = matches!(found, Credentials::Fault(_));
     if !missing || object.metadata.deletion_timestamp.is_none() {

@@ -1,24 +1,24 @@
 //! The permits for requests to the Kubernetes API. A namespace whose requests are slow, because of
 //! an admission webhook for example, delays no object of another namespace.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
-/// The largest number of requests in flight, not counting slow ones.
-const ALL: usize = 32;
+use super::{
+    admission::{ROUTINE, URGENT},
+    in_use::InUse,
+};
 
-/// The largest number of requests in flight in one namespace.
-const PER_NAMESPACE: usize = 16;
+/// The largest number of requests in flight in one namespace. It is as many as the reconciles that
+/// are admitted for one Secret, so that these never wait for each other.
+const PER_NAMESPACE: usize = URGENT + ROUTINE;
+
+/// The largest number of requests in flight, not counting slow ones.
+const ALL: usize = 2 * PER_NAMESPACE;
 
 /// The time after which a request counts as slow. A slow request counts only towards the limit of
 /// its namespace, so that slow requests of some namespaces don't delay the others.
@@ -27,12 +27,16 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Limits the requests to the Kubernetes API, in total and in each namespace.
 pub(super) struct KubePermits {
     all: Arc<Semaphore>,
-    /// The namespaces that hold permits or wait for them.
-    namespaces: Mutex<HashMap<String, Arc<Semaphore>>>,
+    namespaces: InUse<String, Namespace>,
 }
+
+/// The permits of one namespace.
+#[derive(Debug)]
+struct Namespace(Arc<Semaphore>);
 
 /// A permit for one request, which ends when it is dropped.
 pub(super) struct KubePermit {
+    _namespace: Arc<Namespace>,
     _local: Option<OwnedSemaphorePermit>,
     global: Option<OwnedSemaphorePermit>,
 }
@@ -53,7 +57,7 @@ impl Default for KubePermits {
     fn default() -> Self {
         Self {
             all: Arc::new(Semaphore::new(ALL)),
-            namespaces: Mutex::default(),
+            namespaces: InUse::default(),
         }
     }
 }
@@ -62,24 +66,20 @@ impl KubePermits {
     /// Waits for a permit for a request in this namespace. The namespace's own limit comes first,
     /// so that a request that waits for it holds no permit that others need.
     pub(super) async fn acquire(&self, namespace: &str) -> KubePermit {
-        let local = self.namespace(namespace);
+        let make = || Namespace(Arc::new(Semaphore::new(PER_NAMESPACE)));
+        let local = self.namespaces.get(namespace, make);
         // `acquire` fails only if the semaphore is closed, and it never is.
         KubePermit {
-            _local: local.acquire_owned().await.ok(),
+            _local: local.0.clone().acquire_owned().await.ok(),
             global: self.all.clone().acquire_owned().await.ok(),
+            _namespace: local,
         }
     }
 
-    fn namespace(&self, namespace: &str) -> Arc<Semaphore> {
-        // Every change under this lock is a single insertion or removal, so a poisoned lock is
-        // usable.
-        let namespaces = self.namespaces.lock();
-        let mut namespaces = namespaces.unwrap_or_else(PoisonError::into_inner);
-        namespaces.retain(|_, local| Arc::strong_count(local) > 1);
-        let local = namespaces.entry(namespace.to_owned());
-        local
-            .or_insert_with(|| Arc::new(Semaphore::new(PER_NAMESPACE)))
-            .clone()
+    /// Waits until the requests that wait now, and are not held up by their own namespace, have
+    /// their permits.
+    pub(super) async fn ready(&self) {
+        drop(self.all.acquire().await);
     }
 }
 
@@ -88,6 +88,7 @@ mod tests {
     use std::future;
 
     use futures::{FutureExt, future::join_all};
+    use tokio::task::unconstrained;
 
     use super::*;
 
@@ -108,16 +109,13 @@ mod tests {
         assert!(slow.is_some());
         drop(slow);
         take("third").unwrap();
-        assert!(
-            permits.namespaces.lock().unwrap().len() <= 2,
-            "idle ones are forgotten"
-        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn slow_requests_count_only_towards_the_limit_of_their_namespace() {
         let permits = KubePermits::default();
-        let take = |namespace: &str| permits.acquire(namespace).now_or_never();
+        // The test takes more permits at once than tokio lets one task take.
+        let take = |namespace: &str| unconstrained(permits.acquire(namespace)).now_or_never();
         let in_flight = |namespace| take(namespace).unwrap().during(future::pending::<()>());
         let slow = ["a", "b"].map(|namespace| (0..PER_NAMESPACE).map(move |_| namespace));
         let mut slow = join_all(slow.into_iter().flatten().map(in_flight));

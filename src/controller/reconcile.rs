@@ -9,45 +9,74 @@ use tracing::{debug, warn};
 
 use super::{
     act,
+    admission::Slot,
     context::{Context, Scope},
+    credentials,
     error::ReconcileError,
     guarded::Guarded,
     observe::{Observed, Prepared, newest, observe, prepare},
     record::{record, record_operation},
+    retrieve::until_urgent,
     undecodable,
+    watch::reason,
 };
 use crate::{
     api::{OperationKind, OxenModel},
     backoff::doubled,
     decide::{
-        Action, CallOutcome, Jitter, Observation, Plan, Requeue, Verdict, after_call, decide,
-        not_permitted, not_recorded, unobserved,
+        Action, CallOutcome, Jitter, Observation, Plan, Requeue, after_call, decide, not_permitted,
+        not_recorded, unobserved,
     },
 };
 
-/// Reconciles an object, whether or not it can be decoded.
+/// Reconciles an object, whether or not it can be decoded, once it is admitted.
 pub(super) async fn reconcile(
     object: Arc<Guarded>,
     scope: Arc<Scope>,
 ) -> Result<ControllerAction, ReconcileError> {
-    let context = &scope.context;
-    // Objects of other namespaces may own the model, so all must be listed first. The shutdown has
-    // precedence: no new work begins after it.
-    tokio::select! {
+    let Context {
+        admission,
+        index,
+        shutdown,
+        ..
+    } = scope.context.as_ref();
+    let admitted = async {
+        // Objects of other namespaces may own the model, so all must be listed first.
+        index.listed().await;
+        let lane = credentials::lane(&scope, &object.object);
+        let urgent = until_urgent(&scope, &object.object, Instant::now());
+        admission.admit(&lane, urgent).await
+    };
+    // The shutdown has precedence: no new work begins after it.
+    let slot = tokio::select! {
         biased;
-        () = context.shutdown.cancelled() => return Ok(ControllerAction::await_change()),
-        () = context.index.listed() => {}
-    }
+        () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
+        slot = admitted => slot,
+    };
+    // Many reconciles wait for their slot, so what follows takes no memory before.
+    Box::pin(reconcile_admitted(&object, &scope, &slot)).await
+}
+
+async fn reconcile_admitted(
+    object: &Guarded,
+    scope: &Scope,
+    slot: &Slot,
+) -> Result<ControllerAction, ReconcileError> {
+    let context = &scope.context;
     if !context.authority.holds() {
         return Ok(ControllerAction::requeue(
             context.config.rules.backoff_first,
         ));
     }
+    // The object may have changed while the reconcile waited.
+    let Some(object) = scope.latest(&object.object) else {
+        return Ok(ControllerAction::await_change());
+    };
     let deleting = object.object.metadata.deletion_timestamp.is_some();
     let reconciled = if object.unreadable.is_none() || deleting {
-        reconcile_object(&scope, &object).await
+        reconcile_object(scope, &object, slot).await
     } else {
-        report_undecodable(&scope, &object).await
+        report_undecodable(scope, &object).await
     };
     match reconciled {
         Ok(action) => Ok(action),
@@ -68,6 +97,7 @@ pub(super) async fn reconcile(
 async fn reconcile_object(
     scope: &Scope,
     object: &Guarded,
+    slot: &Slot,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let rules = &context.config.rules;
@@ -82,7 +112,7 @@ async fn reconcile_object(
     };
     let mut model_lock = None;
     if let (Some(model), Some(_)) = (model, released(&prepared)) {
-        model_lock = Some(context.index.lock_model(model.identity()).await);
+        model_lock = Some(context.index.lock_model(&model.identity()).await);
         prepared = prepare(scope, object).await?;
     }
     let plan = unobserved(&prepared.subject(rules));
@@ -95,11 +125,19 @@ async fn reconcile_object(
         return report_undecodable(scope, object).await;
     }
     if let Some(plan) = plan {
+        if let Some(present) = changes_finalizer(&prepared, &plan) {
+            set_finalizer(scope, &mut prepared, &plan, present).await?;
+        }
+        let plan = unobserved(&prepared.subject(rules)).unwrap_or(plan);
         return perform(scope, &prepared, plan, started).await;
     }
     // The observation takes the lock of the model that the hub shows.
     drop(model_lock);
-    let observed = observe(scope, prepared).await?;
+    let mut observed = observe(scope, prepared, slot).await?;
+    let plan = decide(&observed.observation(rules));
+    if let Some(present) = changes_finalizer(&observed.prepared, &plan) {
+        set_finalizer(scope, &mut observed.prepared, &plan, present).await?;
+    }
     let seen = observed.observation(rules);
     let plan = permitted(context, &seen, decide(&seen));
     match plan.action {
@@ -130,16 +168,60 @@ async fn report_undecodable(
     }))
 }
 
+/// Whether a plan adds the finalizer of an object that isn't being deleted, or removes it, or
+/// `None` if it does neither.
+fn changes_finalizer(prepared: &Prepared, plan: &Plan) -> Option<bool> {
+    let deleting = prepared.object.metadata.deletion_timestamp.is_some();
+    match plan.action {
+        Action::AddFinalizer => Some(true),
+        Action::RemoveFinalizer => (!deleting).then_some(false),
+        Action::Nothing | Action::Call { .. } => None,
+    }
+}
+
+/// Adds or removes the finalizer, before the plan's status is written. The reconcile then decides
+/// again with the same observation, because a call may be due.
+async fn set_finalizer(
+    scope: &Scope,
+    prepared: &mut Prepared,
+    plan: &Plan,
+    present: bool,
+) -> Result<(), ReconcileError> {
+    let object = &prepared.stored;
+    let Context {
+        index, memories, ..
+    } = scope.context.as_ref();
+    let written = act::set_finalizer(scope, object, present).await;
+    let after = match noting_conflicts(scope, object, written) {
+        Ok(after) => after,
+        Err(error) if matches!(error.code(), Some(404 | 409)) => return Err(error),
+        Err(error) => {
+            // The status says what is the case, even if the finalizer can't be written.
+            noting_conflicts(scope, object, record(scope, object, plan).await)?;
+            return Err(error);
+        }
+    };
+    memories.with(object, |memory| memory.wrote(reason(&after)));
+    index.answered(object, &after);
+    // What the API server stored differs from what the decision was about.
+    let same_spec = after.metadata.generation == object.metadata.generation;
+    if !same_spec || after.has_finalizer() != present {
+        return Err(ReconcileError::Outdated);
+    }
+    prepared.wrote(scope, after);
+    Ok(())
+}
+
 /// Writes the status, and performs a plan that has no call.
 async fn perform(
     scope: &Scope,
     prepared: &Prepared,
-    mut plan: Plan,
+    plan: Plan,
     started: Instant,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let object = &prepared.stored;
-    if plan.action == Action::RemoveFinalizer && plan.verdict == Verdict::Released {
+    if plan.action == Action::RemoveFinalizer {
         return release(scope, object, &plan, started).await;
     }
     // The reconcile may have waited for so long that another leader has already listed the objects.
@@ -148,16 +230,7 @@ async fn perform(
             context.config.rules.backoff_first,
         ));
     }
-    let latest = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
-    let added = plan.action == Action::AddFinalizer;
-    if added || plan.action == Action::RemoveFinalizer {
-        let written = act::set_finalizer(scope, &latest, added).await;
-        noting_conflicts(scope, object, written)?;
-    }
-    if added {
-        // The change starts the next reconcile. The requeue is for a watch that is late.
-        plan.requeue = Requeue::exactly(context.config.rules.backoff_first);
-    }
+    noting_conflicts(scope, object, record(scope, object, &plan).await)?;
     context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
 }
@@ -220,8 +293,9 @@ async fn call(
         memory.tracked.track(id, &plan.status);
         memory.call_ended(&outcome);
     });
-    if let CallOutcome::NotSent(_) = outcome {
-        context.index.never_sent(id);
+    let model = plan.status.model.as_ref();
+    if let (CallOutcome::NotSent(_), Some(model)) = (&outcome, model) {
+        context.index.never_sent(&model.identity(), id);
     }
     let latest = noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
     debug!(name = latest.name_any(), "the call's outcome is recorded");

@@ -137,10 +137,9 @@ async fn write(
         context.metrics.status_pruned(&pruned);
     }
     context.memories.with(object, |memory| {
-        memory.record_write(object, &after);
         memory.pruned = (!pruned.is_empty()).then(|| plan.status.clone());
     });
-    context.index.keep(&after);
+    context.index.answered(object, &after);
     Ok(after)
 }
 

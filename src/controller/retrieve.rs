@@ -1,15 +1,21 @@
 //! The live GET of an object's model. It waits for a permit, and is not sent while the hub has
 //! asked for no requests.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use super::{context::Scope, credentials, error::ReconcileError};
+use super::{
+    admission::Slot,
+    context::{Context, Scope},
+    credentials::{self, Credentials},
+    error::ReconcileError,
+    observe::{Prepared, credentials, prepare},
+};
 use crate::{
     api::OxenModel,
     backoff::doubled,
-    decide::{Fault, HubFault, Remote, Verdict},
+    decide::{Fault, HubFault, Remote, Verdict, is_urgent, unobserved},
     hub::{ApiKey, Permit, Priority, fold},
 };
 
@@ -29,15 +35,18 @@ enum Admission<'a> {
     Fault(HubFault),
 }
 
-/// Retrieves the model with its live status, when the object gets a permit.
+/// Retrieves the model with its live status, when the object gets a permit. An object that has
+/// changed meanwhile is read again.
 pub(super) async fn retrieve(
     scope: &Scope,
-    object: &OxenModel,
+    prepared: &mut Prepared,
     key: &ApiKey,
+    slot: &Slot,
 ) -> Result<Retrieved, ReconcileError> {
-    let admission = match backing_off(scope, object) {
+    let context = &scope.context;
+    let admission = match backing_off(scope, &prepared.object) {
         Some(fault) => Admission::Fault(fault),
-        None => admit(scope, object, key).await?,
+        None => admit_observation(scope, &prepared.object, key, slot).await?,
     };
     let permit = match admission {
         Admission::Permit(permit) => permit,
@@ -48,15 +57,18 @@ pub(super) async fn retrieve(
             });
         }
     };
-    // The observation's age counts from the permit, because the wait for it may be long.
-    let sent = Some(permit.granted());
+    read_again(scope, prepared, key).await?;
+    context.kube_ready().await;
+    // The observation's age counts from here, because the waits may be long.
+    let sent = Some(Instant::now());
+    let object = &prepared.object;
     let asked = &object.spec.model;
     let model = permit.retrieve(asked, true).await;
-    let api_base = scope.context.hub.api_base();
+    let api_base = context.hub.api_base();
     let result = match model.and_then(|model| fold(asked, &model, &api_base)) {
         Ok(remote) => {
             let (namespace, secret) = credentials::origin(scope, object);
-            scope.context.metrics.hub_answered(namespace, secret);
+            context.metrics.hub_answered(namespace, secret);
             Ok(Box::new(remote))
         }
         Err(fault) => Err(retry_after(scope, object, fault).into()),
@@ -64,26 +76,96 @@ pub(super) async fn retrieve(
     Ok(Retrieved { result, sent })
 }
 
-/// Waits for a permit to observe the object, unless there is a reason to start over.
-async fn admit<'a>(
+/// Waits for a permit to observe the object. A wait that is longer than the time for which Ready is
+/// kept counts as a failed observation.
+async fn admit_observation<'a>(
     scope: &'a Scope,
     object: &OxenModel,
     key: &'a ApiKey,
+    slot: &Slot,
+) -> Result<Admission<'a>, ReconcileError> {
+    let rules = &scope.context.config.rules;
+    let (patience, wait) = (rules.grace_of(object), rules.sync_interval_of(object));
+    tokio::select! {
+        admission = admit(scope, key, Priority::Observation) => admission,
+        () = sleep_until(slot.since + patience) => Ok(Admission::Fault(HubFault::RateLimited {
+            wait: Some(wait),
+            whole_key: true,
+            words: None,
+        })),
+    }
+}
+
+/// Waits for a permit for a request.
+async fn admit<'a>(
+    scope: &'a Scope,
+    key: &'a ApiKey,
+    priority: Priority,
 ) -> Result<Admission<'a>, ReconcileError> {
     let context = &scope.context;
-    let changed = context
-        .memories
-        .with(object, |memory| memory.changed.clone());
     tokio::select! {
         () = context.shutdown.cancelled() => Err(ReconcileError::Outdated),
-        () = changed.notified() => Err(ReconcileError::Outdated),
-        permit = context.hub.permit(key, Priority::Observation) => Ok(match permit {
+        permit = context.hub.permit(key, priority) => Ok(match permit {
             Ok(permit) => {
                 context.metrics.hub_waited(permit.waited());
                 Admission::Permit(permit)
             }
             Err(fault) => Admission::Fault(fault),
         }),
+    }
+}
+
+/// Reads an object again that has changed while it waited. The reconcile starts over if the object
+/// now uses another key, or needs nothing from the hub.
+async fn read_again(
+    scope: &Scope,
+    prepared: &mut Prepared,
+    key: &ApiKey,
+) -> Result<(), ReconcileError> {
+    let Some(latest) = scope.latest(&prepared.object) else {
+        return Err(ReconcileError::Outdated);
+    };
+    let memories = &scope.context.memories;
+    if memories.with(&prepared.object, |memory| memory.changes) == prepared.changes {
+        return Ok(());
+    }
+    let again = prepare(scope, &latest).await?;
+    let same = match credentials(scope, &again.object).await? {
+        Credentials::Key(now) => now == *key,
+        Credentials::Fault(_) => false,
+    };
+    let needed = unobserved(&again.subject(&scope.context.config.rules)).is_none();
+    if !same || !needed || latest.unreadable != prepared.watched.unreadable {
+        return Err(ReconcileError::Outdated);
+    }
+    *prepared = again;
+    Ok(())
+}
+
+/// Ends when somebody waits for the object's next observation, and when a routine poll has waited
+/// for its sync interval since `since`.
+pub(super) async fn until_urgent(scope: &Scope, object: &OxenModel, since: Instant) {
+    let Context {
+        memories,
+        index,
+        config,
+        ..
+    } = scope.context.as_ref();
+    let interval = config.rules.sync_interval_of(object);
+    loop {
+        let changed = memories.with(object, |memory| memory.changed.clone());
+        let mut changed = pin!(changed.notified());
+        // A change after this line is not missed.
+        changed.as_mut().enable();
+        let latest = scope.latest(object);
+        // The reconcile of an object that is gone ends at once.
+        if latest.is_none_or(|latest| is_urgent(&index.newest(&latest))) {
+            return;
+        }
+        tokio::select! {
+            () = changed => {}
+            () = sleep_until(since + interval) => return,
+        }
     }
 }
 
@@ -143,7 +225,7 @@ pub(super) async fn prove_key(
     let Some(model) = status.and_then(|status| status.model.as_ref()) else {
         return Ok(false);
     };
-    let Admission::Permit(permit) = admit(scope, object, key).await? else {
+    let Admission::Permit(permit) = admit(scope, key, Priority::Observation).await? else {
         return Ok(false);
     };
     Ok(permit.is_key_of(&model.owner).await.unwrap_or(false))
@@ -162,7 +244,7 @@ pub(super) async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKe
     // The part before the first separator finds names that differ at their end.
     let asked = object.spec.model.as_str();
     let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    let Ok(Admission::Permit(permit)) = admit(scope, object, key).await else {
+    let Ok(Admission::Permit(permit)) = admit(scope, key, Priority::Observation).await else {
         return Vec::new();
     };
     match permit.search(stem, SIMILAR_NAMES).await {

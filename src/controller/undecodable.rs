@@ -54,9 +54,7 @@ pub(super) async fn report(scope: &Scope, guarded: &Guarded) -> Result<(), Recon
     let request = Request::new("writing the status of the OxenModel", &namespace, &name);
     let written = context.send(request, write).await?;
     context.metrics.status_written();
-    context.memories.with(&object, |memory| {
-        memory.record_write(&object, &written.object)
-    });
+    context.index.answered(&object, &written.object);
     let blocked = |conditions| is_true(conditions, DELETION_BLOCKED);
     if headline(before) != headline(&after) || (blocked(&after) && !blocked(before)) {
         let events = &context.events;

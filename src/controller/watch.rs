@@ -7,14 +7,13 @@ use std::{
     future,
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use futures::{Stream, StreamExt};
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
-        Config as ControllerConfig, Controller, PredicateConfig, WatchStreamExt,
+        Config as ControllerConfig, Controller, WatchStreamExt,
         reflector::{self, ObjectRef, Store},
         watcher::{self, Event},
     },
@@ -24,7 +23,6 @@ use tracing::{error, info, warn};
 
 use super::{
     context::{Context, Scope},
-    credentials::secret_of,
     guarded::Guarded,
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
@@ -32,16 +30,17 @@ use super::{
     secrets::{GuardedSecret, Secrets, version},
     streams::{list_refused, once_stored, refused_with, watch_config, watching},
 };
-use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
+use crate::{
+    api::{OxenModel, RECONCILE_ANNOTATION},
+    metrics::ObjectMetrics,
+    readiness::Watched,
+};
 
 /// The annotation that `kubectl apply` sets. It is as large as the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The namespace in logs about a watch of all namespaces.
 const ALL_NAMESPACES: &str = "all namespaces";
-
-/// How long the filter remembers an object's last reason.
-const FILTER_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// One namespace, or all, with the state of its list.
 #[derive(Clone)]
@@ -68,7 +67,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         config.watch_timeout,
     );
     let (objects, writer) = reflector::store();
-    let woken = context.index.add_scope(objects.clone());
+    let woken = context.index.add_scope(namespace.clone());
     let measured = objects.clone();
     context
         .metrics
@@ -85,7 +84,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     // The number of reconciles is not bounded, see `Context`.
     let working = Controller::for_stream(triggers, objects.clone())
         .with_config(ControllerConfig::default().concurrency(0))
-        .watches_stream(changes, move |secret| users(&waking, &objects, &secret))
+        .watches_stream(changes, move |secret| users(&waking, &secret))
         .reconcile_on(woken)
         .graceful_shutdown_on(context.shutdown.clone().cancelled_owned())
         .run(reconcile, error_policy, scope)
@@ -141,37 +140,46 @@ impl Listing {
         self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an event of the watch, before the store has its objects.
-    fn observe(&self, event: &watcher::Result<Event<Guarded>>) {
-        match event {
-            Ok(Event::Delete(object)) => self.context.memories.forget(object.uid()),
-            Ok(Event::Init | Event::InitApply(_) | Event::InitDone | Event::Apply(_)) => {}
-            Err(problem) => {
-                log_error(problem, self.namespace.as_deref());
-                self.health.failed(problem);
-                if list_refused(problem)
-                    && let Some(change) = self.first().refused(Instant::now())
-                {
-                    self.change(change);
-                }
-            }
-        }
-    }
-
-    /// Brings the index up to date with an event, once the store has its objects.
-    fn index(&self, event: &Event<Guarded>, objects: &Store<Guarded>) {
+    /// Notes an event of the watch, once the store has its objects. Returns the object if there is
+    /// a reason to reconcile it.
+    fn on_event(
+        &self,
+        event: watcher::Result<Event<Guarded>>,
+        objects: &Store<Guarded>,
+    ) -> Option<Guarded> {
         let Context {
             index, memories, ..
         } = self.context.as_ref();
-        if !matches!(event, Event::InitDone) {
-            return index.on_event(event);
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                let shown = index.show(&object);
+                (shown && memories.show(object.uid(), reason(&object.object))).then_some(object)
+            }
+            Ok(Event::Delete(object)) => {
+                index.remove(&object);
+                memories.forget(object.uid());
+                None
+            }
+            Ok(Event::Init) => None,
+            Ok(Event::InitDone) => {
+                // A deletion between two watches has no event.
+                let gone = index.remove_missing(self.namespace.as_deref(), objects);
+                gone.iter().for_each(|uid| memories.forget(uid));
+                self.health.listed();
+                let change = self.first().listed();
+                change.into_iter().for_each(|change| self.change(change));
+                None
+            }
+            Err(problem) => {
+                log_error(&problem, self.namespace.as_deref());
+                self.health.failed(&problem);
+                let refused = list_refused(&problem);
+                let change = refused.then(|| self.first().refused(Instant::now()));
+                let change = change.flatten();
+                change.into_iter().for_each(|change| self.change(change));
+                None
+            }
         }
-        // A deletion between two watches has no event.
-        let gone = index.remove_missing(self.namespace.as_deref(), objects);
-        gone.iter().for_each(|uid| memories.forget(uid));
-        self.health.listed();
-        let change = self.first().listed();
-        change.into_iter().for_each(|change| self.change(change));
     }
 
     fn change(&self, change: Change) {
@@ -192,7 +200,8 @@ impl Listing {
                 "the OxenModels have been listed and are served from now on"
             ),
         }
-        self.context.index.first_list(change);
+        let context = &self.context;
+        context.index.first_list(change, &context.memories);
     }
 }
 
@@ -202,30 +211,22 @@ fn triggers(
     objects: Store<Guarded>,
     writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
-    let context = listing.context.clone();
     let api: Api<Guarded> = match &listing.namespace {
         Some(namespace) => Api::namespaced(listing.health.client(), namespace),
         None => Api::all(listing.health.client()),
     };
-    let observing = listing.clone();
-    let events = watching(api, watch_config(context.config.watch_timeout))
-        .inspect(move |event| observing.observe(event))
-        .modify(prune)
+    let stored = objects.clone();
+    let config = watch_config(listing.context.config.watch_timeout);
+    let events = watching(api, config)
+        .modify(move |object| {
+            prune(object);
+            share(object, &stored);
+        })
         .reflect(writer);
-    once_stored(events)
-        .inspect(move |event| {
-            if let Ok(event) = event {
-                listing.index(event, &objects);
-            }
-        })
-        .applied_objects()
-        .predicate_filter(reason, PredicateConfig::default().ttl(FILTER_TTL))
-        .filter(|event| future::ready(event.is_ok()))
-        .inspect(move |event| {
-            if let Ok(object) = event {
-                context.memories.wake(object.uid());
-            }
-        })
+    once_stored(events).filter_map(move |event| {
+        let object = listing.on_event(event, &objects);
+        future::ready(object.map(Ok))
+    })
 }
 
 /// Removes what no decision needs.
@@ -234,8 +235,20 @@ fn prune(object: &mut Guarded) {
     object.annotations_mut().remove(LAST_APPLIED);
 }
 
+/// Replaces an object by the store's own copy of the same version, so that a new list doesn't need
+/// the memory twice.
+fn share(object: &mut Guarded, objects: &Store<Guarded>) {
+    let Some(stored) = objects.get(&ObjectRef::from_obj(object)) else {
+        return;
+    };
+    let (ours, theirs) = (stored.meta(), object.meta());
+    if ours.uid == theirs.uid && ours.resource_version == theirs.resource_version {
+        *object = stored.as_ref().clone();
+    }
+}
+
 /// A hash of everything that is a reason to reconcile an object at once.
-fn reason(object: &Guarded) -> Option<u64> {
+pub(super) fn reason(object: &OxenModel) -> u64 {
     let meta = object.meta();
     let mut hasher = DefaultHasher::new();
     meta.generation.hash(&mut hasher);
@@ -245,27 +258,17 @@ fn reason(object: &Guarded) -> Option<u64> {
         .annotations()
         .get(RECONCILE_ANNOTATION)
         .hash(&mut hasher);
-    Some(hasher.finish())
+    hasher.finish()
 }
 
-/// The objects that have used another version of a Secret. A reconcile that waits for a permit with
-/// the old key starts over.
-fn users(
-    context: &Context,
-    objects: &Store<Guarded>,
-    secret: &GuardedSecret,
-) -> Vec<ObjectRef<Guarded>> {
-    let (namespace, name) = (secret.namespace(), secret.name_any());
-    let uses = |guarded: &Guarded| {
-        guarded.object.metadata.namespace == namespace
-            && (guarded.unreadable.is_some() || secret_of(&guarded.object) == name)
-    };
+/// The objects that have used another version of a Secret. A reconcile that waits with the old key
+/// reads the Secret again.
+fn users(context: &Context, secret: &GuardedSecret) -> Vec<ObjectRef<Guarded>> {
+    let namespace = secret.namespace().unwrap_or_default();
     let version = version(secret.meta());
-    let all = objects.state_filter(|object| uses(object));
-    all.iter()
-        .filter(|object| context.memories.secret_changed(object.uid(), version))
-        .map(|object| ObjectRef::from_obj(object.as_ref()))
-        .collect()
+    let mut users = context.index.users(&namespace, &secret.name_any());
+    users.retain(|(uid, _)| context.memories.secret_changed(uid, version));
+    users.into_iter().map(|(_, object)| object).collect()
 }
 
 fn log_error(problem: &watcher::Error, namespace: Option<&str>) {

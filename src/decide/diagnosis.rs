@@ -160,12 +160,7 @@ fn unreachable(seen: &Observation<'_>, why: &str) -> Finding {
 /// Returns true when the hub has given no usable answer for longer than Ready is kept. The time
 /// counts from the first of the failed observations.
 pub(super) fn is_silent(seen: &Observation<'_>) -> bool {
-    let subject = &seen.subject;
-    let grace = subject
-        .sync_interval()
-        .saturating_mul(3)
-        .min(subject.rules.stale_ready);
-    seen.history.failing.unwrap_or_default() >= grace
+    seen.history.failing.unwrap_or_default() >= seen.subject.grace()
 }
 
 fn not_found(subject: &Subject<'_>, similar: &[String]) -> String {

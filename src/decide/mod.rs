@@ -32,6 +32,7 @@
 //! | what each verdict means and shows | `verdict.rs` |
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
+//! | whether somebody waits for the next observation | `urgency.rs` |
 //! | what a decision leads to | `plan.rs` |
 //! | how the hub's words are quoted and compared | `words.rs` |
 
@@ -59,6 +60,7 @@ mod requeue;
 mod rules;
 mod table;
 mod tracked;
+mod urgency;
 mod verdict;
 mod words;
 
@@ -74,12 +76,13 @@ pub use fault::{CredentialFault, Fault, HubFault, Remedy};
 pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_other};
 pub use observation::{Observation, Subject};
 pub use outcome::CallOutcome;
-pub use ownership::{Claimant, Owner, Ownership, Pending};
+pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use remote::Remote;
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use tracked::Tracked;
+pub use urgency::is_urgent;
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 pub(crate) use words::{quote, without_digits};
 
@@ -304,12 +307,7 @@ fn conclude(
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),
     };
     status.conditions = judgement.conditions(&before);
-    // A call that is due follows the change of the finalizer at once. The event is the call's.
-    let calls_next = match finding.action {
-        Action::AddFinalizer | Action::RemoveFinalizer => !subject.deleting(),
-        Action::Nothing | Action::Call { .. } => false,
-    };
-    let transition = !calls_next && conditions::is_transition(&before, &status.conditions);
+    let transition = conditions::is_transition(&before, &status.conditions);
     let action = if finding.action == Action::Nothing && !subject.deleting() {
         finalizer::due(subject, seen.and_then(Observation::remote))
     } else {

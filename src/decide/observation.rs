@@ -8,9 +8,7 @@ use super::{
     desired::desired, fault::Fault, history::History, ownership::Ownership, remote::Remote,
     rules::Rules,
 };
-use crate::api::{
-    DeletionPolicy, OxenModel, OxenModelStatus, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL, State,
-};
+use crate::api::{DeletionPolicy, OxenModel, OxenModelStatus, State};
 
 /// An object and what is known about it without the hub.
 #[derive(Clone, Debug)]
@@ -85,14 +83,12 @@ impl Subject<'_> {
         self.rules.observe_only || self.object.spec.suspend == Some(true)
     }
 
-    /// The object's own sync interval, which is at least what the schema allows, or the operator's.
     pub(super) fn sync_interval(&self) -> Duration {
-        self.object
-            .spec
-            .sync_interval
-            .map_or(self.rules.sync_interval, |own| {
-                own.0.max(SHORTEST_SYNC_INTERVAL)
-            })
+        self.rules.sync_interval_of(self.object)
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        self.rules.grace_of(self.object)
     }
 
     pub(super) fn progress_deadline(&self) -> Duration {
@@ -104,15 +100,7 @@ impl Subject<'_> {
 
     /// The value of the reconcile annotation, until a reconcile has answered it.
     pub(super) fn requested(&self) -> Option<&str> {
-        let requested = self
-            .object
-            .metadata
-            .annotations
-            .as_ref()?
-            .get(RECONCILE_ANNOTATION)?;
-        let status = self.object.status.as_ref();
-        let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
-        (handled != Some(requested)).then_some(requested.as_str())
+        self.object.requested_reconcile()
     }
 
     /// How long ago a time in the status was, or zero for a time in the future.

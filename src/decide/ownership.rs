@@ -50,6 +50,22 @@ pub enum Ownership {
     Lost(Owner),
 }
 
+/// What another claimant means for a claimant's ownership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Influence<'a> {
+    /// It makes no difference.
+    None,
+    /// It controls the model, and has an open operation or not.
+    Owns {
+        /// Whether it has an open operation.
+        open: bool,
+    },
+    /// Its open operation, with this id, has to be waited for.
+    Open(&'a str),
+    /// It may control the model of an object that is being deleted, and has not been observed yet.
+    Unobserved,
+}
+
 /// What an owner waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pending {
@@ -118,46 +134,51 @@ impl Claimant {
         }
     }
 
-    /// Returns true when an object may be about the same hub model. It has to be cheap, because
-    /// every reconcile asks it of every object.
-    #[must_use]
-    pub fn concerns(&self, object: &OxenModel) -> bool {
-        let model = object.status.as_ref().and_then(|it| it.model.as_ref());
-        let same = |identity: &Identity| {
-            model.is_some_and(|model| model.id == identity.id && model.owner == identity.owner)
-        };
-        object.spec.model == self.model || self.identity.as_ref().is_some_and(same)
-    }
-
     /// Which object controls this claimant's model, given all other claimants.
     #[must_use]
     pub fn ownership<'a>(&self, others: impl Iterator<Item = &'a Claimant>) -> Ownership {
         let mut pending = Pending::default();
-        for other in others.filter(|other| other.uid != self.uid) {
-            if self.yields_to(other) {
-                let near = other.namespace == self.namespace;
-                return Ownership::Lost(Owner {
-                    name: near.then(|| other.name.clone()),
-                    open: other.open.is_some(),
-                });
+        let mut owner: Option<&Claimant> = None;
+        for other in others {
+            match self.influence(other) {
+                Influence::None => {}
+                // Of several, the one that the others yield to is the owner.
+                Influence::Owns { .. } => match owner {
+                    Some(known) if known.precedence() < other.precedence() => {}
+                    Some(_) | None => owner = Some(other),
+                },
+                Influence::Open(id) => pending.operations.push(id.to_owned()),
+                Influence::Unobserved => pending.unobserved = true,
             }
-            let open = other.open.clone().filter(|_| self.is(other));
-            pending.unobserved |= open.is_none() && self.may_lose_to(other);
-            pending.operations.extend(open);
         }
-        pending.into()
+        match owner {
+            Some(owner) => Ownership::Lost(Owner {
+                name: (owner.namespace == self.namespace).then(|| owner.name.clone()),
+                open: owner.open.is_some(),
+            }),
+            None => pending.into(),
+        }
     }
 
-    /// Returns true when this object is being deleted, and the other one isn't being deleted and
-    /// may control the model once it has been observed.
-    fn may_lose_to(&self, other: &Claimant) -> bool {
-        self.deleting && !other.deleting && !self.base && self.may_be(other)
+    /// What another claimant means for this one's ownership.
+    #[must_use]
+    pub fn influence<'a>(&self, other: &'a Claimant) -> Influence<'a> {
+        // Base models have no owner, and take no calls.
+        if other.uid == self.uid || self.base || other.base || !self.may_be(other) {
+            return Influence::None;
+        }
+        match &other.open {
+            open if self.yields_to(other) => Influence::Owns {
+                open: open.is_some(),
+            },
+            Some(id) if self.is(other) => Influence::Open(id),
+            Some(_) | None if self.deleting && !other.deleting => Influence::Unobserved,
+            Some(_) | None => Influence::None,
+        }
     }
 
+    /// Returns true when another claimant of the same model controls it, if one of the two does.
     fn yields_to(&self, other: &Claimant) -> bool {
-        if self.base || other.base || !self.may_be(other) {
-            return false;
-        }
         match (self.deleting, other.deleting) {
             // The object that isn't being deleted decides, once it is known to have the same model.
             (true, false) => self.is(other) && (other.held || !other.deactivates),
@@ -187,6 +208,12 @@ impl Claimant {
 
     fn is_older_than(&self, other: &Claimant) -> bool {
         (self.created, &self.uid) < (other.created, &other.uid)
+    }
+
+    /// The order in which claimants of one model control it. An object that isn't being deleted
+    /// comes before all that are.
+    fn precedence(&self) -> (bool, Timestamp, &str) {
+        (self.deleting, self.created, &self.uid)
     }
 }
 
@@ -273,6 +300,16 @@ mod tests {
             ..a
         };
         assert_eq!(ownership(&b, &refused), Ownership::Owned);
+    }
+
+    #[test]
+    fn of_several_older_objects_the_oldest_is_named() {
+        let (a, b, c) = (claimant("a", 1), claimant("b", 2), claimant("c", 3));
+        assert_eq!(c.ownership([&b, &a].into_iter()), lost(&a));
+        assert_eq!(c.ownership([&a, &b].into_iter()), lost(&a));
+        let gone = deleting(a);
+        let last = deleting(c);
+        assert_eq!(last.ownership([&gone, &b].into_iter()), lost(&b));
     }
 
     #[test]

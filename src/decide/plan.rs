@@ -15,7 +15,8 @@ pub struct Plan {
     pub verdict: Verdict,
     /// The finding in words: what is the case and what to do about it.
     pub message: String,
-    /// The whole status. It is written before the action, if it differs from the stored one.
+    /// The whole status. It is written before a call, if it differs from the stored one. The
+    /// finalizer is changed first.
     pub status: OxenModelStatus,
     /// The one thing to do besides writing the status.
     pub action: Action,
@@ -33,9 +34,11 @@ pub struct Plan {
 pub enum Action {
     /// Do nothing.
     Nothing,
-    /// Add the finalizer, which holds the object's deletion from then on.
+    /// Add the finalizer, which holds the object's deletion from then on, and decide again with the
+    /// same observation.
     AddFinalizer,
-    /// Remove the finalizer, which releases the object or stops holding its deletion.
+    /// Remove the finalizer. This releases an object that is being deleted. For any other object,
+    /// decide again with the same observation.
     RemoveFinalizer,
     /// Send an activate or deactivate call to the hub.
     Call {

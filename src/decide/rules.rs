@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::DeletionPolicy;
+use crate::api::{DeletionPolicy, OxenModel, SHORTEST_SYNC_INTERVAL};
 
 /// The operator's defaults, waits and limits. They are validated settings and constants, the same
 /// for every object.
@@ -46,6 +46,23 @@ pub struct Rules {
     pub overdue_poll: Duration,
     /// The longest time for which Ready is kept after the first failed observation in a row.
     pub stale_ready: Duration,
+}
+
+impl Rules {
+    /// An object's own sync interval, which is at least what the schema allows, or the operator's.
+    #[must_use]
+    pub fn sync_interval_of(&self, object: &OxenModel) -> Duration {
+        let own = object.spec.sync_interval;
+        own.map_or(self.sync_interval, |own| own.0.max(SHORTEST_SYNC_INTERVAL))
+    }
+
+    /// The longest time without a usable answer of the hub for which an object's Ready is kept:
+    /// three sync intervals, and at most [`stale_ready`](Self::stale_ready).
+    #[must_use]
+    pub fn grace_of(&self, object: &OxenModel) -> Duration {
+        let intervals = self.sync_interval_of(object).saturating_mul(3);
+        intervals.min(self.stale_ready)
+    }
 }
 
 /// The rules of the shipped operator.

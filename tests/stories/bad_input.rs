@@ -190,8 +190,8 @@ async fn names_of_any_script_reach_the_hub_as_one_segment() {
             .map(|entry| entry.path)
             .collect();
         let path = format!("/api/ai/models/{segment}");
-        let paths_: Vec<&str> = paths.iter().map(String::as_str).collect();
-        assert_eq!(paths_[..2], [path.as_str(); 2], "{model}");
+        let call = format!("{path}/activate");
+        assert_eq!(paths[..3], [path.clone(), call, path], "{model}");
         assert_eq!(world.calls(model), ["activate"], "{model}");
     }
 }

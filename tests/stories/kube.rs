@@ -201,7 +201,7 @@ async fn a_finalizer_write_that_is_forbidden_prevents_every_call() {
 
 #[tokio::test]
 async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() {
-    const OTHERS: usize = 96;
+    const OTHERS: usize = 160;
     let gated = Gated::new().await;
     let Gated { world, gate } = &gated;
     // An observation may be six seconds old.
@@ -209,12 +209,17 @@ async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() 
     gated.settle().await;
 
     // The writes of the other objects take all of the namespace's permits for three seconds each,
-    // so that a further write waits for 18 seconds.
+    // so that a further write waits for longer than that. The objects of one Secret would not write
+    // so much at once.
     let held = gate.hold_all("PATCH", "/oxenmodels/other-");
     for number in 0..OTHERS {
-        let name = format!("other-{number}");
+        let (name, secret) = (format!("other-{number}"), format!("key-{}", number % 5));
+        if number < 5 {
+            world.secret(&secret, "api-key", hub::KEY).await;
+        }
         world.hub.add_model(Model::custom(&name));
-        let spec = json!({"model": name, "state": "active", "suspend": true});
+        let mut spec = json!({"model": name, "state": "active", "suspend": true});
+        spec["apiKeySecretRef"] = json!({"name": secret});
         world.create(&name, spec).await;
     }
     let all_observed = |journal: &hub::Journal| {

@@ -279,6 +279,17 @@ impl Simulation {
         if self.unobserved().is_none() {
             self.observe(&retrieved);
         }
+        // The finalizer is changed first, and the controller then decides again.
+        let changed = self.decide_with(self.history.clone(), retrieved.clone());
+        match changed.action {
+            Action::AddFinalizer => {
+                self.object.metadata.finalizers = Some(vec![FINALIZER.into()]);
+            }
+            Action::RemoveFinalizer if self.object.metadata.deletion_timestamp.is_none() => {
+                self.object.metadata.finalizers = None;
+            }
+            Action::Nothing | Action::RemoveFinalizer | Action::Call { .. } => {}
+        }
         let before = self.clone();
         let seen = before.observation(before.history.clone(), retrieved);
         let mut decided = plan(&seen);
@@ -287,11 +298,7 @@ impl Simulation {
         }
         self.record(&decided);
         let plan = match &decided.action {
-            Action::Nothing => decided.clone(),
-            Action::AddFinalizer => {
-                self.object.metadata.finalizers = Some(vec![FINALIZER.into()]);
-                decided.clone()
-            }
+            Action::Nothing | Action::AddFinalizer => decided.clone(),
             Action::RemoveFinalizer => {
                 self.object.metadata.finalizers = None;
                 decided.clone()

@@ -1,0 +1,277 @@
+//! The entries of the index: what is known of each object, and the groups in which it is found.
+//!
+//! No question about one object reads the others. Only the members of the groups that the answer
+//! comes from are read.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::groups::{Groups, Uid};
+use crate::{
+    api::{Identity, OxenModel},
+    controller::{
+        credentials::secret_of,
+        guarded::{Guarded, Unreadable, claimant},
+    },
+    decide::{Claimant, Influence, Rules},
+};
+
+/// The Secret in the group of the objects that can't be decoded. They may use any Secret of their
+/// namespace. No Secret has an empty name.
+const ANY_SECRET: &str = "";
+
+/// All entries, by UID.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    all: HashMap<Uid, Entry>,
+    /// The objects that may control a model, by its identity.
+    by_identity: Groups<Arc<Identity>>,
+    /// The objects that may control a model, by `spec.model`.
+    by_model: Groups<Arc<str>>,
+    /// Those of `by_model` that have not been observed yet.
+    unobserved: Groups<Arc<str>>,
+    /// The objects by their namespace and the name of their Secret.
+    by_secret: Groups<(Arc<str>, Arc<str>)>,
+}
+
+/// What is known of one object.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) claimant: Claimant,
+    pub(super) unreadable: Option<Arc<Unreadable>>,
+    /// The version of the object that the entry is made from.
+    pub(super) version: Option<String>,
+    /// This process's own write that the watch has not shown yet.
+    pub(super) written: Option<Written>,
+    /// The version that a release of the object was based on, if this process has released it or
+    /// may have. Such an object controls no model.
+    pub(super) released: Option<Option<String>>,
+    keys: Keys,
+}
+
+/// An object as this process wrote it last.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) object: Arc<OxenModel>,
+    /// The versions that the write, and those before it, replaced.
+    pub(super) replaced: Vec<String>,
+}
+
+/// The keys of an object's groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Keys {
+    uid: Uid,
+    namespace: Arc<str>,
+    secret: Arc<str>,
+    /// Absent for a base model and for a released object, which control no model.
+    model: Option<Arc<str>>,
+    identity: Option<Arc<Identity>>,
+    observed: bool,
+}
+
+impl Keys {
+    fn of(claimant: &Claimant, secret: &str, released: bool) -> Self {
+        let controls = !claimant.base && !released;
+        let identity = claimant.identity.as_ref().filter(|_| controls);
+        Self {
+            uid: claimant.uid.as_str().into(),
+            namespace: claimant.namespace.as_str().into(),
+            secret: secret.into(),
+            model: controls.then(|| claimant.model.as_str().into()),
+            identity: identity.map(|identity| Arc::new(identity.clone())),
+            observed: claimant.observed || claimant.identity.is_some(),
+        }
+    }
+}
+
+impl Entry {
+    /// Returns true when this process's own write has replaced this version.
+    pub(super) fn is_replaced(&self, version: Option<&String>) -> bool {
+        let written = self.written.iter().zip(version);
+        let mut replaced = written.map(|(written, version)| written.replaced.contains(version));
+        replaced.next().unwrap_or(false)
+    }
+}
+
+impl Entries {
+    pub(super) fn get(&self, uid: &str) -> Option<&Entry> {
+        self.all.get(uid)
+    }
+
+    pub(super) fn get_mut(&mut self, uid: &str) -> Option<&mut Entry> {
+        self.all.get_mut(uid)
+    }
+
+    /// Makes or updates an entry from what the watch shows, unless this process's own write has
+    /// replaced that version. Returns the objects whose ownership this concerns, or `None` if the
+    /// version was replaced.
+    pub(super) fn show(&mut self, object: &Guarded, rules: &Rules) -> Option<Vec<Uid>> {
+        let version = &object.object.metadata.resource_version;
+        let before = self.all.get(object.uid());
+        if before.is_some_and(|before| before.is_replaced(version.as_ref())) {
+            return None;
+        }
+        let unreadable = object.unreadable.as_deref();
+        let known = before.map(|before| &before.claimant);
+        let claimant = claimant(&object.object, unreadable, rules, known);
+        let released = before.and_then(|before| before.released.clone());
+        let secret = match unreadable {
+            Some(_) => ANY_SECRET,
+            None => secret_of(&object.object),
+        };
+        let entry = Entry {
+            keys: Keys::of(&claimant, secret, released.is_some()),
+            claimant,
+            unreadable: object.unreadable.clone(),
+            version: version.clone(),
+            written: None,
+            released,
+        };
+        Some(self.set(entry))
+    }
+
+    /// Replaces the claimant of an entry, and says whether the object is released. Returns the
+    /// objects whose ownership this concerns.
+    pub(super) fn change(
+        &mut self,
+        uid: &str,
+        claimant: Claimant,
+        released: Option<Option<String>>,
+    ) -> Vec<Uid> {
+        let Some(before) = self.remove(uid) else {
+            return Vec::new();
+        };
+        let influence = before.released.is_none().then(|| before.claimant.clone());
+        let keys = Keys::of(&claimant, &before.keys.secret, released.is_some());
+        self.insert(Entry {
+            claimant,
+            keys,
+            released,
+            ..before
+        });
+        self.concerned(influence.as_ref(), self.active(uid))
+    }
+
+    /// Adds or replaces an entry, and returns the objects whose ownership this concerns.
+    fn set(&mut self, entry: Entry) -> Vec<Uid> {
+        let uid = entry.keys.uid.clone();
+        let before = self.remove(&uid);
+        self.insert(entry);
+        let before = before.filter(|before| before.released.is_none());
+        self.concerned(before.as_ref().map(|it| &it.claimant), self.active(&uid))
+    }
+
+    /// Removes an entry. [`concerned`](Self::concerned) says which objects this concerns.
+    pub(super) fn remove(&mut self, uid: &str) -> Option<Entry> {
+        let entry = self.all.remove(uid)?;
+        let keys = entry.keys.clone();
+        if let Some(model) = keys.model {
+            self.by_model.remove(model.clone(), &keys.uid);
+            self.unobserved.remove(model, &keys.uid);
+        }
+        if let Some(identity) = keys.identity {
+            self.by_identity.remove(identity, &keys.uid);
+        }
+        self.by_secret
+            .remove((keys.namespace, keys.secret), &keys.uid);
+        Some(entry)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let keys = entry.keys.clone();
+        if let Some(model) = keys.model {
+            if !keys.observed {
+                self.unobserved.insert(model.clone(), &keys.uid);
+            }
+            self.by_model.insert(model, &keys.uid);
+        }
+        if let Some(identity) = keys.identity {
+            self.by_identity.insert(identity, &keys.uid);
+        }
+        self.by_secret
+            .insert((keys.namespace, keys.secret), &keys.uid);
+        self.all.insert(keys.uid, entry);
+    }
+
+    /// The claimant of an object, if it may control a model.
+    fn active(&self, uid: &str) -> Option<&Claimant> {
+        let entry = self.all.get(uid).filter(|entry| entry.released.is_none());
+        entry.map(|entry| &entry.claimant)
+    }
+
+    /// The claimants that can make a difference for the ownership of this one.
+    pub(super) fn rivals(&self, of: &Claimant) -> impl Iterator<Item = &Claimant> {
+        let model = Arc::from(of.model.as_str());
+        let unobserved: Vec<_> = self.unobserved.of(&model).collect();
+        let identity = of.identity.clone().map(Arc::new);
+        let same: Vec<_> = identity
+            .iter()
+            .flat_map(|identity| self.by_identity.of(identity))
+            .collect();
+        let all = unobserved.into_iter().chain(same);
+        all.filter_map(|uid| self.active(uid))
+    }
+
+    /// The objects whose ownership changes when one claimant becomes another, or none.
+    pub(super) fn concerned(
+        &self,
+        before: Option<&Claimant>,
+        after: Option<&Claimant>,
+    ) -> Vec<Uid> {
+        if before == after {
+            return Vec::new();
+        }
+        let mut candidates = BTreeSet::new();
+        for of in before.into_iter().chain(after) {
+            if let Some(identity) = of.identity.clone().map(Arc::new) {
+                candidates.extend(self.by_identity.of(&identity).cloned());
+            } else if !of.observed {
+                let model = Arc::from(of.model.as_str());
+                candidates.extend(self.by_model.of(&model).cloned());
+            }
+        }
+        candidates.retain(|uid| {
+            let claimant = self.active(uid);
+            claimant.is_some_and(|it| influence(it, before) != influence(it, after))
+        });
+        candidates.into_iter().collect()
+    }
+
+    /// The objects that use a Secret, or may use it.
+    pub(super) fn users(&self, namespace: &str, secret: &str) -> Vec<Uid> {
+        let of = |secret: &str| {
+            let key = (Arc::from(namespace), Arc::from(secret));
+            self.by_secret.of(&key).cloned().collect::<Vec<_>>()
+        };
+        [of(secret), of(ANY_SECRET)].concat()
+    }
+
+    /// The objects of a namespace, or all objects.
+    pub(super) fn within(&self, namespace: Option<&str>) -> Vec<Uid> {
+        let Some(namespace) = namespace else {
+            return self.all.keys().cloned().collect();
+        };
+        let key = (Arc::from(namespace), Arc::from(ANY_SECRET));
+        self.by_secret
+            .starting_at(&key)
+            .take_while(|((other, _), _)| **other == *namespace)
+            .map(|(_, uid)| uid.clone())
+            .collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+            && self.by_identity.is_empty()
+            && self.by_model.is_empty()
+            && self.unobserved.is_empty()
+            && self.by_secret.is_empty()
+    }
+}
+
+/// What another claimant, or none, means for the ownership of this one.
+fn influence<'a>(of: &Claimant, other: Option<&'a Claimant>) -> Influence<'a> {
+    other.map_or(Influence::None, |other| of.influence(other))
+}

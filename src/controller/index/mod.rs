@@ -1,0 +1,373 @@
+//! The index of all objects. It answers which object controls a hub model, which objects are woken
+//! when that changes, and which objects use a Secret, in the time that the answer takes.
+//!
+//! It follows from the watch events and from this process's own writes. An own write updates an
+//! entry and never makes one, so what the watch has removed stays removed. An event whose version
+//! an own write has replaced is dropped.
+
+mod entries;
+mod groups;
+mod orphans;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{Stream, StreamExt, stream};
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+
+use self::{
+    entries::{Entries, Written},
+    groups::Uid,
+    orphans::Orphans,
+};
+use super::{
+    guarded::{Guarded, claimant},
+    in_use::InUse,
+    listing::Change,
+    memory::Memories,
+};
+use crate::{
+    api::{Identity, OxenModel},
+    decide::{Claimant, Owner, Ownership, Pending, READY, Remote, Rules, Verdict},
+};
+
+/// The longest time for which an orphaned operation is kept, as a multiple of the operation's
+/// patience. The owner's own observations end the wait earlier if the hub answers.
+const ORPHAN_PATIENCES: u32 = 30;
+
+/// The index over all scopes.
+pub(super) struct Index {
+    state: Mutex<State>,
+    /// The locks of the models that a reconcile is deciding on.
+    locks: InUse<Identity, tokio::sync::Mutex<()>>,
+    rules: Rules,
+    /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
+    unlisted: watch::Sender<Unlisted>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: Entries,
+    orphans: Orphans,
+    /// The queue of each scope's objects to wake, by the scope's namespace.
+    scopes: HashMap<Option<String>, mpsc::UnboundedSender<ObjectRef<Guarded>>>,
+}
+
+/// The numbers of scopes that have no list of objects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unlisted {
+    /// The scopes whose list the operator waits for.
+    pending: usize,
+    /// The scopes that count as empty.
+    left_out: usize,
+}
+
+impl Index {
+    /// An empty index.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            state: Mutex::default(),
+            locks: InUse::default(),
+            rules,
+            unlisted: watch::Sender::default(),
+        }
+    }
+
+    /// Adds a scope, which is one namespace or all of them. The stream yields the objects to wake
+    /// because another object has changed.
+    pub(super) fn add_scope(
+        &self,
+        namespace: Option<String>,
+    ) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+        let (wake, woken) = mpsc::unbounded_channel();
+        self.state().scopes.insert(namespace, wake);
+        self.unlisted.send_modify(|unlisted| unlisted.pending += 1);
+        stream::unfold(woken, |mut woken| async {
+            let object = woken.recv().await?;
+            Some((object, woken))
+        })
+        .boxed()
+    }
+
+    /// Waits until every scope has listed its objects or counts as empty. Ownership is not known
+    /// earlier.
+    pub(super) async fn listed(&self) {
+        let mut unlisted = self.unlisted.subscribe();
+        // The sender is `self.unlisted`, so the wait can't fail.
+        let _ = unlisted.wait_for(|unlisted| unlisted.pending == 0).await;
+    }
+
+    /// Notes a change of a scope's first list.
+    pub(super) fn first_list(&self, change: Change, memories: &Memories) {
+        self.unlisted.send_modify(|unlisted| match change {
+            Change::Listed => unlisted.pending -= 1,
+            Change::LeftOut => {
+                unlisted.pending -= 1;
+                unlisted.left_out += 1;
+            }
+            Change::ListedLate => unlisted.left_out -= 1,
+        });
+        if change == Change::ListedLate {
+            self.state().wake(memories.in_doubt());
+        }
+    }
+
+    /// Which object controls this object's model. `remote` is the model that was just observed, if
+    /// there was an observation.
+    pub(super) fn ownership(
+        &self,
+        memories: &Memories,
+        object: &OxenModel,
+        remote: Option<&Remote>,
+    ) -> Ownership {
+        let mut claimant = Claimant::of(object, &self.rules);
+        if let Some(remote) = remote {
+            claimant.identity = Some(remote.model.identity());
+            claimant.base = remote.base;
+        }
+        let in_doubt = self.is_in_doubt(memories, object);
+        let state = self.state();
+        match claimant.ownership(state.entries.rivals(&claimant)) {
+            Ownership::Lost(owner) => Ownership::Lost(owner),
+            // The owner may be in a namespace that can't be listed.
+            Ownership::Owned | Ownership::Pending(_) if in_doubt => {
+                Ownership::Lost(Owner::default())
+            }
+            Ownership::Owned => state.pending(&claimant, Pending::default()),
+            Ownership::Pending(pending) => state.pending(&claimant, pending),
+        }
+    }
+
+    /// Returns true if another object owned this object's model when this object was last observed,
+    /// and a scope counts as empty because it can't be listed.
+    ///
+    /// This is remembered, because a fault may replace the stored reason that says so.
+    pub(super) fn is_in_doubt(&self, memories: &Memories, object: &OxenModel) -> bool {
+        let conflict = Verdict::Conflict.presentation().reason;
+        let conditions = object.status.iter().flat_map(|status| &status.conditions);
+        let mut ready = conditions.filter(|condition| condition.type_ == READY);
+        let lost = ready.any(|ready| ready.reason == conflict);
+        let left_out = self.unlisted.borrow().left_out > 0;
+        memories.with(object, |memory| {
+            memory.in_doubt = left_out && (lost || memory.in_doubt);
+            memory.in_doubt
+        })
+    }
+
+    /// The newer of the watch's object and this process's own last write.
+    pub(super) fn newest(&self, watched: &Guarded) -> Arc<OxenModel> {
+        let state = self.state();
+        let version = watched.object.metadata.resource_version.as_ref();
+        let entry = state.entries.get(watched.uid());
+        let entry = entry.filter(|entry| entry.is_replaced(version));
+        let written = entry.and_then(|entry| entry.written.as_ref());
+        written.map_or_else(|| watched.object.clone(), |written| written.object.clone())
+    }
+
+    /// Notes an answer of the API server that holds a newer version of an object than the watch
+    /// has shown: an own write of `before`, or a read.
+    ///
+    /// If the object was released on the basis of another version than this one, the release had no
+    /// effect, and the object may control its model again. Until then, a release whose answer was
+    /// lost can take effect.
+    pub(super) fn answered(&self, before: &OxenModel, after: &Arc<OxenModel>) {
+        let uid = after.metadata.uid.as_deref().unwrap_or_default();
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(uid) else {
+            return;
+        };
+        let based = &before.metadata.resource_version;
+        let version = &after.metadata.resource_version;
+        // Otherwise the watch shows this version already, or a newer one.
+        if entry.version == *based || entry.is_replaced(based.as_ref()) {
+            let known = entry
+                .version
+                .take()
+                .filter(|known| Some(known) != version.as_ref());
+            let before = entry.written.take().map(|written| written.replaced);
+            let replaced = before.into_iter().flatten().chain(known).collect();
+            entry.version.clone_from(version);
+            entry.written = Some(Written {
+                object: after.clone(),
+                replaced,
+            });
+        }
+        let refuted = entry
+            .released
+            .as_ref()
+            .is_some_and(|released| released != version);
+        // An object that other finalizers hold has been released.
+        let returns = refuted && after.has_finalizer();
+        let released = if returns {
+            None
+        } else {
+            entry.released.clone()
+        };
+        let unreadable = entry.unreadable.clone();
+        let claimant = claimant(
+            after,
+            unreadable.as_deref(),
+            &self.rules,
+            Some(&entry.claimant),
+        );
+        if returns && let (Some(identity), Some(id)) = (&claimant.identity, &claimant.open) {
+            state.orphans.remove(identity, id);
+        }
+        let concerned = state.entries.change(uid, claimant, released);
+        state.wake(concerned);
+    }
+
+    /// Notes that this process is about to release an object. `open` is the id of its operation, if
+    /// that is still open.
+    ///
+    /// From then on, no other object leaves the model to this one. So the last object turns the
+    /// model off even if this release takes effect and its answer is lost.
+    pub(super) fn release(&self, object: &OxenModel, open: Option<String>) {
+        let version = &object.metadata.resource_version;
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let mut state = self.state();
+        let Some(entry) = state.entries.get(uid) else {
+            return;
+        };
+        // Another try to release the same version changes nothing, and wakes nobody.
+        if entry.released.as_ref() == Some(version) {
+            return;
+        }
+        let claimant = Claimant {
+            open,
+            ..entry.claimant.clone()
+        };
+        if entry.released.is_none() {
+            state.orphan(&claimant, &self.rules);
+        }
+        let concerned = state.entries.change(uid, claimant, Some(version.clone()));
+        state.wake(concerned);
+    }
+
+    /// Forgets an orphaned operation on a model, because its call was not sent.
+    pub(super) fn never_sent(&self, identity: &Identity, id: &str) {
+        self.state().orphans.remove(identity, id);
+    }
+
+    /// Waits until no other reconcile of this process decides on the same model. No other
+    /// decision may come between a decision and its record.
+    pub(super) async fn lock_model(&self, identity: &Identity) -> OwnedMutexGuard<()> {
+        let model_lock = self.locks.get(identity, tokio::sync::Mutex::default);
+        model_lock.lock_owned().await
+    }
+
+    /// Notes that the watch shows an object, and wakes the objects whose ownership this changes.
+    /// Returns false for a version that this process's own write has replaced, which is dropped.
+    pub(super) fn show(&self, object: &Guarded) -> bool {
+        let mut state = self.state();
+        let Some(concerned) = state.entries.show(object, &self.rules) else {
+            return false;
+        };
+        state.wake(concerned);
+        true
+    }
+
+    /// Removes an object that is gone, and wakes the objects whose ownership this changes.
+    pub(super) fn remove(&self, object: &Guarded) {
+        let mut state = self.state();
+        // The last version may have an operation that this process doesn't know.
+        let concerned = state.entries.show(object, &self.rules);
+        state.wake(concerned.into_iter().flatten());
+        state.remove(object.uid(), &self.rules);
+    }
+
+    /// Removes the objects that are missing from a new list of a namespace, or of all namespaces,
+    /// because they were deleted between two watches. Returns their UIDs.
+    pub(super) fn remove_missing(
+        &self,
+        namespace: Option<&str>,
+        objects: &Store<Guarded>,
+    ) -> Vec<Uid> {
+        let listed = objects.state();
+        let listed: HashSet<&str> = listed.iter().map(|object| object.uid()).collect();
+        let mut state = self.state();
+        let mut gone = state.entries.within(namespace);
+        gone.retain(|uid| !listed.contains(uid.as_ref()));
+        for uid in &gone {
+            state.remove(uid, &self.rules);
+        }
+        gone
+    }
+
+    /// The objects that use a Secret, or may use it, with their UIDs.
+    pub(super) fn users(&self, namespace: &str, secret: &str) -> Vec<(Uid, ObjectRef<Guarded>)> {
+        let state = self.state();
+        let users = state.entries.users(namespace, secret).into_iter();
+        users
+            .filter_map(|uid| {
+                let object = state.object_ref(&uid)?;
+                Some((uid, object))
+            })
+            .collect()
+    }
+
+    // Every change under this lock leaves each entry as it was or as it should be, so a poisoned
+    // lock is usable.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The ownership of an object that waits for `pending`, and for the orphaned operations on its
+    /// model.
+    fn pending(&self, claimant: &Claimant, mut pending: Pending) -> Ownership {
+        if let Some(identity) = &claimant.identity {
+            let ids = self.orphans.of(identity).map(Into::into);
+            pending.operations.extend(ids);
+        }
+        pending.into()
+    }
+
+    /// Removes an object that is gone.
+    fn remove(&mut self, uid: &str, rules: &Rules) {
+        let Some(entry) = self.entries.remove(uid) else {
+            return;
+        };
+        // The operation of a released object is an orphaned one already.
+        if entry.released.is_none() {
+            self.orphan(&entry.claimant, rules);
+            let concerned = self.entries.concerned(Some(&entry.claimant), None);
+            self.wake(concerned);
+        }
+    }
+
+    /// Makes the open operation of an object that goes an orphaned one.
+    fn orphan(&mut self, claimant: &Claimant, rules: &Rules) {
+        if let (Some(id), Some(identity)) = (&claimant.open, &claimant.identity) {
+            let patience = ORPHAN_PATIENCES * rules.operation_patience;
+            self.orphans.add(identity, id, patience);
+        }
+    }
+
+    fn object_ref(&self, uid: &str) -> Option<ObjectRef<Guarded>> {
+        let claimant = &self.entries.get(uid)?.claimant;
+        let object = ObjectRef::new(&claimant.name);
+        Some(object.within(&claimant.namespace))
+    }
+
+    /// Wakes objects.
+    fn wake(&self, uids: impl IntoIterator<Item = Uid>) {
+        for uid in uids {
+            let Some(object) = self.object_ref(&uid) else {
+                continue;
+            };
+            let own = self.scopes.get(&object.namespace);
+            if let Some(scope) = own.or_else(|| self.scopes.get(&None)) {
+                // A scope that has ended needs no reconcile.
+                let _ = scope.send(object);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
