@@ -15,6 +15,7 @@ use super::{
     error::{ReconcileError, Request},
     observe::Observed,
     retrieve::back_off,
+    watch::reason,
 };
 use crate::{
     api::{FINALIZER, OperationKind, OxenModel},
@@ -33,15 +34,14 @@ pub(super) async fn set_finalizer(
     object: &OxenModel,
     present: bool,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
-    let others = object.finalizers().iter().filter(|one| *one != FINALIZER);
-    let mut finalizers: Vec<&str> = others.map(String::as_str).collect();
-    if present {
-        finalizers.push(FINALIZER);
-    }
+    let after = with_finalizer(object, present);
+    let expected = reason(&after);
+    let memories = &scope.context.memories;
+    memories.with(object, |memory| memory.expect(expected));
     let patch = json!({"metadata": {
         "uid": object.metadata.uid,
         "resourceVersion": object.metadata.resource_version,
-        "finalizers": finalizers,
+        "finalizers": after.finalizers(),
     }});
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let api = scope.context.objects(&namespace);
@@ -52,8 +52,19 @@ pub(super) async fn set_finalizer(
     let written = scope.context.send(request, write).await?;
     Ok(Arc::new(OxenModel {
         metadata: written.metadata,
-        ..object.clone()
+        ..after
     }))
+}
+
+/// The object with the operator's finalizer, or without it.
+fn with_finalizer(object: &OxenModel, present: bool) -> OxenModel {
+    let mut object = object.clone();
+    let finalizers = object.finalizers_mut();
+    finalizers.retain(|one| one != FINALIZER);
+    if present {
+        finalizers.push(FINALIZER.into());
+    }
+    object
 }
 
 /// Why the object, as the watch has it now, no longer allows the call, or `None` if it does.

@@ -43,9 +43,11 @@ pub(super) struct Memory {
     pub(super) changes: u64,
     /// Notified of each of these changes.
     pub(super) changed: Arc<Notify>,
-    /// A hash of what was a reason to reconcile the object when the watch last showed it, or when
-    /// this process last wrote it.
+    /// A hash of what was a reason to reconcile the object when the watch last showed it.
     reason: Option<u64>,
+    /// The hash that this process's own write leads to. The watch may show the write before it is
+    /// answered.
+    expected: Option<u64>,
     /// Whether a reconcile has been completed.
     pub(super) reconciled: bool,
     /// Whether another object may own the model, in a namespace that can't be listed.
@@ -70,6 +72,7 @@ impl Default for Memory {
             changes: 0,
             changed: Arc::default(),
             reason: None,
+            expected: None,
             reconciled: false,
             in_doubt: false,
         }
@@ -96,9 +99,9 @@ impl Memory {
         self.changed.notify_waiters();
     }
 
-    /// Notes this process's own write, which is no reason to reconcile the object.
-    pub(super) fn wrote(&mut self, reason: u64) {
-        self.reason = Some(reason);
+    /// Notes what this process is about to write, which is no reason to reconcile the object.
+    pub(super) fn expect(&mut self, reason: u64) {
+        self.expected = Some(reason);
     }
 
     /// Takes into account the version of its Secret that the object uses now. If the version has
@@ -172,7 +175,9 @@ impl Memories {
             Some(memory) => memory,
             None => memories.entry(uid.to_owned()).or_default(),
         };
-        let changed = memory.reason.replace(reason) != Some(reason);
+        let same = memory.reason.replace(reason) == Some(reason);
+        let own = !same && memory.expected.take() == Some(reason);
+        let changed = !same && !own;
         if changed {
             memory.change();
         }
@@ -255,7 +260,8 @@ mod tests {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         assert!(memories.show(uid, 1), "a new object is");
         assert!(!memories.show(uid, 1));
-        memories.with(&object, |memory| memory.wrote(2));
+        memories.with(&object, |memory| memory.expect(2));
+        assert!(!memories.show(uid, 1), "an older version");
         assert!(!memories.show(uid, 2));
         assert!(memories.show(uid, 3));
         assert_eq!(memories.with(&object, |memory| memory.changes), 2);

@@ -18,7 +18,6 @@ use super::{
     record::{record, record_operation},
     retrieve::until_urgent,
     undecodable,
-    watch::reason,
 };
 use crate::{
     api::{OperationKind, OxenModel},
@@ -188,9 +187,6 @@ async fn set_finalizer(
     present: bool,
 ) -> Result<(), ReconcileError> {
     let object = &prepared.stored;
-    let Context {
-        index, memories, ..
-    } = scope.context.as_ref();
     let written = act::set_finalizer(scope, object, present).await;
     let after = match noting_conflicts(scope, object, written) {
         Ok(after) => after,
@@ -201,8 +197,7 @@ async fn set_finalizer(
             return Err(error);
         }
     };
-    memories.with(object, |memory| memory.wrote(reason(&after)));
-    index.answered(object, &after);
+    scope.context.index.answered(object, &after);
     // What the API server stored differs from what the decision was about.
     let same_spec = after.metadata.generation == object.metadata.generation;
     if !same_spec || after.has_finalizer() != present {
