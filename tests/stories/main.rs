@@ -58,6 +58,7 @@ mod leadership;
 mod lifecycle;
 mod namespaces;
 mod outdated_crd;
+mod overload;
 mod ownership;
 mod rate_limit;
 mod restart;

@@ -13,9 +13,11 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// The size limit of a body in bytes, which is far above the size of any object in the tests.
 const MAX_BODY: usize = 16 << 20;
@@ -54,6 +56,7 @@ enum Action {
     /// The value is taken when the rule applies for the first time.
     Hold(Option<Hold>),
     HoldAll(HoldAll),
+    Delay(Duration),
 }
 
 impl Gate {
@@ -149,6 +152,12 @@ impl Gate {
         held
     }
 
+    /// Delays all requests with this method whose `PATH?QUERY` contains this part, before they reach
+    /// the API server.
+    pub fn delay_all(&self, method: &'static str, part: &str, delay: Duration) {
+        self.add_rule(method, part, None, Action::Delay(delay));
+    }
+
     fn add_hold(&self, method: &'static str, part: &str, holds: Holds) -> Held {
         let (hold, held) = Hold::new(holds);
         self.add_rule(method, part, Some(1), Action::Hold(Some(hold)));
@@ -207,6 +216,7 @@ impl Shared {
             Action::Answer(code, body) => Action::Answer(*code, body.clone()),
             Action::Hold(hold) => Action::Hold(hold.take()),
             Action::HoldAll(hold) => Action::HoldAll(hold.clone()),
+            Action::Delay(delay) => Action::Delay(*delay),
         };
         if let Some(times) = &mut rule.times {
             *times -= 1;
@@ -266,6 +276,10 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Some(Action::Answer(code, body)) => {
             let json = [(header::CONTENT_TYPE, "application/json")];
             (code, json, body).into_response()
+        }
+        Some(Action::Delay(delay)) => {
+            sleep(delay).await;
+            shared.forward(request).await
         }
         Some(Action::HoldAll(hold)) => {
             hold.wait_for_release().await;

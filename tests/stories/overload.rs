@@ -1,0 +1,82 @@
+//! More objects than the hub or the API server can serve at once.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use hub::{Endpoint, Entry, Hub, Journal, Model};
+use serde_json::json;
+use testkit::world::{DEADLINE, World};
+
+const NOT_SENT: &str = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
+
+fn name(number: usize) -> String {
+    format!("bot-{number}")
+}
+
+/// A world with this number of inactive models.
+async fn world(models: usize) -> World {
+    let all = (0..models).map(|number| Model::custom(name(number)).status("inactive"));
+    World::new(all.fold(Hub::builder(), hub::Builder::model)).await
+}
+
+/// Declares all models active.
+async fn declare(world: &World, models: usize) {
+    let created = (0..models).map(|number| {
+        let name = name(number);
+        async move {
+            let spec = json!({"model": name, "state": "active"});
+            world.create(&name, spec).await;
+        }
+    });
+    join_all(created).await;
+}
+
+/// Without a bound on the reconciles, 300 observations would wait for the same slow writes, be too
+/// old when their turn comes, and start over.
+#[tokio::test]
+async fn no_observation_becomes_too_old_at_a_slow_api_server() {
+    const MODELS: usize = 300;
+    let world = world(MODELS).await;
+    declare(&world, MODELS).await;
+    let gate = world.cluster.gate().await.unwrap();
+    gate.delay_all("PATCH", "/oxenmodels/", Duration::from_millis(800));
+    // An observation may be six seconds old.
+    let operator = world.operator_with(&[
+        ("KUBECONFIG", gate.kubeconfig().to_str().unwrap()),
+        ("OXEN_REQUEST_TIMEOUT", "3s"),
+        ("OXEN_SYNC_INTERVAL", "1h"),
+    ]);
+    let called = |journal: &Journal| journal.count_all(Endpoint::Activate) == MODELS;
+    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    assert_eq!(operator.metric(NOT_SENT).await, 0.0);
+    let journal = world.hub.journal();
+    for number in 0..MODELS {
+        let name = name(number);
+        assert_eq!(journal.count(Endpoint::Activate, &name), 1);
+        let requests = world.requests(&name);
+        let first = requests.iter().position(Entry::is_post);
+        assert_eq!(first, Some(1), "one observation comes before the call");
+    }
+}
+
+/// The polls of models that are on their way wait until all other models are on their way too.
+#[tokio::test]
+async fn first_observations_and_calls_go_before_polls() {
+    const MODELS: usize = 80;
+    let world = world(MODELS).await;
+    declare(&world, MODELS).await;
+    let settings = [("OXEN_HUB_RATE", "10"), ("OXEN_SYNC_INTERVAL", "1h")];
+    let _operator = world.operator_with(&settings);
+    let called = |journal: &Journal| journal.count_all(Endpoint::Activate) == MODELS;
+    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    let journal = world.hub.journal();
+    let last_call = journal.entries.iter().rposition(Entry::is_post).unwrap();
+    let before = &journal.entries[..last_call];
+    let observations = before.iter().filter(|entry| entry.is_live()).count();
+    // While the record of the last call is written, some polls may go out.
+    assert!(observations <= MODELS + 16, "{observations} observations");
+    for number in 0..MODELS {
+        world.until_reason(&name(number), "Active").await;
+        assert_eq!(world.calls(&name(number)), ["activate"]);
+    }
+}
