@@ -40,7 +40,7 @@ fn name(number: usize) -> String {
 }
 
 async fn observe(client: &LimitedClient, key: &ApiKey, model: &str) -> Result<(), HubFault> {
-    let permit = client.permit(key, Priority::Observation).await?;
+    let permit = client.permit(key, Priority::Urgent).await?;
     permit.retrieve(model, true).await.map(|_| ())
 }
 

@@ -77,7 +77,7 @@ async fn admit<'a>(
     tokio::select! {
         () = context.shutdown.cancelled() => Err(ReconcileError::Outdated),
         () = changed.notified() => Err(ReconcileError::Outdated),
-        permit = context.hub.permit(key, Priority::Observation) => Ok(match permit {
+        permit = context.hub.permit(key, Priority::Urgent) => Ok(match permit {
             Ok(permit) => {
                 context.metrics.hub_waited(permit.waited());
                 Admission::Permit(permit)
