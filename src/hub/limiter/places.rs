@@ -1,15 +1,15 @@
 //! The requests in flight of all keys together: at most 64, of which observations take at most 56,
 //! so that 8 are kept for calls.
 //!
-//! A key whose head could go but finds no free place waits for one here, as a whole: whatever
-//! request is its head when its turn comes takes the place. Calls go first. Then the key goes first
-//! that has the fewest requests in flight, and then the one that has waited longest. So while other
-//! keys wait, a key gets no place beyond its equal share, however many requests of it wait and
-//! however slowly they are answered.
+//! A key whose first request could go but finds no free place waits here. The key waits as a whole:
+//! when its turn comes, the request that is the first one then takes the place. Keys with a call go
+//! first. Then the key goes first that has the fewest requests in flight, and of several the one
+//! that has waited longest. So while other keys wait, a key gets no place beyond an equal share,
+//! however many of its requests wait and however slowly they are answered.
 //!
-//! A key waits here only while nothing else holds its head up, so that no place stays free for it.
-//! Nothing in here grows with the number of waiting requests, and each change takes time that grows
-//! with the logarithm of the number of waiting keys.
+//! A key waits here only while nothing else holds its first request up, so that no place is kept
+//! for a key that can't use it. Each change takes time that grows with the logarithm of the number
+//! of waiting keys, and doesn't depend on the number of waiting requests.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -48,10 +48,12 @@ struct Turn {
     number: u64,
 }
 
-/// The requests in flight, and the keys that wait for one of theirs to be.
+/// The places that are taken, and the keys that wait for one.
 #[derive(Debug, Default)]
 pub(super) struct Places {
+    /// The number of calls in flight.
     calls: u16,
+    /// The number of observations in flight.
     observations: u16,
     order: BTreeMap<Turn, ApiKey>,
     turns: HashMap<ApiKey, Turn>,
@@ -63,25 +65,23 @@ impl Places {
     /// Takes a place for a key that has this many requests in flight, and returns true, if a place
     /// is free and it is the key's turn. If not, the key waits from now on, or goes on waiting.
     pub(super) fn take(&mut self, key: &ApiKey, class: Class, in_flight: u16) -> bool {
-        let number = self.withdraw(key).map_or_else(
-            || {
+        let number = match self.turns.get(key) {
+            Some(turn) => turn.number,
+            None => {
                 self.joined += 1;
                 self.joined
-            },
-            |turn| turn.number,
-        );
-        self.join(
-            key,
-            Turn {
-                class,
-                in_flight,
-                number,
-            },
-        );
+            }
+        };
+        let turn = Turn {
+            class,
+            in_flight,
+            number,
+        };
+        self.set_turn(key, turn);
         if self.next() != Some(key) {
             return false;
         }
-        self.withdraw(key);
+        self.leave(key);
         *self.count(class) += 1;
         true
     }
@@ -90,22 +90,17 @@ impl Places {
     pub(super) fn release(&mut self, key: &ApiKey, class: Class) {
         let count = self.count(class);
         *count = count.saturating_sub(1);
-        if let Some(turn) = self.withdraw(key) {
+        if let Some(turn) = self.turns.get(key).copied() {
             let in_flight = turn.in_flight.saturating_sub(1);
-            self.join(key, Turn { in_flight, ..turn });
+            self.set_turn(key, Turn { in_flight, ..turn });
         }
     }
 
-    /// Ends a key's wait.
-    fn withdraw(&mut self, key: &ApiKey) -> Option<Turn> {
-        let turn = self.turns.remove(key)?;
-        self.order.remove(&turn);
-        Some(turn)
-    }
-
-    /// Ends a key's wait, because its head can't go now or no request of it waits.
+    /// Ends a key's wait for a place, if it waits.
     pub(super) fn leave(&mut self, key: &ApiKey) {
-        self.withdraw(key);
+        if let Some(turn) = self.turns.remove(key) {
+            self.order.remove(&turn);
+        }
     }
 
     /// The key that may take a free place now.
@@ -119,9 +114,11 @@ impl Places {
         free.then_some(key)
     }
 
-    fn join(&mut self, key: &ApiKey, turn: Turn) {
+    fn set_turn(&mut self, key: &ApiKey, turn: Turn) {
+        if let Some(before) = self.turns.insert(key.clone(), turn) {
+            self.order.remove(&before);
+        }
         self.order.insert(turn, key.clone());
-        self.turns.insert(key.clone(), turn);
     }
 
     fn count(&mut self, class: Class) -> &mut u16 {

@@ -1,9 +1,9 @@
 //! The waiting requests of one key, in the order in which they go out: calls before urgent
 //! observations before routine ones, and first-in, first-out within each of the three.
 //!
-//! Only the head of the queue looks at the key's limits. Every other request sleeps until it is the
-//! head, so whatever changes wakes at most one request of the key. Each change of the queue takes
-//! time that grows with the logarithm of its length.
+//! Only the head of the queue, which is its first request, looks at the limits. Every other request
+//! sleeps until it is the head, so a change wakes at most one request of the key. Each change of the
+//! queue takes time that grows with the logarithm of its length.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::Priority;
 
-/// The part of a queue that a request waits in. A part's requests go before those of the next one.
+/// What orders the requests of a queue before the time at which they joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// A call that changes state.

@@ -1,5 +1,5 @@
-//! The limits of every key, and the places that all keys share, behind one lock. There is no clock
-//! and no wait in here: the time is an argument.
+//! The limits of every key, and the places that all keys share, behind one lock. The state has no
+//! clock and waits for nothing: the time is an argument.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -51,7 +51,7 @@ impl KeyState {
         }
     }
 
-    /// Returns true when nothing is lost with this state.
+    /// Returns true when a new state would behave the same.
     fn is_unused(&self, now: Instant) -> bool {
         self.queue.is_empty()
             && Arc::strong_count(&self.activations) == 1
@@ -154,15 +154,15 @@ impl State {
         Some(wait)
     }
 
-    /// Gives the token of an activate call back that doesn't go out.
+    /// Returns the token of an activate call that doesn't go out.
     pub(super) fn give_back(&mut self, key: &ApiKey) {
         if let Some(state) = self.keys.get_mut(key) {
             state.activation_rate.give_back();
         }
     }
 
-    /// Wakes the head of the key that may take a free place. It either takes the place, which wakes
-    /// the next one as it leaves its queue, or ends the key's wait for a place.
+    /// Wakes the head of the key that may take a free place. The head takes the place, or ends the
+    /// key's wait for one. Both wake the head of the next key.
     fn wake_next(&self) {
         let next = self.places.next().and_then(|key| self.keys.get(key));
         if let Some(next) = next {

@@ -1,5 +1,6 @@
 mod places;
 mod queue;
+mod shares;
 mod stress;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -57,7 +57,7 @@ async fn every_request_gets_its_permit_and_nothing_is_left_of_it() {
     for (seed, keys) in [1, 2, 3, 4, 8, 20, 50, 100, 200].into_iter().enumerate() {
         let limiter = limiter(|_| ());
         let counts = Arc::new(Counts::default());
-        let requests: JoinSet<()> = (0..3000_u64)
+        let requests: JoinSet<()> = (0..1000_u64)
             .map(|number| {
                 let key = key(&format!("k{}", number % keys));
                 let seed = seed as u64 * 10_000 + number;
@@ -67,7 +67,7 @@ async fn every_request_gets_its_permit_and_nothing_is_left_of_it() {
         let all = timeout(secs(36_000), requests.join_all()).await;
         let state = format!("{keys} keys: {:?}", limiter.state);
         assert!(all.is_ok(), "{state}");
-        assert!(counts.permits.load(Ordering::Relaxed) > 1500, "{state}");
+        assert!(counts.permits.load(Ordering::Relaxed) > 500, "{state}");
         // All places are free, no request waits, and no key is kept.
         advance(secs(7200)).await;
         request(&limiter, &key("new"), Feedback::Accepted).await;
