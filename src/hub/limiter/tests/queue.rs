@@ -203,9 +203,9 @@ async fn a_caller_that_stops_waiting_for_a_token_takes_none() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_stops_waiting_gives_back_its_activation_token() {
     let (limiter, key) = after_limited_calls(20, DEACTIVATE).await;
-    limiter.get(&key, ACTIVATE).await.unwrap();
     let held: Vec<_> = sixteen(&limiter, &key).await;
-    // It has a token of the activate calls five seconds later, and waits for another request.
+    // It gets a token of the activate calls after five seconds, and then waits for another request.
+    // Ten seconds after the last 429, tokens would come more often.
     let stopped = timeout(secs(6), limiter.get(&key, ACTIVATE)).await;
     assert!(stopped.is_err());
     drop(held);
