@@ -49,6 +49,8 @@
 //! | status codes of the hub | `hub/response.rs` |
 //! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/retry_after.rs` |
 //! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
+//! | the order of waiting hub requests, and priorities | `hub/limiter/queue.rs` |
+//! | requests in flight in all, and each key's share | `hub/limiter/places.rs`, `hub/limiter/state.rs` |
 //! | rate limit, backoff and refused keys | `hub/limiter/token_bucket/mod.rs`, `hub/limiter/rate_limits.rs` |
 //! | a rate that a 429 halves | `hub/limiter/adaptive_rate.rs` |
 //! | an API key that can't be printed | `hub/key.rs` |

@@ -40,7 +40,7 @@ fn name(number: usize) -> String {
 }
 
 async fn observe(client: &LimitedClient, key: &ApiKey, model: &str) -> Result<(), HubFault> {
-    let permit = client.permit(key, Priority::Observation).await?;
+    let permit = client.permit(key, Priority::Urgent).await?;
     permit.retrieve(model, true).await.map(|_| ())
 }
 
@@ -171,6 +171,49 @@ async fn calls_go_before_waiting_observations() {
     let entries = hub.journal().entries;
     let position = entries.iter().position(Entry::is_post).unwrap();
     assert!(position <= 2, "{entries:#?}");
+}
+
+#[tokio::test]
+async fn slow_answers_of_one_key_delay_no_request_of_another() {
+    const SLOW: Duration = Duration::from_secs(2);
+    let builder = hub::Hub::builder()
+        .key("slow", "the-key-of-slow")
+        .key("fast", "the-key-of-fast")
+        .model(Model::custom("waits").owner("slow"))
+        .model(Model::custom("answers").owner("fast").status("inactive"));
+    let hub = builder.start().await.unwrap();
+    let client = limited_client(&hub, RateLimits::default());
+    let [slow, fast] = ["slow", "fast"].map(|account| {
+        let key = format!("the-key-of-{account}");
+        ApiKey::new(key.as_bytes()).unwrap()
+    });
+    observe(&client, &slow, "waits").await.unwrap();
+    hub.inject(hub::Fault::latency(SLOW).on_account("slow"));
+    let observations: JoinSet<Result<(), HubFault>> = (0..40)
+        .map(|_| {
+            let (client, slow) = (client.clone(), slow.clone());
+            async move { observe(&client, &slow, "waits").await }
+        })
+        .collect();
+    // The slow key has all the requests in flight that a key may have.
+    let full = hub.wait_for(Duration::from_secs(5), |journal| {
+        journal.count(Endpoint::Retrieve, "waits") == 1 + 16
+    });
+    full.await.unwrap();
+    let started = Instant::now();
+    for _ in 0..10 {
+        observe(&client, &fast, "answers").await.unwrap();
+    }
+    let call = Priority::Call(OperationKind::Activate);
+    let permit = client.permit(&fast, call).await.unwrap();
+    let called = permit.call("answers", OperationKind::Activate, "an-id");
+    assert_eq!(called.await, CallOutcome::Accepted);
+    let elapsed = started.elapsed();
+    println!("11 requests beside a slow key in {elapsed:?}");
+    let sent = hub.journal().count(Endpoint::Retrieve, "waits");
+    assert!(elapsed < SLOW, "{elapsed:?}");
+    assert_eq!(sent, 1 + 16, "no slow request has ended");
+    assert!(observations.join_all().await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]

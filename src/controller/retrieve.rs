@@ -1,7 +1,7 @@
 //! The live GET of an object's model. It waits for a permit, and is not sent while the hub has
 //! asked for no requests.
 
-use std::{pin::pin, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -84,10 +84,13 @@ async fn admit_observation<'a>(
     key: &'a ApiKey,
     slot: &Slot,
 ) -> Result<Admission<'a>, ReconcileError> {
-    let rules = &scope.context.config.rules;
+    let context = &scope.context;
+    let rules = &context.config.rules;
     let (patience, wait) = (rules.grace_of(object), rules.sync_interval_of(object));
+    let urgent = until_urgent(scope, object, slot.since);
+    let permit = context.hub.permit_moving_up(key, Priority::Routine, urgent);
     tokio::select! {
-        admission = admit(scope, key, Priority::Observation) => admission,
+        admission = admit(scope, permit) => admission,
         () = sleep_until(slot.since + patience) => Ok(Admission::Fault(HubFault::RateLimited {
             wait: Some(wait),
             whole_key: true,
@@ -96,16 +99,15 @@ async fn admit_observation<'a>(
     }
 }
 
-/// Waits for a permit for a request.
+/// Waits for a permit until the shutdown.
 async fn admit<'a>(
     scope: &'a Scope,
-    key: &'a ApiKey,
-    priority: Priority,
+    permit: impl Future<Output = Result<Permit<'a>, HubFault>>,
 ) -> Result<Admission<'a>, ReconcileError> {
     let context = &scope.context;
     tokio::select! {
         () = context.shutdown.cancelled() => Err(ReconcileError::Outdated),
-        permit = context.hub.permit(key, priority) => Ok(match permit {
+        permit = permit => Ok(match permit {
             Ok(permit) => {
                 context.metrics.hub_waited(permit.waited());
                 Admission::Permit(permit)
@@ -225,7 +227,7 @@ pub(super) async fn prove_key(
     let Some(model) = status.and_then(|status| status.model.as_ref()) else {
         return Ok(false);
     };
-    let Admission::Permit(permit) = admit(scope, key, Priority::Observation).await? else {
+    let Admission::Permit(permit) = admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await? else {
         return Ok(false);
     };
     Ok(permit.is_key_of(&model.owner).await.unwrap_or(false))
@@ -244,7 +246,7 @@ pub(super) async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKe
     // The part before the first separator finds names that differ at their end.
     let asked = object.spec.model.as_str();
     let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    let Ok(Admission::Permit(permit)) = admit(scope, key, Priority::Observation).await else {
+    let Ok(Admission::Permit(permit)) = admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await else {
         return Vec::new();
     };
     match permit.search(stem, SIMILAR_NAMES).await {

@@ -1,6 +1,10 @@
 //! The hub's client with a rate limit: no request without a permit.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{
+    future::{self, Future},
+    ops::ControlFlow,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use url::Url;
@@ -48,7 +52,8 @@ impl LimitedClient {
     }
 
     /// Waits for a permit. The wait may be long, so whatever must be true when the request is sent
-    /// has to be checked after it.
+    /// has to be checked after it. A caller that stops waiting loses nothing but its position in
+    /// the queue.
     ///
     /// # Errors
     ///
@@ -59,7 +64,25 @@ impl LimitedClient {
         key: &'a ApiKey,
         priority: Priority,
     ) -> Result<Permit<'a>, HubFault> {
-        match self.limiter.permit(key, priority).await {
+        self.permit_moving_up(key, priority, future::pending())
+            .await
+    }
+
+    /// Waits for a permit as [`Self::permit`] does, for a request that may become urgent meanwhile.
+    /// When `urgent` completes while the request waits with [`Priority::Routine`], the request goes
+    /// on waiting as the last one with [`Priority::Urgent`]. It never moves back, and `urgent` has
+    /// no effect on a request with another priority.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::permit`] does.
+    pub async fn permit_moving_up<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        priority: Priority,
+        urgent: impl Future<Output = ()>,
+    ) -> Result<Permit<'a>, HubFault> {
+        match self.limiter.permit(key, priority, urgent).await {
             Ok(in_flight) => Ok(Permit {
                 client: &self.client,
                 key,
@@ -135,8 +158,10 @@ impl Permit<'_> {
             }
         };
         let listed = self.client.list_each(self.key, None, None, find).await;
+        // The permit ends after the second request, so that at most one of the two is in flight.
+        let proven = found || (listed.is_ok() && self.client.needs_key().await.unwrap_or(false));
         end(self.in_flight, listed)?;
-        Ok(found || self.client.needs_key().await.unwrap_or(false))
+        Ok(proven)
     }
 
     /// Activates or deactivates a model, see [`Client::call`].

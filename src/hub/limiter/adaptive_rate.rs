@@ -54,6 +54,11 @@ impl AdaptiveRate {
         self.tokens -= 1.0;
     }
 
+    /// Returns the token of a request that doesn't go out.
+    pub(super) fn give_back(&mut self) {
+        self.tokens += 1.0;
+    }
+
     /// Returns true when a request that was sent at `sent` says something about the current rate,
     /// because it was sent after the last halving.
     pub(super) fn is_current(&self, sent: Instant) -> bool {

@@ -1,9 +1,14 @@
 //! The rate limiter: every request to the hub waits for a permit of its own key.
 //!
-//! A key's [`token_bucket`] says when a request may go out. Waiting requests form two first-in,
-//! first-out queues: calls that change state, and observations, which go when no call waits. An
-//! object has one request at a time, so the queues are fair between objects. Keys don't affect each
-//! other.
+//! A key's [`token_bucket`] says when a request may go out. The waiting requests of a key form a
+//! [`queue`] with three priorities: calls that change state, urgent observations, and routine ones.
+//! Within each, the queue is first-in, first-out. An object has one request at a time, so the queue
+//! is fair between objects. A routine observation that becomes urgent while it waits moves up, and
+//! no request moves back.
+//!
+//! All keys share [`places`] for 64 requests in flight, of which 8 are kept for calls. They share
+//! nothing else. A key that waits for its token, backs off or is refused holds no place, and a key
+//! whose answers are slow gets no place beyond its equal share while other keys wait for one.
 //!
 //! An activate call first waits for a token of the activate calls alone. A 429 on a call halves
 //! only the rate of the key's activate calls. So a limit of the account delays neither an
@@ -12,37 +17,54 @@
 //! A key that the hub refuses gets one permit from time to time, for whichever observation comes
 //! first; all others fail without a request. Only a different key ends that earlier, because a
 //! Secret that is written again with the same key is no reason to expect another answer.
+//!
+//! An event wakes at most two requests: the first one of the event's own key, and the first one of
+//! the key that may take a free place. So the work for a request grows with neither the number of
+//! keys nor the number of waiting requests, except for the logarithms of the ordered maps.
 
 mod adaptive_rate;
+mod in_flight;
+mod places;
+mod queue;
 mod rate_limits;
+mod state;
 mod token_bucket;
 
 use std::{
-    collections::HashMap,
+    future::{self, Future},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit},
+    sync::Notify,
     time::{Instant, sleep},
 };
 
-use adaptive_rate::AdaptiveRate;
+pub(super) use in_flight::InFlight;
+use queue::{Position, Rank};
 pub use rate_limits::RateLimits;
+use state::State;
 pub(super) use token_bucket::Feedback;
-use token_bucket::{Next, TokenBucket};
+use token_bucket::Next;
 
 use super::key::ApiKey;
 use crate::api::OperationKind;
 
-/// The priority of a request, which is the queue that it waits in.
+/// The priority of a request among the waiting requests of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
     /// A call that changes state, which goes first.
     Call(OperationKind),
-    /// A request that only reads.
-    Observation,
+    /// An observation that somebody waits for: the generation was not observed yet, the desired
+    /// state changed, the object is being deleted, a reconcile was requested, an operation is open
+    /// whose transition was not seen, a refused call is due, or a routine observation has waited
+    /// for the sync interval.
+    Urgent,
+    /// Any other observation, such as the regular poll of an object that is in its desired state,
+    /// or in a transition that was seen.
+    Routine,
 }
 
 /// Why a request gets no permit.
@@ -54,213 +76,156 @@ pub(super) enum PermitError {
     Unauthorized,
 }
 
-/// The limiters of all keys.
+/// The limiter of all keys.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    limits: Arc<RateLimits>,
-    keys: Mutex<HashMap<ApiKey, Arc<KeyLimiter>>>,
+    state: Arc<Mutex<State>>,
 }
 
-/// The limiter of one key.
-#[derive(Debug)]
-struct KeyLimiter {
-    limits: Arc<RateLimits>,
-    bucket: Mutex<TokenBucket>,
-    /// The rate of activate calls. `bucket` counts these calls as well.
-    activation_rate: Mutex<AdaptiveRate>,
-    /// The head of each queue holds its permit. Tokio's semaphore is first-in, first-out.
-    activations: Semaphore,
-    calls: Semaphore,
-    observations: Semaphore,
-    /// Notified when a head has left, or a request has ended.
-    changed: Notify,
+/// A request in its key's queue, which it leaves when this value is dropped.
+struct Waiting<'a> {
+    limiter: &'a Limiter,
+    key: &'a ApiKey,
+    position: Position,
+    wake: Arc<Notify>,
 }
 
-/// A request that counts against its key's limits, from when it goes out until it has ended.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    limiter: Arc<KeyLimiter>,
-    pub(super) sent: Instant,
-    pub(super) waited: Duration,
-    ended: bool,
-}
-
-/// The head of a queue.
-struct QueueHead<'a> {
-    limiter: &'a KeyLimiter,
-    place: Option<SemaphorePermit<'a>>,
+/// The token of an activate call, which is given back unless the call goes out.
+struct ActivationToken<'a> {
+    limiter: &'a Limiter,
+    key: &'a ApiKey,
+    used: bool,
 }
 
 impl Limiter {
     pub(super) fn new(limits: RateLimits) -> Self {
         Self {
-            limits: Arc::new(limits),
-            keys: Mutex::default(),
+            state: Arc::new(Mutex::new(State::new(limits))),
         }
     }
 
-    /// Waits until the request may go out, and counts it as sent. A caller that stops waiting loses
-    /// nothing but its place in the queue.
+    /// Waits until the request may go out, and counts it as sent. If `urgent` completes while the
+    /// request waits as a routine one, the request becomes the last of the urgent ones. A caller
+    /// that stops waiting loses nothing but its position in the queue.
     pub(super) async fn permit(
         &self,
         key: &ApiKey,
         priority: Priority,
+        urgent: impl Future<Output = ()>,
     ) -> Result<InFlight, PermitError> {
         let started = Instant::now();
-        let limiter = self.key_limiter(key);
-        if priority == Priority::Call(OperationKind::Activate) {
-            limiter.activation_token().await;
-        }
-        let _head = limiter.head(priority).await;
+        let token = match priority {
+            Priority::Call(OperationKind::Activate) => Some(self.activation_token(key).await),
+            Priority::Call(OperationKind::Deactivate) | Priority::Urgent | Priority::Routine => {
+                None
+            }
+        };
+        let mut urgent = pin!(urgent);
+        let mut waiting = self.join(key, priority.into());
         loop {
-            let changed = limiter.changed.notified();
-            match limiter.next(priority) {
+            let wait = match waiting.next() {
                 Next::Go => break,
-                Next::After(wait) => tokio::select! {
-                    () = sleep(wait) => {}
-                    () = changed => {}
-                },
-                Next::AfterAnother => changed.await,
+                Next::After(wait) => Some(wait),
+                Next::AfterAnother => None,
                 Next::RetryAfter(wait) => return Err(PermitError::RetryAfter(wait)),
                 Next::Unauthorized => return Err(PermitError::Unauthorized),
+            };
+            tokio::select! {
+                () = waiting.woken(wait) => {}
+                () = &mut urgent, if waiting.position.rank == Rank::Routine => waiting.move_up(),
             }
         }
+        if let Some(mut token) = token {
+            token.used = true;
+        }
         Ok(InFlight {
-            limiter: limiter.clone(),
+            state: self.state.clone(),
+            key: key.clone(),
+            class: waiting.position.rank.into(),
             sent: Instant::now(),
             waited: started.elapsed(),
             ended: false,
         })
     }
 
-    fn key_limiter(&self, key: &ApiKey) -> Arc<KeyLimiter> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(limiter) = keys.get(key) {
-            return limiter.clone();
-        }
-        // Keys come and go with Secrets, and only a new key makes the map grow.
-        keys.retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_expired());
-        let limiter = Arc::new(KeyLimiter::new(self.limits.clone()));
-        keys.insert(key.clone(), limiter.clone());
-        limiter
-    }
-}
-
-impl KeyLimiter {
-    fn new(limits: Arc<RateLimits>) -> Self {
-        Self {
-            bucket: Mutex::new(TokenBucket::new(&limits, Instant::now())),
-            activation_rate: Mutex::new(AdaptiveRate::new(&limits, Instant::now())),
-            limits,
-            activations: Semaphore::new(1),
-            calls: Semaphore::new(1),
-            observations: Semaphore::new(1),
-            changed: Notify::new(),
-        }
-    }
-
     /// Waits for a token for an activate call. A call that waits here is in no other queue yet, so
     /// it delays no other request.
-    async fn activation_token(&self) {
+    async fn activation_token<'a>(&'a self, key: &'a ApiKey) -> ActivationToken<'a> {
+        let activations = lock(&self.state).activations(key, Instant::now());
         // `acquire` fails only if the semaphore is closed, and it never is.
-        let _head = self.activations.acquire().await.ok();
-        loop {
-            let wait = {
-                let mut rate = self.activation_rate();
-                let wait = rate.wait(&self.limits, Instant::now());
-                if wait.is_zero() {
-                    rate.take();
-                    return;
-                }
-                wait
-            };
+        let _head = activations.acquire().await.ok();
+        while let Some(wait) = self.activate(key) {
             sleep(wait).await;
         }
-    }
-
-    async fn head(&self, priority: Priority) -> QueueHead<'_> {
-        let queue = match priority {
-            Priority::Call(_) => &self.calls,
-            Priority::Observation => &self.observations,
-        };
-        // The head exists before the wait: a caller that gives up may have been given the place at
-        // that very moment, and has to notify the next one as any other head does.
-        let mut head = QueueHead {
+        ActivationToken {
             limiter: self,
-            place: None,
-        };
-        // `acquire` fails only if the semaphore is closed, and it never is.
-        head.place = queue.acquire().await.ok();
-        head
-    }
-
-    /// Decides whether the head of a queue may go, and takes its token if so.
-    fn next(&self, priority: Priority) -> Next {
-        if priority == Priority::Observation && self.calls.available_permits() == 0 {
-            return Next::AfterAnother;
+            key,
+            used: false,
         }
-        let now = Instant::now();
-        let mut bucket = self.bucket();
-        let next = bucket.next(&self.limits, now);
-        if next == Next::Go {
-            bucket.sent(now);
+    }
+
+    fn activate(&self, key: &ApiKey) -> Option<Duration> {
+        lock(&self.state).activate(key, Instant::now())
+    }
+
+    fn join<'a>(&'a self, key: &'a ApiKey, rank: Rank) -> Waiting<'a> {
+        let wake = Arc::new(Notify::new());
+        let position = lock(&self.state).join(key, rank, wake.clone(), Instant::now());
+        Waiting {
+            limiter: self,
+            key,
+            position,
+            wake,
         }
-        next
-    }
-
-    fn is_expired(&self) -> bool {
-        self.bucket().is_expired(Instant::now())
-    }
-
-    fn activation_rate(&self) -> MutexGuard<'_, AdaptiveRate> {
-        let rate = self.activation_rate.lock();
-        rate.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn bucket(&self) -> MutexGuard<'_, TokenBucket> {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for QueueHead<'_> {
-    fn drop(&mut self) {
-        self.place = None;
-        self.limiter.changed.notify_waiters();
-    }
-}
-
-impl InFlight {
-    /// Ends the request. After a 429, returns the wait that follows from it.
-    pub(super) fn end(mut self, feedback: Feedback) -> Option<Duration> {
-        self.close(feedback)
+impl Waiting<'_> {
+    fn next(&self) -> Next {
+        lock(&self.limiter.state).next(self.key, self.position, Instant::now())
     }
 
-    fn close(&mut self, feedback: Feedback) -> Option<Duration> {
-        self.ended = true;
-        let limiter = &self.limiter;
-        let now = Instant::now();
-        if feedback == Feedback::CallRateLimited {
-            let mut rate = limiter.activation_rate();
-            if rate.is_current(self.sent) {
-                rate.halve(&limiter.limits, now);
-                rate.pause(now);
+    /// Waits until the request has a reason to look at the limits again.
+    async fn woken(&self, wait: Option<Duration>) {
+        let time = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => future::pending().await,
             }
+        };
+        tokio::select! {
+            () = time => {}
+            () = self.wake.notified() => {}
         }
-        let wait = limiter
-            .bucket()
-            .ended(&limiter.limits, self.sent, feedback, now);
-        limiter.changed.notify_waiters();
-        wait
+    }
+
+    fn move_up(&mut self) {
+        let mut state = lock(&self.limiter.state);
+        // The request joins before it leaves, because a key with an empty queue loses its turn
+        // among the keys that wait for a place.
+        let position = state.join(self.key, Rank::Urgent, self.wake.clone(), Instant::now());
+        state.leave(self.key, self.position);
+        self.position = position;
     }
 }
 
-/// A request that was cancelled says nothing about its key.
-impl Drop for InFlight {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.close(Feedback::None);
+        lock(&self.limiter.state).leave(self.key, self.position);
+    }
+}
+
+impl Drop for ActivationToken<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            lock(&self.limiter.state).give_back(self.key);
         }
     }
+}
+
+/// Locks the state. No code panics while it changes the state, so a poisoned lock is usable.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ async fn is_proven(list: &'static str, without_key: fn() -> Answer) -> (bool, us
     .await;
     let client = LimitedClient::new(server.client(Limits::default()), RateLimits::default());
     let key = key();
-    let permit = client.permit(&key, Priority::Observation).await.unwrap();
+    let permit = client.permit(&key, Priority::Urgent).await.unwrap();
     let proven = permit.is_key_of("acme").await.unwrap();
     (proven, server.seen().len())
 }
@@ -55,7 +55,7 @@ async fn similar_names_are_few_and_fit_to_be_shown() {
     let server = Server::start(move |_| answer(200, &body)).await;
     let client = LimitedClient::new(server.client(Limits::default()), RateLimits::default());
     let key = key();
-    let permit = client.permit(&key, Priority::Observation).await.unwrap();
+    let permit = client.permit(&key, Priority::Urgent).await.unwrap();
     let names = permit.search("m", 3).await.unwrap();
     assert_eq!(names[1..], ["a b", "c"]);
     assert!(names[0].len() < 250, "{names:?}");

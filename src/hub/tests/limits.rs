@@ -38,7 +38,7 @@ async fn call(client: &LimitedClient, kind: OperationKind) -> Result<CallOutcome
 
 async fn observe(client: &LimitedClient) -> Result<(), HubFault> {
     let key = key();
-    let permit = client.permit(&key, Priority::Observation).await?;
+    let permit = client.permit(&key, Priority::Urgent).await?;
     permit.retrieve("bot", true).await.map(|_| ())
 }
 

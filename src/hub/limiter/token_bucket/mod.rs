@@ -108,6 +108,11 @@ impl TokenBucket {
         }
     }
 
+    /// The number of requests that have gone out and have not ended.
+    pub(super) fn in_flight(&self) -> u16 {
+        self.in_flight
+    }
+
     /// Counts a request that goes out.
     pub(super) fn sent(&mut self, now: Instant) {
         self.rate.take();
