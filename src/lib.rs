@@ -79,6 +79,7 @@
 //! | `oxen-operator check` | `check.rs` |
 //! | probes and metrics over HTTP | `serve.rs`, `readiness.rs` |
 //! | SIGTERM | `shutdown.rs` |
+//! | threads, and an end that waits for no blocking task | `runtime.rs` |
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
 //!
@@ -97,6 +98,7 @@ pub mod hub;
 pub mod leader;
 pub mod metrics;
 pub mod readiness;
+pub mod runtime;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use oxen_operator::{
     hub,
     leader::Candidate,
     metrics::Metrics,
-    serve,
+    runtime, serve,
     shutdown::cancel_on_signals,
     telemetry,
 };
@@ -25,23 +25,9 @@ use tracing::{error, info, warn};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Crd => print_crd(),
-        Command::Check(args) => match check(&args, api_key()).await {
-            Ok(report) => print(&report),
-            Err(error) => Err(error.into()),
-        },
-        Command::Run(args) => {
-            telemetry::init(args.log_format());
-            match args.check(api_key().as_deref()) {
-                Ok(config) => run(config).await,
-                Err(error) => Err(error.into()),
-            }
-        }
-    };
-    match result {
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    match runtime::block_on(execute(command)).unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut message = error.to_string();
@@ -52,6 +38,17 @@ async fn main() -> ExitCode {
             }
             let _ = writeln!(std::io::stderr(), "oxen-operator: {message}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> Result<(), BoxError> {
+    match command {
+        Command::Crd => print_crd(),
+        Command::Check(args) => print(&check(&args, api_key()).await?),
+        Command::Run(args) => {
+            telemetry::init(args.log_format());
+            run(args.check(api_key().as_deref())?).await
         }
     }
 }
