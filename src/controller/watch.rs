@@ -29,7 +29,7 @@ use super::{
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
     reconcile::{error_policy, reconcile},
-    secrets::{GuardedSecret, Secrets, version},
+    secrets::{GuardedSecret, Secrets, watched_version},
     streams::{list_refused, once_stored, refused_with, watch_config, watching},
 };
 use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
@@ -260,7 +260,7 @@ fn users(
         guarded.object.metadata.namespace == namespace
             && (guarded.unreadable.is_some() || secret_of(&guarded.object) == name)
     };
-    let version = version(secret.meta());
+    let version = watched_version(secret);
     let all = objects.state_filter(|object| uses(object));
     all.iter()
         .filter(|object| context.memories.secret_changed(object.uid(), version))
