@@ -64,6 +64,7 @@
 //! | an object that can't be decoded | `controller/guarded.rs`, `controller/undecodable.rs` |
 //! | a namespace that can't be listed | `controller/listing.rs` |
 //! | whether the watches are answered | `controller/health.rs` |
+//! | what makes a standby ready | `controller/standby.rs` |
 //! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
 //! | permits for requests to the Kubernetes API, in total and in each namespace | `controller/permits.rs` |
 //! | what a second replica does | `leader/machine.rs`, `leader/driver.rs` |

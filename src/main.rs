@@ -15,6 +15,7 @@ use oxen_operator::{
     hub,
     leader::Candidate,
     metrics::Metrics,
+    readiness::Readiness,
     runtime, serve,
     shutdown::cancel_on_signals,
     telemetry,
@@ -73,7 +74,7 @@ async fn run(config: Config) -> Result<(), BoxError> {
     let shutdown = CancellationToken::new();
     let client = kube_client(config.watch_timeout, config.kube_timeout).await?;
     let metrics = Arc::new(Metrics::default());
-    let readiness = Arc::default();
+    let readiness = Arc::<Readiness>::default();
     let hub = hub_client(&config, &metrics)?;
     let server = serve::Server::bind(config.listen)
         .await
@@ -82,14 +83,10 @@ async fn run(config: Config) -> Result<(), BoxError> {
     let signals = cancel_on_signals(shutdown.clone())?;
     let serving =
         tokio::spawn(server.serve(metrics.clone(), Arc::clone(&readiness), shutdown.clone()));
-    let (mut candidate, authority) = Candidate::new(
-        config.election,
-        client.clone(),
-        metrics.clone(),
-        Arc::clone(&readiness),
-    );
+    let (mut candidate, authority) =
+        Candidate::new(config.election, client.clone(), metrics.clone());
     let leads = tokio::select! {
-        () = candidate.lead() => true,
+        () = lead(&mut candidate, &config, &client, &readiness) => true,
         () = shutdown.cancelled() => false,
     };
     let (result, events) = if leads {
@@ -110,6 +107,22 @@ async fn run(config: Config) -> Result<(), BoxError> {
     signals.abort();
     serving.abort();
     result.map(|_| ())
+}
+
+/// Returns once this process leads. A standby lists the objects before it is ready.
+async fn lead(
+    candidate: &mut Candidate,
+    config: &Config,
+    client: &kube::Client,
+    readiness: &Arc<Readiness>,
+) {
+    if candidate.elect().await {
+        return;
+    }
+    tokio::select! {
+        () = candidate.lead() => {}
+        never = controller::stand_by(config, client, readiness) => match never {},
+    }
 }
 
 fn log_start(config: &Config, server: &serve::Server) -> Result<(), BoxError> {

@@ -268,7 +268,7 @@ fn users(
         .collect()
 }
 
-fn log_error(problem: &watcher::Error, namespace: Option<&str>) {
+pub(super) fn log_error(problem: &watcher::Error, namespace: Option<&str>) {
     let namespace = namespace.unwrap_or(ALL_NAMESPACES);
     if refused_with(problem, 404) {
         error!(

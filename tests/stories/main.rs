@@ -29,6 +29,7 @@
 //! | the operator is restarted | `restart.rs` |
 //! | a backup restores a status | `restored.rs` |
 //! | Secrets that can't be read | `secrets.rs` |
+//! | what makes a standby ready | `standby.rs` |
 //! | suspended objects | `suspend.rs` |
 //! | objects that this version can't decode | `undecodable.rs` |
 //! | objects that this version can't decode any more | `undecodable_later.rs` |
@@ -63,6 +64,7 @@ mod rate_limit;
 mod restart;
 mod restored;
 mod secrets;
+mod standby;
 mod suspend;
 mod undecodable;
 mod undecodable_later;
