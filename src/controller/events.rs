@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{Patch, PatchParams, PostParams},
 };
 use tokio::{
@@ -85,10 +85,9 @@ impl Events {
     }
 
     fn publish(&self, object: &OxenModel, type_: EventType, reason: &'static str, note: String) {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         match type_ {
-            EventType::Warning => warn!(namespace, name, reason, "{note}"),
-            EventType::Normal => info!(namespace, name, reason, "{note}"),
+            EventType::Warning => warn!(reason, "{note}"),
+            EventType::Normal => info!(reason, "{note}"),
         }
         self.queue(Notice {
             regarding: object.object_ref(&()),

@@ -22,6 +22,7 @@
 //! | what kubectl prints | `kubectl.rs` |
 //! | two replicas and the Lease | `leadership.rs` |
 //! | the process: start, probes and shutdown | `lifecycle.rs` |
+//! | which object a line of the log is about | `logs.rs` |
 //! | a namespace is deleted | `namespaces.rs` |
 //! | a CustomResourceDefinition of an older version | `outdated_crd.rs` |
 //! | two objects of one model | `ownership.rs` |
@@ -57,6 +58,7 @@ mod kubeconfig;
 mod kubectl;
 mod leadership;
 mod lifecycle;
+mod logs;
 mod namespaces;
 mod outdated_crd;
 mod ownership;
