@@ -66,6 +66,7 @@
 //! | an object that can't be decoded | `controller/guarded.rs`, `controller/undecodable.rs` |
 //! | a namespace that can't be listed | `controller/listing.rs` |
 //! | whether the watches are answered | `controller/health.rs` |
+//! | what makes a standby ready | `controller/standby.rs` |
 //! | what reconciles share, and their errors | `controller/context.rs`, `controller/error.rs` |
 //! | permits for requests to the Kubernetes API, in total and in each namespace | `controller/permits.rs` |
 //! | what a second replica does | `leader/machine.rs`, `leader/driver.rs` |
@@ -81,6 +82,7 @@
 //! | `oxen-operator check` | `check.rs` |
 //! | probes and metrics over HTTP | `serve.rs`, `readiness.rs` |
 //! | SIGTERM | `shutdown.rs` |
+//! | threads, and an end that waits for no blocking task | `runtime.rs` |
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
 //!
@@ -99,6 +101,7 @@ pub mod hub;
 pub mod leader;
 pub mod metrics;
 pub mod readiness;
+pub mod runtime;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

@@ -15,7 +15,8 @@ use oxen_operator::{
     hub,
     leader::Candidate,
     metrics::Metrics,
-    serve,
+    readiness::Readiness,
+    runtime, serve,
     shutdown::cancel_on_signals,
     telemetry,
 };
@@ -25,23 +26,9 @@ use tracing::{error, info, warn};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Crd => print_crd(),
-        Command::Check(args) => match check(&args, api_key()).await {
-            Ok(report) => print(&report),
-            Err(error) => Err(error.into()),
-        },
-        Command::Run(args) => {
-            telemetry::init(args.log_format());
-            match args.check(api_key().as_deref()) {
-                Ok(config) => run(config).await,
-                Err(error) => Err(error.into()),
-            }
-        }
-    };
-    match result {
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    match runtime::block_on(execute(command)).unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut message = error.to_string();
@@ -52,6 +39,17 @@ async fn main() -> ExitCode {
             }
             let _ = writeln!(std::io::stderr(), "oxen-operator: {message}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> Result<(), BoxError> {
+    match command {
+        Command::Crd => print_crd(),
+        Command::Check(args) => print(&check(&args, api_key()).await?),
+        Command::Run(args) => {
+            telemetry::init(args.log_format());
+            run(args.check(api_key().as_deref())?).await
         }
     }
 }
@@ -76,7 +74,7 @@ async fn run(config: Config) -> Result<(), BoxError> {
     let shutdown = CancellationToken::new();
     let client = kube_client(config.watch_timeout, config.kube_timeout).await?;
     let metrics = Arc::new(Metrics::default());
-    let readiness = Arc::default();
+    let readiness = Arc::<Readiness>::default();
     let hub = hub_client(&config, &metrics)?;
     let server = serve::Server::bind(config.listen)
         .await
@@ -85,14 +83,10 @@ async fn run(config: Config) -> Result<(), BoxError> {
     let signals = cancel_on_signals(shutdown.clone())?;
     let serving =
         tokio::spawn(server.serve(metrics.clone(), Arc::clone(&readiness), shutdown.clone()));
-    let (mut candidate, authority) = Candidate::new(
-        config.election,
-        client.clone(),
-        metrics.clone(),
-        Arc::clone(&readiness),
-    );
+    let (mut candidate, authority) =
+        Candidate::new(config.election, client.clone(), metrics.clone());
     let leads = tokio::select! {
-        () = candidate.lead() => true,
+        () = lead(&mut candidate, &config, &client, &readiness) => true,
         () = shutdown.cancelled() => false,
     };
     let (result, events) = if leads {
@@ -113,6 +107,22 @@ async fn run(config: Config) -> Result<(), BoxError> {
     signals.abort();
     serving.abort();
     result.map(|_| ())
+}
+
+/// Returns once this process leads. A standby lists the objects before it is ready.
+async fn lead(
+    candidate: &mut Candidate,
+    config: &Config,
+    client: &kube::Client,
+    readiness: &Arc<Readiness>,
+) {
+    if candidate.elect().await {
+        return;
+    }
+    tokio::select! {
+        () = candidate.lead() => {}
+        never = controller::stand_by(config, client, readiness) => match never {},
+    }
 }
 
 fn log_start(config: &Config, server: &serve::Server) -> Result<(), BoxError> {

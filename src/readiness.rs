@@ -1,22 +1,21 @@
 //! What `/readyz` reports: whether the operator has listed its objects, and which watch fails.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 /// Whether the operator is ready: all required first lists have ended or are left out, and at least
 /// one watch of objects works. A namespace that can't be listed doesn't make the operator unready
-/// while it serves another one. A standby has no watches, and is ready to take over.
+/// while it serves another one. A standby has only first lists, and is ready to take over by the
+/// same rules.
 #[derive(Debug, Default)]
-pub struct Readiness {
-    standby: AtomicBool,
-    watches: Mutex<Vec<WatchState>>,
-}
+pub struct Readiness(Mutex<Watches>);
+
+/// The watches in the order in which they were added.
+type Watches = BTreeMap<usize, WatchState>;
 
 /// What a watch is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +39,11 @@ pub struct Report {
     pub text: String,
 }
 
-/// The health of one watch, which its owner reports.
+/// The health of one watch, which its owner reports. The watch counts until this is dropped.
 #[derive(Debug)]
 pub struct WatchHealth {
     readiness: Arc<Readiness>,
-    index: usize,
+    key: usize,
 }
 
 #[derive(Debug)]
@@ -80,32 +79,26 @@ impl Readiness {
     #[must_use]
     pub fn add_watch(self: &Arc<Self>, watched: Watched, patience: Duration) -> WatchHealth {
         let mut watches = self.watches();
-        watches.push(WatchState {
+        let state = WatchState {
             watched,
             patience,
             first_list: FirstList::Pending,
             answered: 0,
             problem: None,
-        });
+        };
+        let key = watches.last_key_value().map_or(0, |(last, _)| last + 1);
+        watches.insert(key, state);
         WatchHealth {
             readiness: self.clone(),
-            index: watches.len() - 1,
+            key,
         }
-    }
-
-    /// Sets whether this process is a standby.
-    pub fn set_standby(&self, standby: bool) {
-        self.standby.store(standby, Ordering::SeqCst);
     }
 
     /// What `/readyz` answers now.
     #[must_use]
     pub fn report(&self) -> Report {
-        if self.standby.load(Ordering::SeqCst) {
-            return Report::ok();
-        }
         let watches = self.watches();
-        let required = || watches.iter().filter(|watch| watch.watched.required);
+        let required = || watches.values().filter(|watch| watch.watched.required);
         if required().next().is_none() {
             return Report {
                 ready: false,
@@ -117,7 +110,7 @@ impl Readiness {
             watch.first_list == FirstList::Ended && !watch.is_failing(Instant::now())
         };
         let ready = !pending && required().any(works);
-        let problems: String = watches.iter().filter_map(WatchState::text).collect();
+        let problems: String = watches.values().filter_map(WatchState::text).collect();
         match (ready, problems.is_empty()) {
             (true, true) => Report::ok(),
             (true, false) => Report {
@@ -131,9 +124,10 @@ impl Readiness {
         }
     }
 
-    // Every change under the lock is a single assignment, so a poisoned lock is usable.
-    fn watches(&self) -> MutexGuard<'_, Vec<WatchState>> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    // Every change under the lock is a single assignment, insertion or removal, so a poisoned lock
+    // is usable.
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,8 +192,8 @@ impl WatchHealth {
             watch.answered = now;
             watch.problem = None;
         });
-        let own = watches.get(self.index).map(|watch| &watch.watched);
-        let group = watches.iter().filter(|watch| {
+        let own = watches.get(&self.key).map(|watch| &watch.watched);
+        let group = watches.values().filter(|watch| {
             own.is_some_and(|own| {
                 (own.resource, &own.namespace) == (watch.watched.resource, &watch.watched.namespace)
             })
@@ -218,10 +212,11 @@ impl WatchHealth {
         });
     }
 
-    /// Notes that the first list has ended.
+    /// Notes that the first list has ended, which is an answer too.
     pub fn listed(&self) {
         self.update(&mut self.readiness.watches(), |watch| {
             watch.first_list = FirstList::Ended;
+            watch.problem = None;
         });
     }
 
@@ -232,10 +227,16 @@ impl WatchHealth {
         });
     }
 
-    fn update(&self, watches: &mut [WatchState], change: impl FnOnce(&mut WatchState)) {
-        if let Some(watch) = watches.get_mut(self.index) {
+    fn update(&self, watches: &mut Watches, change: impl FnOnce(&mut WatchState)) {
+        if let Some(watch) = watches.get_mut(&self.key) {
             change(watch);
         }
+    }
+}
+
+impl Drop for WatchHealth {
+    fn drop(&mut self) {
+        self.readiness.watches().remove(&self.key);
     }
 }
 
@@ -285,8 +286,31 @@ mod tests {
         assert_eq!(b.answered(7), 7);
         b.listed();
         assert_eq!(report(&readiness), (true, "ok\n".into()));
-        a.failed("403 Forbidden".into());
-        readiness.set_standby(true);
+    }
+
+    #[test]
+    fn a_watch_counts_until_its_health_is_dropped() {
+        let readiness = Arc::<Readiness>::default();
+        let standby = [
+            objects(&readiness, Some("team-a")),
+            objects(&readiness, Some("team-b")),
+        ];
+        standby.iter().for_each(WatchHealth::listed);
+        assert_eq!(report(&readiness), (true, "ok\n".into()));
+        drop(standby);
+        let text = "the watches have not been started yet\n";
+        assert_eq!(report(&readiness), (false, text.into()));
+        let [a, b] = ["team-a", "team-b"].map(|name| objects(&readiness, Some(name)));
+        drop(a);
+        b.failed("403 Forbidden".into());
+        let c = objects(&readiness, Some("team-c"));
+        c.listed();
+        let (ready, text) = report(&readiness);
+        assert!(
+            !ready && text.contains("team-b") && text.lines().count() == 1,
+            "{text}"
+        );
+        b.listed();
         assert_eq!(report(&readiness), (true, "ok\n".into()));
     }
 

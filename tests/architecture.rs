@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
     &["hub"],
     &["decide"],
     &["api"],
-    &["readiness", "shutdown", "backoff"],
+    &["readiness", "runtime", "shutdown", "backoff"],
 ];
 
 fn root() -> PathBuf {

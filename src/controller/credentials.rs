@@ -171,7 +171,7 @@ async fn fetch(scope: &Scope, object: &OxenModel, name: &str) -> Result<Fetched,
         Lookup::Unwatched => read(scope, namespace, name).await?,
     };
     let version = match &fetched {
-        Fetched::Found(secret) => version(&secret.metadata),
+        Fetched::Found(secret) => version(secret),
         Fetched::Missing | Fetched::Forbidden => None,
     };
     let memories = &scope.context.memories;

@@ -1,11 +1,17 @@
 //! Events: one for each transition of an object. They go through a bounded queue to one background
-//! task, which publishes them, so that a slow Events API delays nothing else.
+//! task, which publishes them, so that a slow Events API delays nothing else. Those of a namespace
+//! are published in order, and those of different namespaces at the same time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use k8s_openapi::api::events::v1::Event;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{Patch, PatchParams, PostParams},
 };
 use tokio::{
@@ -25,6 +31,13 @@ use crate::{
 /// The largest number of events that wait to be published. Further events are dropped.
 const QUEUE: usize = 1024;
 
+/// The largest number of events of one namespace that wait for an earlier one of it. They leave the
+/// queue to the other namespaces. Further events are dropped.
+const NAMESPACE_QUEUE: usize = 256;
+
+/// The largest number of namespaces whose events are published at the same time.
+const AT_ONCE: usize = 32;
+
 /// How long waiting events are still published at a shutdown.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -42,8 +55,12 @@ struct Publisher {
     /// The time limit of each request.
     timeout: Duration,
     metrics: Arc<Metrics>,
-    known: EventSeriesCache,
+    known: Mutex<EventSeriesCache>,
 }
+
+/// The namespaces of which an event is being published, and their events that wait for it.
+#[derive(Default)]
+struct Waiting(HashMap<String, VecDeque<Notice>>);
 
 impl Events {
     /// Starts the publisher.
@@ -55,7 +72,7 @@ impl Events {
             client,
             timeout,
             metrics: metrics.clone(),
-            known: EventSeriesCache::new(instance, Instant::now()),
+            known: Mutex::new(EventSeriesCache::new(instance, Instant::now())),
         };
         tokio::spawn(publisher.run(notices, flushing.clone()));
         Self {
@@ -85,10 +102,9 @@ impl Events {
     }
 
     fn publish(&self, object: &OxenModel, type_: EventType, reason: &'static str, note: String) {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         match type_ {
-            EventType::Warning => warn!(namespace, name, reason, "{note}"),
-            EventType::Normal => info!(namespace, name, reason, "{note}"),
+            EventType::Warning => warn!(reason, "{note}"),
+            EventType::Normal => info!(reason, "{note}"),
         }
         self.queue(Notice {
             regarding: object.object_ref(&()),
@@ -115,33 +131,68 @@ impl Events {
     }
 }
 
+impl Waiting {
+    /// Returns the event if it can be published now. Otherwise, it waits for those before it, or is
+    /// dropped and `dropped` is called.
+    fn admit(&mut self, notice: Notice, dropped: impl FnOnce()) -> Option<Notice> {
+        match self.0.get_mut(notice.namespace()) {
+            None => {
+                self.0
+                    .insert(notice.namespace().to_owned(), VecDeque::new());
+                return Some(notice);
+            }
+            Some(waiting) if waiting.len() < NAMESPACE_QUEUE => waiting.push_back(notice),
+            Some(_) => dropped(),
+        }
+        None
+    }
+
+    /// Returns the next event of a namespace of which one has been published.
+    fn next(&mut self, namespace: String) -> Option<Notice> {
+        let Entry::Occupied(mut waiting) = self.0.entry(namespace) else {
+            return None;
+        };
+        let next = waiting.get_mut().pop_front();
+        if next.is_none() {
+            waiting.remove();
+        }
+        next
+    }
+}
+
 impl Publisher {
-    async fn run(mut self, mut notices: mpsc::Receiver<Notice>, flushing: CancellationToken) {
+    async fn run(self, mut notices: mpsc::Receiver<Notice>, flushing: CancellationToken) {
+        let mut waiting = Waiting::default();
+        let mut in_flight = FuturesUnordered::new();
         loop {
             let next = tokio::select! {
                 biased;
-                next = notices.recv() => next,
-                () = flushing.cancelled() => None,
+                Some(namespace) = in_flight.next() => waiting.next(namespace),
+                Some(notice) = notices.recv(), if in_flight.len() < AT_ONCE => {
+                    waiting.admit(notice, || self.metrics.event_dropped())
+                }
+                () = flushing.cancelled(), if in_flight.is_empty() => return,
             };
-            let Some(notice) = next else { return };
-            self.publish(&notice).await;
+            in_flight.extend(next.map(|notice| self.publish(notice)));
         }
     }
 
-    async fn publish(&mut self, notice: &Notice) {
-        let namespace = notice.namespace();
-        let published = timeout(self.timeout, self.send(notice)).await;
-        let Err(error) = published.unwrap_or_else(|_| Err("the request timed out".into())) else {
-            return;
-        };
-        self.metrics.event_dropped();
-        let name = notice.regarding.name.as_deref().unwrap_or_default();
-        debug!(namespace, name, error, "the event was not published");
+    /// Publishes an event, and returns its namespace.
+    async fn publish(&self, notice: Notice) -> String {
+        let namespace = notice.namespace().to_owned();
+        let published = timeout(self.timeout, self.send(&notice)).await;
+        let published = published.unwrap_or_else(|_| Err("the request timed out".into()));
+        if let Err(error) = published {
+            self.metrics.event_dropped();
+            let name = notice.regarding.name.as_deref().unwrap_or_default();
+            debug!(namespace, name, error, "the event was not published");
+        }
+        namespace
     }
 
-    async fn send(&mut self, notice: &Notice) -> Result<(), String> {
+    async fn send(&self, notice: &Notice) -> Result<(), String> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), notice.namespace());
-        let mut publication = self.known.next(notice, Instant::now());
+        let mut publication = self.known().next(notice, Instant::now());
         if let Publication::Repeat { name, count } = &publication {
             let patch = Patch::Merge(series_patch(*count));
             match api
@@ -151,7 +202,7 @@ impl Publisher {
                 Ok(_) => {}
                 // The event has been deleted in the meantime.
                 Err(kube::Error::Api(status)) if status.code == 404 => {
-                    publication = self.known.create(notice);
+                    publication = self.known().create(notice);
                 }
                 Err(error) => return Err(error.to_string()),
             }
@@ -160,8 +211,14 @@ impl Publisher {
             let created = api.create(&PostParams::default(), event).await;
             created.map_err(|error| error.to_string())?;
         }
-        self.known.published(notice, &publication, Instant::now());
+        self.known().published(notice, &publication, Instant::now());
         Ok(())
+    }
+
+    // Every change under this lock is a single assignment, insertion or removal, so a poisoned lock
+    // is usable.
+    fn known(&self) -> MutexGuard<'_, EventSeriesCache> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,5 +269,42 @@ mod tests {
             assert_eq!(notices.recv().await.unwrap().reason, reason);
         }
         assert_eq!(dropped(), "2");
+    }
+
+    #[test]
+    fn events_of_a_namespace_wait_for_those_before_them_and_for_no_others() {
+        let notice = |namespace: &str, number: usize| Notice {
+            regarding: ObjectReference {
+                namespace: Some(namespace.into()),
+                ..ObjectReference::default()
+            },
+            type_: EventType::Normal,
+            reason: number.to_string(),
+            note: String::new(),
+        };
+        let mut waiting = Waiting::default();
+        let mut dropped = 0;
+        let mut admit = |waiting: &mut Waiting, namespace: &str, number| {
+            let admitted = waiting.admit(notice(namespace, number), || dropped += 1);
+            admitted.map(|notice| notice.reason)
+        };
+        assert_eq!(admit(&mut waiting, "slow", 0).unwrap(), "0");
+        for number in 1..=NAMESPACE_QUEUE + 2 {
+            assert_eq!(admit(&mut waiting, "slow", number), None);
+        }
+        for number in 0..3 {
+            assert_eq!(
+                admit(&mut waiting, "a", number).unwrap(),
+                number.to_string()
+            );
+            assert!(waiting.next("a".into()).is_none());
+        }
+        assert_eq!(dropped, 2);
+        for number in 1..=NAMESPACE_QUEUE {
+            let next = waiting.next("slow".into()).unwrap();
+            assert_eq!(next.reason, number.to_string());
+        }
+        assert!(waiting.next("slow".into()).is_none());
+        assert!(waiting.0.is_empty(), "idle namespaces are forgotten");
     }
 }

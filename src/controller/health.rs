@@ -92,7 +92,7 @@ impl Health {
 
 /// The answer to a request, in short. The API server's own words are only in the log, because
 /// anybody can read `/readyz`.
-fn words(problem: &watcher::Error) -> String {
+pub(super) fn words(problem: &watcher::Error) -> String {
     let code = match problem {
         InitialListFailed(kube::Error::Api(status))
         | WatchStartFailed(kube::Error::Api(status))

@@ -54,7 +54,7 @@ pub(super) struct Memory {
     pub(super) in_doubt: bool,
 }
 
-/// A hash of a Secret's UID and resourceVersion, or `None` if there was no Secret.
+/// A hash of a Secret's UID and data, or `None` if there was no Secret. It is never logged.
 pub(super) type SecretVersion = Option<u64>;
 
 impl Default for Memory {

@@ -18,6 +18,7 @@
 //! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
+//! | what makes a standby ready | `standby.rs` |
 //! | how many reconciles send requests at once | `admission.rs`, `permits.rs`, `in_use.rs` |
 //! | what all reconciles share | `context.rs` |
 //! | a failed request to the Kubernetes API | `error.rs` |
@@ -41,12 +42,14 @@ mod reconcile;
 mod record;
 mod retrieve;
 mod secrets;
+mod standby;
 mod streams;
 mod undecodable;
 mod watch;
 
 pub use context::Context;
 pub use events::Events;
+pub use standby::stand_by;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
 use rand::Rng;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, instrument, warn};
 
 use super::{
     act,
@@ -56,6 +56,12 @@ pub(super) async fn reconcile(
     Box::pin(reconcile_admitted(&object, &scope, &slot)).await
 }
 
+// The level is that of the most severe line, so that each line that is logged at all has the span.
+#[instrument(
+    level = "error",
+    skip_all,
+    fields(namespace = object.namespace(), name = object.name_any())
+)]
 async fn reconcile_admitted(
     object: &Guarded,
     scope: &Scope,
@@ -292,8 +298,8 @@ async fn call(
     if let (CallOutcome::NotSent(_), Some(model)) = (&outcome, model) {
         context.index.never_sent(&model.identity(), id);
     }
-    let latest = noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
-    debug!(name = latest.name_any(), "the call's outcome is recorded");
+    noting_conflicts(scope, object, record(scope, &recorded, &plan).await)?;
+    debug!("the call's outcome is recorded");
     context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
 }
@@ -403,6 +409,12 @@ fn spread(requeue: Requeue, first: bool) -> Duration {
 }
 
 /// The error policy: what follows a failed request to the Kubernetes API.
+#[instrument(
+    level = "error",
+    name = "reconcile",
+    skip_all,
+    fields(namespace = object.namespace(), name = object.name_any())
+)]
 pub(super) fn error_policy(
     object: Arc<Guarded>,
     error: &ReconcileError,
@@ -413,14 +425,10 @@ pub(super) fn error_policy(
         memory.kube_failures = memory.kube_failures.saturating_add(1);
         memory.kube_failures
     });
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if error.code() == Some(409) {
-        debug!(
-            namespace,
-            name, "the object has changed meanwhile; reconciling again"
-        );
+        debug!("the object has changed meanwhile; reconciling again");
     } else {
-        warn!(namespace, name, error = %error, source, "a request to the Kubernetes API failed");
+        warn!(error = %error, source, "a request to the Kubernetes API failed");
     }
     scope.context.metrics.reconcile_failed();
     let rules = &scope.context.config.rules;

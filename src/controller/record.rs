@@ -126,10 +126,7 @@ async fn write(
     context.metrics.status_written();
     let pruned = pruned_fields(&plan.status, after.status.as_ref());
     if !pruned.is_empty() {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         warn!(
-            namespace,
-            name,
             fields = pruned.join(","),
             "the API server did not store these fields of the status; upgrade the \
              CustomResourceDefinition"

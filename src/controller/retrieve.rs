@@ -227,7 +227,9 @@ pub(super) async fn prove_key(
     let Some(model) = status.and_then(|status| status.model.as_ref()) else {
         return Ok(false);
     };
-    let Admission::Permit(permit) = admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await? else {
+    let Admission::Permit(permit) =
+        admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await?
+    else {
         return Ok(false);
     };
     Ok(permit.is_key_of(&model.owner).await.unwrap_or(false))
@@ -246,7 +248,9 @@ pub(super) async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKe
     // The part before the first separator finds names that differ at their end.
     let asked = object.spec.model.as_str();
     let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    let Ok(Admission::Permit(permit)) = admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await else {
+    let Ok(Admission::Permit(permit)) =
+        admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await
+    else {
         return Vec::new();
     };
     match permit.search(stem, SIMILAR_NAMES).await {

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, Stream, StreamExt, stream};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource,
     core::DeserializeGuard,
@@ -94,12 +94,10 @@ impl Secrets {
                 })
                 .reflect(writer);
             let watch = once_stored(events)
+                .map_ok(mark_deleted)
                 .touched_objects()
                 // A new list with the same versions changes nothing.
-                .predicate_filter(
-                    |secret: &GuardedSecret| version(secret.meta()),
-                    PredicateConfig::default(),
-                )
+                .predicate_filter(watched_version, PredicateConfig::default())
                 .filter(|change| future::ready(change.is_ok()));
             stores.insert(name.clone(), store);
             changes.push(watch.boxed());
@@ -124,9 +122,115 @@ impl Secrets {
     }
 }
 
-/// A Secret that was deleted and created again is another version.
-pub(super) fn version(secret: &ObjectMeta) -> SecretVersion {
+/// Removes the UID of a Secret that was deleted. A delete event has the Secret's last data, by which
+/// the deletion could not be told from no change.
+fn mark_deleted(event: Event<GuardedSecret>) -> Event<GuardedSecret> {
+    match event {
+        Event::Delete(mut secret) => {
+            secret.meta_mut().uid = None;
+            Event::Delete(secret)
+        }
+        event @ (Event::Init | Event::InitApply(_) | Event::InitDone | Event::Apply(_)) => event,
+    }
+}
+
+/// The version of a Secret: a hash of its UID and data, and of nothing else, because its users don't
+/// depend on its labels. A Secret that was deleted and created again is another version.
+pub(super) fn version(secret: &Secret) -> SecretVersion {
+    let uid = secret.metadata.uid.as_ref()?;
     let mut hasher = DefaultHasher::new();
-    (&secret.uid, &secret.resource_version).hash(&mut hasher);
+    uid.hash(&mut hasher);
+    for (key, value) in secret.data.iter().flatten() {
+        (key, &value.0).hash(&mut hasher);
+    }
     Some(hasher.finish())
+}
+
+/// The version of a Secret from a watch, or `None` if the Secret was deleted. The data of a Secret
+/// that can't be decoded is unknown, so each change of it is another version.
+pub(super) fn watched_version(secret: &GuardedSecret) -> SecretVersion {
+    match &secret.0 {
+        Ok(secret) => version(secret),
+        Err(invalid) => {
+            let uid = invalid.metadata.uid.as_ref()?;
+            let mut hasher = DefaultHasher::new();
+            (uid, &invalid.metadata.resource_version).hash(&mut hasher);
+            Some(hasher.finish())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn secret(uid: &str, change: Value) -> GuardedSecret {
+        let mut secret = json!({
+            "metadata": {"name": "key", "namespace": "team", "uid": uid, "resourceVersion": "1"},
+            "data": {"api-key": "a2V5", "other": "eA=="},
+        });
+        let (whole, parts) = (secret.as_object_mut().unwrap(), change.as_object().unwrap());
+        for (field, value) in parts {
+            let part = whole.entry(field).or_insert(json!({})).as_object_mut();
+            match (part, value) {
+                (Some(part), Value::Object(value)) => part.extend(value.clone()),
+                _ => _ = whole.insert(field.clone(), value.clone()),
+            }
+        }
+        serde_json::from_value(secret).unwrap()
+    }
+
+    #[test]
+    fn the_version_changes_with_the_uid_and_the_data_only() {
+        let known = watched_version(&secret("a", json!({})));
+        assert!(known.is_some());
+        let same = json!({
+            "metadata": {"labels": {"team": "models"}, "resourceVersion": "2"},
+            "immutable": true,
+        });
+        assert_eq!(watched_version(&secret("a", same)), known);
+        for (uid, change) in [
+            ("b", json!({})),
+            ("a", json!({"data": {"api-key": "a2V6"}})),
+            ("a", json!({"data": {"third": ""}})),
+            ("a", json!({"data": null})),
+            // The bytes in order are the same.
+            ("a", json!({"data": {"api-key": "a2V5eA==", "other": ""}})),
+        ] {
+            let changed = watched_version(&secret(uid, change.clone()));
+            assert!(changed.is_some() && changed != known, "{uid} {change}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_decoded_changes_with_each_write() {
+        let broken = |version: &str| {
+            let metadata = json!({"resourceVersion": version});
+            secret("a", json!({"metadata": metadata, "data": "none"}))
+        };
+        assert!(broken("1").0.is_err());
+        let versions = ["1", "2"].map(|version| watched_version(&broken(version)));
+        assert!(versions[0].is_some() && versions[0] != versions[1]);
+        assert_eq!(watched_version(&broken("1")), versions[0]);
+    }
+
+    #[test]
+    fn a_deleted_secret_has_no_version() {
+        for change in [json!({}), json!({"data": "none"})] {
+            let Event::Delete(gone) = mark_deleted(Event::Delete(secret("a", change))) else {
+                panic!("it is another event");
+            };
+            assert_eq!(watched_version(&gone), None);
+            assert_eq!(gone.meta().name.as_deref(), Some("key"));
+        }
+        let Event::Apply(kept) = mark_deleted(Event::Apply(secret("a", json!({})))) else {
+            panic!("it is another event");
+        };
+        assert_eq!(
+            watched_version(&kept),
+            watched_version(&secret("a", json!({})))
+        );
+    }
 }

@@ -14,10 +14,10 @@ use crate::backoff::doubled;
 
 /// The pause after a watch's first failure. It is short, because a CRD may be installed at any
 /// moment.
-const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+pub(super) const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 
 /// The longest pause after a failure of a watch.
-const BACKOFF_LAST: Duration = Duration::from_secs(10);
+pub(super) const BACKOFF_LAST: Duration = Duration::from_secs(10);
 
 /// The configuration of a watch that the API server ends after `timeout`, and that is then started
 /// again. A connection that hangs is noticed soon after.

@@ -27,7 +27,7 @@ use super::{
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
     reconcile::{error_policy, reconcile},
-    secrets::{GuardedSecret, Secrets, version},
+    secrets::{GuardedSecret, Secrets, watched_version},
     streams::{list_refused, once_stored, refused_with, watch_config, watching},
 };
 use crate::{
@@ -265,13 +265,13 @@ pub(super) fn reason(object: &OxenModel) -> u64 {
 /// reads the Secret again.
 fn users(context: &Context, secret: &GuardedSecret) -> Vec<ObjectRef<Guarded>> {
     let namespace = secret.namespace().unwrap_or_default();
-    let version = version(secret.meta());
+    let version = watched_version(secret);
     let mut users = context.index.users(&namespace, &secret.name_any());
     users.retain(|(uid, _)| context.memories.secret_changed(uid, version));
     users.into_iter().map(|(_, object)| object).collect()
 }
 
-fn log_error(problem: &watcher::Error, namespace: Option<&str>) {
+pub(super) fn log_error(problem: &watcher::Error, namespace: Option<&str>) {
     let namespace = namespace.unwrap_or(ALL_NAMESPACES);
     if refused_with(problem, 404) {
         error!(

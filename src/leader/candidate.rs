@@ -10,7 +10,7 @@ use super::{
     driver::Driver,
     timing::Timing,
 };
-use crate::{metrics::Metrics, readiness::Readiness};
+use crate::metrics::Metrics;
 
 /// This process as a candidate in the leader election.
 pub struct Candidate(Option<Box<Driver>>);
@@ -22,19 +22,29 @@ impl Candidate {
         election: Option<Timing>,
         client: Client,
         metrics: Arc<Metrics>,
-        readiness: Arc<Readiness>,
     ) -> (Self, Authority) {
         let Some(timing) = election else {
             metrics.set_leader(true);
             return (Self(None), Authority::Permanent);
         };
         let (grants, granted) = watch::channel(None);
-        let driver = Driver::new(timing, client, grants, metrics, readiness);
+        let driver = Driver::new(timing, client, grants, metrics);
         let authority = Authority::Elected(Elected {
             start: driver.start(),
             grants: granted,
         });
         (Self(Some(Box::new(driver))), authority)
+    }
+
+    /// Returns once this process leads or another one does, with true if it is this process.
+    pub async fn elect(&mut self) -> bool {
+        let Some(driver) = &mut self.0 else {
+            return true;
+        };
+        while !driver.leads() && !driver.stands_by() {
+            driver.advance().await;
+        }
+        driver.leads()
     }
 
     /// Returns once this process leads.

@@ -25,7 +25,7 @@ use super::{
     timing::Timing,
     view::Takeover,
 };
-use crate::{metrics::Metrics, readiness::Readiness};
+use crate::metrics::Metrics;
 
 /// The number of tries to release a Lease that changes meanwhile, such as by a renewal in flight.
 const RELEASE_TRIES: u32 = 3;
@@ -43,10 +43,9 @@ pub(super) struct Driver {
     grants: watch::Sender<Option<Grant>>,
     role: Role,
     metrics: Arc<Metrics>,
-    readiness: Arc<Readiness>,
 }
 
-/// This process's role, for log, metrics and readiness.
+/// This process's role, for log and metrics.
 #[derive(Clone, PartialEq, Eq)]
 enum Role {
     Unknown,
@@ -64,7 +63,6 @@ impl Driver {
         client: Client,
         grants: watch::Sender<Option<Grant>>,
         metrics: Arc<Metrics>,
-        readiness: Arc<Readiness>,
     ) -> Self {
         let identity = identity();
         let namespace =
@@ -83,7 +81,6 @@ impl Driver {
             grants,
             role: Role::Unknown,
             metrics,
-            readiness,
         }
     }
 
@@ -93,6 +90,11 @@ impl Driver {
 
     pub(super) fn leads(&self) -> bool {
         self.machine.grant().is_some()
+    }
+
+    /// Returns true when another process leads.
+    pub(super) fn stands_by(&self) -> bool {
+        matches!(self.role, Role::Standby(_))
     }
 
     fn now(&self) -> Duration {
@@ -179,8 +181,7 @@ impl Driver {
             return;
         }
         self.log_role(&role);
-        let (standby, leader) = (matches!(role, Role::Standby(_)), role == Role::Leader);
-        self.readiness.set_standby(standby);
+        let leader = role == Role::Leader;
         self.metrics.set_leader(leader);
         if leader {
             self.changes = stream::pending().boxed();

@@ -145,7 +145,8 @@ fn configuration() -> String {
     page + "| none | `OXEN_API_KEY` | none | The operator's own API key. It has no flag, because \
             other processes can read a process's arguments. |\n\
             | none | `RUST_LOG` | `info` | The level of the logs: `error`, `warn`, `info`, `debug` \
-            or `trace`, also per module, such as `info,oxen_operator=debug`. |\n"
+            or `trace`, also per module, such as `info,oxen_operator=debug`. |\n\
+            | none | `TOKIO_WORKER_THREADS` | `2` | The number of worker threads. |\n"
 }
 
 /// The plan of an object that is not valid.

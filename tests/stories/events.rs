@@ -171,9 +171,11 @@ async fn a_namespace_that_takes_no_events_keeps_no_other_one_from_having_some() 
     let slow = World::new(Hub::builder()).await;
     let held = gate.hold_all("POST", &format!("namespaces/{}/events", slow.namespace));
     let slow = [slow];
-    let _operator = gated.operator_of(&slow, &[]);
+    // An event is given up after ten seconds, so one after the other would take longer than this
+    // story waits.
+    let operator = gated.operator_of(&slow, &[("OXEN_TIME_SCALE", "1")]);
     let [slow] = &slow;
-    for number in 0..3 {
+    for number in 0..20 {
         let name = format!("slow-{number}");
         world.hub.add_model(Model::custom(&name));
         slow.create(&name, json!({"model": name, "state": "inactive"}))
@@ -184,6 +186,8 @@ async fn a_namespace_that_takes_no_events_keeps_no_other_one_from_having_some() 
     world.until_last_event("bot", "Active").await;
     assert!(slow.events("slow-0").await.is_empty());
     drop(held);
+    slow.until_last_event("slow-19", "Inactive").await;
+    assert!(operator.metric(DROPPED).await < 20.0);
 }
 
 /// Creates more objects in a namespace than there are requests at once, and waits until as many

@@ -59,6 +59,24 @@ async fn probes_and_metrics_are_on_one_port() {
 }
 
 #[tokio::test]
+async fn two_threads_work_unless_another_number_is_set() {
+    let world = World::new(Hub::builder().model(Model::custom("bot"))).await;
+    for (settings, threads) in [(&[][..], 2), (&[("TOKIO_WORKER_THREADS", "5")], 5)] {
+        let operator = world.operator_with(settings);
+        operator.ready().await;
+        eventually("the threads are as many as set", || async {
+            (operator.tokio_threads() == threads).then_some(())
+        })
+        .await;
+    }
+    let mut operator = world.operator_with(&[("TOKIO_WORKER_THREADS", "many")]);
+    assert_eq!(operator.exit_code().await, Some(1));
+    operator
+        .until_logged("TOKIO_WORKER_THREADS must be a whole number from 1, and is \"many\"")
+        .await;
+}
+
+#[tokio::test]
 async fn after_a_sigterm_the_work_in_flight_ends_and_no_new_work_begins() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let slow = Fault::latency(Duration::from_secs(1)).on(Endpoint::Activate);

@@ -22,6 +22,7 @@
 //! | what kubectl prints | `kubectl.rs` |
 //! | two replicas and the Lease | `leadership.rs` |
 //! | the process: start, probes and shutdown | `lifecycle.rs` |
+//! | which object a line of the log is about | `logs.rs` |
 //! | a namespace is deleted | `namespaces.rs` |
 //! | a CustomResourceDefinition of an older version | `outdated_crd.rs` |
 //! | two objects of one model | `ownership.rs` |
@@ -29,6 +30,7 @@
 //! | the operator is restarted | `restart.rs` |
 //! | a backup restores a status | `restored.rs` |
 //! | Secrets that can't be read | `secrets.rs` |
+//! | what makes a standby ready | `standby.rs` |
 //! | suspended objects | `suspend.rs` |
 //! | objects that this version can't decode | `undecodable.rs` |
 //! | objects that this version can't decode any more | `undecodable_later.rs` |
@@ -56,6 +58,7 @@ mod kubeconfig;
 mod kubectl;
 mod leadership;
 mod lifecycle;
+mod logs;
 mod namespaces;
 mod outdated_crd;
 mod overload;
@@ -64,6 +67,7 @@ mod rate_limit;
 mod restart;
 mod restored;
 mod secrets;
+mod standby;
 mod suspend;
 mod undecodable;
 mod undecodable_later;

@@ -1,5 +1,6 @@
 //! Secrets that can't be listed, watched, read or decoded: the objects that use them say so or go
-//! on with what is known, no other object is affected, and nothing of a Secret is logged.
+//! on with what is known, no other object is affected, and nothing of a Secret is logged. Of the
+//! changes of a Secret, only those of its data concern its users.
 
 use cluster::StatusCode;
 use hub::Model;
@@ -224,4 +225,56 @@ async fn a_secret_whose_reading_hangs_delays_no_other_object() {
     drop(held);
     world.request_reconcile("own", "1").await;
     world.until_handled("own", "1").await;
+}
+
+/// Patches the Secret `oxen-api-key` with a merge patch.
+async fn patch_secret(world: &World, patch: Value) {
+    let patch = patch.to_string();
+    let command = [
+        "patch",
+        "secret",
+        "oxen-api-key",
+        "--type",
+        "merge",
+        "-p",
+        &patch,
+    ];
+    world.kubectl(&command).await.ok().unwrap();
+}
+
+/// Requests a reconcile, and waits until it has ended.
+async fn reconciled(world: &World, request: &str) {
+    world.request_reconcile("bot", request).await;
+    world.until_handled("bot", request).await;
+}
+
+#[tokio::test]
+async fn only_a_change_of_its_data_or_a_deletion_of_a_secret_wakes_its_users() {
+    let gated = Gated::new().await;
+    let Gated { world, .. } = &gated;
+    // Nothing else wakes the object.
+    let _operator = gated.operator_with(&[("OXEN_SYNC_INTERVAL", "1h")]);
+    world.create("bot", spec("active")).await;
+    world.until_reason("bot", "Active").await;
+    world.until_finalizer("bot").await;
+    reconciled(world, "1").await;
+    let observed = || world.requests("bot").len();
+    let before = observed();
+    for label in ["a", "b", "c"] {
+        let labels = json!({"metadata": {"labels": {"team": label}}});
+        patch_secret(world, labels).await;
+        reconciled(world, label).await;
+    }
+    assert_eq!(observed(), before + 3, "{:#?}", world.requests("bot"));
+
+    patch_secret(world, json!({"data": {"other": "eA=="}})).await;
+    eventually("the users of the Secret are woken", || async {
+        (observed() == before + 4).then_some(())
+    })
+    .await;
+    reconciled(world, "2").await;
+    assert_eq!(observed(), before + 5, "{:#?}", world.requests("bot"));
+
+    world.delete_secret("oxen-api-key").await;
+    world.until_fault("bot", "CredentialsNotFound").await;
 }

@@ -4,6 +4,7 @@
 use std::{
     env,
     ffi::OsString,
+    fs,
     future::Future,
     ops::Deref,
     path::PathBuf,
@@ -514,6 +515,18 @@ impl Operator {
             answer.status().is_success().then_some(())
         })
         .await;
+    }
+
+    /// Returns the number of the process's threads that are Tokio's: its workers, and the threads
+    /// of blocking tasks, which end when they have been idle for ten seconds.
+    pub fn tokio_threads(&self) -> usize {
+        let pid = self.0.pid().unwrap().as_raw_nonzero();
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let names =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names
+            .filter(|name| name.trim() == "tokio-rt-worker")
+            .count()
     }
 
     /// Kills the process, as a crash does.
