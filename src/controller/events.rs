@@ -31,9 +31,10 @@ use crate::{
 /// The largest number of events that wait to be published. Further events are dropped.
 const QUEUE: usize = 1024;
 
-/// The largest number of events of one namespace that wait for an earlier one of it. They leave the
-/// queue to the other namespaces. Further events are dropped.
-const NAMESPACE_QUEUE: usize = 256;
+/// The largest number of events that wait for an earlier one of their namespace. A namespace may
+/// take as many of these places as it leaves free: half of them alone, and never those that another
+/// namespace needs. Further events are dropped.
+const WAITING: usize = 2 * QUEUE;
 
 /// The largest number of namespaces whose events are published at the same time.
 const AT_ONCE: usize = 32;
@@ -135,13 +136,14 @@ impl Waiting {
     /// Returns the event if it can be published now. Otherwise, it waits for those before it, or is
     /// dropped and `dropped` is called.
     fn admit(&mut self, notice: Notice, dropped: impl FnOnce()) -> Option<Notice> {
+        let free = WAITING.saturating_sub(self.0.values().map(VecDeque::len).sum());
         match self.0.get_mut(notice.namespace()) {
             None => {
                 self.0
                     .insert(notice.namespace().to_owned(), VecDeque::new());
                 return Some(notice);
             }
-            Some(waiting) if waiting.len() < NAMESPACE_QUEUE => waiting.push_back(notice),
+            Some(waiting) if waiting.len() < free => waiting.push_back(notice),
             Some(_) => dropped(),
         }
         None
@@ -289,9 +291,11 @@ mod tests {
             admitted.map(|notice| notice.reason)
         };
         assert_eq!(admit(&mut waiting, "slow", 0).unwrap(), "0");
-        for number in 1..=NAMESPACE_QUEUE + 2 {
+        for number in 1..=QUEUE + 2 {
             assert_eq!(admit(&mut waiting, "slow", number), None);
         }
+        assert_eq!(admit(&mut waiting, "busy", 0).unwrap(), "0");
+        assert_eq!(admit(&mut waiting, "busy", 1), None);
         for number in 0..3 {
             assert_eq!(
                 admit(&mut waiting, "a", number).unwrap(),
@@ -300,7 +304,9 @@ mod tests {
             assert!(waiting.next("a".into()).is_none());
         }
         assert_eq!(dropped, 2);
-        for number in 1..=NAMESPACE_QUEUE {
+        assert_eq!(waiting.next("busy".into()).unwrap().reason, "1");
+        assert!(waiting.next("busy".into()).is_none());
+        for number in 1..=QUEUE {
             let next = waiting.next("slow".into()).unwrap();
             assert_eq!(next.reason, number.to_string());
         }
