@@ -253,7 +253,7 @@ pub(super) fn reason(object: &OxenModel) -> u64 {
     let mut hasher = DefaultHasher::new();
     meta.generation.hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
-    meta.finalizers.hash(&mut hasher);
+    object.finalizers().hash(&mut hasher);
     object
         .annotations()
         .get(RECONCILE_ANNOTATION)
