@@ -71,6 +71,14 @@ impl Scope {
         )?;
         (latest.object.metadata.uid == object.metadata.uid).then_some(latest)
     }
+
+    /// The object as this process last wrote it, or as the watch has it now if that is newer.
+    /// Returns `None` if the object is gone.
+    pub(super) fn newest(&self, object: &OxenModel) -> Option<Arc<OxenModel>> {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let index = &self.context.index;
+        index.newest(uid, || self.latest(object))
+    }
 }
 
 impl Context {

@@ -15,12 +15,14 @@ use super::{
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
     guarded::Guarded,
+    record::record,
     retrieve::{Retrieved, prove_key, retrieve, similar_names},
 };
 use crate::{
     api::OxenModel,
     decide::{
         Fault, History, HubFault, Observation, Ownership, Remote, Rules, Subject, SurpriseKind,
+        decide,
     },
     hub::ApiKey,
 };
@@ -173,6 +175,42 @@ pub(super) async fn observe(
     })
 }
 
+/// Records that the hub could not be asked about an object for longer than Ready is kept.
+pub(super) async fn record_wait(
+    scope: &Scope,
+    prepared: &mut Prepared,
+) -> Result<(), ReconcileError> {
+    let context = &scope.context;
+    let rules = &context.config.rules;
+    let fault = HubFault::RateLimited {
+        wait: None,
+        whole_key: true,
+        words: None,
+    };
+    let retrieved = Err(fault.into());
+    let Some(latest) = scope.latest(&prepared.object) else {
+        return Err(ReconcileError::Outdated);
+    };
+    // A change is still to be taken into account when the permit comes.
+    *prepared = Prepared {
+        changes: prepared.changes,
+        ..prepare(scope, &latest).await?
+    };
+    let object = prepared.object.clone();
+    let history = context.memories.with(&object, |memory| {
+        memory.observe(&object, &retrieved, None, &[], rules)
+    });
+    let plan = decide(&Observation {
+        subject: prepared.subject(rules),
+        retrieved,
+        history,
+        key_proven: false,
+    });
+    let after = record(scope, &prepared.stored, &plan).await?;
+    prepared.wrote(scope, after);
+    Ok(())
+}
+
 /// The wall clock in whole seconds, because the API server stores no fractions.
 fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
@@ -199,7 +237,7 @@ pub(super) async fn newest(
     } = scope.context.as_ref();
     let object = &watched.object;
     if !memories.with(object, |memory| memory.stale) {
-        return Ok(index.newest(watched));
+        return scope.newest(object).ok_or(ReconcileError::Outdated);
     }
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();

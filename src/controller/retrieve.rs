@@ -10,7 +10,7 @@ use super::{
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
-    observe::{Prepared, credentials, prepare},
+    observe::{Prepared, credentials, prepare, record_wait},
 };
 use crate::{
     api::OxenModel,
@@ -46,7 +46,7 @@ pub(super) async fn retrieve(
     let context = &scope.context;
     let admission = match backing_off(scope, &prepared.object) {
         Some(fault) => Admission::Fault(fault),
-        None => admit_observation(scope, &prepared.object, key, slot).await?,
+        None => admit_observation(scope, prepared, key, slot).await?,
     };
     let permit = match admission {
         Admission::Permit(permit) => permit,
@@ -77,25 +77,27 @@ pub(super) async fn retrieve(
 }
 
 /// Waits for a permit to observe the object. A wait that is longer than the time for which Ready is
-/// kept counts as a failed observation.
+/// kept counts as a failed observation. The object keeps its place in the queue.
 async fn admit_observation<'a>(
     scope: &'a Scope,
-    object: &OxenModel,
+    prepared: &mut Prepared,
     key: &'a ApiKey,
     slot: &Slot,
 ) -> Result<Admission<'a>, ReconcileError> {
     let context = &scope.context;
-    let rules = &context.config.rules;
-    let (patience, wait) = (rules.grace_of(object), rules.sync_interval_of(object));
-    let urgent = until_urgent(scope, object, slot.since);
+    let object = prepared.object.clone();
+    let urgent = until_urgent(scope, &object, slot.since);
     let permit = context.hub.permit_moving_up(key, Priority::Routine, urgent);
-    tokio::select! {
-        admission = admit(scope, permit) => admission,
-        () = sleep_until(slot.since + patience) => Ok(Admission::Fault(HubFault::RateLimited {
-            wait: Some(wait),
-            whole_key: true,
-            words: None,
-        })),
+    let mut admission = pin!(admit(scope, permit));
+    let patience = context.config.rules.grace_of(&object);
+    let mut overdue = slot.since + patience;
+    loop {
+        tokio::select! {
+            admission = &mut admission => return admission,
+            () = sleep_until(overdue) => {}
+        }
+        record_wait(scope, prepared).await?;
+        overdue = Instant::now() + patience;
     }
 }
 
@@ -148,10 +150,7 @@ async fn read_again(
 /// for its sync interval since `since`.
 pub(super) async fn until_urgent(scope: &Scope, object: &OxenModel, since: Instant) {
     let Context {
-        memories,
-        index,
-        config,
-        ..
+        memories, config, ..
     } = scope.context.as_ref();
     let interval = config.rules.sync_interval_of(object);
     loop {
@@ -159,9 +158,9 @@ pub(super) async fn until_urgent(scope: &Scope, object: &OxenModel, since: Insta
         let mut changed = pin!(changed.notified());
         // A change after this line is not missed.
         changed.as_mut().enable();
-        let latest = scope.latest(object);
+        let newest = scope.newest(object);
         // The reconcile of an object that is gone ends at once.
-        if latest.is_none_or(|latest| is_urgent(&index.newest(&latest))) {
+        if newest.is_none_or(|newest| is_urgent(&newest)) {
             return;
         }
         tokio::select! {

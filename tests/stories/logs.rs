@@ -33,7 +33,7 @@ async fn each_line_of_a_reconcile_names_its_object() {
         "a request to the Kubernetes API failed",
         "the object has changed meanwhile",
         "the call's outcome is recorded",
-        "The hub accepted the activate call",
+        "The operator sends activate",
         // This is logged by a function of another crate, which knows no object.
         "hyper_util::client",
     ] {

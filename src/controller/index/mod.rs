@@ -157,14 +157,22 @@ impl Index {
         })
     }
 
-    /// The newer of the watch's object and this process's own last write.
-    pub(super) fn newest(&self, watched: &Guarded) -> Arc<OxenModel> {
+    /// The newer of the watch's object and this process's own last write. `watched` reads the
+    /// store, and gives the version that the store has when this is called.
+    pub(super) fn newest(
+        &self,
+        uid: &str,
+        watched: impl FnOnce() -> Option<Arc<Guarded>>,
+    ) -> Option<Arc<OxenModel>> {
         let state = self.state();
+        let entry = state.entries.get(uid);
+        // The store is read under the lock, because the store shows a version before the index
+        // forgets the write of it.
+        let watched = watched()?;
         let version = watched.object.metadata.resource_version.as_ref();
-        let entry = state.entries.get(watched.uid());
         let entry = entry.filter(|entry| entry.is_replaced(version));
         let written = entry.and_then(|entry| entry.written.as_ref());
-        written.map_or_else(|| watched.object.clone(), |written| written.object.clone())
+        Some(written.map_or_else(|| watched.object.clone(), |written| written.object.clone()))
     }
 
     /// Notes an answer of the API server that holds a newer version of an object than the watch
