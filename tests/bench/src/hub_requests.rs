@@ -1,6 +1,6 @@
 //! The requests that the hub received.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use hub::{Endpoint, Entry};
@@ -13,8 +13,8 @@ pub(crate) struct HubRequests {
     pub(crate) posts: u64,
     /// The models that were retrieved.
     pub(crate) observed: HashSet<String>,
-    /// The model of the last POST, and when it arrived.
-    pub(crate) last_post: Option<(String, Instant)>,
+    /// When the first POST about a model arrived.
+    pub(crate) first_post: HashMap<String, Instant>,
 }
 
 /// Counts the requests that a hub receives. Clones share the counts.
@@ -34,7 +34,7 @@ impl Counter {
             let Some(model) = &entry.model else { return };
             if entry.is_post() {
                 requests.posts += 1;
-                requests.last_post = Some((model.clone(), now));
+                requests.first_post.entry(model.clone()).or_insert(now);
             } else if entry.endpoint == Endpoint::Retrieve && !requests.observed.contains(model) {
                 requests.observed.insert(model.clone());
             }
@@ -64,16 +64,11 @@ impl Counter {
             .await;
     }
 
-    /// Waits until the last POST is about this model, and returns when it arrived.
+    /// Waits until there was a POST about this model, and returns when it arrived.
     pub(crate) async fn until_post(&self, model: &str) -> Option<Instant> {
-        let about = |requests: &HubRequests| {
-            let (last, at) = requests.last_post.as_ref()?;
-            (last == model).then_some(*at)
-        };
         let mut requests = self.0.subscribe();
-        let reached = requests
-            .wait_for(|requests| about(requests).is_some())
-            .await;
-        about(&*reached.ok()?)
+        let arrived = |requests: &HubRequests| requests.first_post.contains_key(model);
+        let requests = requests.wait_for(arrived).await.ok()?;
+        requests.first_post.get(model).copied()
     }
 }

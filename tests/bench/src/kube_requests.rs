@@ -18,10 +18,31 @@ pub(crate) struct KubeRequests {
     pub(crate) events: u64,
 }
 
+/// Whether the controller has listed the objects since the start of the API server, and watches
+/// them.
+pub(crate) async fn is_listed(client: &Client) -> Result<bool> {
+    let metrics = read(client).await?;
+    let of_objects = |line: &&str| line.contains(r#"resource="oxenmodels""#);
+    let with = |name: &str, verb: &str| {
+        let verb = format!(r#"verb="{verb}""#);
+        let lines = metrics.lines().filter(of_objects);
+        let mut counts = lines
+            .filter(|line| line.starts_with(name) && line.contains(&verb))
+            .filter_map(|line| line.rsplit_once(' '));
+        counts.any(|(_, count)| count != "0")
+    };
+    let listed = with("apiserver_request_total{", "LIST");
+    Ok(listed && with("apiserver_longrunning_requests{", "WATCH"))
+}
+
+async fn read(client: &Client) -> Result<String> {
+    let request = Request::get("/metrics").body(Vec::new())?;
+    Ok(client.request_text(request).await?)
+}
+
 impl KubeRequests {
     pub(crate) async fn read(client: &Client) -> Result<Self> {
-        let request = Request::get("/metrics").body(Vec::new())?;
-        Ok(Self::parse(&client.request_text(request).await?))
+        Ok(Self::parse(&read(client).await?))
     }
 
     fn parse(metrics: &str) -> Self {

@@ -28,7 +28,6 @@ mod scenario;
 mod table;
 mod world;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,7 +36,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::process::{Kind, Program};
 use crate::scenario::Scenario;
 
-type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Measures the operator beside the least controller.
 #[derive(Parser)]

@@ -33,6 +33,7 @@ pub(crate) enum Measure {
     RestartToAllObservedSeconds,
     RestartCpuSeconds,
     RestartPeakMemoryMib,
+    RelistPeakMemoryMib,
 }
 
 impl Measure {
@@ -60,6 +61,7 @@ impl Measure {
             Self::RestartToAllObservedSeconds => ("restart: start to all observed", " s", 1),
             Self::RestartCpuSeconds => ("restart: CPU", " s", 2),
             Self::RestartPeakMemoryMib => ("restart: peak RSS", " MiB", 1),
+            Self::RelistPeakMemoryMib => ("restart and relist: peak RSS", " MiB", 1),
         }
     }
 }
@@ -72,7 +74,7 @@ pub(crate) enum Value {
     NotReached {
         limit: Duration,
         reached: usize,
-        objects: usize,
+        of: usize,
     },
 }
 
@@ -91,13 +93,9 @@ impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number:.*}", f.precision().unwrap_or(2)),
-            Self::NotReached {
-                limit,
-                reached,
-                objects,
-            } => {
+            Self::NotReached { limit, reached, of } => {
                 let seconds = limit.as_secs();
-                write!(f, "not reached in {seconds} s: {reached} of {objects}")
+                write!(f, "not reached in {seconds} s: {reached} of {of}")
             }
         }
     }
@@ -139,7 +137,7 @@ impl Run {
             Reached::Not { limit, reached } => Value::NotReached {
                 limit,
                 reached,
-                objects: self.objects,
+                of: self.objects,
             },
         };
         self.measures.insert(measure, value);

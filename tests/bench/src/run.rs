@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::Result;
-use crate::kube_requests::KubeRequests;
-use crate::measure::{Measure, Reached, Run, percentile};
-use crate::process::{Controller, Program};
+use crate::kube_requests::{self, KubeRequests};
+use crate::measure::{Measure, Reached, Run, Value, percentile};
+use crate::process::{Controller, Kind, Program};
 use crate::ready::ReadyWatch;
 use crate::scenario::{Scenario, TRANSITION};
 use crate::world::{World, name};
@@ -29,17 +29,17 @@ pub(crate) async fn run(scenario: Scenario, program: &Program) -> Result<Run> {
     say(&run, "starts a control plane and creates the objects");
     let world = World::new(scenario).await?;
     world.create_objects().await?;
-    let (controller, is_active) = activation(&world, program, &mut run).await?;
-    if is_active && scenario.measures_settled() {
+    let (controller, all_ready) = activation(&world, program, &mut run).await?;
+    if all_ready && scenario.measures_settled() {
         // The least controller has no rules, so how it settles says nothing.
-        if program.kind == crate::process::Kind::Operator {
+        if program.kind == Kind::Operator {
             settled(&world, &controller, &mut run).await?;
         }
         edits(&world, &mut run).await?;
     }
     run.set(Measure::PeakMemoryMib, controller.peak_memory()?);
     controller.stop().await?;
-    if is_active && scenario.measures_restart() {
+    if all_ready && scenario.measures_restart() {
         restart(&world, program, &mut run).await?;
     }
     Ok(run)
@@ -144,17 +144,23 @@ async fn until_quiet(world: &World) -> Result<()> {
 /// Edits of single objects, one after the other.
 async fn edits(world: &World, run: &mut Run) -> Result<()> {
     say(run, "edits single objects");
-    let mut times = Vec::new();
+    world.requests.reset();
+    let limit = world.scenario.deadline();
     let step = world.scenario.objects() / EDITS;
+    let mut times = Vec::new();
     for number in 0..EDITS {
         let next = Instant::now() + BETWEEN_EDITS;
         let name = name(number * step);
         let sent = world.declare_inactive(&name).await?;
-        let arrived = timeout(world.scenario.deadline(), world.requests.until_post(&name));
-        let arrived = arrived.await.ok().flatten();
-        let arrived = arrived.ok_or_else(|| format!("no POST followed the edit of {name}"))?;
+        let Ok(Some(arrived)) = timeout(limit, world.requests.until_post(&name)).await else {
+            let reached = times.len();
+            let of = EDITS;
+            let value = Value::NotReached { limit, reached, of };
+            run.measures.insert(Measure::EditToPostWorstMs, value);
+            return Ok(());
+        };
         times.push(arrived.saturating_duration_since(sent));
-        tokio::time::sleep_until(next).await;
+        sleep_until(next).await;
     }
     times.sort();
     for (measure, share) in [
@@ -182,7 +188,28 @@ async fn restart(world: &World, program: &Program, run: &mut Run) -> Result<()> 
     run.set_reached(Measure::RestartToAllObservedSeconds, observed);
     run.set(Measure::RestartCpuSeconds, controller.cpu()?);
     run.set(Measure::RestartPeakMemoryMib, controller.peak_memory()?);
+    relist(world, &controller, run).await?;
     controller.stop().await
+}
+
+/// A new start of the API server, which has no history of changes then, so that the controller
+/// lists all objects again while it holds those of the first list.
+async fn relist(world: &World, controller: &Controller, run: &mut Run) -> Result<()> {
+    world.cluster.stop_apiserver().await?;
+    world.cluster.start_apiserver().await?;
+    let listed = async {
+        while !kube_requests::is_listed(&world.client).await? {
+            sleep(Duration::from_secs(1)).await;
+        }
+        Ok::<(), crate::Error>(())
+    };
+    // A controller that can resume its watch doesn't list, so this limit is shorter than others.
+    let limit = Duration::from_secs(60) + Duration::from_millis(3) * run.objects as u32;
+    if let Ok(listed) = timeout(limit, listed).await {
+        listed?;
+        run.set(Measure::RelistPeakMemoryMib, controller.peak_memory()?);
+    }
+    Ok(())
 }
 
 /// Reports the progress, apart from the results.
