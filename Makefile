@@ -48,10 +48,10 @@ fuzz: require ## Fuzz the handling of hub responses; FOR=600 sets the seconds fo
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$${FOR:-60} -timeout=10; \
 	done
 
-bench: require tools build-bench ## Measure the operator with up to 10,000 objects; ARGS="--scenario 500" selects
+bench: require tools build-bench ## Measure the operator with up to 10,000 objects; ARGS="--scenario 500" runs one
 	@$(BENCH) $(ARGS)
 
-bench-large: require tools build-bench ## Measure the operator with 100,000 objects; needs 10 GB of memory and half an hour
+bench-large: require tools build-bench ## Measure the operator with 100,000 objects; slow, and needs gigabytes of memory
 	@$(BENCH) --scenario 100000 $(ARGS)
 
 build-bench:

@@ -78,7 +78,7 @@ impl Scenario {
     pub(crate) fn deadline(self) -> Duration {
         let seconds = match self {
             Self::Defaults | Self::Fast | Self::Many => 120,
-            Self::Large => 1500,
+            Self::Large => 2400,
         };
         Duration::from_secs(seconds)
     }
