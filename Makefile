@@ -10,9 +10,10 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 IMAGE := $(or $(CARGO_TARGET_DIR),target)/image
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 TAG ?= ghcr.io/oxen-ai/oxen-operator:$(VERSION)
+BENCH := $(or $(CARGO_TARGET_DIR),target)/release/bench
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
-.PHONY: help demo demo-up demo-down test soak fuzz ci
+.PHONY: help demo demo-up demo-down test soak fuzz bench bench-large build-bench ci
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
 .PHONY: check-model check-model-deep deny
 .PHONY: image image-binary check-image
@@ -46,6 +47,15 @@ fuzz: require ## Fuzz the handling of hub responses; FOR=600 sets the seconds fo
 	  mkdir -p fuzz/corpus/$$target; \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$${FOR:-60} -timeout=10; \
 	done
+
+bench: require tools build-bench ## Measure the operator with up to 10,000 objects; ARGS="--scenario 500" runs one
+	@$(BENCH) $(ARGS)
+
+bench-large: require tools build-bench ## Measure the operator with 100,000 objects; slow, and needs gigabytes of memory
+	@$(BENCH) --scenario 100000 $(ARGS)
+
+build-bench:
+	cargo build --locked --release --package bench --package oxen-operator
 
 ci: ## Run everything that a change has to pass
 	@bash .ci/run

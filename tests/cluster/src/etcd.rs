@@ -23,6 +23,8 @@ pub(crate) fn start(folder: &Folder, program: &Path) -> Result<Process> {
         // With the default values, the only member takes a second to elect itself.
         "--heartbeat-interval=10",
         "--election-timeout=100",
+        // The default of 2 GiB is less than 100,000 objects and their earlier versions take.
+        "--quota-backend-bytes=8589934592",
         "--log-level=warn",
     ];
     Process::start(folder, "etcd", program, &arguments.map(OsString::from), &[])

@@ -9,6 +9,7 @@ use crate::handle::{Callbacks, Hub};
 use crate::journal::Entry;
 use crate::limit::Limit;
 use crate::model::{Delays, Model};
+use crate::models::Models;
 use crate::state::HubState;
 use crate::switches::Switches;
 
@@ -21,6 +22,7 @@ pub struct Builder {
     limit: Option<Limit>,
     switches: Switches,
     callbacks: Callbacks,
+    has_journal: bool,
 }
 
 impl Builder {
@@ -37,6 +39,7 @@ impl Builder {
             limit: None,
             switches: Switches::default(),
             callbacks: Callbacks::default(),
+            has_journal: true,
         }
     }
 
@@ -152,6 +155,14 @@ impl Builder {
         self
     }
 
+    /// Keeps no journal, so that any number of requests takes no memory. The callbacks still get
+    /// each request.
+    #[must_use]
+    pub fn without_journal(mut self) -> Self {
+        self.has_journal = false;
+        self
+    }
+
     /// Starts the hub on the current tokio runtime.
     ///
     /// # Errors
@@ -163,7 +174,7 @@ impl Builder {
         }
         let mut state = HubState {
             keys: self.keys,
-            models: Vec::new(),
+            models: Models::default(),
             delays: self.delays,
             limit: self.limit,
             switches: self.switches,
@@ -172,7 +183,7 @@ impl Builder {
         };
         self.models
             .into_iter()
-            .for_each(|model| state.insert(model));
-        Hub::serve(self.address, state, self.callbacks)
+            .for_each(|model| state.models.insert(model));
+        Hub::serve(self.address, state, self.callbacks, self.has_journal)
     }
 }

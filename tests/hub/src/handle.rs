@@ -39,6 +39,7 @@ pub struct Hub {
 struct Shared {
     state: Mutex<HubState>,
     journal: watch::Sender<Journal>,
+    has_journal: bool,
     started: Instant,
     callbacks: Callbacks,
 }
@@ -55,10 +56,12 @@ impl Hub {
         address: SocketAddr,
         state: HubState,
         callbacks: Callbacks,
+        has_journal: bool,
     ) -> io::Result<Self> {
         let shared = Shared {
             state: Mutex::new(state),
             journal: watch::Sender::new(Journal::default()),
+            has_journal,
             started: Instant::now(),
             callbacks,
         };
@@ -131,7 +134,7 @@ impl Hub {
 
     /// Adds a model. It replaces an earlier model with the same owner and name.
     pub fn add_model(&self, model: Model) {
-        self.state().insert(model);
+        self.state().models.insert(model);
     }
 
     /// Removes every model with this name or UUID. The hub then responds that it is not found. The
@@ -142,7 +145,7 @@ impl Hub {
     /// Returns an error if no model has this name or UUID.
     pub fn remove_model(&self, id: &str) -> Result<(), NoSuchModel> {
         let mut state = self.state();
-        state.model(id)?;
+        state.position(id)?;
         state.models.retain(|model| !model.has_id(id));
         Ok(())
     }
@@ -153,8 +156,9 @@ impl Hub {
     /// Returns an error if no model has this name or UUID.
     pub fn change(&self, id: &str, change: impl FnOnce(Model) -> Model) -> Result<(), NoSuchModel> {
         let mut state = self.state();
-        let model = state.model(id)?;
-        *model = change(model.clone());
+        let model = state.model(id)?.clone();
+        let position = state.position(id)?;
+        state.models.replace(position, change(model));
         Ok(())
     }
 
@@ -210,6 +214,17 @@ impl Hub {
     /// Returns an error if no model has this name or UUID.
     pub fn live(&self, id: &str) -> Result<Vec<String>, NoSuchModel> {
         Ok(self.state().model(id)?.live(Instant::now()))
+    }
+
+    /// Counts the models whose deployments all have this status at the provider, and which have a
+    /// deployment, without a request.
+    #[must_use]
+    pub fn count_live(&self, status: &str) -> usize {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.turn_off_idle_models(now);
+        let all = state.models.iter();
+        all.filter(|model| model.is_live(status, now)).count()
     }
 
     /// Returns the UUID of a model, which works in place of its name.
@@ -282,9 +297,11 @@ impl Hub {
     /// Adds an entry to the journal, and sets its sequence number and time.
     pub(crate) fn journal_entry(&self, mut entry: Entry) -> Entry {
         entry.at = self.shared.started.elapsed();
-        self.shared
-            .journal
-            .send_modify(|journal| entry.seq = journal.add(&entry));
+        if self.shared.has_journal {
+            self.shared
+                .journal
+                .send_modify(|journal| entry.seq = journal.add(&entry));
+        }
         if let Some(callback) = &self.shared.callbacks.arrival {
             callback(&entry);
         }
@@ -292,9 +309,11 @@ impl Hub {
     }
 
     pub(crate) fn journal_update(&self, entry: &Entry) {
-        self.shared
-            .journal
-            .send_modify(|journal| journal.update(entry));
+        if self.shared.has_journal {
+            self.shared
+                .journal
+                .send_modify(|journal| journal.update(entry));
+        }
         if let Some(callback) = self
             .shared
             .callbacks

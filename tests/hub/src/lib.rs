@@ -23,6 +23,7 @@
 //! | the builder of a hub | `builder.rs` |
 //! | the switches, for behaviour that only the live hub can confirm | `switches.rs` |
 //! | a model: its owner, its UUID and its behaviour | `model.rs` |
+//! | the models of a hub, and the search for one by its id | `models.rs` |
 //! | a deployment at the provider, and its status over time | `deployment.rs` |
 //! | the hub's state, the endpoints and their errors | `state.rs` |
 //! | who sent a request, and which models it can see | `caller.rs` |
@@ -173,6 +174,7 @@ mod journal;
 mod json;
 mod limit;
 mod model;
+mod models;
 mod presets;
 mod samples;
 mod server;

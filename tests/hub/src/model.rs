@@ -12,7 +12,7 @@ use crate::json::{base_fields, custom_fields, merge};
 use crate::switches::Switches;
 
 /// What the vendor's guides write before the name of a custom model.
-const PREFIX: &str = "oxen:";
+pub(crate) const PREFIX: &str = "oxen:";
 
 type Rewrite = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
@@ -287,6 +287,12 @@ impl Model {
             .iter()
             .map(|d| d.status(now).to_owned())
             .collect()
+    }
+
+    /// Whether there are deployments and all have this status at the provider.
+    pub(crate) fn is_live(&self, status: &str, now: Instant) -> bool {
+        let mut all = self.deployments.iter();
+        self.has_deployments() && all.all(|deployment| deployment.status(now) == status)
     }
 
     pub(crate) fn refresh(&mut self, now: Instant) {

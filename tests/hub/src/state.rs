@@ -13,6 +13,7 @@ use crate::fault::{Fault, Injected};
 use crate::journal::{Endpoint, Entry};
 use crate::limit::Limit;
 use crate::model::{Delays, Model};
+use crate::models::Models;
 use crate::switches::Switches;
 
 /// The error for an id that no model of the simulator has as its name or UUID.
@@ -23,7 +24,7 @@ pub struct NoSuchModel(pub String);
 pub(crate) struct HubState {
     /// The accounts of each key.
     pub(crate) keys: BTreeMap<String, Vec<String>>,
-    pub(crate) models: Vec<Model>,
+    pub(crate) models: Models,
     pub(crate) delays: Delays,
     pub(crate) limit: Option<Limit>,
     pub(crate) switches: Switches,
@@ -65,20 +66,20 @@ impl HubState {
     /// Finds a model of any account by name or UUID. If several accounts have a model of that name,
     /// the oldest is returned.
     pub(crate) fn model(&mut self, id: &str) -> Result<&mut Model, NoSuchModel> {
-        self.turn_off_idle_models(Instant::now());
-        let found = self.models.iter_mut().find(|model| model.has_id(id));
-        found.ok_or_else(|| NoSuchModel(id.to_owned()))
+        let position = self.position(id)?;
+        let model = self.models.get_mut(position);
+        model.turn_off_if_idle(self.switches.idle_timeout, Instant::now());
+        Ok(model)
     }
 
-    /// Adds a model, in place of an earlier one with the same owner and name.
-    pub(crate) fn insert(&mut self, model: Model) {
-        self.models
-            .retain(|old| (old.name(), old.owned_by()) != (model.name(), model.owned_by()));
-        self.models.push(model);
+    /// The position of the model that [`Self::model`] finds.
+    pub(crate) fn position(&self, id: &str) -> Result<usize, NoSuchModel> {
+        let position = self.models.oldest(id);
+        position.ok_or_else(|| NoSuchModel(id.to_owned()))
     }
 
-    /// Turns off the models that were active without a request for the time-out. It has to run
-    /// before a status is read and before the time-out changes.
+    /// Turns off all models that were active without a request for the time-out. It has to run
+    /// before the time-out changes. A single model is turned off when its status is read.
     pub(crate) fn turn_off_idle_models(&mut self, now: Instant) {
         let timeout = self.switches.idle_timeout;
         self.models
@@ -97,7 +98,7 @@ impl HubState {
             return injected;
         }
         let Self { models, faults, .. } = self;
-        let target = position(models, entry).map(|position| &models[position]);
+        let target = target(models, entry).map(|position| models.get(position));
         let mut injected = Injected::default();
         for (_, fault) in faults.iter_mut() {
             if fault.matches(entry, target) {
@@ -110,7 +111,10 @@ impl HubState {
 
     /// Processes a request without faults.
     pub(crate) fn process(&mut self, entry: &Entry, now: Instant) -> NormalResponse {
-        self.turn_off_idle_models(now);
+        let timeout = self.switches.idle_timeout;
+        if let Some(model) = self.target(entry) {
+            model.turn_off_if_idle(timeout, now);
+        }
         match entry.caller {
             Caller::InvalidKey if !self.switches.invalid_key_is_none => {
                 return NormalResponse::unauthenticated();
@@ -232,15 +236,11 @@ impl HubState {
 
     /// Finds the model that the request names, if its key can see it.
     pub(crate) fn target(&mut self, entry: &Entry) -> Option<&mut Model> {
-        position(&self.models, entry).map(|position| &mut self.models[position])
+        let position = target(&self.models, entry)?;
+        Some(self.models.get_mut(position))
     }
 }
 
-/// The position of the model that the request names, if its key can see it. Of several, the one
-/// with the highest precedence counts, and of those with the same precedence the oldest.
-fn position(models: &[Model], entry: &Entry) -> Option<usize> {
-    let id = entry.model_id()?;
-    let named = models.iter().enumerate().filter(|(_, m)| m.has_id(id));
-    let visible = named.filter_map(|(position, m)| Some((entry.caller.precedence(m)?, position)));
-    visible.min().map(|(_, position)| position)
+fn target(models: &Models, entry: &Entry) -> Option<usize> {
+    models.visible(&entry.caller, entry.model_id()?)
 }

@@ -382,3 +382,40 @@ async fn removed_model_is_not_found() {
         r#"the simulated hub has no model "support-bot-v2""#
     );
 }
+
+#[tokio::test]
+async fn changed_and_removed_models_are_found_by_their_present_ids() {
+    let hub = Hub::builder()
+        .model(Model::custom("first"))
+        .model(Model::custom("second"))
+        .model(Model::custom("first").owner("other"))
+        .start()
+        .await
+        .unwrap();
+    let uuid = hub.uuid("second").unwrap();
+    hub.change("second", |model| model.owner("other")).unwrap();
+    assert_ne!(hub.uuid("second").unwrap(), uuid);
+    assert!(hub.live(&uuid).is_err());
+    hub.remove_model("acme/first").unwrap();
+    assert!(hub.live("acme/first").is_err());
+    assert!(hub.live("first").is_ok() && hub.live("other/first").is_ok());
+    hub.add_model(Model::custom("first").owner("other").status("active"));
+    assert_eq!(hub.live("first").unwrap(), ["active"]);
+}
+
+#[tokio::test]
+async fn live_models_are_counted_without_those_that_have_no_deployment() {
+    let hub = Hub::builder()
+        .model(Model::custom("one").status("active"))
+        .model(Model::custom("both").deployments(["active", "active"]))
+        .model(Model::custom("half").deployments(["active", "inactive"]))
+        .model(Model::custom("none").nothing_deployed())
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(
+        (hub.count_live("active"), hub.count_live("inactive")),
+        (2, 0)
+    );
+    assert!(hub.journal().entries.is_empty());
+}

@@ -10,6 +10,8 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::*;
 use hub::{Endpoint, Fault, Hub, KEY, Model, Outcome};
@@ -161,4 +163,21 @@ async fn wait_for_returns_journal_or_describes_it_on_timeout() {
         text.contains("\n   1 ") && text.contains("POST /api/ai/models/team%2Fbot/activate -> 200"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn hub_without_journal_calls_back_and_records_nothing() {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let counter = arrived.clone();
+    let hub = Hub::builder()
+        .model(Model::custom("bot"))
+        .without_journal()
+        .on_arrival(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+    let hub = hub.start().await.unwrap();
+    get(&hub, &live("bot")).await;
+    post(&hub, &activate("bot")).await;
+    assert_eq!(arrived.load(Ordering::Relaxed), 2);
+    assert!(hub.journal().entries.is_empty());
 }
