@@ -3,91 +3,323 @@
 //!
 //! Without a bound, the requests of ten thousand objects would wait for each other in the
 //! operator's own queues, and every observation would be too old by the time its call is recorded.
-//! So a reconcile that is not admitted yet has sent nothing, and the operator reads the object
-//! again when it is admitted.
+//! So a reconcile that is not admitted ends at once. Its object waits in a queue, and is reconciled
+//! when its turn comes. kube's controller would poll each reconcile that waits at every event.
 //!
-//! The bound is on the objects of one namespace that use the same Secret. A namespace whose
-//! Kubernetes requests are slow, and a key whose hub requests are slow or not allowed, delays no
-//! object of another one.
+//! The objects of one namespace that use the same Secret form a lane. A lane has a limit of its
+//! own, so a namespace whose Kubernetes requests are slow, and a key whose hub requests are slow or
+//! not allowed, delays no object of another lane. Free slots go to the lane that has the fewest.
 
-use std::{future::Future, pin::pin, sync::Arc};
-
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use super::in_use::InUse;
+use tokio::time::Instant;
+
+/// The largest number of admitted reconciles.
+const ALL: usize = 512;
 
 /// The largest number of reconciles of one lane that somebody waits for.
 pub(super) const URGENT: usize = 32;
 
-/// The largest number of routine polls of one lane.
+/// The largest number of routine polls of one lane, which is as many as the requests of one key
+/// that may be in flight.
 pub(super) const ROUTINE: usize = 16;
 
-/// The reconciles that are admitted together: those of one namespace that use the same Secret.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The objects of one namespace that use the same Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Lane {
     pub(super) namespace: String,
     /// The name of the Secret, which is empty for the operator's own key.
     pub(super) secret: String,
 }
 
-/// The admission of all reconciles.
-#[derive(Debug, Default)]
-pub(super) struct Admission(InUse<Lane, Slots>);
-
-/// The free slots of one lane. Both kinds are given in the order of the requests.
-#[derive(Debug)]
-struct Slots {
-    urgent: Arc<Semaphore>,
-    routine: Arc<Semaphore>,
-}
+/// The admission of all reconciles. All clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Admission(Arc<Mutex<State>>);
 
 /// The right of one reconcile to send requests, until it is dropped.
-#[derive(Debug)]
 pub(super) struct Slot {
-    /// When the reconcile began to wait for its slot.
+    /// When the object began to wait.
     pub(super) since: Instant,
-    _slots: Arc<Slots>,
-    _permit: Option<OwnedSemaphorePermit>,
+    lane: Lane,
+    class: Class,
+    admission: Admission,
 }
 
-impl Admission {
-    /// Waits for a slot. The reconcile moves to the urgent ones, behind those that wait there, when
-    /// `urgent` ends.
-    pub(super) async fn admit(&self, lane: &Lane, urgent: impl Future<Output = ()>) -> Slot {
-        let since = Instant::now();
-        let slots = self.0.get(lane, Slots::default);
-        let mut urgent = pin!(urgent);
-        // `acquire` fails only if the semaphore is closed, and it never is.
-        let permit = tokio::select! {
-            biased;
-            () = &mut urgent => slots.urgent.clone().acquire_owned().await,
-            permit = slots.routine.clone().acquire_owned() => permit,
-        };
-        Slot {
-            since,
-            _slots: slots,
-            _permit: permit.ok(),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Urgent,
+    Routine,
+}
+
+#[derive(Default)]
+struct State {
+    /// The lanes that have objects, waiting or admitted.
+    lanes: HashMap<Lane, Objects>,
+    /// The objects that wait, and those whose turn has come and whose reconcile has not begun.
+    waiting: HashMap<String, Waiting>,
+    /// The lanes in which an object may be admitted, those with the fewest admitted ones first, and
+    /// then in the order in which they came.
+    ready: BTreeSet<(usize, u64, Lane)>,
+    admitted: usize,
+    tickets: u64,
+}
+
+/// The objects of one lane.
+#[derive(Default)]
+struct Objects {
+    urgent: Queue,
+    routine: Queue,
+    /// The lane's entry in [`State::ready`].
+    ready: Option<(usize, u64)>,
+}
+
+#[derive(Default)]
+struct Queue {
+    admitted: usize,
+    /// The number of entries of `uids` that are up to date.
+    waiting: usize,
+    /// The objects with their tickets. The entry of an object that has moved or gone stays, and its
+    /// ticket is out of date.
+    uids: VecDeque<(String, u64)>,
+}
+
+/// An object that waits.
+struct Waiting {
+    lane: Lane,
+    class: Class,
+    since: Instant,
+    ticket: u64,
+    admitted: bool,
+    /// Starts the object's reconcile.
+    wake: Box<dyn Fn() + Send>,
+}
+
+impl Class {
+    const fn limit(self) -> usize {
+        match self {
+            Self::Urgent => URGENT,
+            Self::Routine => ROUTINE,
         }
     }
 }
 
-impl Default for Slots {
-    fn default() -> Self {
-        Self {
-            urgent: Arc::new(Semaphore::new(URGENT)),
-            routine: Arc::new(Semaphore::new(ROUTINE)),
+impl Waiting {
+    fn moves_up(&self, urgent: bool, patience: Duration) -> bool {
+        let due = urgent || self.since.elapsed() >= patience;
+        due && !self.admitted && self.class == Class::Routine
+    }
+}
+
+impl Objects {
+    fn queue(&mut self, class: Class) -> &mut Queue {
+        match class {
+            Class::Urgent => &mut self.urgent,
+            Class::Routine => &mut self.routine,
+        }
+    }
+
+    /// The class of which an object may be admitted next.
+    fn next(&self) -> Option<Class> {
+        let free =
+            |queue: &Queue, class: Class| queue.waiting > 0 && queue.admitted < class.limit();
+        if free(&self.urgent, Class::Urgent) {
+            Some(Class::Urgent)
+        } else {
+            free(&self.routine, Class::Routine).then_some(Class::Routine)
+        }
+    }
+
+    fn admitted(&self) -> usize {
+        self.urgent.admitted + self.routine.admitted
+    }
+
+    fn is_unused(&self) -> bool {
+        self.admitted() + self.urgent.waiting + self.routine.waiting == 0
+    }
+}
+
+impl Admission {
+    /// Returns a slot for the object's reconcile if one is free. Otherwise the object waits behind
+    /// those that came before, and `wake` is called when its turn comes. A routine poll that has
+    /// become urgent, or has waited for `patience`, waits behind the urgent ones from then on.
+    pub(super) fn admit(
+        &self,
+        uid: &str,
+        lane: Lane,
+        urgent: bool,
+        patience: Duration,
+        wake: impl Fn() + Send + 'static,
+    ) -> Option<Slot> {
+        let mut state = self.state();
+        match state.waiting.get(uid) {
+            None => state.enqueue(uid, lane, urgent, Instant::now(), Box::new(wake)),
+            Some(known) if known.moves_up(urgent, patience) => {
+                let since = known.since;
+                state.remove(uid);
+                state.enqueue(uid, lane, true, since, Box::new(wake));
+            }
+            Some(_) => {}
+        }
+        state.admit_next(uid);
+        let mine = state.waiting.get(uid).is_some_and(|it| it.admitted);
+        let waiting = mine.then(|| state.waiting.remove(uid)).flatten()?;
+        Some(Slot {
+            since: waiting.since,
+            lane: waiting.lane,
+            class: waiting.class,
+            admission: self.clone(),
+        })
+    }
+
+    /// Removes an object that is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        let mut state = self.state();
+        if let Some(waiting) = state.remove(uid)
+            && waiting.admitted
+        {
+            state.release(&waiting.lane, waiting.class);
+        }
+    }
+
+    // Every change under this lock leaves the counters and the queues in agreement, so a poisoned
+    // lock is usable.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.admission.state().release(&self.lane, self.class);
+    }
+}
+
+impl State {
+    fn enqueue(
+        &mut self,
+        uid: &str,
+        lane: Lane,
+        urgent: bool,
+        since: Instant,
+        wake: Box<dyn Fn() + Send>,
+    ) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let class = if urgent {
+            Class::Urgent
+        } else {
+            Class::Routine
+        };
+        let queue = self.lanes.entry(lane.clone()).or_default().queue(class);
+        queue.waiting += 1;
+        queue.uids.push_back((uid.to_owned(), ticket));
+        self.refresh(&lane);
+        self.waiting.insert(
+            uid.to_owned(),
+            Waiting {
+                lane,
+                class,
+                since,
+                ticket,
+                admitted: false,
+                wake,
+            },
+        );
+    }
+
+    /// Removes an object from those that wait.
+    fn remove(&mut self, uid: &str) -> Option<Waiting> {
+        let waiting = self.waiting.remove(uid)?;
+        if !waiting.admitted
+            && let Some(objects) = self.lanes.get_mut(&waiting.lane)
+        {
+            objects.queue(waiting.class).waiting -= 1;
+            self.refresh(&waiting.lane);
+        }
+        Some(waiting)
+    }
+
+    /// Frees a slot, and gives it to the next object.
+    fn release(&mut self, lane: &Lane, class: Class) {
+        self.admitted -= 1;
+        if let Some(objects) = self.lanes.get_mut(lane) {
+            objects.queue(class).admitted -= 1;
+            self.refresh(lane);
+        }
+        self.admit_next("");
+    }
+
+    /// Gives free slots to the objects whose turn it is, and wakes them, but for `own`, whose
+    /// reconcile is running.
+    fn admit_next(&mut self, own: &str) {
+        while self.admitted < ALL {
+            let Some((_, _, lane)) = self.ready.first().cloned() else {
+                return;
+            };
+            let Some(uid) = self.take(&lane) else {
+                return;
+            };
+            if let Some(waiting) = self.waiting.get_mut(&uid) {
+                waiting.admitted = true;
+                if uid != own {
+                    (waiting.wake)();
+                }
+            }
+        }
+    }
+
+    /// Takes the next object of a lane that is ready.
+    fn take(&mut self, lane: &Lane) -> Option<String> {
+        let objects = self.lanes.get_mut(lane)?;
+        let class = objects.next()?;
+        let queue = objects.queue(class);
+        let waiting = &self.waiting;
+        let uid = loop {
+            let (uid, ticket) = queue.uids.pop_front()?;
+            if waiting.get(&uid).is_some_and(|it| it.ticket == ticket) {
+                break uid;
+            }
+        };
+        queue.waiting -= 1;
+        queue.admitted += 1;
+        self.admitted += 1;
+        self.refresh(lane);
+        Some(uid)
+    }
+
+    /// Brings a lane's entry in `ready` up to date, and removes a lane that has no objects.
+    fn refresh(&mut self, lane: &Lane) {
+        let Some(objects) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        let before = objects.ready.take();
+        let admitted = objects.admitted();
+        if objects.next().is_some() {
+            let since = before.map_or(self.tickets, |(_, since)| since);
+            objects.ready = Some((admitted, since));
+        }
+        let (after, unused) = (objects.ready, objects.is_unused());
+        if before != after {
+            if let Some((admitted, since)) = before {
+                self.ready.remove(&(admitted, since, lane.clone()));
+            }
+            if let Some((admitted, since)) = after {
+                self.ready.insert((admitted, since, lane.clone()));
+            }
+        }
+        if unused {
+            self.lanes.remove(lane);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
-
-    use futures::FutureExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -98,37 +330,126 @@ mod tests {
         }
     }
 
-    #[test]
-    fn routine_polls_take_no_slot_of_urgent_reconciles() {
-        let admission = Admission::default();
-        let own = lane("own");
-        let routine = || admission.admit(&own, pending()).now_or_never();
-        let urgent = || admission.admit(&own, ready(())).now_or_never();
-        let polls: Vec<Slot> = (0..ROUTINE).map(|_| routine().unwrap()).collect();
-        assert!(routine().is_none());
-        let admitted: Vec<Slot> = (0..URGENT).map(|_| urgent().unwrap()).collect();
-        assert!(urgent().is_none());
-        let other = lane("other");
-        assert!(admission.admit(&other, ready(())).now_or_never().is_some());
-        drop(polls);
-        assert!(routine().is_some());
-        assert!(urgent().is_none());
-        drop(admitted);
-        assert!(urgent().is_some());
+    /// Objects whose reconciles ask for a slot when they are woken, as kube's controller does.
+    #[derive(Clone, Default)]
+    struct World {
+        admission: Admission,
+        woken: Arc<Mutex<Vec<String>>>,
     }
 
-    #[tokio::test]
-    async fn a_poll_that_becomes_urgent_takes_an_urgent_slot() {
-        let admission = Admission::default();
-        let own = lane("own");
-        let full: Vec<_> = (0..ROUTINE)
-            .map(|_| admission.admit(&own, pending()).now_or_never().unwrap())
+    impl World {
+        fn admit(&self, uid: &str, secret: &str, urgent: bool) -> Option<Slot> {
+            let (woken, name) = (self.woken.clone(), uid.to_owned());
+            let wake = move || woken.lock().unwrap().push(name.clone());
+            self.admission
+                .admit(uid, lane(secret), urgent, Duration::from_secs(300), wake)
+        }
+
+        fn woken(&self) -> Vec<String> {
+            std::mem::take(&mut self.woken.lock().unwrap())
+        }
+
+        /// Admits as many objects of one kind as there are slots.
+        fn fill(&self, secret: &str, urgent: bool, slots: usize) -> Vec<Slot> {
+            let uid = |number| format!("{secret}-{urgent}-{number}");
+            (0..slots)
+                .map(|number| self.admit(&uid(number), secret, urgent).unwrap())
+                .collect()
+        }
+    }
+
+    #[test]
+    fn routine_polls_take_no_slot_of_urgent_reconciles() {
+        let world = World::default();
+        let polls = world.fill("own", false, ROUTINE);
+        assert!(world.admit("poll", "own", false).is_none());
+        let urgent = world.fill("own", true, URGENT);
+        assert!(world.admit("first", "own", true).is_none());
+        assert!(world.admit("second", "own", true).is_none());
+        assert!(world.admit("elsewhere", "other", true).is_some());
+        drop(polls);
+        assert_eq!(world.woken(), ["poll"]);
+        drop(urgent);
+        assert_eq!(world.woken(), ["first", "second"]);
+        for (uid, urgent) in [("poll", false), ("first", true), ("second", true)] {
+            assert!(world.admit(uid, "own", urgent).is_some());
+        }
+    }
+
+    #[test]
+    fn a_poll_that_becomes_urgent_moves_up_and_any_other_object_keeps_its_place() {
+        let world = World::default();
+        let polls = world.fill("own", false, ROUTINE);
+        for uid in ["a", "b"] {
+            assert!(world.admit(uid, "own", false).is_none());
+        }
+        // Another reason to reconcile an object that waits changes nothing.
+        assert!(world.admit("a", "own", false).is_none());
+        assert!(world.admit("b", "own", true).is_some());
+        drop(polls);
+        assert_eq!(world.woken(), ["a"]);
+    }
+
+    #[test]
+    fn the_lane_with_the_fewest_objects_goes_first() {
+        let world = World::default();
+        let lanes = ALL / URGENT;
+        let mut full: Vec<Vec<Slot>> = (0..lanes)
+            .map(|lane| world.fill(&format!("lane-{lane}"), true, URGENT))
             .collect();
-        let (become_urgent, urgent) = tokio::sync::oneshot::channel::<()>();
-        let mut waiting = pin!(admission.admit(&own, urgent.map(|_| ())));
-        assert!(waiting.as_mut().now_or_never().is_none());
-        become_urgent.send(()).unwrap();
-        assert!(waiting.now_or_never().is_some());
+        for secret in ["lane-0", "lane-1", "new"] {
+            assert!(world.admit(secret, secret, true).is_none());
+        }
+        full[0].pop();
+        assert_eq!(world.woken(), ["new"]);
+        full[1].pop();
+        assert_eq!(world.woken(), ["lane-0"]);
+        full[2].pop();
+        assert_eq!(world.woken(), ["lane-1"]);
+    }
+
+    #[test]
+    fn an_object_that_is_gone_takes_no_slot() {
+        let world = World::default();
+        let mut full = world.fill("own", true, URGENT);
+        for uid in ["gone", "next", "last"] {
+            assert!(world.admit(uid, "own", true).is_none());
+        }
+        world.admission.forget("gone");
+        full.pop();
+        assert_eq!(world.woken(), ["next"]);
+        world.admission.forget("next");
+        assert_eq!(world.woken(), ["last"]);
+        assert!(world.admit("last", "own", true).is_some());
         drop(full);
+        let state = world.admission.state();
+        assert!(state.lanes.is_empty() && state.waiting.is_empty() && state.ready.is_empty());
+        assert_eq!(state.admitted, 0);
+    }
+
+    #[test]
+    fn each_of_many_objects_is_admitted_once_and_in_turn() {
+        const OBJECTS: usize = 10_000;
+        let world = World::default();
+        let calls = AtomicUsize::new(0);
+        let mut slots = VecDeque::new();
+        let mut order = Vec::new();
+        for number in 0..OBJECTS {
+            let uid = number.to_string();
+            if let Some(slot) = world.admit(&uid, "own", true) {
+                slots.push_back(slot);
+                order.push(number);
+            }
+        }
+        while let Some(slot) = slots.pop_front() {
+            drop(slot);
+            for uid in world.woken() {
+                calls.fetch_add(1, Ordering::Relaxed);
+                slots.push_back(world.admit(&uid, "own", true).unwrap());
+                order.push(uid.parse().unwrap());
+            }
+        }
+        assert_eq!(calls.into_inner(), OBJECTS - URGENT);
+        assert!(order.is_sorted() && order.len() == OBJECTS);
     }
 }

@@ -7,7 +7,7 @@ use kube::{
     Api, Client, ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::time::timeout;
+use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -60,6 +60,8 @@ pub(super) struct Scope {
     pub(super) context: Arc<Context>,
     pub(super) objects: Store<Guarded>,
     pub(super) secrets: Secrets,
+    /// Starts a reconcile of an object.
+    pub(super) wake: UnboundedSender<ObjectRef<Guarded>>,
 }
 
 impl Scope {
@@ -70,6 +72,17 @@ impl Scope {
                 .within(object.metadata.namespace.as_deref().unwrap_or_default()),
         )?;
         (latest.object.metadata.uid == object.metadata.uid).then_some(latest)
+    }
+
+    /// A function that starts a reconcile of an object.
+    pub(super) fn waking(&self, object: &OxenModel) -> impl Fn() + Send + 'static {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let object = ObjectRef::new(&object.name_any()).within(namespace);
+        let wake = self.wake.clone();
+        move || {
+            // A scope that has ended needs no reconcile.
+            let _ = wake.send(object.clone());
+        }
     }
 
     /// The object as this process last wrote it, or as the watch has it now if that is newer.

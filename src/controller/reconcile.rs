@@ -16,44 +16,48 @@ use super::{
     guarded::Guarded,
     observe::{Observed, Prepared, newest, observe, prepare},
     record::{record, record_operation},
-    retrieve::until_urgent,
     undecodable,
 };
 use crate::{
     api::{OperationKind, OxenModel},
     backoff::doubled,
     decide::{
-        Action, CallOutcome, Jitter, Observation, Plan, Requeue, after_call, decide, not_permitted,
-        not_recorded, unobserved,
+        Action, CallOutcome, Jitter, Observation, Plan, Requeue, after_call, decide, is_urgent,
+        not_permitted, not_recorded, unobserved,
     },
 };
 
-/// Reconciles an object, whether or not it can be decoded, once it is admitted.
+/// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
+/// reconcile begins again when the object's turn comes.
 pub(super) async fn reconcile(
     object: Arc<Guarded>,
     scope: Arc<Scope>,
 ) -> Result<ControllerAction, ReconcileError> {
     let Context {
         admission,
+        config,
         index,
         shutdown,
         ..
     } = scope.context.as_ref();
-    let admitted = async {
-        // Objects of other namespaces may own the model, so all must be listed first.
-        index.listed().await;
-        let lane = credentials::lane(&scope, &object.object);
-        let urgent = until_urgent(&scope, &object.object, Instant::now());
-        admission.admit(&lane, urgent).await
-    };
-    // The shutdown has precedence: no new work begins after it.
-    let slot = tokio::select! {
+    // Objects of other namespaces may own the model, so all must be listed first. The shutdown has
+    // precedence: no new work begins after it.
+    tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
-        slot = admitted => slot,
-    };
-    // Many reconciles wait for their slot, so what follows takes no memory before.
-    Box::pin(reconcile_admitted(&object, &scope, &slot)).await
+        () = index.listed() => {}
+    }
+    let lane = credentials::lane(&scope, &object.object);
+    let newest = scope.newest(&object.object);
+    let urgent = newest.is_none_or(|newest| is_urgent(&newest));
+    let interval = config.rules.sync_interval_of(&object.object);
+    let wake = scope.waking(&object.object);
+    match admission.admit(object.uid(), lane, urgent, interval, wake) {
+        Some(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
+        None if urgent => Ok(ControllerAction::await_change()),
+        // A routine poll that has waited for its sync interval becomes urgent.
+        None => Ok(ControllerAction::requeue(interval)),
+    }
 }
 
 // The level is that of the most severe line, so that each line that is logged at all has the span.

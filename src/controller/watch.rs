@@ -67,7 +67,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         config.watch_timeout,
     );
     let (objects, writer) = reflector::store();
-    let woken = context.index.add_scope(namespace.clone());
+    let (wake, woken) = context.index.add_scope(namespace.clone());
     let measured = objects.clone();
     context
         .metrics
@@ -79,9 +79,10 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         context: context.clone(),
         objects: objects.clone(),
         secrets,
+        wake,
     });
     let waking = context.clone();
-    // The number of reconciles is not bounded, see `Context`.
+    // The number of reconciles is bounded by `Admission`.
     let working = Controller::for_stream(triggers, objects.clone())
         .with_config(ControllerConfig::default().concurrency(0))
         .watches_stream(changes, move |secret| users(&waking, &secret))
@@ -157,14 +158,14 @@ impl Listing {
             }
             Ok(Event::Delete(object)) => {
                 index.remove(&object);
-                memories.forget(object.uid());
+                self.forget(object.uid());
                 None
             }
             Ok(Event::Init) => None,
             Ok(Event::InitDone) => {
                 // A deletion between two watches has no event.
                 let gone = index.remove_missing(self.namespace.as_deref(), objects);
-                gone.iter().for_each(|uid| memories.forget(uid));
+                gone.iter().for_each(|uid| self.forget(uid));
                 self.health.listed();
                 let change = self.first().listed();
                 change.into_iter().for_each(|change| self.change(change));
@@ -180,6 +181,12 @@ impl Listing {
                 None
             }
         }
+    }
+
+    /// Forgets an object that is gone.
+    fn forget(&self, uid: &str) {
+        self.context.memories.forget(uid);
+        self.context.admission.forget(uid);
     }
 
     fn change(&self, change: Change) {

@@ -201,7 +201,7 @@ async fn a_finalizer_write_that_is_forbidden_prevents_every_call() {
 
 #[tokio::test]
 async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() {
-    const OTHERS: usize = 160;
+    const OTHERS: usize = 320;
     let gated = Gated::new().await;
     let Gated { world, gate } = &gated;
     // An observation may be six seconds old.
@@ -213,8 +213,8 @@ async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() 
     // so much at once.
     let held = gate.hold_all("PATCH", "/oxenmodels/other-");
     for number in 0..OTHERS {
-        let (name, secret) = (format!("other-{number}"), format!("key-{}", number % 5));
-        if number < 5 {
+        let (name, secret) = (format!("other-{number}"), format!("key-{}", number % 10));
+        if number < 10 {
             world.secret(&secret, "api-key", hub::KEY).await;
         }
         world.hub.add_model(Model::custom(&name));

@@ -77,19 +77,22 @@ impl Index {
     }
 
     /// Adds a scope, which is one namespace or all of them. The stream yields the objects to wake
-    /// because another object has changed.
+    /// because another object has changed, and those that are sent to its queue.
     pub(super) fn add_scope(
         &self,
         namespace: Option<String>,
-    ) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+    ) -> (
+        mpsc::UnboundedSender<ObjectRef<Guarded>>,
+        impl Stream<Item = ObjectRef<Guarded>> + Send + 'static,
+    ) {
         let (wake, woken) = mpsc::unbounded_channel();
-        self.state().scopes.insert(namespace, wake);
+        self.state().scopes.insert(namespace, wake.clone());
         self.unlisted.send_modify(|unlisted| unlisted.pending += 1);
-        stream::unfold(woken, |mut woken| async {
+        let woken = stream::unfold(woken, |mut woken| async {
             let object = woken.recv().await?;
             Some((object, woken))
-        })
-        .boxed()
+        });
+        (wake, woken.boxed())
     }
 
     /// Waits until every scope has listed its objects or counts as empty. Ownership is not known

@@ -180,7 +180,7 @@ proptest! {
     #[test]
     fn the_index_agrees_with_a_scan(steps in proptest::collection::vec((0..OBJECTS, step()), 1..40)) {
         let index = Index::new(Rules::default());
-        let mut woken = index.add_scope(None);
+        let (_wake, mut woken) = index.add_scope(None);
         let mut all = Definition::default();
         let mut version_now = 0;
         for (number, step) in steps {
@@ -316,7 +316,7 @@ fn the_users_of_a_secret_are_found_with_those_that_may_use_any() {
 #[test]
 fn base_models_wake_nobody() {
     let index = Index::new(Rules::default());
-    let mut woken = index.add_scope(None);
+    let (_wake, mut woken) = index.add_scope(None);
     let base = Shape {
         observed: Some((0, true)),
         ..shape_of_nothing()
