@@ -13,8 +13,8 @@ use crate::{
     memory::Memory,
     mutation::Mutation,
     object::Object,
-    observer,
     reconcile::{Worker, Write, operation_id, releases},
+    release_rules,
     world::{Orphaned, Phase, Reconcile, Removal, Replica, Stored, World},
 };
 
@@ -117,7 +117,7 @@ impl Worker<'_> {
         if written.is_none() || present {
             return;
         }
-        observer::on_release(self.world, process, slot, reconcile, plan, on_answer);
+        release_rules::on_release(self.world, process, slot, reconcile, plan, on_answer);
         let stored = self.world.slots[slot].stored.as_ref();
         if stored.is_some_and(|stored| stored.object.deleting()) {
             on_gone(self.world, slot);

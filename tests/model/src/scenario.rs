@@ -13,9 +13,10 @@ use crate::{
     object::Tick,
     properties,
     reconcile::{Write, calls, is_outdated, releases},
+    remaining::Remaining,
     start::{ANOTHER_GENERATION, Start},
     step::Step,
-    world::{Phase, Remaining, World},
+    world::{Phase, World},
 };
 
 /// A bounded part of everything that can happen.

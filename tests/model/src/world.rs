@@ -15,6 +15,7 @@ use crate::{
     memory::Memory,
     object::Object,
     reconcile::{calls, releases},
+    remaining::Remaining,
     step_log::StepLog,
 };
 
@@ -218,75 +219,6 @@ impl Hash for Snapshot {
             Ownership::Pending(pending) => pending.hash(state),
             Ownership::Lost(owner) => owner.hash(state),
         }
-    }
-}
-
-/// How many faults and human actions of each kind can still happen, and how many of all kinds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names say which kind
-pub struct Remaining {
-    pub all: u8,
-    pub edits: u8,
-    pub deletions: u8,
-    pub creations: u8,
-    pub requests: u8,
-    pub crashes: u8,
-    pub lapses: u8,
-    pub retrieve_faults: u8,
-    pub call_faults: u8,
-    pub write_faults: u8,
-    pub changes: u8,
-    pub statuses: u8,
-    pub hours: u8,
-}
-
-impl Remaining {
-    /// Returns true when no number is greater than the other one's.
-    #[must_use]
-    pub fn is_within(mut self, mut wider: Self) -> bool {
-        let fewer = self.all <= wider.all;
-        let mut kinds = self.kinds().into_iter().zip(wider.kinds());
-        fewer && kinds.all(|(own, wider)| own <= wider)
-    }
-
-    /// Limits the number of each kind to what remains of all. Greater numbers make no difference.
-    pub(crate) fn limit_kinds(&mut self) {
-        let all = self.all;
-        for kind in self.kinds() {
-            *kind = (*kind).min(all);
-        }
-    }
-
-    fn kinds(&mut self) -> [&mut u8; 12] {
-        let Remaining {
-            all: _,
-            edits,
-            deletions,
-            creations,
-            requests,
-            crashes,
-            lapses,
-            retrieve_faults,
-            call_faults,
-            write_faults,
-            changes,
-            statuses,
-            hours,
-        } = self;
-        [
-            edits,
-            deletions,
-            creations,
-            requests,
-            crashes,
-            lapses,
-            retrieve_faults,
-            call_faults,
-            write_faults,
-            changes,
-            statuses,
-            hours,
-        ]
     }
 }
 
