@@ -51,6 +51,7 @@ pub(crate) fn on_call(
     let ended = sent.is_none_or(|sent| live.is_some_and(|live| is_transition(sent, live)));
     let spaced = counters.refused.is_none_or(Refused::allows_call);
     let recorded = is_recorded(world, slot, object, plan);
+    let held = object.has_finalizer() && is_held(world, slot, object);
     let log = &mut world.log;
     log.called = true;
     log.require(Rule::ObservedBeforeCall, live.is_some());
@@ -69,7 +70,7 @@ pub(crate) fn on_call(
     log.require(Rule::CallOnKnownSpec, !outdated);
     log.require(Rule::OwnerOnly, owns);
     log.require(Rule::LeaderOnly, leads);
-    log.require(Rule::FinalizerBeforeCall, retains || object.has_finalizer());
+    log.require(Rule::FinalizerBeforeCall, retains || held);
     let corrects = plan.verdict == Verdict::CorrectingDrift;
     log.reach(Milestone::DriftCorrected, corrects);
     let retries = live == Some(LiveStatus::Error);
@@ -106,12 +107,22 @@ pub(crate) fn others_are_awaited(
     open.all(|id| counters.is_awaited(process, id))
 }
 
+/// The object in the API server, unless it is gone.
+fn stored<'a>(world: &'a World, slot: usize, object: &Object) -> Option<&'a Object> {
+    let stored = world.slots[slot].stored.as_ref();
+    let stored = stored.map(|stored| &stored.object);
+    stored.filter(|stored| stored.metadata.uid == object.metadata.uid)
+}
+
+/// Returns true when the object has the finalizer in the API server, or is gone.
+fn is_held(world: &World, slot: usize, object: &Object) -> bool {
+    stored(world, slot, object).is_none_or(|stored| stored.has_finalizer())
+}
+
 /// Returns true when the API server has the plan's operation and attempts, or no longer has them
 /// because the object is gone or a person has replaced the status.
 fn is_recorded(world: &World, slot: usize, object: &Object, plan: &Plan) -> bool {
-    let stored = world.slots[slot].stored.as_ref();
-    let stored = stored.map(|stored| &stored.object);
-    let stored = stored.filter(|stored| stored.metadata.uid == object.metadata.uid);
+    let stored = stored(world, slot, object);
     let mut attempts = plan.status.attempts.clone();
     attempts.iter_mut().for_each(limit_refusals);
     let id = operation_id(&plan.status);

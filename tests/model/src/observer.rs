@@ -59,7 +59,7 @@ pub(crate) fn on_decision(
 }
 
 /// Logs what the decision makes of open operations.
-fn log_operation(world: &mut World, slot: usize, snapshot: &Snapshot, plan: &Plan) {
+pub(crate) fn log_operation(world: &mut World, slot: usize, snapshot: &Snapshot, plan: &Plan) {
     let live = snapshot.retrieved.and_then(Retrieved::live);
     let before = snapshot.object.status_or_default().operation;
     let closed = before.filter(|open| operation_id(&plan.status) != Some(open.id.as_str()));

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use oxen_operator::{
-    api::{Identity, OxenModel, OxenModelStatus},
-    decide::{Action, Claimant, History, Ownership, Pending, Plan, Verdict},
+    api::{OxenModel, OxenModelStatus},
+    decide::{Action, Claimant, History, Ownership, Pending, Plan, Remote, Verdict},
 };
 
 use crate::{
@@ -143,10 +143,14 @@ impl Worker<'_> {
         self.ownership(object, None)
     }
 
-    /// Which object controls the model, as this process knows it.
-    fn ownership(&self, object: &Object, identity: Option<Identity>) -> Ownership {
+    /// Which object controls the model, as this process knows it. `remote` is the model that was just
+    /// observed, if there was an observation.
+    fn ownership(&self, object: &Object, remote: Option<&Remote>) -> Ownership {
         let mut claimant = Claimant::of(object, &RULES);
-        claimant.identity = identity.or(claimant.identity);
+        if let Some(remote) = remote {
+            claimant.identity = Some(remote.model.identity());
+            claimant.base = remote.base;
+        }
         let replica = &self.world.replicas[self.process];
         let known = replica.cache.iter().zip(&replica.released);
         let late = self.decision.is(Mutation::ReleaseNotedLate);
@@ -183,8 +187,7 @@ impl Worker<'_> {
         };
         let mut snapshot = reconcile.snapshot.as_ref().clone();
         if let Ok(remote) = retrieved.result() {
-            let identity = remote.model.identity();
-            snapshot.ownership = self.ownership(&snapshot.object, Some(identity));
+            snapshot.ownership = self.ownership(&snapshot.object, Some(&remote));
         }
         let rivals = snapshot.ownership.rivals();
         let mut history = History::default();
@@ -204,15 +207,44 @@ impl Worker<'_> {
         self.follow(reconcile, plan);
     }
 
-    /// Continues with a plan, or ends the reconcile where the plan changes nothing.
-    fn follow(&mut self, reconcile: Reconcile, plan: Arc<Plan>) {
+    /// Decides again with the same observation, after the finalizer was changed. `snapshot` has the
+    /// object as it was written.
+    pub(crate) fn decide_again(&mut self, mut reconcile: Reconcile, mut snapshot: Snapshot) {
+        if let Some(retrieved) = snapshot.retrieved
+            && self.decision.is(Mutation::ObservationCountedTwice)
+        {
+            let rivals = snapshot.ownership.rivals();
+            self.remember(&snapshot.object, |memory| {
+                snapshot.history = memory.observe(&snapshot.object, retrieved, rivals);
+            });
+        }
+        let Some(plan) = self.decision.plan(&snapshot) else {
+            return;
+        };
+        observer::log_operation(self.world, self.slot, &snapshot, &plan);
+        reconcile.snapshot = Arc::new(snapshot);
+        reconcile.phase = Phase::Decided(plan.clone());
+        self.carry_out(reconcile, plan);
+    }
+
+    /// Continues with the plan of an observation, or of what needs none. A change of the finalizer
+    /// comes first.
+    fn follow(&mut self, mut reconcile: Reconcile, plan: Arc<Plan>) {
         let (process, slot) = (self.process, self.slot);
         let snapshot = reconcile.snapshot.clone();
         observer::on_decision(self.world, process, slot, &snapshot, &plan);
-        let mut reconcile = Reconcile {
-            phase: Phase::Decided(plan.clone()),
-            ..reconcile
+        reconcile.phase = if changes_finalizer(&snapshot.object, &plan) {
+            Phase::Finalizer(plan.clone())
+        } else {
+            Phase::Decided(plan.clone())
         };
+        self.carry_out(reconcile, plan);
+    }
+
+    /// Continues with a plan, or ends the reconcile where the plan changes nothing.
+    pub(crate) fn carry_out(&mut self, mut reconcile: Reconcile, plan: Arc<Plan>) {
+        let (process, slot) = (self.process, self.slot);
+        let snapshot = reconcile.snapshot.clone();
         // Where the rest of the reconcile depends on none of these, they make no difference.
         let depends = reconcile.depends_on_authority();
         reconcile.may_call |= !depends;
@@ -220,7 +252,8 @@ impl Worker<'_> {
         reconcile.outranked = depends && claims::outranked(world, process, slot, &snapshot);
         reconcile.left_as_it_is =
             releases(&plan) && claims::is_left_as_it_is(world, process, slot, &snapshot);
-        if self.writes(&reconcile, &plan) {
+        let finalizer = matches!(reconcile.phase, Phase::Finalizer(_));
+        if finalizer || self.writes(&reconcile, &plan) {
             *self.open() = Some(reconcile);
         } else {
             self.recorded(reconcile, plan);
@@ -232,12 +265,15 @@ impl Worker<'_> {
         let Some((mut reconcile, plan)) = self.proceed() else {
             return;
         };
+        if matches!(reconcile.phase, Phase::Finalizer(_)) {
+            return self.change_finalizer(reconcile, plan, write);
+        }
         let Action::Call { kind, .. } = plan.action else {
             let leads = reconcile.may_call && self.world.leader == Some(self.process);
             if releases(&plan) && !leads && !self.decision.is(Mutation::LeadershipIgnored) {
                 return;
             }
-            return self.set_finalizer(reconcile, plan, false, write);
+            return self.release(reconcile, plan, false, write);
         };
         let id = operation_id(&plan.status).unwrap_or_default().to_owned();
         if outcome == Outcome::NotSent {
@@ -280,7 +316,9 @@ impl Worker<'_> {
         let reconcile = self.open().take()?;
         let plan = match &reconcile.phase {
             Phase::Observed => return None,
-            Phase::Decided(plan)
+            Phase::Finalizer(plan)
+            | Phase::Unanswered(plan)
+            | Phase::Decided(plan)
             | Phase::NotRecorded(plan)
             | Phase::Recorded(plan)
             | Phase::Removed(plan)
@@ -298,6 +336,15 @@ pub(crate) fn calls(plan: &Plan) -> bool {
 /// The id of the operation in a status.
 pub(crate) fn operation_id(status: &OxenModelStatus) -> Option<&str> {
     status.operation.as_ref().map(|open| open.id.as_str())
+}
+
+/// Returns true when the plan adds or removes the finalizer of an object that isn't being deleted.
+pub(crate) fn changes_finalizer(object: &Object, plan: &Plan) -> bool {
+    match plan.action {
+        Action::AddFinalizer => true,
+        Action::RemoveFinalizer => !object.deleting(),
+        Action::Nothing | Action::Call { .. } => false,
+    }
 }
 
 /// Returns true when the plan releases an object that is being deleted.

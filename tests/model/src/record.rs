@@ -12,7 +12,7 @@ use crate::{
     mutation::Mutation,
     object::Object,
     observer,
-    reconcile::{Worker, Write, calls, operation_id, releases},
+    reconcile::{Worker, Write, calls, changes_finalizer, operation_id, releases},
     step_log::Milestone,
     world::{Phase, Pruned, Reconcile, Snapshot},
 };
@@ -35,7 +35,9 @@ impl Worker<'_> {
         if !releases(&plan) {
             self.remember(&snapshot.object, |memory| memory.stored(&plan.status));
         }
-        if plan.action != Action::Nothing {
+        // Where the plan changes the finalizer, that had no answer.
+        let acts = plan.action != Action::Nothing;
+        if acts && !changes_finalizer(&snapshot.object, &plan) {
             reconcile.phase = Phase::Recorded(plan);
             *self.open() = Some(reconcile);
         }
@@ -93,7 +95,7 @@ impl Worker<'_> {
     }
 
     /// Remembers what a plan without a call makes of the operation, before the plan is written.
-    fn track_end(&mut self, object: &Object, plan: &Plan) {
+    pub(crate) fn track_end(&mut self, object: &Object, plan: &Plan) {
         if !self.decision.is(Mutation::UnansweredEndForgotten) {
             self.remember(object, |memory| memory.before_write(&plan.status));
         }
@@ -137,7 +139,7 @@ impl Worker<'_> {
             return;
         };
         if plan.action == Action::RemoveFinalizer {
-            return self.set_finalizer(reconcile, plan, true, Write::Answered);
+            return self.release(reconcile, plan, true, Write::Answered);
         }
         self.track_end(&reconcile.snapshot.object, &plan);
         if write == Write::Failed {

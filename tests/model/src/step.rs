@@ -130,8 +130,11 @@ impl Scenario {
                 let mut worker = self.worker(world, process, slot);
                 match phase {
                     Phase::Called(..) => worker.record_outcome(write),
-                    Phase::Recorded(_) => worker.act(Outcome::NotSent, write),
+                    Phase::Finalizer(_) | Phase::Recorded(_) => {
+                        worker.act(Outcome::NotSent, write);
+                    }
                     Phase::Observed
+                    | Phase::Unanswered(_)
                     | Phase::Decided(_)
                     | Phase::NotRecorded(_)
                     | Phase::Removed(_) => worker.record(write),

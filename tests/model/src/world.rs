@@ -119,7 +119,8 @@ pub struct Reconcile {
     pub snapshot: Arc<Snapshot>,
     /// The last step that was taken.
     pub phase: Phase,
-    /// The object as it was stored when the reconcile began, as far as the process knew.
+    /// The object as it was stored when the reconcile began, as far as the process knew, or as the
+    /// reconcile wrote it when it changed the finalizer.
     pub stored: Object,
     /// The version that the next write replaces.
     pub version: u8,
@@ -137,9 +138,12 @@ impl Reconcile {
     /// what is not decided yet.
     pub(crate) fn depends_on_authority(&self) -> bool {
         match &self.phase {
-            Phase::Observed => true,
+            Phase::Observed | Phase::Finalizer(_) => true,
             Phase::Decided(plan) | Phase::Recorded(plan) => calls(plan) || releases(plan),
-            Phase::NotRecorded(_) | Phase::Removed(_) | Phase::Called(..) => false,
+            Phase::Unanswered(_)
+            | Phase::NotRecorded(_)
+            | Phase::Removed(_)
+            | Phase::Called(..) => false,
         }
     }
 }
@@ -147,7 +151,8 @@ impl Reconcile {
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The object as the process knew it when the reconcile began, with the operation that it tracks.
+    /// The object as the process knew it when the reconcile began, or as the reconcile wrote it when it
+    /// changed the finalizer, with the operation that the process tracks.
     pub object: Object,
     /// What became of the live GET, or `None` where nothing was needed from the hub.
     pub retrieved: Option<Retrieved>,
@@ -168,6 +173,10 @@ pub struct Snapshot {
 pub enum Phase {
     /// The model was retrieved.
     Observed,
+    /// The plan was made, and adds or removes the finalizer before anything else.
+    Finalizer(Arc<Plan>),
+    /// The change of the finalizer had no answer. Only the plan's status is still written.
+    Unanswered(Arc<Plan>),
     /// The plan was made.
     Decided(Arc<Plan>),
     /// The API server doesn't store the plan's operation.
@@ -190,6 +199,8 @@ impl Phase {
             Phase::NotRecorded(_) => (4, None),
             Phase::Called(_, outcome) => (3, Some(*outcome)),
             Phase::Removed(_) => (5, None),
+            Phase::Finalizer(_) => (6, None),
+            Phase::Unanswered(_) => (7, None),
         }
     }
 }
