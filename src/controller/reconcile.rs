@@ -197,10 +197,18 @@ async fn set_finalizer(
     present: bool,
 ) -> Result<(), ReconcileError> {
     let object = &prepared.stored;
+    // The next reconcile starts from what the plan makes of the operation, although no write holds it.
+    let remember = || {
+        let memories = &scope.context.memories;
+        memories.with(object, |memory| memory.tracked.before_write(&plan.status));
+    };
     let written = act::set_finalizer(scope, object, present).await;
     let after = match noting_conflicts(scope, object, written) {
         Ok(after) => after,
-        Err(error) if matches!(error.code(), Some(404 | 409)) => return Err(error),
+        Err(error) if matches!(error.code(), Some(404 | 409)) => {
+            remember();
+            return Err(error);
+        }
         Err(error) => {
             // The status says what is the case, even if the finalizer can't be written.
             noting_conflicts(scope, object, record(scope, object, plan).await)?;
@@ -211,6 +219,7 @@ async fn set_finalizer(
     // What the API server stored differs from what the decision was about.
     let same_spec = after.metadata.generation == object.metadata.generation;
     if !same_spec || after.has_finalizer() != present {
+        remember();
         return Err(ReconcileError::Outdated);
     }
     prepared.wrote(scope, after);

@@ -81,7 +81,9 @@ pub(crate) fn open_operations<'a>(
         let slots = world.slots.iter().enumerate();
         let mut recorded = slots.filter_map(|(slot, own)| {
             let (known, course) = own.counters.recorded.as_ref()?;
-            let works = world.replicas[known.process].reconciles[slot].is_some();
+            // Only the reconcile that recorded it can send its call.
+            let open = world.replicas[known.process].reconciles[slot].as_ref();
+            let works = open.is_some_and(|open| open.snapshot.operation_id == known.id);
             let over = *course != Course::Unsent || !works;
             Some((known, over && own.counters.sent.is_none()))
         });

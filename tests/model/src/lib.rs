@@ -13,12 +13,13 @@
 //! | the hub, its faults, and what becomes of a call | `hub.rs` |
 //! | the state of everything at one moment | `world.rs` |
 //! | what a process remembers of an object | `memory.rs` |
-//! | a reconcile, step by step | `reconcile.rs`, `release.rs` |
-//! | everything that can happen next | `step.rs` |
+//! | a reconcile, step by step | `reconcile.rs`, `record.rs`, `release.rs` |
+//! | everything that can happen next | `step.rs`, `changes.rs` |
+//! | how many faults and human actions can still happen | `remaining.rs` |
 //! | the bounds of an exploration, and which steps are possible | `scenario.rs` |
 //! | the worlds that a scenario begins in | `start.rs` |
-//! | the scenarios, and those of each test run | `scenarios.rs`, `catalogue.rs` |
-//! | the observer, and the rules that it checks | `observer.rs`, `step_log.rs` |
+//! | the scenarios, and those of each test run | `scenarios/`, `catalogue.rs` |
+//! | the observer, and the rules that it checks | `observer.rs`, `call_rules.rs`, `release_rules.rs`, `step_log.rs` |
 //! | what the observer knows of the past, of owners and of the table | `counters.rs`, `claims.rs`, `table.rs` |
 //! | the properties in words | `properties.rs` |
 //! | the check of a scenario, and its result | `report.rs` |
@@ -28,7 +29,9 @@
 //! | its mutants, and the scenario that finds each | `mutation.rs`, `alteration.rs`, `seeded.rs` |
 
 mod alteration;
+mod call_rules;
 mod catalogue;
+mod changes;
 mod claims;
 mod counters;
 mod decision;
@@ -42,7 +45,10 @@ mod object_hash;
 mod observer;
 mod properties;
 mod reconcile;
+mod record;
 mod release;
+mod release_rules;
+mod remaining;
 mod report;
 mod scenario;
 mod scenarios;
@@ -63,6 +69,7 @@ pub use mutation::Mutation;
 pub use object::{NOW, Object, RULES, Tick};
 pub use properties::{ALWAYS, SOMETIMES};
 pub use reconcile::Write;
+pub use remaining::Remaining;
 pub use report::{Report, check, counterexample};
 pub use scenario::Scenario;
 pub use scenarios::combined;
@@ -71,4 +78,4 @@ pub use start::Start;
 pub use step::Step;
 pub use step_log::{Milestone, Rule, StepLog};
 pub use walk::{Walks, walk};
-pub use world::{Pruned, Remaining, World};
+pub use world::{Pruned, World};

@@ -50,11 +50,18 @@ pub enum Mutation {
     ClearedOperationForgotten,
     RestoredStatusBelieved,
     RestoredOperationForgotten,
+    /// The write of the finalizer names no version, and the reconcile continues with the object as it
+    /// was before, although the object was edited meanwhile.
+    FinalizerVersionIgnored,
+    /// The write of the finalizer fails, and the reconcile continues as if it had been made.
+    FailedFinalizerIgnored,
+    /// The decision after the write of the finalizer counts the reconcile's one observation again.
+    ObservationCountedTwice,
 }
 
 impl Mutation {
     /// All seeded faults.
-    pub const ALL: [Mutation; 46] = [
+    pub const ALL: [Mutation; 49] = [
         Mutation::CallOnUnknown,
         Mutation::UnknownReadAsInactive,
         Mutation::CallBeforeRecord,
@@ -101,5 +108,8 @@ impl Mutation {
         Mutation::ClearedOperationForgotten,
         Mutation::RestoredStatusBelieved,
         Mutation::RestoredOperationForgotten,
+        Mutation::FinalizerVersionIgnored,
+        Mutation::FailedFinalizerIgnored,
+        Mutation::ObservationCountedTwice,
     ];
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use oxen_operator::{
-    api::FINALIZER,
+    api::{FINALIZER, OxenModel},
     decide::{Action, Plan},
 };
 
@@ -13,28 +13,72 @@ use crate::{
     memory::Memory,
     mutation::Mutation,
     object::Object,
-    observer,
     reconcile::{Worker, Write, operation_id, releases},
+    release_rules,
     world::{Orphaned, Phase, Reconcile, Removal, Replica, Stored, World},
 };
 
 impl Worker<'_> {
-    /// Adds or removes the finalizer. `on_answer` says that the answer to a call led to it.
-    pub(crate) fn set_finalizer(
+    /// Adds or removes the finalizer of an object that isn't being deleted, and decides again with the
+    /// same observation. Where the write has no answer, only the plan's status is still written. After
+    /// a conflict, nothing is.
+    pub(crate) fn change_finalizer(
+        &mut self,
+        mut reconcile: Reconcile,
+        plan: Arc<Plan>,
+        write: Write,
+    ) {
+        let current = self.world.slots[self.slot].stored.as_ref();
+        if let (true, Some(current)) =
+            (self.decision.is(Mutation::FinalizerVersionIgnored), current)
+        {
+            reconcile.version = current.version;
+        }
+        let version = match write {
+            Write::Failed => None,
+            Write::Answered | Write::AnswerLost | Write::AnswerLate | Write::Delayed => {
+                self.write_finalizer(&reconcile, &plan, false)
+            }
+        };
+        let continues = match write {
+            Write::Answered => {
+                self.world.deliver(self.process, self.slot);
+                version
+            }
+            Write::Failed if self.decision.is(Mutation::FailedFinalizerIgnored) => {
+                Some(reconcile.version)
+            }
+            Write::AnswerLost | Write::AnswerLate | Write::Delayed | Write::Failed => {
+                reconcile.phase = Phase::Unanswered(plan.clone());
+                return self.carry_out(reconcile, plan);
+            }
+        };
+        let Some(version) = continues else {
+            return self.track_end(&reconcile.snapshot.object, &plan);
+        };
+        reconcile.version = version;
+        let finalizers = finalizers(&plan);
+        let change = |object: &mut OxenModel| object.metadata.finalizers.clone_from(&finalizers);
+        reconcile.stored = reconcile.stored.with(change);
+        let mut snapshot = reconcile.snapshot.as_ref().clone();
+        snapshot.object = snapshot.object.with(change);
+        self.decide_again(reconcile, snapshot);
+    }
+
+    /// Releases an object that is being deleted: removes the finalizer. `on_answer` says that the
+    /// answer to a call led to it.
+    pub(crate) fn release(
         &mut self,
         mut reconcile: Reconcile,
         plan: Arc<Plan>,
         on_answer: bool,
         write: Write,
     ) {
-        let releasing = releases(&plan);
         let (process, slot) = (self.process, self.slot);
-        if releasing {
-            // From here on, no other object of the model yields to this one.
-            let (object, open) = (&reconcile.snapshot.object, operation_id(&plan.status));
-            let replica = &mut self.world.replicas[process];
-            replica.release(slot, object, open, reconcile.version);
-        }
+        // From here on, no other object of the model yields to this one.
+        let (object, open) = (&reconcile.snapshot.object, operation_id(&plan.status));
+        let replica = &mut self.world.replicas[process];
+        replica.release(slot, object, open, reconcile.version);
         if matches!(
             write,
             Write::Answered | Write::AnswerLost | Write::AnswerLate
@@ -42,8 +86,7 @@ impl Worker<'_> {
             self.write_finalizer(&reconcile, &plan, on_answer);
         }
         match write {
-            Write::Answered if releasing => self.read_again(),
-            Write::Answered => self.world.deliver(process, slot),
+            Write::Answered => self.read_again(),
             Write::AnswerLate => {
                 reconcile.phase = Phase::Removed(plan);
                 *self.open() = Some(reconcile);
@@ -58,7 +101,7 @@ impl Worker<'_> {
             Write::AnswerLost | Write::Failed => {}
         }
         let unanswered = !matches!(write, Write::Answered | Write::AnswerLate);
-        self.world.replicas[process].stale[slot] |= unanswered && releasing;
+        self.world.replicas[process].stale[slot] |= unanswered;
     }
 
     /// Takes the late answer to a removal of the finalizer.
@@ -105,25 +148,38 @@ impl Worker<'_> {
         }
     }
 
-    /// Changes the finalizer in the API server. An object that is being deleted is gone then.
-    fn write_finalizer(&mut self, reconcile: &Reconcile, plan: &Plan, on_answer: bool) {
+    /// Changes the finalizer in the API server, and returns the object's new version. An object that
+    /// is being deleted is gone then.
+    fn write_finalizer(
+        &mut self,
+        reconcile: &Reconcile,
+        plan: &Plan,
+        on_answer: bool,
+    ) -> Option<u8> {
         let (process, slot) = (self.process, self.slot);
-        let present = plan.action == Action::AddFinalizer;
-        let finalizers = present.then(|| vec![FINALIZER.to_owned()]);
+        let finalizers = finalizers(plan);
+        let adds = finalizers.is_some();
         // The answer is taken into account by the caller.
         let written = self.write(reconcile.version, Write::AnswerLost, |object| {
             object.metadata.finalizers = finalizers;
         });
-        if written.is_none() || present {
-            return;
+        if written.is_none() || adds {
+            return written;
         }
-        observer::on_release(self.world, process, slot, reconcile, plan, on_answer);
+        release_rules::on_release(self.world, process, slot, reconcile, plan, on_answer);
         let stored = self.world.slots[slot].stored.as_ref();
         if stored.is_some_and(|stored| stored.object.deleting()) {
             on_gone(self.world, slot);
             self.world.slots[slot].stored = None;
         }
+        written
     }
+}
+
+/// The finalizers of an object after the plan's change.
+fn finalizers(plan: &Plan) -> Option<Vec<String>> {
+    let adds = plan.action == Action::AddFinalizer;
+    adds.then(|| vec![FINALIZER.to_owned()])
 }
 
 impl Replica {
@@ -137,7 +193,9 @@ impl Replica {
             let unobserved = reconcile.snapshot.retrieved.is_none();
             match &reconcile.phase {
                 Phase::Observed => false,
-                Phase::Decided(plan)
+                Phase::Finalizer(plan)
+                | Phase::Unanswered(plan)
+                | Phase::Decided(plan)
                 | Phase::NotRecorded(plan)
                 | Phase::Recorded(plan)
                 | Phase::Removed(plan)

@@ -12,10 +12,11 @@ use crate::{
     mutation::Mutation,
     object::Tick,
     properties,
-    reconcile::{Write, calls, is_outdated, releases},
+    reconcile::{Write, calls, is_outdated},
+    remaining::Remaining,
     start::{ANOTHER_GENERATION, Start},
     step::Step,
-    world::{Phase, Remaining, World},
+    world::{Phase, World},
 };
 
 /// A bounded part of everything that can happen.
@@ -85,7 +86,10 @@ impl Scenario {
                 let unlocked = replica.model_is_unlocked(slot);
                 steps.extend(unlocked.then_some(Step::Decide(process, slot)));
             }
-            Phase::Decided(_) | Phase::NotRecorded(_) => steps.push(Step::Record(process, slot)),
+            Phase::Finalizer(_) => steps.push(Step::Act(process, slot, Outcome::NotSent)),
+            Phase::Unanswered(_) | Phase::Decided(_) | Phase::NotRecorded(_) => {
+                steps.push(Step::Record(process, slot));
+            }
             Phase::Recorded(plan) => {
                 let leads = (reconcile.may_call && world.leader == Some(process))
                     || self.decision.is(Mutation::LeadershipIgnored);
@@ -233,10 +237,9 @@ fn write_faults(phase: &Phase) -> &'static [Write] {
         Write::Failed,
     ];
     match phase {
-        Phase::Decided(_) | Phase::Called(..) => SOME,
+        Phase::Finalizer(_) | Phase::Unanswered(_) | Phase::Decided(_) | Phase::Called(..) => SOME,
         Phase::Recorded(plan) if calls(plan) => &[],
-        Phase::Recorded(plan) if releases(plan) => ALL,
-        Phase::Recorded(_) => SOME,
+        Phase::Recorded(_) => ALL,
         Phase::Observed | Phase::NotRecorded(_) | Phase::Removed(_) => &[],
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     memory::Memory,
     object::Object,
     reconcile::{calls, releases},
+    remaining::Remaining,
     step_log::StepLog,
 };
 
@@ -118,7 +119,8 @@ pub struct Reconcile {
     pub snapshot: Arc<Snapshot>,
     /// The last step that was taken.
     pub phase: Phase,
-    /// The object as it was stored when the reconcile began, as far as the process knew.
+    /// The object as it was stored when the reconcile began, as far as the process knew, or as the
+    /// reconcile wrote it when it changed the finalizer.
     pub stored: Object,
     /// The version that the next write replaces.
     pub version: u8,
@@ -136,9 +138,12 @@ impl Reconcile {
     /// what is not decided yet.
     pub(crate) fn depends_on_authority(&self) -> bool {
         match &self.phase {
-            Phase::Observed => true,
+            Phase::Observed | Phase::Finalizer(_) => true,
             Phase::Decided(plan) | Phase::Recorded(plan) => calls(plan) || releases(plan),
-            Phase::NotRecorded(_) | Phase::Removed(_) | Phase::Called(..) => false,
+            Phase::Unanswered(_)
+            | Phase::NotRecorded(_)
+            | Phase::Removed(_)
+            | Phase::Called(..) => false,
         }
     }
 }
@@ -146,7 +151,8 @@ impl Reconcile {
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The object as the process knew it when the reconcile began, with the operation that it tracks.
+    /// The object as the process knew it when the reconcile began, or as the reconcile wrote it when it
+    /// changed the finalizer, with the operation that the process tracks.
     pub object: Object,
     /// What became of the live GET, or `None` where nothing was needed from the hub.
     pub retrieved: Option<Retrieved>,
@@ -167,6 +173,10 @@ pub struct Snapshot {
 pub enum Phase {
     /// The model was retrieved.
     Observed,
+    /// The plan was made, and adds or removes the finalizer before anything else.
+    Finalizer(Arc<Plan>),
+    /// The change of the finalizer had no answer. Only the plan's status is still written.
+    Unanswered(Arc<Plan>),
     /// The plan was made.
     Decided(Arc<Plan>),
     /// The API server doesn't store the plan's operation.
@@ -189,6 +199,8 @@ impl Phase {
             Phase::NotRecorded(_) => (4, None),
             Phase::Called(_, outcome) => (3, Some(*outcome)),
             Phase::Removed(_) => (5, None),
+            Phase::Finalizer(_) => (6, None),
+            Phase::Unanswered(_) => (7, None),
         }
     }
 }
@@ -218,75 +230,6 @@ impl Hash for Snapshot {
             Ownership::Pending(pending) => pending.hash(state),
             Ownership::Lost(owner) => owner.hash(state),
         }
-    }
-}
-
-/// How many faults and human actions of each kind can still happen, and how many of all kinds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names say which kind
-pub struct Remaining {
-    pub all: u8,
-    pub edits: u8,
-    pub deletions: u8,
-    pub creations: u8,
-    pub requests: u8,
-    pub crashes: u8,
-    pub lapses: u8,
-    pub retrieve_faults: u8,
-    pub call_faults: u8,
-    pub write_faults: u8,
-    pub changes: u8,
-    pub statuses: u8,
-    pub hours: u8,
-}
-
-impl Remaining {
-    /// Returns true when no number is greater than the other one's.
-    #[must_use]
-    pub fn is_within(mut self, mut wider: Self) -> bool {
-        let fewer = self.all <= wider.all;
-        let mut kinds = self.kinds().into_iter().zip(wider.kinds());
-        fewer && kinds.all(|(own, wider)| own <= wider)
-    }
-
-    /// Limits the number of each kind to what remains of all. Greater numbers make no difference.
-    pub(crate) fn limit_kinds(&mut self) {
-        let all = self.all;
-        for kind in self.kinds() {
-            *kind = (*kind).min(all);
-        }
-    }
-
-    fn kinds(&mut self) -> [&mut u8; 12] {
-        let Remaining {
-            all: _,
-            edits,
-            deletions,
-            creations,
-            requests,
-            crashes,
-            lapses,
-            retrieve_faults,
-            call_faults,
-            write_faults,
-            changes,
-            statuses,
-            hours,
-        } = self;
-        [
-            edits,
-            deletions,
-            creations,
-            requests,
-            crashes,
-            lapses,
-            retrieve_faults,
-            call_faults,
-            write_faults,
-            changes,
-            statuses,
-            hours,
-        ]
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::{SOMETIMES, bounded, check, converge, liveness};
+use model::{Outcome, SOMETIMES, Step, bounded, check, converge, liveness};
+use stateright::Model;
 
 #[test]
 fn every_rule_holds_and_every_milestone_is_reached() {
@@ -14,6 +15,24 @@ fn every_rule_holds_and_every_milestone_is_reached() {
     }
     for (name, _) in SOMETIMES {
         assert!(reached.contains(name), "not reached: {name}");
+    }
+}
+
+#[test]
+fn the_first_call_follows_in_the_reconcile_that_adds_the_finalizer() {
+    let scenario = &bounded()[0];
+    let steps = [
+        Step::Observe(0, 0, None),
+        Step::Act(0, 0, Outcome::NotSent),
+        Step::Record(0, 0),
+        Step::Act(0, 0, Outcome::Accepted),
+    ];
+    for start in scenario.init_states() {
+        let mut steps = steps.into_iter();
+        let last = steps.try_fold(start, |world, step| scenario.after(&world, step));
+        let called = last.filter(|world| world.log.called);
+        let stored = called.and_then(|world| world.slots[0].stored.clone());
+        assert!(stored.is_some_and(|stored| stored.object.has_finalizer()));
     }
 }
 
