@@ -39,6 +39,14 @@ const WAITING: usize = 2 * QUEUE;
 /// The largest number of namespaces whose events are published at the same time.
 const AT_ONCE: usize = 32;
 
+/// The pause after an event in its namespace, as a multiple of the time that the event's publication
+/// took. When hundreds of models are activated at once, their events would otherwise take the API
+/// server's time from the records of calls.
+const PAUSES: u32 = 4;
+
+/// The longest pause after an event.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long waiting events are still published at a shutdown.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -175,13 +183,14 @@ impl Publisher {
                 }
                 () = flushing.cancelled(), if in_flight.is_empty() => return,
             };
-            in_flight.extend(next.map(|notice| self.publish(notice)));
+            in_flight.extend(next.map(|notice| self.publish(notice, &flushing)));
         }
     }
 
-    /// Publishes an event, and returns its namespace.
-    async fn publish(&self, notice: Notice) -> String {
+    /// Publishes an event, pauses, and returns the event's namespace.
+    async fn publish(&self, notice: Notice, flushing: &CancellationToken) -> String {
         let namespace = notice.namespace().to_owned();
+        let started = Instant::now();
         let published = timeout(self.timeout, self.send(&notice)).await;
         let published = published.unwrap_or_else(|_| Err("the request timed out".into()));
         if let Err(error) = published {
@@ -189,6 +198,8 @@ impl Publisher {
             let name = notice.regarding.name.as_deref().unwrap_or_default();
             debug!(namespace, name, error, "the event was not published");
         }
+        let pause = (PAUSES * started.elapsed()).min(LONGEST_PAUSE);
+        let _ = timeout(pause, flushing.cancelled()).await;
         namespace
     }
 

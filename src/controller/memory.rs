@@ -13,9 +13,10 @@ use crate::{
     hub::ApiKey,
 };
 
-/// The memories of all objects, by UID.
+/// The memories of all objects, by UID. They are boxed, because a map has room for more of them
+/// than there are.
 #[derive(Debug, Default)]
-pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
+pub(super) struct Memories(Mutex<HashMap<String, Box<Memory>>>);
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub(super) struct Memory {
     /// What became of the operation that this process recorded last.
     pub(super) tracked: Tracked,
     /// The last status that the API server did not store as it was sent.
-    pub(super) pruned: Option<OxenModelStatus>,
+    pub(super) pruned: Option<Box<OxenModelStatus>>,
     /// What earlier observations showed.
     history: History,
     /// When `history` was last advanced.
@@ -198,9 +199,9 @@ impl Memories {
     /// anyway.
     pub(super) fn secret_changed(&self, uid: &str, version: SecretVersion) -> bool {
         let mut memories = self.lock();
-        let uses = |memory: &&mut Memory| memory.secret.is_some_and(|known| known != version);
+        let uses = |memory: &&mut Box<Memory>| memory.secret.is_some_and(|known| known != version);
         let memory = memories.get_mut(uid).filter(uses);
-        memory.map(Memory::change).is_some()
+        memory.map(|memory| memory.change()).is_some()
     }
 
     /// The UIDs of the objects whose model another object may own, in a namespace that can't be
@@ -213,7 +214,7 @@ impl Memories {
 
     // A panic while the lock is held leaves each memory as it was or as it should be, so a poisoned
     // lock is usable.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Memory>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,7 +51,7 @@ async fn write_if_changed(
     let memories = &scope.context.memories;
     // A status that the API server does not store as it was sent is not sent again.
     let sent = memories.with(object, |memory| {
-        memory.pruned.as_ref() == Some(&plan.status)
+        memory.pruned.as_deref() == Some(&plan.status)
     });
     let after = if sent || object.status.as_ref() == Some(&plan.status) {
         object.clone()
@@ -134,7 +134,7 @@ async fn write(
         context.metrics.status_pruned(&pruned);
     }
     context.memories.with(object, |memory| {
-        memory.pruned = (!pruned.is_empty()).then(|| plan.status.clone());
+        memory.pruned = (!pruned.is_empty()).then(|| Box::new(plan.status.clone()));
     });
     context.index.answered(object, &after);
     Ok(after)

@@ -36,9 +36,6 @@ use crate::{
     readiness::Watched,
 };
 
-/// The annotation that `kubectl apply` sets. It is as large as the object itself.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
 /// The namespace in logs about a watch of all namespaces.
 const ALL_NAMESPACES: &str = "all namespaces";
 
@@ -238,8 +235,13 @@ fn triggers(
 
 /// Removes what no decision needs.
 fn prune(object: &mut Guarded) {
-    object.managed_fields_mut().clear();
-    object.annotations_mut().remove(LAST_APPLIED);
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    meta.owner_references = None;
+    meta.labels = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|name, _| name == RECONCILE_ANNOTATION);
+    }
 }
 
 /// Replaces an object by the store's own copy of the same version, so that a new list doesn't need

@@ -230,7 +230,7 @@ async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() 
     gated.declare("active").await;
     let version = world.get("bot").await.metadata.resource_version;
     let not_sent = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
-    operator.until_metric(not_sent, 2.0).await;
+    operator.until_metric(not_sent, 1.0).await;
     assert_eq!(world.get("bot").await.metadata.resource_version, version);
     assert_eq!(world.calls("bot"), [""; 0]);
 

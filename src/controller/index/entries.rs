@@ -22,10 +22,10 @@ use crate::{
 /// namespace. No Secret has an empty name.
 const ANY_SECRET: &str = "";
 
-/// All entries, by UID.
+/// All entries, by UID. They are boxed, because a map has room for more of them than there are.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    all: HashMap<Uid, Entry>,
+    all: HashMap<Uid, Box<Entry>>,
     /// The objects that may control a model, by its identity.
     by_identity: Groups<Arc<Identity>>,
     /// The objects that may control a model, by `spec.model`.
@@ -97,11 +97,11 @@ impl Entry {
 
 impl Entries {
     pub(super) fn get(&self, uid: &str) -> Option<&Entry> {
-        self.all.get(uid)
+        self.all.get(uid).map(AsRef::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, uid: &str) -> Option<&mut Entry> {
-        self.all.get_mut(uid)
+        self.all.get_mut(uid).map(AsMut::as_mut)
     }
 
     /// Makes or updates an entry from what the watch shows, unless this process's own write has
@@ -145,12 +145,12 @@ impl Entries {
         };
         let influence = before.released.is_none().then(|| before.claimant.clone());
         let keys = Keys::of(&claimant, &before.keys.secret, released.is_some());
-        self.insert(Entry {
+        self.insert(Box::new(Entry {
             claimant,
             keys,
             released,
-            ..before
-        });
+            ..*before
+        }));
         self.concerned(influence.as_ref(), self.active(uid))
     }
 
@@ -158,13 +158,13 @@ impl Entries {
     fn set(&mut self, entry: Entry) -> Vec<Uid> {
         let uid = entry.keys.uid.clone();
         let before = self.remove(&uid);
-        self.insert(entry);
+        self.insert(Box::new(entry));
         let before = before.filter(|before| before.released.is_none());
         self.concerned(before.as_ref().map(|it| &it.claimant), self.active(&uid))
     }
 
     /// Removes an entry. [`concerned`](Self::concerned) says which objects this concerns.
-    pub(super) fn remove(&mut self, uid: &str) -> Option<Entry> {
+    pub(super) fn remove(&mut self, uid: &str) -> Option<Box<Entry>> {
         let entry = self.all.remove(uid)?;
         let keys = entry.keys.clone();
         if let Some(model) = keys.model {
@@ -179,7 +179,7 @@ impl Entries {
         Some(entry)
     }
 
-    fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, entry: Box<Entry>) {
         let keys = entry.keys.clone();
         if let Some(model) = keys.model {
             if !keys.observed {
