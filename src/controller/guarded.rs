@@ -11,7 +11,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     api::{
@@ -99,13 +99,18 @@ pub(super) fn claimant(
 
 impl<'de> Deserialize<'de> for Guarded {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Value::deserialize(deserializer)?;
-        match OxenModel::deserialize(&raw) {
+        // The text is kept until it is decoded. A `Value` of each object would cost several times as
+        // much as the object.
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        match serde_json::from_str(raw.get()) {
             Ok(object) => Ok(Self {
                 object: Arc::new(object),
                 unreadable: None,
             }),
-            Err(error) => Self::read(&raw, &error).map_err(D::Error::custom),
+            Err(error) => {
+                let raw = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+                Self::read(&raw, &error).map_err(D::Error::custom)
+            }
         }
     }
 }
