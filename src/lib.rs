@@ -58,7 +58,11 @@
 //! | one reconcile, and the error policy | `controller/reconcile.rs` |
 //! | gathering an observation | `controller/observe.rs`, `controller/retrieve.rs` |
 //! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
-//! | who is woken when ownership changes | `controller/index.rs` |
+//! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
+//! | operations whose object is gone | `controller/index/orphans.rs` |
+//! | which objects are found by a key | `controller/index/groups.rs` |
+//! | how many reconciles run at once, and which go first | `controller/admission.rs`, `decide/urgency.rs` |
+//! | values that exist while they are used | `controller/in_use.rs` |
 //! | the write-ahead record and every other status write | `controller/record.rs` |
 //! | why no call went out; the finalizer's write | `controller/act.rs` |
 //! | events | `controller/events.rs`, `controller/event_series.rs` |
