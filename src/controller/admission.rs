@@ -108,9 +108,14 @@ impl Class {
 }
 
 impl Waiting {
-    fn moves_up(&self, urgent: bool, patience: Duration) -> bool {
-        let due = urgent || self.since.elapsed() >= patience;
-        due && !self.admitted && self.class == Class::Routine
+    fn is_due(&self, urgent: bool, patience: Duration) -> bool {
+        urgent || self.since.elapsed() >= patience
+    }
+
+    /// Returns true when the object has to wait in another queue than it does.
+    fn moves(&self, lane: &Lane, urgent: bool, patience: Duration) -> bool {
+        let up = self.class == Class::Routine && self.is_due(urgent, patience);
+        !self.admitted && (up || self.lane != *lane)
     }
 }
 
@@ -145,7 +150,8 @@ impl Objects {
 impl Admission {
     /// Returns a slot for the object's reconcile if one is free. Otherwise the object waits behind
     /// those that came before, and `wake` is called when its turn comes. A routine poll that has
-    /// become urgent, or has waited for `patience`, waits behind the urgent ones from then on.
+    /// become urgent, or has waited for `patience`, waits behind the urgent ones from then on. An
+    /// object that now belongs to another lane waits in that one.
     pub(super) fn admit(
         &self,
         uid: &str,
@@ -157,10 +163,11 @@ impl Admission {
         let mut state = self.state();
         match state.waiting.get(uid) {
             None => state.enqueue(uid, lane, urgent, Instant::now(), Box::new(wake)),
-            Some(known) if known.moves_up(urgent, patience) => {
+            Some(known) if known.moves(&lane, urgent, patience) => {
                 let since = known.since;
+                let urgent = known.class == Class::Urgent || known.is_due(urgent, patience);
                 state.remove(uid);
-                state.enqueue(uid, lane, true, since, Box::new(wake));
+                state.enqueue(uid, lane, urgent, since, Box::new(wake));
             }
             Some(_) => {}
         }
@@ -388,6 +395,16 @@ mod tests {
         assert!(world.admit("b", "own", true).is_some());
         drop(polls);
         assert_eq!(world.woken(), ["a"]);
+    }
+
+    #[test]
+    fn an_object_with_another_secret_waits_in_its_new_lane() {
+        let world = World::default();
+        let full = world.fill("bad", true, URGENT);
+        assert!(world.admit("bot", "bad", true).is_none());
+        assert!(world.admit("bot", "good", true).is_some());
+        drop(full);
+        assert_eq!(world.woken(), [""; 0]);
     }
 
     #[test]

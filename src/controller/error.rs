@@ -21,6 +21,9 @@ pub(super) enum ReconcileError {
     Late { request: Request },
     #[error("the operator is shutting down, or the object has changed")]
     Outdated,
+    /// The API server answered a write of the finalizers with other ones.
+    #[error("the API server did not store the finalizers of {object} as they were written")]
+    Ignored { object: String },
     #[error("the status of {object} can't be written as JSON")]
     Json {
         object: String,
@@ -88,7 +91,9 @@ impl ReconcileError {
         match self {
             Self::Kube { source, .. } => without_body(source),
             Self::Json { source, .. } => source.to_string(),
-            Self::Timeout { .. } | Self::Late { .. } | Self::Outdated => String::new(),
+            Self::Timeout { .. } | Self::Late { .. } | Self::Ignored { .. } | Self::Outdated => {
+                String::new()
+            }
         }
     }
 
@@ -99,7 +104,11 @@ impl ReconcileError {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Self::Timeout { .. } | Self::Late { .. } | Self::Outdated | Self::Json { .. } => None,
+            Self::Timeout { .. }
+            | Self::Late { .. }
+            | Self::Ignored { .. }
+            | Self::Outdated
+            | Self::Json { .. } => None,
         }
     }
 }

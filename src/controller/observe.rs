@@ -15,6 +15,7 @@ use super::{
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
     guarded::Guarded,
+    reconcile::noting_conflicts,
     record::record,
     retrieve::{Retrieved, prove_key, retrieve, similar_names},
 };
@@ -191,6 +192,9 @@ pub(super) async fn record_wait(
     let Some(latest) = scope.latest(&prepared.object) else {
         return Err(ReconcileError::Outdated);
     };
+    if latest.unreadable != prepared.watched.unreadable {
+        return Err(ReconcileError::Outdated);
+    }
     // A change is still to be taken into account when the permit comes.
     *prepared = Prepared {
         changes: prepared.changes,
@@ -206,7 +210,8 @@ pub(super) async fn record_wait(
         history,
         key_proven: false,
     });
-    let after = record(scope, &prepared.stored, &plan).await?;
+    let written = record(scope, &prepared.stored, &plan).await;
+    let after = noting_conflicts(scope, &object, written)?;
     prepared.wrote(scope, after);
     Ok(())
 }

@@ -22,8 +22,8 @@ use crate::{
     api::{OperationKind, OxenModel},
     backoff::doubled,
     decide::{
-        Action, CallOutcome, Jitter, Observation, Plan, Requeue, after_call, decide, is_urgent,
-        not_permitted, not_recorded, unobserved,
+        Action, CallOutcome, Jitter, Observation, Ownership, Plan, Requeue, Verdict, after_call,
+        decide, is_urgent, not_permitted, not_recorded, unobserved,
     },
 };
 
@@ -47,9 +47,12 @@ pub(super) async fn reconcile(
         () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
         () = index.listed() => {}
     }
-    let lane = credentials::lane(&scope, &object.object);
-    let newest = scope.newest(&object.object);
-    let urgent = newest.is_none_or(|newest| is_urgent(&newest));
+    // An object that is gone must not wait for a slot, because nobody would use it.
+    let Some(newest) = scope.newest(&object.object) else {
+        return Ok(ControllerAction::await_change());
+    };
+    let lane = credentials::lane(&scope, &newest);
+    let urgent = is_urgent(&newest);
     let interval = config.rules.sync_interval_of(&object.object);
     let wake = scope.waking(&object.object);
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
@@ -217,10 +220,15 @@ async fn set_finalizer(
     };
     scope.context.index.answered(object, &after);
     // What the API server stored differs from what the decision was about.
-    let same_spec = after.metadata.generation == object.metadata.generation;
-    if !same_spec || after.has_finalizer() != present {
+    if after.metadata.generation != object.metadata.generation {
         remember();
         return Err(ReconcileError::Outdated);
+    }
+    if after.has_finalizer() != present {
+        noting_conflicts(scope, object, record(scope, &after, plan).await)?;
+        return Err(ReconcileError::Ignored {
+            object: after.name_any(),
+        });
     }
     prepared.wrote(scope, after);
     Ok(())
@@ -230,7 +238,7 @@ async fn set_finalizer(
 async fn perform(
     scope: &Scope,
     prepared: &Prepared,
-    plan: Plan,
+    mut plan: Plan,
     started: Instant,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
@@ -244,7 +252,19 @@ async fn perform(
             context.config.rules.backoff_first,
         ));
     }
-    noting_conflicts(scope, object, record(scope, object, &plan).await)?;
+    let latest = noting_conflicts(scope, object, record(scope, object, &plan).await)?;
+    // The owner may have gone before the write showed others which model this object is about. Then
+    // nobody has woken this object.
+    let memories = &context.memories;
+    let lost = plan.verdict == Verdict::Conflict;
+    if lost
+        && !matches!(
+            context.index.ownership(memories, &latest, None),
+            Ownership::Lost(_)
+        )
+    {
+        plan.requeue = Requeue::exactly(context.config.rules.backoff_first);
+    }
     context.metrics.reconciled(&plan, started.elapsed());
     Ok(next(scope, object, &plan))
 }
@@ -384,7 +404,7 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
 }
 
 /// Remembers a conflict, so that the next reconcile reads the object from the API server.
-fn noting_conflicts<T>(
+pub(super) fn noting_conflicts<T>(
     scope: &Scope,
     object: &OxenModel,
     written: Result<T, ReconcileError>,

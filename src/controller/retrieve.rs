@@ -1,7 +1,12 @@
 //! The live GET of an object's model. It waits for a permit, and is not sent while the hub has
 //! asked for no requests.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -92,11 +97,23 @@ async fn admit_observation<'a>(
     let patience = context.config.rules.grace_of(&object);
     let mut overdue = slot.since + patience;
     loop {
+        let (due, writing) = (overdue, AtomicBool::new(false));
+        let mut late = pin!(async {
+            sleep_until(due).await;
+            writing.store(true, Ordering::Relaxed);
+            record_wait(scope, prepared).await
+        });
+        // Both are polled, because a request that isn't polled would hold up those behind it.
         tokio::select! {
-            admission = &mut admission => return admission,
-            () = sleep_until(overdue) => {}
+            biased;
+            admission = &mut admission => {
+                if writing.load(Ordering::Relaxed) {
+                    late.await?;
+                }
+                return admission;
+            }
+            recorded = &mut late => recorded?,
         }
-        record_wait(scope, prepared).await?;
         overdue = Instant::now() + patience;
     }
 }

@@ -193,7 +193,8 @@ impl Index {
         let based = &before.metadata.resource_version;
         let version = &after.metadata.resource_version;
         // Otherwise the watch shows this version already, or a newer one.
-        if entry.version == *based || entry.is_replaced(based.as_ref()) {
+        let newer = entry.version == *based || entry.is_replaced(based.as_ref());
+        if newer {
             let known = entry
                 .version
                 .take()
@@ -212,18 +213,17 @@ impl Index {
             .is_some_and(|released| released != version);
         // An object that other finalizers hold has been released.
         let returns = refuted && after.has_finalizer();
-        let released = if returns {
-            None
+        if !newer && !returns {
+            return;
+        }
+        let released = entry.released.clone().filter(|_| !returns);
+        let known = &entry.claimant;
+        let claimant = if newer {
+            let unreadable = entry.unreadable.as_deref();
+            claimant(after, unreadable, &self.rules, Some(known))
         } else {
-            entry.released.clone()
+            known.clone()
         };
-        let unreadable = entry.unreadable.clone();
-        let claimant = claimant(
-            after,
-            unreadable.as_deref(),
-            &self.rules,
-            Some(&entry.claimant),
-        );
         if returns && let (Some(identity), Some(id)) = (&claimant.identity, &claimant.open) {
             state.orphans.remove(identity, id);
         }

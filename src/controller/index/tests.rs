@@ -314,6 +314,28 @@ fn the_users_of_a_secret_are_found_with_those_that_may_use_any() {
 }
 
 #[test]
+fn an_answer_that_comes_after_a_newer_event_changes_nothing() {
+    let index = Index::new(Rules::default());
+    let version = |version, deleting| {
+        let shape = Shape {
+            deleting,
+            held: true,
+            ..shape_of_nothing()
+        };
+        object(0, version, &shape)
+    };
+    for (number, deleting) in [(1, false), (2, false), (3, true)] {
+        assert!(index.show(&version(number, deleting)));
+    }
+    let (before, after) = (version(1, false), version(2, false));
+    index.answered(&before.object, &after.object);
+    let state = index.state();
+    let entry = state.entries.get("uid-0").unwrap();
+    assert!(entry.claimant.deleting);
+    assert_eq!(entry.version.as_deref(), Some("3"));
+}
+
+#[test]
 fn base_models_wake_nobody() {
     let index = Index::new(Rules::default());
     let (_wake, mut woken) = index.add_scope(None);
