@@ -50,13 +50,13 @@
 //! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/retry_after.rs` |
 //! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
 //! | the order of waiting hub requests, and priorities | `hub/limiter/queue.rs` |
-//! | requests in flight in all, and each key's share | `hub/limiter/places.rs`, `hub/limiter/state.rs` |
+//! | requests in flight in all, and each key's share | `hub/limiter/places.rs`, `hub/limiter/state.rs`, `hub/limiter/in_flight.rs` |
 //! | rate limit, backoff and refused keys | `hub/limiter/token_bucket/mod.rs`, `hub/limiter/rate_limits.rs` |
 //! | a rate that a 429 halves | `hub/limiter/adaptive_rate.rs` |
 //! | an API key that can't be printed | `hub/key.rs` |
 //! | what starts a reconcile | `controller/watch.rs`, `controller/streams.rs` |
 //! | one reconcile, and the error policy | `controller/reconcile.rs` |
-//! | gathering an observation | `controller/observe.rs`, `controller/retrieve.rs` |
+//! | gathering an observation | `controller/prepare.rs`, `controller/observe.rs`, `controller/retrieve.rs` |
 //! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
 //! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
 //! | operations whose object is gone | `controller/index/orphans.rs` |

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    names::{FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL},
+    names::{DEFAULT_SECRET, FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL},
     secret::SecretKeyRef,
     span::Span,
     state::State,
@@ -207,6 +207,14 @@ impl OxenModel {
     pub fn has_finalizer(&self) -> bool {
         let finalizers = self.metadata.finalizers.iter().flatten();
         finalizers.into_iter().any(|one| one == FINALIZER)
+    }
+
+    /// The name of the Secret that the object's API key comes from, unless it uses the operator's
+    /// own key.
+    #[must_use]
+    pub fn secret_name(&self) -> &str {
+        let named = self.spec.api_key_secret_ref.as_ref();
+        named.map_or(DEFAULT_SECRET, |named| named.name.as_str())
     }
 
     /// The value of the reconcile annotation, until a reconcile has answered it.

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     context::Scope,
     error::{ReconcileError, Request},
+    memory::reason,
     observe::Observed,
     retrieve::back_off,
-    watch::reason,
 };
 use crate::{
     api::{FINALIZER, OperationKind, OxenModel},

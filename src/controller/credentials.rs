@@ -59,7 +59,7 @@ pub(super) fn origin<'a>(scope: &Scope, object: &'a OxenModel) -> (&'a str, &'a 
         return ("", "");
     }
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    (namespace, secret_of(object))
+    (namespace, object.secret_name())
 }
 
 /// The lane in which an object's reconciles are admitted.
@@ -67,7 +67,7 @@ pub(super) fn lane(scope: &Scope, object: &OxenModel) -> Lane {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let secret = match allowed_operator_key(scope, object) {
         Some(_) => "",
-        None => secret_of(object),
+        None => object.secret_name(),
     };
     Lane {
         namespace,
@@ -80,16 +80,6 @@ fn allowed_operator_key<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a 
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let key = scope.context.config.operator_key.as_ref();
     key.filter(|key| object.spec.api_key_secret_ref.is_none() && key.is_allowed_in(namespace))
-}
-
-/// The name of the Secret that an object uses, unless it uses the operator's own key. A change of
-/// that Secret wakes the object.
-pub(super) fn secret_of(object: &OxenModel) -> &str {
-    object
-        .spec
-        .api_key_secret_ref
-        .as_ref()
-        .map_or(DEFAULT_SECRET, |named| named.name.as_str())
 }
 
 async fn read_operator_key(operator_key: &OperatorKey) -> Result<ApiKey, CredentialFault> {

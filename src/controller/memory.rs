@@ -1,14 +1,16 @@
 //! What a process remembers of an object between reconciles. A restart forgets all of it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use kube::{Resource, ResourceExt};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    api::{OxenModel, OxenModelStatus},
+    api::{OxenModel, OxenModelStatus, RECONCILE_ANNOTATION},
     decide::{CallOutcome, Fault, History, KeyUsed, Remote, Rules, Tracked, is_other},
     hub::ApiKey,
 };
@@ -217,6 +219,20 @@ impl Memories {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Memory>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A hash of everything that is a reason to reconcile an object at once.
+pub(super) fn reason(object: &OxenModel) -> u64 {
+    let meta = object.meta();
+    let mut hasher = DefaultHasher::new();
+    meta.generation.hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    object.finalizers().hash(&mut hasher);
+    object
+        .annotations()
+        .get(RECONCILE_ANNOTATION)
+        .hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

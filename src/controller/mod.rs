@@ -6,7 +6,8 @@
 //! |---|---|
 //! | the watches, and what starts a reconcile | `watch.rs`, `streams.rs` |
 //! | one reconcile: observe, decide, record, act; the error policy | `reconcile.rs` |
-//! | gathering what a decision needs | `observe.rs` |
+//! | what is known before the live GET | `prepare.rs` |
+//! | observing an object | `observe.rs` |
 //! | the live GET, its permit and Retry-After | `retrieve.rs` |
 //! | which API key an object uses | `credentials.rs` |
 //! | the Secrets that are watched | `secrets.rs` |
@@ -19,7 +20,8 @@
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
 //! | what makes a standby ready | `standby.rs` |
-//! | how many reconciles send requests at once | `admission.rs`, `permits.rs`, `in_use.rs` |
+//! | how many reconciles and requests run at once | `admission.rs`, `permits.rs` |
+//! | values that are dropped when nobody uses them | `in_use.rs` |
 //! | what all reconciles share | `context.rs` |
 //! | a failed request to the Kubernetes API | `error.rs` |
 
@@ -38,6 +40,7 @@ mod listing;
 mod memory;
 mod observe;
 mod permits;
+mod prepare;
 mod reconcile;
 mod record;
 mod retrieve;

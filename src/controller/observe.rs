@@ -1,49 +1,21 @@
-//! Gathers what a decision needs: the object, its ownership, its credentials, the live GET, and
-//! what the process remembers.
+//! Observes an object: the live GET, the ownership that follows from it, and the history.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, CustomResourceExt, ResourceExt};
 use tokio::{sync::OwnedMutexGuard, time::Instant};
-use uuid::Uuid;
 
 use super::{
     admission::Slot,
-    context::{Context, Scope},
-    credentials::{self, Credentials},
-    error::{ReconcileError, Request},
-    guarded::Guarded,
-    reconcile::noting_conflicts,
-    record::record,
+    context::Scope,
+    credentials::Credentials,
+    error::ReconcileError,
+    prepare::{Prepared, credentials, now},
     retrieve::{Retrieved, prove_key, retrieve, similar_names},
 };
 use crate::{
-    api::OxenModel,
-    decide::{
-        Fault, History, HubFault, Observation, Ownership, Remote, Rules, Subject, SurpriseKind,
-        decide,
-    },
+    decide::{Fault, History, HubFault, Observation, Remote, Rules, SurpriseKind},
     hub::ApiKey,
 };
-
-/// An object and what is known about it before its live GET.
-pub(super) struct Prepared {
-    /// The object, with what this process knows of its operation.
-    pub(super) object: Arc<OxenModel>,
-    /// The object as the watch has it.
-    pub(super) watched: Guarded,
-    /// The object as the API server stores it, which the next write is based on.
-    pub(super) stored: Arc<OxenModel>,
-    ownership: Ownership,
-    crd_terminating: bool,
-    /// The id of the operation, if one is recorded.
-    pub(super) operation_id: String,
-    /// The number of changes of the object and its Secret that this takes into account.
-    pub(super) changes: u64,
-    now: Timestamp,
-}
 
 /// An object and what the hub showed of its model.
 pub(super) struct Observed {
@@ -57,26 +29,6 @@ pub(super) struct Observed {
     key_proven: bool,
     /// Held until the end of the reconcile, so that no other reconcile decides on the same model.
     _model_lock: Option<OwnedMutexGuard<()>>,
-}
-
-impl Prepared {
-    /// Continues with this process's own write of the object.
-    pub(super) fn wrote(&mut self, scope: &Scope, after: Arc<OxenModel>) {
-        let memories = &scope.context.memories;
-        self.object = memories.with(&after, |memory| memory.with_tracked(&after));
-        self.stored = after;
-    }
-
-    pub(super) fn subject<'a>(&'a self, rules: &'a Rules) -> Subject<'a> {
-        Subject {
-            object: &self.object,
-            now: self.now,
-            rules,
-            operation_id: self.operation_id.clone(),
-            ownership: self.ownership.clone(),
-            crd_terminating: self.crd_terminating,
-        }
-    }
 }
 
 impl Observed {
@@ -93,27 +45,6 @@ impl Observed {
             key_proven: self.key_proven,
         }
     }
-}
-
-/// Gathers what is known about an object before its live GET.
-pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared, ReconcileError> {
-    let memories = &scope.context.memories;
-    // This is read first, so that no change is missed.
-    let changes = memories.with(&watched.object, |memory| memory.changes);
-    let stored = newest(scope, watched).await?;
-    let object = memories.with(&stored, |memory| memory.with_tracked(&stored));
-    let crd_terminating = crd_terminating(scope, &object).await?;
-    Ok(Prepared {
-        watched: watched.clone(),
-        stored,
-        // Ownership is judged last, so that no await comes between it and the decision.
-        ownership: ownership_before_observation(scope, &object),
-        crd_terminating,
-        operation_id: Uuid::new_v4().to_string(),
-        changes,
-        now: now(),
-        object,
-    })
 }
 
 /// Retrieves the model, judges its ownership by what the hub showed, and brings the process's
@@ -174,120 +105,4 @@ pub(super) async fn observe(
         history,
         _model_lock: model_lock,
     })
-}
-
-/// Records that the hub could not be asked about an object for longer than Ready is kept.
-pub(super) async fn record_wait(
-    scope: &Scope,
-    prepared: &mut Prepared,
-) -> Result<(), ReconcileError> {
-    let context = &scope.context;
-    let rules = &context.config.rules;
-    let fault = HubFault::RateLimited {
-        wait: None,
-        whole_key: true,
-        words: None,
-    };
-    let retrieved = Err(fault.into());
-    let Some(latest) = scope.latest(&prepared.object) else {
-        return Err(ReconcileError::Outdated);
-    };
-    if latest.unreadable != prepared.watched.unreadable {
-        return Err(ReconcileError::Outdated);
-    }
-    // A change is still to be taken into account when the permit comes.
-    *prepared = Prepared {
-        changes: prepared.changes,
-        ..prepare(scope, &latest).await?
-    };
-    let object = prepared.object.clone();
-    let history = context.memories.with(&object, |memory| {
-        memory.observe(&object, &retrieved, None, &[], rules)
-    });
-    let plan = decide(&Observation {
-        subject: prepared.subject(rules),
-        retrieved,
-        history,
-        key_proven: false,
-    });
-    let written = record(scope, &prepared.stored, &plan).await;
-    let after = noting_conflicts(scope, &object, written)?;
-    prepared.wrote(scope, after);
-    Ok(())
-}
-
-/// The wall clock in whole seconds, because the API server stores no fractions.
-fn now() -> Timestamp {
-    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
-}
-
-/// The ownership by the identity of an earlier observation. It decides only deletions.
-fn ownership_before_observation(scope: &Scope, object: &OxenModel) -> Ownership {
-    let context = &scope.context;
-    if object.metadata.deletion_timestamp.is_none() {
-        context.index.is_in_doubt(&context.memories, object);
-        return Ownership::Owned;
-    }
-    context.index.ownership(&context.memories, object, None)
-}
-
-/// The object as this process last wrote it, as the watch has it, or, after a conflict, as the API
-/// server has it.
-pub(super) async fn newest(
-    scope: &Scope,
-    watched: &Guarded,
-) -> Result<Arc<OxenModel>, ReconcileError> {
-    let Context {
-        memories, index, ..
-    } = scope.context.as_ref();
-    let object = &watched.object;
-    if !memories.with(object, |memory| memory.stale) {
-        return scope.newest(object).ok_or(ReconcileError::Outdated);
-    }
-    let namespace = object.namespace().unwrap_or_default();
-    let name = object.name_any();
-    let api = scope.context.objects(&namespace);
-    let request = Request::new("reading the OxenModel", &namespace, &name);
-    let read = scope.context.send(request, api.get(&name)).await?;
-    // The reconcile started with what the watch could decode. So it starts over when the watch
-    // shows the change.
-    if read.unreadable != watched.unreadable {
-        return Err(ReconcileError::Outdated);
-    }
-    memories.with(object, |memory| memory.stale = false);
-    index.answered(object, &read.object);
-    Ok(read.object)
-}
-
-/// Returns true when the CustomResourceDefinition is being deleted, and all objects with it. An
-/// operator that may not read the definition assumes that it stays.
-async fn crd_terminating(scope: &Scope, object: &OxenModel) -> Result<bool, ReconcileError> {
-    if object.metadata.deletion_timestamp.is_none() || !object.has_finalizer() {
-        return Ok(false);
-    }
-    let api: Api<CustomResourceDefinition> = Api::all(scope.context.client.clone());
-    let name = OxenModel::crd_name();
-    let request = Request::new("reading the CustomResourceDefinition", "", name);
-    match scope.context.send(request, api.get_metadata(name)).await {
-        Ok(crd) => Ok(crd.metadata.deletion_timestamp.is_some()),
-        Err(error) => match error.code() {
-            Some(403 | 404) => Ok(false),
-            _ => Err(error),
-        },
-    }
-}
-
-/// The object's key. A deletion whose Secret is gone uses the key that last retrieved the model.
-pub(super) async fn credentials(
-    scope: &Scope,
-    object: &OxenModel,
-) -> Result<Credentials, ReconcileError> {
-    let found = credentials::find(scope, object).await?;
-    let missing = matches!(found, Credentials::Fault(_));
-    if !missing || object.metadata.deletion_timestamp.is_none() {
-        return Ok(found);
-    }
-    let memories = &scope.context.memories;
-    let remembered = memories.with(object, |memory| memory.key.clone());
-    Ok(remembered.map_or(found, Credentials::Key))
 }

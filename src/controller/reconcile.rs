@@ -14,8 +14,9 @@ use super::{
     credentials,
     error::ReconcileError,
     guarded::Guarded,
-    observe::{Observed, Prepared, newest, observe, prepare},
-    record::{record, record_operation},
+    observe::{Observed, observe},
+    prepare::{Prepared, newest, prepare},
+    record::{noting_conflicts, record, record_operation},
     undecodable,
 };
 use crate::{
@@ -401,23 +402,6 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
         memory.call_ended(&CallOutcome::NotSent(error.why));
     });
     plan
-}
-
-/// Remembers a conflict, so that the next reconcile reads the object from the API server.
-pub(super) fn noting_conflicts<T>(
-    scope: &Scope,
-    object: &OxenModel,
-    written: Result<T, ReconcileError>,
-) -> Result<T, ReconcileError> {
-    if let Err(error) = &written
-        && error.code() == Some(409)
-    {
-        scope
-            .context
-            .memories
-            .with(object, |memory| memory.stale = true);
-    }
-    written
 }
 
 fn next(scope: &Scope, object: &OxenModel, plan: &Plan) -> ControllerAction {

@@ -194,3 +194,20 @@ async fn send(
         status: written.status,
     }))
 }
+
+/// Remembers a conflict, so that the next reconcile reads the object from the API server.
+pub(super) fn noting_conflicts<T>(
+    scope: &Scope,
+    object: &OxenModel,
+    written: Result<T, ReconcileError>,
+) -> Result<T, ReconcileError> {
+    if let Err(error) = &written
+        && error.code() == Some(409)
+    {
+        scope
+            .context
+            .memories
+            .with(object, |memory| memory.stale = true);
+    }
+    written
+}

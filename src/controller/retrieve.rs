@@ -15,7 +15,7 @@ use super::{
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
-    observe::{Prepared, credentials, prepare, record_wait},
+    prepare::{Prepared, credentials, prepare, record_wait},
 };
 use crate::{
     api::OxenModel,

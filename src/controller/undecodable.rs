@@ -12,7 +12,7 @@ use super::{
     context::Scope,
     error::{ReconcileError, Request},
     guarded::Guarded,
-    observe::newest,
+    prepare::newest,
 };
 use crate::decide::{DELETION_BLOCKED, blocked_message, headline, is_true, undecodable};
 

@@ -3,9 +3,7 @@
 //! own status writes start no reconcile, so they never shorten the wait until the requeue time.
 
 use std::{
-    collections::hash_map::DefaultHasher,
     future,
-    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -26,15 +24,12 @@ use super::{
     guarded::Guarded,
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
+    memory::reason,
     reconcile::{error_policy, reconcile},
     secrets::{GuardedSecret, Secrets, watched_version},
     streams::{list_refused, once_stored, refused_with, watch_config, watching},
 };
-use crate::{
-    api::{OxenModel, RECONCILE_ANNOTATION},
-    metrics::ObjectMetrics,
-    readiness::Watched,
-};
+use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
 
 /// The namespace in logs about a watch of all namespaces.
 const ALL_NAMESPACES: &str = "all namespaces";
@@ -254,20 +249,6 @@ fn share(object: &mut Guarded, objects: &Store<Guarded>) {
     if ours.uid == theirs.uid && ours.resource_version == theirs.resource_version {
         *object = stored.as_ref().clone();
     }
-}
-
-/// A hash of everything that is a reason to reconcile an object at once.
-pub(super) fn reason(object: &OxenModel) -> u64 {
-    let meta = object.meta();
-    let mut hasher = DefaultHasher::new();
-    meta.generation.hash(&mut hasher);
-    meta.deletion_timestamp.is_some().hash(&mut hasher);
-    object.finalizers().hash(&mut hasher);
-    object
-        .annotations()
-        .get(RECONCILE_ANNOTATION)
-        .hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The objects that have used another version of a Secret. A reconcile that waits with the old key

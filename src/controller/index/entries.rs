@@ -11,10 +11,7 @@ use std::{
 use super::groups::{Groups, Uid};
 use crate::{
     api::{Identity, OxenModel},
-    controller::{
-        credentials::secret_of,
-        guarded::{Guarded, Unreadable, claimant},
-    },
+    controller::guarded::{Guarded, Unreadable, claimant},
     decide::{Claimant, Influence, Rules},
 };
 
@@ -119,7 +116,7 @@ impl Entries {
         let released = before.and_then(|before| before.released.clone());
         let secret = match unreadable {
             Some(_) => ANY_SECRET,
-            None => secret_of(&object.object),
+            None => object.object.secret_name(),
         };
         let entry = Entry {
             keys: Keys::of(&claimant, secret, released.is_some()),
