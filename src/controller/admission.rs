@@ -4,11 +4,11 @@
 //! Without a bound, the requests of ten thousand objects would wait for each other in the
 //! operator's own queues, and every observation would be too old by the time its call is recorded.
 //! So a reconcile that is not admitted ends at once. Its object waits in a queue, and is reconciled
-//! when its turn comes. kube's controller would poll each reconcile that waits at every event.
+//! when a slot is free for it. It doesn't wait inside kube's controller, which would poll every
+//! waiting reconcile at each event.
 //!
 //! The objects of one namespace that use the same Secret form a lane. A lane has a limit of its
-//! own, so a namespace whose Kubernetes requests are slow, and a key whose hub requests are slow or
-//! not allowed, delays no object of another lane. Free slots go to the lane that has the fewest.
+//! own, so that no single lane takes all slots. Free slots go to the lane that has the fewest.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -21,11 +21,11 @@ use tokio::time::Instant;
 /// The largest number of admitted reconciles.
 const ALL: usize = 512;
 
-/// The largest number of reconciles of one lane that somebody waits for.
+/// The largest number of urgent reconciles of one lane that are admitted at once.
 pub(super) const URGENT: usize = 32;
 
-/// The largest number of routine polls of one lane, which is as many as the requests of one key
-/// that may be in flight.
+/// The largest number of routine polls of one lane that are admitted at once. It is as many as the
+/// requests of one key that may be in flight.
 pub(super) const ROUTINE: usize = 16;
 
 /// The objects of one namespace that use the same Secret.
@@ -108,13 +108,13 @@ impl Class {
 }
 
 impl Waiting {
-    fn is_due(&self, urgent: bool, patience: Duration) -> bool {
-        urgent || self.since.elapsed() >= patience
+    fn is_due(&self, urgent: bool, urgent_after: Duration) -> bool {
+        urgent || self.since.elapsed() >= urgent_after
     }
 
     /// Returns true when the object has to wait in another queue than it does.
-    fn moves(&self, lane: &Lane, urgent: bool, patience: Duration) -> bool {
-        let up = self.class == Class::Routine && self.is_due(urgent, patience);
+    fn moves(&self, lane: &Lane, urgent: bool, urgent_after: Duration) -> bool {
+        let up = self.class == Class::Routine && self.is_due(urgent, urgent_after);
         !self.admitted && (up || self.lane != *lane)
     }
 }
@@ -148,24 +148,25 @@ impl Objects {
 }
 
 impl Admission {
-    /// Returns a slot for the object's reconcile if one is free. Otherwise the object waits behind
-    /// those that came before, and `wake` is called when its turn comes. A routine poll that has
-    /// become urgent, or has waited for `patience`, waits behind the urgent ones from then on. An
-    /// object that now belongs to another lane waits in that one.
+    /// Returns a slot for the object's reconcile if one is free. Otherwise the object waits in its
+    /// queue. When a slot is free for it, the slot is reserved and `wake` is called.
+    ///
+    /// A routine poll that has become urgent, or has waited for `urgent_after`, joins the end of
+    /// the urgent queue. An object that now belongs to another lane joins the end of that lane's queue.
     pub(super) fn admit(
         &self,
         uid: &str,
         lane: Lane,
         urgent: bool,
-        patience: Duration,
+        urgent_after: Duration,
         wake: impl Fn() + Send + 'static,
     ) -> Option<Slot> {
         let mut state = self.state();
         match state.waiting.get(uid) {
             None => state.enqueue(uid, lane, urgent, Instant::now(), Box::new(wake)),
-            Some(known) if known.moves(&lane, urgent, patience) => {
+            Some(known) if known.moves(&lane, urgent, urgent_after) => {
                 let since = known.since;
-                let urgent = known.class == Class::Urgent || known.is_due(urgent, patience);
+                let urgent = known.class == Class::Urgent || known.is_due(urgent, urgent_after);
                 state.remove(uid);
                 state.enqueue(uid, lane, urgent, since, Box::new(wake));
             }

@@ -130,8 +130,9 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Waits until the requests to the Kubernetes API that wait now have been sent. So the hub is
-    /// asked no faster than the API server takes the records that follow.
+    /// Waits until the Kubernetes requests that are now queued for the total limit have their
+    /// permits, so that a hub request goes out only when its record can follow soon. Requests that
+    /// wait for the limit of their own namespace are not waited for.
     pub(super) async fn kube_ready(&self) {
         self.kube_permits.ready().await;
     }

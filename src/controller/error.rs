@@ -21,9 +21,12 @@ pub(super) enum ReconcileError {
     Late { request: Request },
     #[error("the operator is shutting down, or the object has changed")]
     Outdated,
-    /// The API server answered a write of the finalizers with other ones.
-    #[error("the API server did not store the finalizers of {object} as they were written")]
-    Ignored { object: String },
+    /// The API server's answer to a write of the finalizers has other finalizers.
+    #[error(
+        "the API server did not store the finalizers of {object} as they were written; check the \
+         mutating admission webhooks and policies for oxenmodels"
+    )]
+    FinalizersNotStored { object: String },
     #[error("the status of {object} can't be written as JSON")]
     Json {
         object: String,
@@ -91,9 +94,10 @@ impl ReconcileError {
         match self {
             Self::Kube { source, .. } => without_body(source),
             Self::Json { source, .. } => source.to_string(),
-            Self::Timeout { .. } | Self::Late { .. } | Self::Ignored { .. } | Self::Outdated => {
-                String::new()
-            }
+            Self::Timeout { .. }
+            | Self::Late { .. }
+            | Self::FinalizersNotStored { .. }
+            | Self::Outdated => String::new(),
         }
     }
 
@@ -106,7 +110,7 @@ impl ReconcileError {
             },
             Self::Timeout { .. }
             | Self::Late { .. }
-            | Self::Ignored { .. }
+            | Self::FinalizersNotStored { .. }
             | Self::Outdated
             | Self::Json { .. } => None,
         }

@@ -31,17 +31,16 @@ use crate::{
 /// The largest number of events that wait to be published. Further events are dropped.
 const QUEUE: usize = 1024;
 
-/// The largest number of events that wait for an earlier one of their namespace. A namespace may
-/// take as many of these places as it leaves free: half of them alone, and never those that another
-/// namespace needs. Further events are dropped.
+/// The largest number of events that wait for an earlier one of their namespace. A namespace may use
+/// no more of this limit than is still free, so one namespace alone can use at most half of it.
+/// Further events are dropped.
 const WAITING: usize = 2 * QUEUE;
 
 /// The largest number of namespaces whose events are published at the same time.
 const AT_ONCE: usize = 32;
 
-/// The pause after an event in its namespace, as a multiple of the time that the event's publication
-/// took. When hundreds of models are activated at once, their events would otherwise take the API
-/// server's time from the records of calls.
+/// After each event, its namespace pauses for this many times as long as the publication took.
+/// Without the pause, the events of hundreds of activations would delay the records of calls.
 const PAUSES: u32 = 4;
 
 /// The longest pause after an event.

@@ -99,8 +99,8 @@ pub(super) fn claimant(
 
 impl<'de> Deserialize<'de> for Guarded {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The text is kept until it is decoded. A `Value` of each object would cost several times as
-        // much as the object.
+        // The text is kept until it is decoded. A `Value` of each object would cost several times
+        // as much as the object.
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match serde_json::from_str(raw.get()) {
             Ok(object) => Ok(Self {

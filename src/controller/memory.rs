@@ -23,8 +23,8 @@ pub(super) struct Memories(Mutex<HashMap<String, Box<Memory>>>);
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
-    /// Whether a write met a conflict. If so, the next reconcile reads the object from the API
-    /// server.
+    /// Whether the watch's copy may be out of date, because a write met a conflict or a release
+    /// failed. If so, the next reconcile reads the object from the API server.
     pub(super) stale: bool,
     /// What became of the operation that this process recorded last.
     pub(super) tracked: Tracked,
@@ -170,8 +170,9 @@ impl Memories {
         }
     }
 
-    /// Notes that the watch shows an object, and returns true when `reason` has changed. In that
-    /// case, a reconcile that waits reads the object again.
+    /// Notes that the watch shows an object. Returns true when `reason` has changed and this
+    /// process's own write doesn't explain the change. In that case, a reconcile that waits reads
+    /// the object again.
     pub(super) fn show(&self, uid: &str, reason: u64) -> bool {
         let mut memories = self.lock();
         let memory = match memories.get_mut(uid) {

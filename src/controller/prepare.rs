@@ -26,7 +26,8 @@ pub(super) struct Prepared {
     pub(super) object: Arc<OxenModel>,
     /// The object as the watch has it.
     pub(super) watched: Guarded,
-    /// The object as the API server stores it, which the next write is based on.
+    /// The newest version that this process knows, without its tracked operation. The next write
+    /// is based on it.
     pub(super) stored: Arc<OxenModel>,
     pub(super) ownership: Ownership,
     crd_terminating: bool,
@@ -78,7 +79,7 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
     })
 }
 
-/// Records that the hub could not be asked about an object for longer than Ready is kept.
+/// Records that the hub could not be asked about an object for longer than the grace period.
 pub(super) async fn record_wait(
     scope: &Scope,
     prepared: &mut Prepared,

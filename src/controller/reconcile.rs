@@ -1,4 +1,5 @@
-//! One reconcile of one object: observe, decide, record, act, and record the outcome.
+//! One reconcile of one object: observe, decide, change the finalizer and decide again, record,
+//! act, and record the outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +49,7 @@ pub(super) async fn reconcile(
         () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
         () = index.listed() => {}
     }
-    // An object that is gone must not wait for a slot, because nobody would use it.
+    // An object that is gone must not wait for a slot, because its reconcile would never use it.
     let Some(newest) = scope.newest(&object.object) else {
         return Ok(ControllerAction::await_change());
     };
@@ -116,7 +117,7 @@ async fn reconcile_object(
     let rules = &context.config.rules;
     let started = Instant::now();
     let mut prepared = prepare(scope, object).await?;
-    // A release is decided while no other object of the model can be decided on.
+    // No other object of the same model may be decided on while a release is decided.
     let model = prepared.object.status.as_ref();
     let model = model.and_then(|status| status.model.as_ref());
     let released = |prepared: &Prepared| {
@@ -181,8 +182,8 @@ async fn report_undecodable(
     }))
 }
 
-/// Whether a plan adds the finalizer of an object that isn't being deleted, or removes it, or
-/// `None` if it does neither.
+/// Returns `Some(true)` if the plan adds the finalizer, `Some(false)` if it removes it from an
+/// object that isn't being deleted, and `None` otherwise.
 fn changes_finalizer(prepared: &Prepared, plan: &Plan) -> Option<bool> {
     let deleting = prepared.object.metadata.deletion_timestamp.is_some();
     match plan.action {
@@ -201,7 +202,8 @@ async fn set_finalizer(
     present: bool,
 ) -> Result<(), ReconcileError> {
     let object = &prepared.stored;
-    // The next reconcile starts from what the plan makes of the operation, although no write holds it.
+    // No write has stored the plan's operation, so this process remembers it for the next
+    // reconcile.
     let remember = || {
         let memories = &scope.context.memories;
         memories.with(object, |memory| memory.tracked.before_write(&plan.status));
@@ -227,7 +229,7 @@ async fn set_finalizer(
     }
     if after.has_finalizer() != present {
         noting_conflicts(scope, object, record(scope, &after, plan).await)?;
-        return Err(ReconcileError::Ignored {
+        return Err(ReconcileError::FinalizersNotStored {
             object: after.name_any(),
         });
     }

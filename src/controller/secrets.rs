@@ -122,8 +122,8 @@ impl Secrets {
     }
 }
 
-/// Removes the UID of a Secret that was deleted. A delete event has the Secret's last data, by which
-/// the deletion could not be told from no change.
+/// Removes the UID of a Secret that was deleted. A delete event carries the last stored data, so
+/// without this the deletion would have the same hash as the Secret before it.
 fn mark_deleted(event: Event<GuardedSecret>) -> Event<GuardedSecret> {
     match event {
         Event::Delete(mut secret) => {
@@ -134,8 +134,8 @@ fn mark_deleted(event: Event<GuardedSecret>) -> Event<GuardedSecret> {
     }
 }
 
-/// The version of a Secret: a hash of its UID and data, and of nothing else, because its users don't
-/// depend on its labels. A Secret that was deleted and created again is another version.
+/// The version of a Secret: a hash of its UID and data, and of nothing else, because its users
+/// don't depend on its labels. A Secret that was deleted and created again is another version.
 pub(super) fn version(secret: &Secret) -> SecretVersion {
     let uid = secret.metadata.uid.as_ref()?;
     let mut hasher = DefaultHasher::new();

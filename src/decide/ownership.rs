@@ -55,7 +55,7 @@ pub enum Ownership {
 pub enum Influence<'a> {
     /// It makes no difference.
     None,
-    /// It controls the model, and has an open operation or not.
+    /// It controls the model.
     Owns {
         /// Whether it has an open operation.
         open: bool,
@@ -177,7 +177,8 @@ impl Claimant {
         }
     }
 
-    /// Returns true when another claimant of the same model controls it, if one of the two does.
+    /// Returns true when the other claimant takes precedence over this one, where both may be of the
+    /// same model.
     fn yields_to(&self, other: &Claimant) -> bool {
         match (self.deleting, other.deleting) {
             // The object that isn't being deleted decides, once it is known to have the same model.

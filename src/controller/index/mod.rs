@@ -1,7 +1,7 @@
 //! The index of all objects. It answers which object controls a hub model, which objects are woken
-//! when that changes, and which objects use a Secret, in the time that the answer takes.
+//! when that changes, and which objects use a Secret, in time proportional to the answer.
 //!
-//! It follows from the watch events and from this process's own writes. An own write updates an
+//! It is built from the watch events and from this process's own writes. An own write updates an
 //! entry and never makes one, so what the watch has removed stays removed. An event whose version
 //! an own write has replaced is dropped.
 
@@ -178,12 +178,12 @@ impl Index {
         Some(written.map_or_else(|| watched.object.clone(), |written| written.object.clone()))
     }
 
-    /// Notes an answer of the API server that holds a newer version of an object than the watch
-    /// has shown: an own write of `before`, or a read.
+    /// Notes an answer of the API server: an own write of `before`, or a read. It changes the entry
+    /// only if the watch has not shown that version or a newer one yet.
     ///
-    /// If the object was released on the basis of another version than this one, the release had no
-    /// effect, and the object may control its model again. Until then, a release whose answer was
-    /// lost can take effect.
+    /// If the API server still has the object, in another version than the one that a release was
+    /// based on, that release can no longer take effect, and the object may control its model
+    /// again.
     pub(super) fn answered(&self, before: &OxenModel, after: &Arc<OxenModel>) {
         let uid = after.metadata.uid.as_deref().unwrap_or_default();
         let mut state = self.state();
@@ -192,7 +192,7 @@ impl Index {
         };
         let based = &before.metadata.resource_version;
         let version = &after.metadata.resource_version;
-        // Otherwise the watch shows this version already, or a newer one.
+        // If neither holds, the watch has already shown this version or a newer one.
         let newer = entry.version == *based || entry.is_replaced(based.as_ref());
         if newer {
             let known = entry
@@ -234,8 +234,8 @@ impl Index {
     /// Notes that this process is about to release an object. `open` is the id of its operation, if
     /// that is still open.
     ///
-    /// From then on, no other object leaves the model to this one. So the last object turns the
-    /// model off even if this release takes effect and its answer is lost.
+    /// From then on, the object counts as gone for all others, because the release may take effect
+    /// although its answer is lost. So the last object still turns the model off.
     pub(super) fn release(&self, object: &OxenModel, open: Option<String>) {
         let version = &object.metadata.resource_version;
         let uid = object.metadata.uid.as_deref().unwrap_or_default();

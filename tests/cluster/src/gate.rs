@@ -152,8 +152,8 @@ impl Gate {
         held
     }
 
-    /// Delays all requests with this method whose `PATH?QUERY` contains this part, before they reach
-    /// the API server.
+    /// Delays all requests with this method whose `PATH?QUERY` contains this part, before they
+    /// reach the API server.
     pub fn delay_all(&self, method: &'static str, part: &str, delay: Duration) {
         self.add_rule(method, part, None, Action::Delay(delay));
     }
