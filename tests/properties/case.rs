@@ -38,7 +38,7 @@ impl Case<'_> {
         }
         self.an_open_operation_stays(reconciled)?;
         if let Some(kind) = reconciled.call() {
-            self.call_is_due(kind)?;
+            self.call_is_due(kind, reconciled.held)?;
         }
         let released = self.before.object.metadata.deletion_timestamp.is_some()
             && reconciled.plan.action == Action::RemoveFinalizer;
@@ -154,7 +154,7 @@ impl Case<'_> {
     }
 
     /// Everything is true that must be true before a call may go out.
-    fn call_is_due(&self, kind: OperationKind) -> Judgement {
+    fn call_is_due(&self, kind: OperationKind, held: bool) -> Judgement {
         let description = self.description;
         let before = self.before;
         let (Ok(remote), Some(evidence)) = (self.retrieved, self.evidence) else {
@@ -167,8 +167,7 @@ impl Case<'_> {
         prop_assert!(!remote.base && !self.is_suspended(), "{description}");
         prop_assert!(evidence.free, "another object: {description}");
         prop_assert!(before.stores_records, "{description}");
-        let held = object.has_finalizer() || policy == DeletionPolicy::Retain;
-        prop_assert!(held, "{description}");
+        prop_assert!(held || policy == DeletionPolicy::Retain, "{description}");
         prop_assert!(
             !(deleting && policy == DeletionPolicy::Retain),
             "{description}"

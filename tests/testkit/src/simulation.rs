@@ -52,6 +52,8 @@ pub struct Reconciled {
     pub decided: Plan,
     /// The plan after the call's outcome, or `decided` if there was no call.
     pub plan: Plan,
+    /// Whether the finalizer held the object when the plan was recorded.
+    pub held: bool,
 }
 
 /// A duration of this many seconds.
@@ -310,7 +312,12 @@ impl Simulation {
                 plan
             }
         };
-        Reconciled { decided, plan }
+        let held = before.object.has_finalizer();
+        Reconciled {
+            decided,
+            plan,
+            held,
+        }
     }
 
     /// Reconciles twice with the same observation, as far apart as confirms it.
