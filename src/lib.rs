@@ -10,8 +10,8 @@
 //!
 //! `observe` collects everything that a decision needs, above all the hub's live answer. `decide`
 //! is a pure function from an observation to a plan. If the plan changes the finalizer, that comes
-//! first, and `decide` runs again with the same observation. `record` writes the status, before a call and
-//! after it, and `act` performs the plan's one action.
+//! first, and `decide` runs again with the same observation. `record` writes the status, before a
+//! call and after it, and `act` performs the plan's one action.
 //!
 //! # Layout
 //!

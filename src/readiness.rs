@@ -30,6 +30,19 @@ pub struct Watched {
     pub required: bool,
 }
 
+impl Watched {
+    /// The OxenModels of a namespace, or of all namespaces.
+    #[must_use]
+    pub fn objects(namespace: Option<&str>) -> Self {
+        Self {
+            resource: "oxenmodels",
+            namespace: namespace.map(Into::into),
+            name: None,
+            required: true,
+        }
+    }
+}
+
 /// What `/readyz` answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -245,13 +258,7 @@ mod tests {
     use super::*;
 
     fn objects(readiness: &Arc<Readiness>, namespace: Option<&str>) -> WatchHealth {
-        let watched = Watched {
-            resource: "oxenmodels",
-            namespace: namespace.map(Into::into),
-            name: None,
-            required: true,
-        };
-        readiness.add_watch(watched, Duration::ZERO)
+        readiness.add_watch(Watched::objects(namespace), Duration::ZERO)
     }
 
     fn secret(readiness: &Arc<Readiness>, name: &str) -> WatchHealth {
@@ -369,12 +376,7 @@ mod tests {
     #[test]
     fn a_short_failure_is_not_named() {
         let readiness = Arc::<Readiness>::default();
-        let watched = Watched {
-            resource: "oxenmodels",
-            namespace: None,
-            name: None,
-            required: true,
-        };
+        let watched = Watched::objects(None);
         let all = readiness.add_watch(watched, Duration::from_secs(3600));
         all.listed();
         all.failed("no answer".into());

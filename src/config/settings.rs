@@ -56,6 +56,18 @@ pub struct Config {
     pub time_scale: u32,
 }
 
+impl Config {
+    /// The namespaces to watch, or `None` alone for a watch of all namespaces.
+    pub fn scopes(&self) -> impl Iterator<Item = Option<&str>> {
+        let all = self.namespaces.is_empty().then_some(None);
+        let each = self
+            .namespaces
+            .iter()
+            .map(|namespace| Some(namespace.as_str()));
+        all.into_iter().chain(each)
+    }
+}
+
 impl Args {
     /// Checks everything that can be checked without a request. `api_key` is the value of the
     /// environment variable `OXEN_API_KEY`, if it is set.

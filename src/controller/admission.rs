@@ -152,7 +152,8 @@ impl Admission {
     /// queue. When a slot is free for it, the slot is reserved and `wake` is called.
     ///
     /// A routine poll that has become urgent, or has waited for `urgent_after`, joins the end of
-    /// the urgent queue. An object that now belongs to another lane joins the end of that lane's queue.
+    /// the urgent queue. An object that now belongs to another lane joins the end of that lane's
+    /// queue.
     pub(super) fn admit(
         &self,
         uid: &str,

@@ -31,9 +31,9 @@ use crate::{
 /// The largest number of events that wait to be published. Further events are dropped.
 const QUEUE: usize = 1024;
 
-/// The largest number of events that wait for an earlier one of their namespace. A namespace may use
-/// no more of this limit than is still free, so one namespace alone can use at most half of it.
-/// Further events are dropped.
+/// The largest number of events that wait for an earlier one of their namespace. A namespace may
+/// use no more of this limit than is still free, so one namespace alone can use at most half of
+/// it. Further events are dropped.
 const WAITING: usize = 2 * QUEUE;
 
 /// The largest number of namespaces whose events are published at the same time.

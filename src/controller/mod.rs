@@ -60,13 +60,8 @@ use futures::future;
 
 /// Runs until the shutdown, and then until the work in flight has ended.
 pub async fn run(context: Arc<Context>) {
-    let namespaces = context.config.namespaces.clone();
-    if namespaces.is_empty() {
-        return watch::run(context, None).await;
-    }
-    let scopes = namespaces
-        .into_iter()
-        .map(|namespace| watch::run(context.clone(), Some(namespace)));
+    let scopes = context.config.scopes();
+    let scopes = scopes.map(|namespace| watch::run(context.clone(), namespace.map(Into::into)));
     // No scope reconciles before all have listed their objects, so all of them run at once.
     future::join_all(scopes).await;
 }

@@ -27,16 +27,11 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Limits the requests to the Kubernetes API, in total and in each namespace.
 pub(super) struct KubePermits {
     all: Arc<Semaphore>,
-    namespaces: InUse<String, Namespace>,
+    namespaces: InUse<String, Semaphore>,
 }
-
-/// The permits of one namespace.
-#[derive(Debug)]
-struct Namespace(Arc<Semaphore>);
 
 /// A permit for one request, which ends when it is dropped.
 pub(super) struct KubePermit {
-    _namespace: Arc<Namespace>,
     _local: Option<OwnedSemaphorePermit>,
     global: Option<OwnedSemaphorePermit>,
 }
@@ -66,13 +61,12 @@ impl KubePermits {
     /// Waits for a permit for a request in this namespace. The namespace's own limit comes first,
     /// so that a request that waits for it holds no permit that others need.
     pub(super) async fn acquire(&self, namespace: &str) -> KubePermit {
-        let make = || Namespace(Arc::new(Semaphore::new(PER_NAMESPACE)));
+        let make = || Semaphore::new(PER_NAMESPACE);
         let local = self.namespaces.get(namespace, make);
         // `acquire` fails only if the semaphore is closed, and it never is.
         KubePermit {
-            _local: local.0.clone().acquire_owned().await.ok(),
+            _local: local.acquire_owned().await.ok(),
             global: self.all.clone().acquire_owned().await.ok(),
-            _namespace: local,
         }
     }
 

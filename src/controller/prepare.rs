@@ -79,6 +79,20 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
     })
 }
 
+/// Gathers it again for an object that may have changed. The reconcile starts over if the object is
+/// gone, or if other fields of it can be decoded than before.
+pub(super) async fn prepare_again(
+    scope: &Scope,
+    before: &Prepared,
+) -> Result<Prepared, ReconcileError> {
+    match scope.latest(&before.object) {
+        Some(latest) if latest.unreadable == before.watched.unreadable => {
+            prepare(scope, &latest).await
+        }
+        Some(_) | None => Err(ReconcileError::Outdated),
+    }
+}
+
 /// Records that the hub could not be asked about an object for longer than the grace period.
 pub(super) async fn record_wait(
     scope: &Scope,
@@ -92,16 +106,10 @@ pub(super) async fn record_wait(
         words: None,
     };
     let retrieved = Err(fault.into());
-    let Some(latest) = scope.latest(&prepared.object) else {
-        return Err(ReconcileError::Outdated);
-    };
-    if latest.unreadable != prepared.watched.unreadable {
-        return Err(ReconcileError::Outdated);
-    }
     // A change is still to be taken into account when the permit comes.
     *prepared = Prepared {
         changes: prepared.changes,
-        ..prepare(scope, &latest).await?
+        ..prepare_again(scope, prepared).await?
     };
     let object = prepared.object.clone();
     let history = context.memories.with(&object, |memory| {

@@ -49,7 +49,11 @@ pub(super) async fn reconcile(
         () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
         () = index.listed() => {}
     }
-    // An object that is gone must not wait for a slot, because its reconcile would never use it.
+    // The object may have changed meanwhile. One that is gone must not wait for a slot, because its
+    // reconcile would never use it.
+    let Some(object) = scope.latest(&object.object) else {
+        return Ok(ControllerAction::await_change());
+    };
     let Some(newest) = scope.newest(&object.object) else {
         return Ok(ControllerAction::await_change());
     };
@@ -82,15 +86,11 @@ async fn reconcile_admitted(
             context.config.rules.backoff_first,
         ));
     }
-    // The object may have changed while the reconcile waited.
-    let Some(object) = scope.latest(&object.object) else {
-        return Ok(ControllerAction::await_change());
-    };
     let deleting = object.object.metadata.deletion_timestamp.is_some();
     let reconciled = if object.unreadable.is_none() || deleting {
-        reconcile_object(scope, &object, slot).await
+        reconcile_object(scope, object, slot).await
     } else {
-        report_undecodable(scope, &object).await
+        report_undecodable(scope, object).await
     };
     match reconciled {
         Ok(action) => Ok(action),
@@ -120,40 +120,38 @@ async fn reconcile_object(
     // No other object of the same model may be decided on while a release is decided.
     let model = prepared.object.status.as_ref();
     let model = model.and_then(|status| status.model.as_ref());
-    let released = |prepared: &Prepared| {
-        let plan = unobserved(&prepared.subject(rules))?;
-        (plan.action == Action::RemoveFinalizer).then_some(plan)
-    };
+    let removes = |plan: &Plan| plan.action == Action::RemoveFinalizer;
+    let mut plan = unobserved(&prepared.subject(rules));
     let mut model_lock = None;
-    if let (Some(model), Some(_)) = (model, released(&prepared)) {
+    if let Some(model) = model.filter(|_| plan.as_ref().is_some_and(removes)) {
         model_lock = Some(context.index.lock_model(&model.identity()).await);
         prepared = prepare(scope, object).await?;
+        plan = unobserved(&prepared.subject(rules));
     }
-    let plan = unobserved(&prepared.subject(rules));
     // A release needs only what could be read. Nothing else is decided from a partial object.
-    let releases = plan
-        .as_ref()
-        .is_some_and(|plan| plan.action == Action::RemoveFinalizer);
     let unreadable = object.unreadable.as_ref();
-    if unreadable.is_some_and(|unreadable| !unreadable.deletable) && !releases {
+    let partial = unreadable.is_some_and(|unreadable| !unreadable.deletable);
+    if partial && !plan.as_ref().is_some_and(removes) {
         return report_undecodable(scope, object).await;
     }
-    if let Some(plan) = plan {
+    if let Some(mut plan) = plan {
         if let Some(present) = changes_finalizer(&prepared, &plan) {
             set_finalizer(scope, &mut prepared, &plan, present).await?;
+            plan = unobserved(&prepared.subject(rules)).unwrap_or(plan);
         }
-        let plan = unobserved(&prepared.subject(rules)).unwrap_or(plan);
         return perform(scope, &prepared, plan, started).await;
     }
     // The observation takes the lock of the model that the hub shows.
     drop(model_lock);
     let mut observed = observe(scope, prepared, slot).await?;
-    let plan = decide(&observed.observation(rules));
+    let mut seen = observed.observation(rules);
+    let mut plan = decide(&seen);
     if let Some(present) = changes_finalizer(&observed.prepared, &plan) {
         set_finalizer(scope, &mut observed.prepared, &plan, present).await?;
+        seen = observed.observation(rules);
+        plan = decide(&seen);
     }
-    let seen = observed.observation(rules);
-    let plan = permitted(context, &seen, decide(&seen));
+    let plan = permitted(context, &seen, plan);
     match plan.action {
         Action::Call { kind, .. } => call(scope, &observed, &seen, plan, kind, started).await,
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {

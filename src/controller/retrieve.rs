@@ -15,7 +15,7 @@ use super::{
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
-    prepare::{Prepared, credentials, prepare, record_wait},
+    prepare::{Prepared, credentials, prepare_again, record_wait},
 };
 use crate::{
     api::OxenModel,
@@ -35,7 +35,7 @@ pub(super) struct Retrieved {
 }
 
 /// A permit for a request, or the answer that the hub is known to give.
-enum Admission<'a> {
+enum PermitOrFault<'a> {
     Permit(Permit<'a>),
     Fault(HubFault),
 }
@@ -49,13 +49,13 @@ pub(super) async fn retrieve(
     slot: &Slot,
 ) -> Result<Retrieved, ReconcileError> {
     let context = &scope.context;
-    let admission = match backing_off(scope, &prepared.object) {
-        Some(fault) => Admission::Fault(fault),
-        None => admit_observation(scope, prepared, key, slot).await?,
+    let answer = match backing_off(scope, &prepared.object) {
+        Some(fault) => PermitOrFault::Fault(fault),
+        None => observation_permit(scope, prepared, key, slot).await?,
     };
-    let permit = match admission {
-        Admission::Permit(permit) => permit,
-        Admission::Fault(fault) => {
+    let permit = match answer {
+        PermitOrFault::Permit(permit) => permit,
+        PermitOrFault::Fault(fault) => {
             return Ok(Retrieved {
                 result: Err(fault.into()),
                 sent: None,
@@ -83,19 +83,19 @@ pub(super) async fn retrieve(
 
 /// Waits for a permit to observe the object. A wait that is longer than the time for which Ready is
 /// kept counts as a failed observation. The object keeps its place in the queue.
-async fn admit_observation<'a>(
+async fn observation_permit<'a>(
     scope: &'a Scope,
     prepared: &mut Prepared,
     key: &'a ApiKey,
     slot: &Slot,
-) -> Result<Admission<'a>, ReconcileError> {
+) -> Result<PermitOrFault<'a>, ReconcileError> {
     let context = &scope.context;
     let object = prepared.object.clone();
     let urgent = until_urgent(scope, &object, slot.since);
     let permit = context.hub.permit_moving_up(key, Priority::Routine, urgent);
-    let mut admission = pin!(admit(scope, permit));
-    let patience = context.config.rules.grace_of(&object);
-    let mut overdue = slot.since + patience;
+    let mut answer = pin!(permit_until_shutdown(scope, permit));
+    let grace = context.config.rules.grace_of(&object);
+    let mut overdue = slot.since + grace;
     loop {
         let (due, writing) = (overdue, AtomicBool::new(false));
         let mut late = pin!(async {
@@ -106,32 +106,40 @@ async fn admit_observation<'a>(
         // Both are polled, because a request that isn't polled would hold up those behind it.
         tokio::select! {
             biased;
-            admission = &mut admission => {
+            answer = &mut answer => {
                 if writing.load(Ordering::Relaxed) {
                     late.await?;
                 }
-                return admission;
+                return answer;
             }
             recorded = &mut late => recorded?,
         }
-        overdue = Instant::now() + patience;
+        overdue = Instant::now() + grace;
     }
 }
 
+/// Waits for a permit for a further request of a reconcile that has its observation.
+async fn urgent_permit<'a>(
+    scope: &'a Scope,
+    key: &'a ApiKey,
+) -> Result<PermitOrFault<'a>, ReconcileError> {
+    permit_until_shutdown(scope, scope.context.hub.permit(key, Priority::Urgent)).await
+}
+
 /// Waits for a permit until the shutdown.
-async fn admit<'a>(
+async fn permit_until_shutdown<'a>(
     scope: &'a Scope,
     permit: impl Future<Output = Result<Permit<'a>, HubFault>>,
-) -> Result<Admission<'a>, ReconcileError> {
+) -> Result<PermitOrFault<'a>, ReconcileError> {
     let context = &scope.context;
     tokio::select! {
         () = context.shutdown.cancelled() => Err(ReconcileError::Outdated),
         permit = permit => Ok(match permit {
             Ok(permit) => {
                 context.metrics.hub_waited(permit.waited());
-                Admission::Permit(permit)
+                PermitOrFault::Permit(permit)
             }
-            Err(fault) => Admission::Fault(fault),
+            Err(fault) => PermitOrFault::Fault(fault),
         }),
     }
 }
@@ -143,20 +151,20 @@ async fn read_again(
     prepared: &mut Prepared,
     key: &ApiKey,
 ) -> Result<(), ReconcileError> {
-    let Some(latest) = scope.latest(&prepared.object) else {
+    if scope.latest(&prepared.object).is_none() {
         return Err(ReconcileError::Outdated);
-    };
+    }
     let memories = &scope.context.memories;
     if memories.with(&prepared.object, |memory| memory.changes) == prepared.changes {
         return Ok(());
     }
-    let again = prepare(scope, &latest).await?;
+    let again = prepare_again(scope, prepared).await?;
     let same = match credentials(scope, &again.object).await? {
         Credentials::Key(now) => now == *key,
         Credentials::Fault(_) => false,
     };
     let needed = unobserved(&again.subject(&scope.context.config.rules)).is_none();
-    if !same || !needed || latest.unreadable != prepared.watched.unreadable {
+    if !same || !needed {
         return Err(ReconcileError::Outdated);
     }
     *prepared = again;
@@ -243,9 +251,7 @@ pub(super) async fn prove_key(
     let Some(model) = status.and_then(|status| status.model.as_ref()) else {
         return Ok(false);
     };
-    let Admission::Permit(permit) =
-        admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await?
-    else {
+    let PermitOrFault::Permit(permit) = urgent_permit(scope, key).await? else {
         return Ok(false);
     };
     Ok(permit.is_key_of(&model.owner).await.unwrap_or(false))
@@ -264,9 +270,7 @@ pub(super) async fn similar_names(scope: &Scope, object: &OxenModel, key: &ApiKe
     // The part before the first separator finds names that differ at their end.
     let asked = object.spec.model.as_str();
     let stem = asked.split(['-', '_', '.', '/']).next().unwrap_or(asked);
-    let Ok(Admission::Permit(permit)) =
-        admit(scope, scope.context.hub.permit(key, Priority::Urgent)).await
-    else {
+    let Ok(PermitOrFault::Permit(permit)) = urgent_permit(scope, key).await else {
         return Vec::new();
     };
     match permit.search(stem, SIMILAR_NAMES).await {

@@ -26,7 +26,7 @@ use super::{
     error::watch_without_body,
     health::Monitor,
     memory::SecretVersion,
-    streams::{once_stored, watch_config, watching},
+    streams::{once_stored, scoped, watch_config, watching},
 };
 use crate::readiness::Watched;
 
@@ -71,10 +71,7 @@ impl Secrets {
                 required: false,
             };
             let health = monitor.add(watched);
-            let api: Api<GuardedSecret> = match namespace {
-                Some(namespace) => Api::namespaced(health.client(), namespace),
-                None => Api::all(health.client()),
-            };
+            let api: Api<GuardedSecret> = scoped(health.client(), namespace);
             let config = watch_config(timeout).fields(&format!("metadata.name={name}"));
             let (store, writer) = reflector::store();
             let secret = name.clone();

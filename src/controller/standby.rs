@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     health::words,
     listing::{FirstList, PATIENCE},
-    streams::{BACKOFF_FIRST, BACKOFF_LAST, list_refused},
+    streams::{BACKOFF_FIRST, BACKOFF_LAST, list_refused, scoped},
     watch::log_error,
 };
 use crate::{
@@ -23,19 +23,8 @@ use crate::{
 /// Lists the OxenModels of each namespace, and reports the lists to `/readyz` until this future is
 /// dropped. It is for a standby, and never ends.
 pub async fn stand_by(config: &Config, client: &Client, readiness: &Arc<Readiness>) -> Infallible {
-    let namespaces: Vec<Option<&str>> = if config.namespaces.is_empty() {
-        vec![None]
-    } else {
-        let names = config.namespaces.iter();
-        names.map(|name| Some(name.as_str())).collect()
-    };
-    let added = namespaces.into_iter().map(|namespace| {
-        let watched = Watched {
-            resource: "oxenmodels",
-            namespace: namespace.map(Into::into),
-            name: None,
-            required: true,
-        };
+    let added = config.scopes().map(|namespace| {
+        let watched = Watched::objects(namespace);
         let health = readiness.add_watch(watched, PATIENCE / config.time_scale);
         (namespace, health)
     });
@@ -50,10 +39,7 @@ pub async fn stand_by(config: &Config, client: &Client, readiness: &Arc<Readines
 
 /// Lists one object of a namespace, or of all, until the API server answers.
 async fn list(config: &Config, client: &Client, namespace: Option<&str>, health: &WatchHealth) {
-    let api: Api<OxenModel> = match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    };
+    let api: Api<OxenModel> = scoped(client.clone(), namespace);
     // One object proves as much as all of them.
     let one = ListParams::default().limit(1);
     let mut first = FirstList::new(PATIENCE / config.time_scale);

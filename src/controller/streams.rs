@@ -4,7 +4,8 @@ use std::{fmt, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
 use kube::{
-    Api, Resource,
+    Api, Client, Resource,
+    core::NamespaceResourceScope,
     runtime::watcher::{self, Event, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -18,6 +19,18 @@ pub(super) const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 
 /// The longest pause after a failure of a watch.
 pub(super) const BACKOFF_LAST: Duration = Duration::from_secs(10);
+
+/// The objects of a namespace, or of all namespaces.
+pub(super) fn scoped<K>(client: Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
 
 /// The configuration of a watch that the API server ends after `timeout`, and that is then started
 /// again. A connection that hangs is noticed soon after.

@@ -28,7 +28,7 @@ use super::{
     memory::reason,
     reconcile::{error_policy, reconcile},
     secrets::{GuardedSecret, Secrets, watched_version},
-    streams::{list_refused, once_stored, refused_with, watch_config, watching},
+    streams::{list_refused, once_stored, refused_with, scoped, watch_config, watching},
 };
 use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
 
@@ -115,12 +115,7 @@ fn object_metrics(objects: &Store<Guarded>) -> Vec<ObjectMetrics> {
 
 impl Listing {
     fn new(context: &Arc<Context>, namespace: Option<String>, monitor: &Monitor) -> Self {
-        let watched = Watched {
-            resource: "oxenmodels",
-            namespace: namespace.clone(),
-            name: None,
-            required: true,
-        };
+        let watched = Watched::objects(namespace.as_deref());
         Self {
             context: context.clone(),
             namespace,
@@ -211,10 +206,7 @@ fn triggers(
     objects: Store<Guarded>,
     writer: reflector::store::Writer<Guarded>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
-    let api: Api<Guarded> = match &listing.namespace {
-        Some(namespace) => Api::namespaced(listing.health.client(), namespace),
-        None => Api::all(listing.health.client()),
-    };
+    let api: Api<Guarded> = scoped(listing.health.client(), listing.namespace.as_deref());
     let stored = objects.clone();
     let config = watch_config(listing.context.config.watch_timeout);
     let events = watching(api, config)

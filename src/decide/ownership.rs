@@ -177,8 +177,8 @@ impl Claimant {
         }
     }
 
-    /// Returns true when the other claimant takes precedence over this one, where both may be of the
-    /// same model.
+    /// Returns true when the other claimant takes precedence over this one, where both may be of
+    /// the same model.
     fn yields_to(&self, other: &Claimant) -> bool {
         match (self.deleting, other.deleting) {
             // The object that isn't being deleted decides, once it is known to have the same model.

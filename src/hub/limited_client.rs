@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
 use url::Url;
 
 use super::{
@@ -99,12 +98,6 @@ impl LimitedClient {
 }
 
 impl Permit<'_> {
-    /// When the permit was granted. What its request shows is no older than that.
-    #[must_use]
-    pub fn granted(&self) -> Instant {
-        self.in_flight.sent
-    }
-
     /// How long the request waited for the permit.
     #[must_use]
     pub fn waited(&self) -> Duration {

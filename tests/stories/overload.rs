@@ -2,42 +2,20 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
-use hub::{Endpoint, Entry, Hub, Journal, Model};
-use serde_json::json;
+use hub::{Endpoint, Entry, Journal};
 use testkit::world::{DEADLINE, World};
 
+use crate::rate_limit::{active, create, hub, name};
+
 const NOT_SENT: &str = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
-
-fn name(number: usize) -> String {
-    format!("bot-{number}")
-}
-
-/// A world with this number of inactive models.
-async fn world(models: usize) -> World {
-    let all = (0..models).map(|number| Model::custom(name(number)).status("inactive"));
-    World::new(all.fold(Hub::builder(), hub::Builder::model)).await
-}
-
-/// Declares all models active.
-async fn declare(world: &World, models: usize) {
-    let created = (0..models).map(|number| {
-        let name = name(number);
-        async move {
-            let spec = json!({"model": name, "state": "active"});
-            world.create(&name, spec).await;
-        }
-    });
-    join_all(created).await;
-}
 
 /// Without a bound on the reconciles, 300 observations would wait for the same slow writes, be too
 /// old when their turn comes, and start over.
 #[tokio::test]
 async fn no_observation_becomes_too_old_at_a_slow_api_server() {
     const MODELS: usize = 300;
-    let world = world(MODELS).await;
-    declare(&world, MODELS).await;
+    let world = World::new(hub(MODELS)).await;
+    create(&world, MODELS, active).await;
     let gate = world.cluster.gate().await.unwrap();
     gate.delay_all("PATCH", "/oxenmodels/", Duration::from_millis(800));
     // An observation may be six seconds old.
@@ -71,8 +49,8 @@ async fn no_observation_becomes_too_old_at_a_slow_api_server() {
 #[tokio::test]
 async fn first_observations_and_calls_go_before_polls() {
     const MODELS: usize = 80;
-    let world = world(MODELS).await;
-    declare(&world, MODELS).await;
+    let world = World::new(hub(MODELS)).await;
+    create(&world, MODELS, active).await;
     let settings = [("OXEN_HUB_RATE", "10"), ("OXEN_SYNC_INTERVAL", "1h")];
     let _operator = world.operator_with(&settings);
     let called = |journal: &Journal| journal.count_all(Endpoint::Activate) == MODELS;

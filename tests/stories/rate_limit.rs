@@ -18,16 +18,16 @@ const NO_POLLS: (&str, &str) = ("OXEN_SYNC_INTERVAL", "1h");
 /// The number of requests of one key that the operator sends at once.
 const IN_FLIGHT: usize = 16;
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("bot-{number}")
 }
 
-fn hub(models: usize) -> hub::Builder {
+pub(crate) fn hub(models: usize) -> hub::Builder {
     let all = (0..models).map(|number| Model::custom(name(number)).status("inactive"));
     all.fold(Hub::builder(), hub::Builder::model)
 }
 
-async fn create(world: &World, objects: usize, spec: impl Fn(&str) -> Value) {
+pub(crate) async fn create(world: &World, objects: usize, spec: impl Fn(&str) -> Value) {
     stream::iter(0..objects)
         .for_each_concurrent(16, |number| {
             let (name, spec) = (name(number), spec(&name(number)));
@@ -38,7 +38,7 @@ async fn create(world: &World, objects: usize, spec: impl Fn(&str) -> Value) {
         .await;
 }
 
-fn active(model: &str) -> Value {
+pub(crate) fn active(model: &str) -> Value {
     json!({"model": model, "state": "active"})
 }
 

@@ -142,22 +142,20 @@ impl Entries {
         };
         let influence = before.released.is_none().then(|| before.claimant.clone());
         let keys = Keys::of(&claimant, &before.keys.secret, released.is_some());
-        self.insert(Box::new(Entry {
+        let after = Entry {
             claimant,
             keys,
             released,
             ..*before
-        }));
-        self.concerned(influence.as_ref(), self.active(uid))
+        };
+        self.insert(influence.as_ref(), after)
     }
 
     /// Adds or replaces an entry, and returns the objects whose ownership this concerns.
     fn set(&mut self, entry: Entry) -> Vec<Uid> {
-        let uid = entry.keys.uid.clone();
-        let before = self.remove(&uid);
-        self.insert(Box::new(entry));
+        let before = self.remove(&entry.keys.uid);
         let before = before.filter(|before| before.released.is_none());
-        self.concerned(before.as_ref().map(|it| &it.claimant), self.active(&uid))
+        self.insert(before.as_ref().map(|it| &it.claimant), entry)
     }
 
     /// Removes an entry. [`concerned`](Self::concerned) says which objects this concerns.
@@ -176,7 +174,9 @@ impl Entries {
         Some(entry)
     }
 
-    fn insert(&mut self, entry: Box<Entry>) {
+    /// Adds an entry in place of one that could control a model as `before`, or couldn't. Returns
+    /// the objects whose ownership this concerns.
+    fn insert(&mut self, before: Option<&Claimant>, entry: Entry) -> Vec<Uid> {
         let keys = entry.keys.clone();
         if let Some(model) = keys.model {
             if !keys.observed {
@@ -189,7 +189,8 @@ impl Entries {
         }
         self.by_secret
             .insert((keys.namespace, keys.secret), &keys.uid);
-        self.all.insert(keys.uid, entry);
+        self.all.insert(keys.uid.clone(), Box::new(entry));
+        self.concerned(before, self.active(&keys.uid))
     }
 
     /// The claimant of an object, if it may control a model.

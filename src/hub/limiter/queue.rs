@@ -2,8 +2,8 @@
 //! observations before routine ones, and first-in, first-out within each of the three.
 //!
 //! Only the head of the queue, which is its first request, looks at the limits. Every other request
-//! sleeps until it is the head, so a change wakes at most one request of the key. Each change of the
-//! queue takes time that grows with the logarithm of its length.
+//! sleeps until it is the head, so a change wakes at most one request of the key. Each change of
+//! the queue takes time that grows with the logarithm of its length.
 
 use std::{collections::BTreeMap, sync::Arc};
 
