@@ -38,7 +38,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if !self.ended {
-            self.close(Feedback::None);
+            self.close(Feedback::Cancelled);
         }
     }
 }

@@ -109,6 +109,8 @@ impl State {
         }
         let class = position.rank.into();
         if !self.places.take(key, class, state.bucket.in_flight()) {
+            // The key was woken for a place that is now for another key.
+            self.wake_next();
             return Next::AfterAnother;
         }
         state.bucket.sent(now);
@@ -161,8 +163,8 @@ impl State {
         }
     }
 
-    /// Wakes the head of the key that may take a free place. The head takes the place, or ends the
-    /// key's wait for one. Both wake the head of the next key.
+    /// Wakes the head of the key that may take a free place. The head takes the place, gives the key
+    /// a later turn, or ends the key's wait. Each of these wakes the head of the next key.
     fn wake_next(&self) {
         let next = self.places.next().and_then(|key| self.keys.get(key));
         if let Some(next) = next {

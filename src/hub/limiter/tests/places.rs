@@ -264,3 +264,26 @@ async fn a_caller_that_stops_waiting_for_a_place_passes_its_turn_on() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_call_is_cancelled_leaves_the_place_to_the_key_whose_turn_it_is() {
+    let limiter = limiter(|_| ());
+    let mut held = busy(&limiter, FOR_OBSERVATIONS).await;
+    let caller = accepted(&limiter, "caller").await;
+    let calls: Vec<_> = (0..FOR_CALLS)
+        .map(|_| at_once(&limiter, &caller, DEACTIVATE).unwrap())
+        .collect();
+    let (busy, other) = (key("busy0"), key("other"));
+    let mut call = Box::pin(limiter.get(&busy, DEACTIVATE));
+    assert!((&mut call).now_or_never().is_none());
+    let observation = queue(&limiter, &busy, Urgent);
+    settle().await;
+    let other = queue(&limiter, &other, Urgent);
+    settle().await;
+    // The place is first offered to the call.
+    held.pop();
+    drop(call);
+    settle().await;
+    assert!(other.is_finished() && !observation.is_finished());
+    drop(calls);
+}

@@ -45,6 +45,8 @@ pub(in crate::hub) enum Feedback {
     CallRateLimited,
     /// There was no response, or a 5xx.
     None,
+    /// The request was cancelled, or was not sent at all.
+    Cancelled,
 }
 
 /// The token bucket of one key, and what its answers have said about the key.
@@ -142,7 +144,8 @@ impl TokenBucket {
             Feedback::Accepted
             | Feedback::Unauthorized
             | Feedback::CallRateLimited
-            | Feedback::None => None,
+            | Feedback::None
+            | Feedback::Cancelled => None,
         }
     }
 
@@ -161,6 +164,7 @@ impl TokenBucket {
             KeyHealth::Doubtful { refusals, .. } => refusals,
         };
         let refusals = match feedback {
+            Feedback::Cancelled => return,
             Feedback::Unauthorized => before.saturating_add(1),
             // A request without a response says nothing about the key, so the next request waits as
             // after a refusal.

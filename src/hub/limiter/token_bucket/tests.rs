@@ -215,7 +215,7 @@ fn concurrency(key: &mut Fixture) -> usize {
 
 #[test]
 fn a_key_is_refused_after_three_401s_in_a_row() {
-    use Feedback::{Accepted as A, None as N, Unauthorized as R};
+    use Feedback::{Accepted as A, Cancelled as C, None as N, Unauthorized as R};
     let limit = Feedback::RateLimited(Some(Duration::ZERO));
     for (feedback, allowed) in [
         (&[][..], 1),
@@ -227,6 +227,11 @@ fn a_key_is_refused_after_three_401s_in_a_row() {
         (&[R, R], 1),
         (&[R, R, R], 0),
         (&[A, A, R, R, R], 0),
+        // A cancelled request says nothing about its key.
+        (&[C], 1),
+        (&[R, R, C], 1),
+        (&[R, C, R, C, R], 0),
+        (&[A, C], 16),
         // Such a 401 is about one model, or a passing fault.
         (&[R, R, A], 16),
         (&[R, A, R, R], 1),
@@ -234,6 +239,7 @@ fn a_key_is_refused_after_three_401s_in_a_row() {
         // These were in flight when the key was refused.
         (&[R, R, R, R, R], 0),
         (&[R, R, R, N], 0),
+        (&[R, R, R, C], 0),
         (&[R, R, R, A], 16),
     ] {
         let mut key = Fixture::new(RateLimits::default());
@@ -268,6 +274,8 @@ fn a_refused_key_sends_one_request_at_a_time() {
         key.end(sent, feedback);
     }
     key.later(secs(300));
+    key.request(Feedback::Cancelled);
+    assert_eq!(key.next(), Next::Go, "the permit is still to be used");
     key.request(Feedback::Accepted);
     assert_eq!(concurrency(&mut key), 16);
 }
