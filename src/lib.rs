@@ -69,6 +69,7 @@
 //! | events | `controller/events.rs`, `controller/event_series.rs` |
 //! | what a process remembers of an object | `controller/memory.rs` |
 //! | an object that can't be decoded | `controller/guarded.rs`, `controller/undecodable.rs` |
+//! | an object in the store of the watch | `controller/compact.rs` |
 //! | a namespace that can't be listed | `controller/listing.rs` |
 //! | whether the watches are answered | `controller/health.rs` |
 //! | what makes a standby ready | `controller/standby.rs` |

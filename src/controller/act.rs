@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::reflector::ObjectRef,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
@@ -69,11 +68,10 @@ fn with_finalizer(object: &OxenModel, present: bool) -> OxenModel {
 
 /// Why the object, as the watch has it now, no longer allows the call, or `None` if it does.
 fn outdated(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
-    let name = ObjectRef::new(&object.name_any());
-    let namespace = object.namespace().unwrap_or_default();
-    let Some(latest) = scope.objects.get(&name.within(&namespace)) else {
+    let Some(latest) = scope.named(object) else {
         return Some("the object is gone");
     };
+    let latest = latest.decode();
     let (latest, known) = (latest.meta(), &object.metadata);
     if latest.uid != known.uid {
         Some("the object was deleted and created again")

@@ -44,7 +44,7 @@ pub(super) struct Admission(Arc<Mutex<State>>);
 pub(super) struct Slot {
     /// When the object began to wait.
     pub(super) since: Instant,
-    lane: Lane,
+    lane: Arc<Lane>,
     class: Class,
     admission: Admission,
 }
@@ -58,12 +58,13 @@ enum Class {
 #[derive(Default)]
 struct State {
     /// The lanes that have objects, waiting or admitted.
-    lanes: HashMap<Lane, Objects>,
-    /// The objects that wait, and those whose turn has come and whose reconcile has not begun.
-    waiting: HashMap<String, Waiting>,
+    lanes: HashMap<Arc<Lane>, Objects>,
+    /// The objects that wait, and those whose turn has come and whose reconcile has not begun, by
+    /// UID.
+    waiting: HashMap<Arc<str>, Waiting>,
     /// The lanes in which an object may be admitted, those with the fewest admitted ones first, and
     /// then in the order in which they came.
-    ready: BTreeSet<(usize, u64, Lane)>,
+    ready: BTreeSet<(usize, u64, Arc<Lane>)>,
     admitted: usize,
     tickets: u64,
 }
@@ -84,12 +85,12 @@ struct Queue {
     waiting: usize,
     /// The objects with their tickets. The entry of an object that has moved or gone stays, and its
     /// ticket is out of date.
-    uids: VecDeque<(String, u64)>,
+    uids: VecDeque<(Arc<str>, u64)>,
 }
 
 /// An object that waits.
 struct Waiting {
-    lane: Lane,
+    lane: Arc<Lane>,
     class: Class,
     since: Instant,
     ticket: u64,
@@ -115,7 +116,7 @@ impl Waiting {
     /// Returns true when the object has to wait in another queue than it does.
     fn moves(&self, lane: &Lane, urgent: bool, urgent_after: Duration) -> bool {
         let up = self.class == Class::Routine && self.is_due(urgent, urgent_after);
-        !self.admitted && (up || self.lane != *lane)
+        !self.admitted && (up || *self.lane != *lane)
     }
 }
 
@@ -223,12 +224,18 @@ impl State {
         } else {
             Class::Routine
         };
+        // The objects of a lane share its names.
+        let lane = match self.lanes.get_key_value(&lane) {
+            Some((known, _)) => known.clone(),
+            None => Arc::new(lane),
+        };
+        let uid: Arc<str> = uid.into();
         let queue = self.lanes.entry(lane.clone()).or_default().queue(class);
         queue.waiting += 1;
-        queue.uids.push_back((uid.to_owned(), ticket));
+        queue.uids.push_back((uid.clone(), ticket));
         self.refresh(&lane);
         self.waiting.insert(
-            uid.to_owned(),
+            uid,
             Waiting {
                 lane,
                 class,
@@ -253,7 +260,7 @@ impl State {
     }
 
     /// Frees a slot, and gives it to the next object.
-    fn release(&mut self, lane: &Lane, class: Class) {
+    fn release(&mut self, lane: &Arc<Lane>, class: Class) {
         self.admitted -= 1;
         if let Some(objects) = self.lanes.get_mut(lane) {
             objects.queue(class).admitted -= 1;
@@ -274,7 +281,7 @@ impl State {
             };
             if let Some(waiting) = self.waiting.get_mut(&uid) {
                 waiting.admitted = true;
-                if uid != own {
+                if *uid != *own {
                     (waiting.wake)();
                 }
             }
@@ -282,7 +289,7 @@ impl State {
     }
 
     /// Takes the next object of a lane that is ready.
-    fn take(&mut self, lane: &Lane) -> Option<String> {
+    fn take(&mut self, lane: &Arc<Lane>) -> Option<Arc<str>> {
         let objects = self.lanes.get_mut(lane)?;
         let class = objects.next()?;
         let queue = objects.queue(class);
@@ -301,7 +308,7 @@ impl State {
     }
 
     /// Brings a lane's entry in `ready` up to date, and removes a lane that has no objects.
-    fn refresh(&mut self, lane: &Lane) {
+    fn refresh(&mut self, lane: &Arc<Lane>) {
         let Some(objects) = self.lanes.get_mut(lane) else {
             return;
         };

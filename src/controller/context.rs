@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admission::Admission,
+    compact::Compact,
     error::{ReconcileError, Request},
     events::Events,
     guarded::Guarded,
@@ -58,39 +59,46 @@ pub struct Context {
 /// One watch of objects, over one namespace or all, and what its reconciles need.
 pub(super) struct Scope {
     pub(super) context: Arc<Context>,
-    pub(super) objects: Store<Guarded>,
+    pub(super) objects: Store<Compact>,
     pub(super) secrets: Secrets,
     /// Starts a reconcile of an object.
-    pub(super) wake: UnboundedSender<ObjectRef<Guarded>>,
+    pub(super) wake: UnboundedSender<ObjectRef<Compact>>,
 }
 
 impl Scope {
+    /// The object with this name as the watch has it now, or `None` if there is none.
+    pub(super) fn named(&self, object: &OxenModel) -> Option<Arc<Compact>> {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = ObjectRef::new(&object.name_any());
+        self.objects.get(&name.within(namespace))
+    }
+
     /// The object as the watch has it now, or `None` if it is gone or another one has its name.
-    pub(super) fn latest(&self, object: &OxenModel) -> Option<Arc<Guarded>> {
-        let latest = self.objects.get(
-            &ObjectRef::new(&object.name_any())
-                .within(object.metadata.namespace.as_deref().unwrap_or_default()),
-        )?;
-        (latest.object.metadata.uid == object.metadata.uid).then_some(latest)
+    pub(super) fn latest(&self, known: &Guarded) -> Option<Guarded> {
+        let latest = self.named(&known.object)?;
+        if latest.uid() != known.uid() {
+            None
+        } else if latest.version() == known.version() {
+            Some(known.clone())
+        } else {
+            Some(latest.decode())
+        }
     }
 
     /// A function that starts a reconcile of an object.
-    pub(super) fn waking(&self, object: &OxenModel) -> impl Fn() + Send + 'static {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let object = ObjectRef::new(&object.name_any()).within(namespace);
+    pub(super) fn waking(&self, object: Arc<Compact>) -> impl Fn() + Send + 'static {
         let wake = self.wake.clone();
         move || {
             // A scope that has ended needs no reconcile.
-            let _ = wake.send(object.clone());
+            let _ = wake.send(ObjectRef::from_obj(object.as_ref()));
         }
     }
 
     /// The object as this process last wrote it, or as the watch has it now if that is newer.
     /// Returns `None` if the object is gone.
-    pub(super) fn newest(&self, object: &OxenModel) -> Option<Arc<OxenModel>> {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    pub(super) fn newest(&self, known: &Guarded) -> Option<Arc<OxenModel>> {
         let index = &self.context.index;
-        index.newest(uid, || self.latest(object))
+        index.newest(known.uid(), || self.latest(known))
     }
 }
 

@@ -48,6 +48,26 @@ impl Guarded {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }
 
+    /// The version of the object.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.object.metadata.resource_version.as_deref()
+    }
+
+    /// Decodes an object from JSON.
+    ///
+    /// # Errors
+    ///
+    /// The text is no JSON, or its metadata can't be decoded.
+    pub(super) fn from_text(text: &str) -> Result<Self, serde_json::Error> {
+        match serde_json::from_str(text) {
+            Ok(object) => Ok(Self {
+                object: Arc::new(object),
+                unreadable: None,
+            }),
+            Err(error) => Self::read(&serde_json::from_str(text)?, &error),
+        }
+    }
+
     /// Reads what can be read of an object that can't be decoded as a whole.
     fn read(raw: &Value, error: &impl Display) -> Result<Self, serde_json::Error> {
         let metadata = raw.get("metadata").cloned().unwrap_or_default();
@@ -102,16 +122,7 @@ impl<'de> Deserialize<'de> for Guarded {
         // The text is kept until it is decoded. A `Value` of each object would cost several times
         // as much as the object.
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        match serde_json::from_str(raw.get()) {
-            Ok(object) => Ok(Self {
-                object: Arc::new(object),
-                unreadable: None,
-            }),
-            Err(error) => {
-                let raw = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-                Self::read(&raw, &error).map_err(D::Error::custom)
-            }
-        }
+        Self::from_text(raw.get()).map_err(D::Error::custom)
     }
 }
 
@@ -319,6 +330,9 @@ fn problem(raw: &Value) -> Option<String> {
             path => format!("{part}.{path}: {}", error.inner()),
         })
     }
+    if raw.get("spec").is_none_or(Value::is_null) {
+        return Some("spec: missing field".into());
+    }
     of::<OxenModelSpec>(raw, "spec").or_else(|| of::<Option<OxenModelStatus>>(raw, "status"))
 }
 
@@ -386,6 +400,16 @@ mod tests {
             claimant(&sound, None),
             Claimant::of(&typed, &Rules::default())
         );
+    }
+
+    #[test]
+    fn a_missing_spec_is_named_without_its_place_in_the_text() {
+        let absent = object(spec(), status());
+        let absent = json!({"metadata": absent["metadata"]});
+        let absent: Guarded = serde_json::from_value(absent).unwrap();
+        for odd in [guarded(Value::Null, status()), absent] {
+            assert_eq!(odd.unreadable.unwrap().problem, "spec: missing field");
+        }
     }
 
     #[test]
@@ -483,12 +507,12 @@ mod tests {
     fn an_object_keeps_what_can_no_longer_be_read() {
         let sound = claimant(&guarded(spec(), status()), None);
         let nameless = guarded(json!({"state": "active"}), status());
-        assert_eq!(claimant(&nameless, None).model, "");
-        assert_eq!(claimant(&nameless, Some(&sound)).model, "bot");
-        let identity = Identity {
+        assert_eq!(&*claimant(&nameless, None).model, "");
+        assert_eq!(&*claimant(&nameless, Some(&sound)).model, "bot");
+        let identity = Arc::new(Identity {
             id: "bot".into(),
             owner: "acme".into(),
-        };
+        });
         for status in [json!("gone"), with(status(), "model", json!("bot"))] {
             let odd = guarded(spec(), status);
             let unknown = claimant(&odd, None);

@@ -26,8 +26,8 @@ pub(super) struct Memory {
     /// Whether the watch's copy may be out of date, because a write met a conflict or a release
     /// failed. If so, the next reconcile reads the object from the API server.
     pub(super) stale: bool,
-    /// What became of the operation that this process recorded last.
-    pub(super) tracked: Tracked,
+    /// What became of the operation that this process recorded last, unless that is empty.
+    tracked: Option<Box<Tracked>>,
     /// The last status that the API server did not store as it was sent.
     pub(super) pruned: Option<Box<OxenModelStatus>>,
     /// What earlier observations showed.
@@ -64,7 +64,7 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             stale: false,
-            tracked: Tracked::default(),
+            tracked: None,
             pruned: None,
             history: History::default(),
             advanced: Instant::now(),
@@ -86,7 +86,9 @@ impl Memory {
     /// The object, with what this process knows about its operation and the API server may not
     /// hold.
     pub(super) fn with_tracked(&self, object: &Arc<OxenModel>) -> Arc<OxenModel> {
-        self.tracked.applied(object).map_or_else(
+        let tracked = self.tracked.as_ref();
+        let status = tracked.and_then(|tracked| tracked.applied(object));
+        status.map_or_else(
             || object.clone(),
             |status| {
                 Arc::new(OxenModel {
@@ -95,6 +97,13 @@ impl Memory {
                 })
             },
         )
+    }
+
+    /// Changes what is known of the last operation.
+    pub(super) fn track(&mut self, change: impl FnOnce(&mut Tracked)) {
+        let mut tracked = self.tracked.take().unwrap_or_default();
+        change(&mut tracked);
+        self.tracked = (*tracked != Tracked::default()).then_some(tracked);
     }
 
     fn change(&mut self) {
@@ -163,7 +172,11 @@ impl Memories {
     /// Works with an object's memory. The lock is never held across an await. Nothing is remembered
     /// of an object that the watch doesn't show.
     pub(super) fn with<T>(&self, object: &OxenModel, work: impl FnOnce(&mut Memory) -> T) -> T {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        self.with_uid(object.metadata.uid.as_deref().unwrap_or_default(), work)
+    }
+
+    /// Works with the memory of the object with this UID, as [`with`](Self::with) does.
+    pub(super) fn with_uid<T>(&self, uid: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
         match self.lock().get_mut(uid) {
             Some(memory) => work(memory),
             None => work(&mut Memory::default()),

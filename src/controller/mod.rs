@@ -17,6 +17,7 @@
 //! | publishing events, and repeating an existing event | `events.rs`, `event_series.rs` |
 //! | what a process remembers of an object | `memory.rs` |
 //! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
+//! | an object in the store of the watch | `compact.rs` |
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
 //! | what makes a standby ready | `standby.rs` |
@@ -27,6 +28,7 @@
 
 mod act;
 mod admission;
+mod compact;
 mod context;
 mod credentials;
 mod error;

@@ -85,7 +85,7 @@ pub(super) async fn prepare_again(
     scope: &Scope,
     before: &Prepared,
 ) -> Result<Prepared, ReconcileError> {
-    match scope.latest(&before.object) {
+    match scope.latest(&before.watched) {
         Some(latest) if latest.unreadable == before.watched.unreadable => {
             prepare(scope, &latest).await
         }
@@ -153,7 +153,7 @@ pub(super) async fn newest(
     } = scope.context.as_ref();
     let object = &watched.object;
     if !memories.with(object, |memory| memory.stale) {
-        return scope.newest(object).ok_or(ReconcileError::Outdated);
+        return scope.newest(watched).ok_or(ReconcileError::Outdated);
     }
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();

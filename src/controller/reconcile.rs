@@ -11,6 +11,7 @@ use tracing::{debug, instrument, warn};
 use super::{
     act,
     admission::Slot,
+    compact::Compact,
     context::{Context, Scope},
     credentials,
     error::ReconcileError,
@@ -32,7 +33,7 @@ use crate::{
 /// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
 /// reconcile begins again when the object's turn comes.
 pub(super) async fn reconcile(
-    object: Arc<Guarded>,
+    stored: Arc<Compact>,
     scope: Arc<Scope>,
 ) -> Result<ControllerAction, ReconcileError> {
     let Context {
@@ -51,16 +52,16 @@ pub(super) async fn reconcile(
     }
     // The object may have changed meanwhile. One that is gone must not wait for a slot, because its
     // reconcile would never use it.
-    let Some(object) = scope.latest(&object.object) else {
+    let Some(object) = scope.latest(&stored.decode()) else {
         return Ok(ControllerAction::await_change());
     };
-    let Some(newest) = scope.newest(&object.object) else {
+    let Some(newest) = scope.newest(&object) else {
         return Ok(ControllerAction::await_change());
     };
     let lane = credentials::lane(&scope, &newest);
     let urgent = is_urgent(&newest);
     let interval = config.rules.sync_interval_of(&object.object);
-    let wake = scope.waking(&object.object);
+    let wake = scope.waking(stored);
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
         Some(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
         None if urgent => Ok(ControllerAction::await_change()),
@@ -204,7 +205,9 @@ async fn set_finalizer(
     // reconcile.
     let remember = || {
         let memories = &scope.context.memories;
-        memories.with(object, |memory| memory.tracked.before_write(&plan.status));
+        memories.with(object, |memory| {
+            memory.track(|it| it.before_write(&plan.status))
+        });
     };
     let written = act::set_finalizer(scope, object, present).await;
     let after = match noting_conflicts(scope, object, written) {
@@ -325,7 +328,7 @@ async fn call(
     context.metrics.called(plan.verdict, kind, &outcome);
     let plan = after_call(seen, plan, &outcome);
     context.memories.with(object, |memory| {
-        memory.tracked.track(id, &plan.status);
+        memory.track(|tracked| tracked.track(id, &plan.status));
         memory.call_ended(&outcome);
     });
     let model = plan.status.model.as_ref();
@@ -361,11 +364,15 @@ async fn record_call(
     let outcome = CallOutcome::NotSent("it was not recorded");
     let unsent = after_call(seen, plan.clone(), &outcome);
     let id = &observed.prepared.operation_id;
-    memories.with(object, |memory| memory.tracked.track(id, &unsent.status));
+    memories.with(object, |memory| {
+        memory.track(|tracked| tracked.track(id, &unsent.status));
+    });
     let expires = observed.expires(context.config.max_observation_age);
     match record_operation(scope, object, plan, expires).await {
         Ok(Some(recorded)) => {
-            memories.with(object, |memory| memory.tracked.stored(&plan.status));
+            memories.with(object, |memory| {
+                memory.track(|tracked| tracked.stored(&plan.status));
+            });
             Ok(Recorded::Stored(recorded))
         }
         Ok(None) => {
@@ -433,12 +440,12 @@ fn spread(requeue: Requeue, first: bool) -> Duration {
     fields(namespace = object.namespace(), name = object.name_any())
 )]
 pub(super) fn error_policy(
-    object: Arc<Guarded>,
+    object: Arc<Compact>,
     error: &ReconcileError,
     scope: Arc<Scope>,
 ) -> ControllerAction {
     let source = error.cause();
-    let failures = scope.context.memories.with(&object.object, |memory| {
+    let failures = scope.context.memories.with_uid(object.uid(), |memory| {
         memory.kube_failures = memory.kube_failures.saturating_add(1);
         memory.kube_failures
     });

@@ -35,9 +35,13 @@ pub(super) async fn record(
         return Ok(object.clone());
     }
     let memories = &scope.context.memories;
-    memories.with(object, |memory| memory.tracked.before_write(&plan.status));
+    memories.with(object, |memory| {
+        memory.track(|tracked| tracked.before_write(&plan.status));
+    });
     let after = write_if_changed(scope, object, plan, None).await?;
-    memories.with(object, |memory| memory.tracked.stored(&plan.status));
+    memories.with(object, |memory| {
+        memory.track(|tracked| tracked.stored(&plan.status));
+    });
     publish(scope, &after, plan);
     Ok(after)
 }

@@ -15,6 +15,7 @@ use super::{
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
+    guarded::Guarded,
     prepare::{Prepared, credentials, prepare_again, record_wait},
 };
 use crate::{
@@ -91,7 +92,8 @@ async fn observation_permit<'a>(
 ) -> Result<PermitOrFault<'a>, ReconcileError> {
     let context = &scope.context;
     let object = prepared.object.clone();
-    let urgent = until_urgent(scope, &object, slot.since);
+    let watched = prepared.watched.clone();
+    let urgent = until_urgent(scope, &watched, slot.since);
     let permit = context.hub.permit_moving_up(key, Priority::Routine, urgent);
     let mut answer = pin!(permit_until_shutdown(scope, permit));
     let grace = context.config.rules.grace_of(&object);
@@ -151,7 +153,7 @@ async fn read_again(
     prepared: &mut Prepared,
     key: &ApiKey,
 ) -> Result<(), ReconcileError> {
-    if scope.latest(&prepared.object).is_none() {
+    if scope.latest(&prepared.watched).is_none() {
         return Err(ReconcileError::Outdated);
     }
     let memories = &scope.context.memories;
@@ -173,7 +175,8 @@ async fn read_again(
 
 /// Ends when somebody waits for the object's next observation, and when a routine poll has waited
 /// for its sync interval since `since`.
-pub(super) async fn until_urgent(scope: &Scope, object: &OxenModel, since: Instant) {
+pub(super) async fn until_urgent(scope: &Scope, known: &Guarded, since: Instant) {
+    let object = &known.object;
     let Context {
         memories, config, ..
     } = scope.context.as_ref();
@@ -183,7 +186,7 @@ pub(super) async fn until_urgent(scope: &Scope, object: &OxenModel, since: Insta
         let mut changed = pin!(changed.notified());
         // A change after this line is not missed.
         changed.as_mut().enable();
-        let newest = scope.newest(object);
+        let newest = scope.newest(known);
         // The reconcile of an object that is gone ends at once.
         if newest.is_none_or(|newest| is_urgent(&newest)) {
             return;

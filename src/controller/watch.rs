@@ -10,7 +10,7 @@ use std::{
 
 use futures::{Stream, StreamExt};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, ResourceExt,
     runtime::{
         Config as ControllerConfig, Controller, WatchStreamExt,
         reflector::{self, ObjectRef, Store},
@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::{
+    compact::Compact,
     context::{Context, Scope},
-    guarded::Guarded,
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
     memory::reason,
@@ -30,7 +30,7 @@ use super::{
     secrets::{GuardedSecret, Secrets, watched_version},
     streams::{list_refused, once_stored, refused_with, scoped, watch_config, watching},
 };
-use crate::{api::RECONCILE_ANNOTATION, metrics::ObjectMetrics, readiness::Watched};
+use crate::{metrics::ObjectMetrics, readiness::Watched};
 
 /// The namespace in logs about a watch of all namespaces.
 const ALL_NAMESPACES: &str = "all namespaces";
@@ -97,9 +97,10 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
 }
 
 /// The metrics of each object.
-fn object_metrics(objects: &Store<Guarded>) -> Vec<ObjectMetrics> {
+fn object_metrics(objects: &Store<Compact>) -> Vec<ObjectMetrics> {
     let all = objects.state();
-    let metrics = all.iter().map(|guarded| {
+    let metrics = all.iter().map(|stored| {
+        let guarded = stored.decode();
         let metadata = &guarded.object.metadata;
         let deleting = metadata.deletion_timestamp.is_some();
         match &guarded.unreadable {
@@ -133,20 +134,21 @@ impl Listing {
     /// a reason to reconcile it.
     fn on_event(
         &self,
-        event: watcher::Result<Event<Guarded>>,
-        objects: &Store<Guarded>,
-    ) -> Option<Guarded> {
+        event: watcher::Result<Event<Compact>>,
+        objects: &Store<Compact>,
+    ) -> Option<Compact> {
         let Context {
             index, memories, ..
         } = self.context.as_ref();
         match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+            Ok(Event::Apply(compact) | Event::InitApply(compact)) => {
+                let object = compact.decode();
                 let shown = index.show(&object);
-                (shown && memories.show(object.uid(), reason(&object.object))).then_some(object)
+                (shown && memories.show(object.uid(), reason(&object.object))).then_some(compact)
             }
-            Ok(Event::Delete(object)) => {
-                index.remove(&object);
-                self.forget(object.uid());
+            Ok(Event::Delete(compact)) => {
+                index.remove(&compact.decode());
+                self.forget(compact.uid());
                 None
             }
             Ok(Event::Init) => None,
@@ -203,15 +205,15 @@ impl Listing {
 /// The objects that have a reason to be reconciled.
 fn triggers(
     listing: Listing,
-    objects: Store<Guarded>,
-    writer: reflector::store::Writer<Guarded>,
-) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send {
-    let api: Api<Guarded> = scoped(listing.health.client(), listing.namespace.as_deref());
+    objects: Store<Compact>,
+    writer: reflector::store::Writer<Compact>,
+) -> impl Stream<Item = Result<Compact, watcher::Error>> + Send {
+    let api: Api<Compact> = scoped(listing.health.client(), listing.namespace.as_deref());
     let stored = objects.clone();
     let config = watch_config(listing.context.config.watch_timeout);
     let events = watching(api, config)
         .modify(move |object| {
-            prune(object);
+            object.watched();
             share(object, &stored);
         })
         .reflect(writer);
@@ -221,32 +223,18 @@ fn triggers(
     })
 }
 
-/// Removes what no decision needs.
-fn prune(object: &mut Guarded) {
-    let meta = object.meta_mut();
-    meta.managed_fields = None;
-    meta.owner_references = None;
-    meta.labels = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.retain(|name, _| name == RECONCILE_ANNOTATION);
-    }
-}
-
 /// Replaces an object by the store's own copy of the same version, so that a new list doesn't need
 /// the memory twice.
-fn share(object: &mut Guarded, objects: &Store<Guarded>) {
-    let Some(stored) = objects.get(&ObjectRef::from_obj(object)) else {
-        return;
-    };
-    let (ours, theirs) = (stored.meta(), object.meta());
-    if ours.uid == theirs.uid && ours.resource_version == theirs.resource_version {
+fn share(object: &mut Compact, objects: &Store<Compact>) {
+    let stored = objects.get(&ObjectRef::from_obj(object));
+    if let Some(stored) = stored.filter(|stored| stored.is(object)) {
         *object = stored.as_ref().clone();
     }
 }
 
 /// The objects that have used another version of a Secret. A reconcile that waits with the old key
 /// reads the Secret again.
-fn users(context: &Context, secret: &GuardedSecret) -> Vec<ObjectRef<Guarded>> {
+fn users(context: &Context, secret: &GuardedSecret) -> Vec<ObjectRef<Compact>> {
     let namespace = secret.namespace().unwrap_or_default();
     let version = watched_version(secret);
     let mut users = context.index.users(&namespace, &secret.name_any());

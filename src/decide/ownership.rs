@@ -2,6 +2,8 @@
 //! in different namespaces. Only the owner makes calls: the oldest object that is not being
 //! deleted. Ownership follows from the objects alone, so a restart loses nothing.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::rules::Rules;
@@ -12,17 +14,17 @@ use crate::api::{DeletionPolicy, Identity, ModelStatus, OxenModel};
 pub struct Claimant {
     /// The object's UID. Of two objects of the same age, the one with the smaller UID counts as
     /// older.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// The object's namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The object's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// When the object was created.
     pub created: Timestamp,
     /// `spec.model`.
-    pub model: String,
+    pub model: Arc<str>,
     /// `id` and `owned_by` of the model that the hub answered with. It is kept through faults.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// Whether the operator has observed the object before, with whatever outcome.
     pub observed: bool,
     /// Whether the hub said that it is a base model, which has no owner.
@@ -118,13 +120,14 @@ impl Claimant {
         let created = metadata.creation_timestamp.as_ref();
         let policy = object.spec.deletion_policy.unwrap_or(rules.deletion_policy);
         let suspended = rules.observe_only || object.spec.suspend == Some(true);
+        let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
         Self {
-            uid: metadata.uid.clone().unwrap_or_default(),
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
+            uid: text(&metadata.uid),
+            namespace: text(&metadata.namespace),
+            name: text(&metadata.name),
             created: created.map(|time| time.0).unwrap_or_default(),
-            model: object.spec.model.clone(),
-            identity: model.map(ModelStatus::identity),
+            model: object.spec.model.as_str().into(),
+            identity: model.map(|model| Arc::new(model.identity())),
             observed: status.is_some_and(|status| status.observed_generation >= 0),
             base: model.is_some_and(ModelStatus::is_base),
             deleting: metadata.deletion_timestamp.is_some(),
@@ -153,7 +156,7 @@ impl Claimant {
         }
         match owner {
             Some(owner) => Ownership::Lost(Owner {
-                name: (owner.namespace == self.namespace).then(|| owner.name.clone()),
+                name: (owner.namespace == self.namespace).then(|| owner.name.to_string()),
                 open: owner.open.is_some(),
             }),
             None => pending.into(),
@@ -227,10 +230,10 @@ mod tests {
         Claimant {
             uid: uid.into(),
             namespace: "team".into(),
-            name: format!("object-{uid}"),
+            name: format!("object-{uid}").into(),
             created: Timestamp::from_second(second).unwrap(),
             model: "bot".into(),
-            identity: Some(identity("acme")),
+            identity: Some(identity("acme").into()),
             observed: true,
             base: false,
             deleting: false,
@@ -261,7 +264,7 @@ mod tests {
 
     fn lost(other: &Claimant) -> Ownership {
         Ownership::Lost(Owner {
-            name: Some(other.name.clone()),
+            name: Some(other.name.to_string()),
             open: false,
         })
     }
@@ -287,7 +290,7 @@ mod tests {
         let (a, mut b) = (claimant("a", 1), claimant("b", 2));
         b.model = "8f14e45f-ceea-467f-a0e6-5cd1f7ad1d7e".into();
         assert_eq!(ownership(&b, &a), lost(&a));
-        b.identity = Some(identity("other"));
+        b.identity = Some(identity("other").into());
         b.model.clone_from(&a.model);
         assert_eq!(ownership(&b, &a), Ownership::Owned);
     }
@@ -395,7 +398,7 @@ mod tests {
         let owners: Vec<&str> = all
             .iter()
             .filter(|one| one.ownership(all.iter()) == Ownership::Owned)
-            .map(|one| one.uid.as_str())
+            .map(|one| &*one.uid)
             .collect();
         assert_eq!(owners, ["a"]);
     }

@@ -78,5 +78,5 @@ fn identities_of_any_length_are_compared_to_their_last_character() {
         id: format!("{long}-a"),
         owner: "acme".into(),
     };
-    assert_eq!(same.identity, Some(identity));
+    assert_eq!(same.identity, Some(identity.into()));
 }

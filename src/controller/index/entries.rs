@@ -41,11 +41,11 @@ pub(super) struct Entry {
     /// The version of the object that the entry is made from.
     pub(super) version: Option<String>,
     /// This process's own write that the watch has not shown yet.
-    pub(super) written: Option<Written>,
+    pub(super) written: Option<Box<Written>>,
     /// The version that a release of the object was based on, if this process has released it or
     /// may have. Such an object controls no model.
     pub(super) released: Option<Option<String>>,
-    keys: Keys,
+    secret: Arc<str>,
 }
 
 /// An object as this process wrote it last.
@@ -57,33 +57,28 @@ pub(super) struct Written {
 }
 
 /// The keys of an object's groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
 struct Keys {
     uid: Uid,
-    namespace: Arc<str>,
-    secret: Arc<str>,
+    secret: (Arc<str>, Arc<str>),
     /// Absent for a base model and for a released object, which control no model.
     model: Option<Arc<str>>,
     identity: Option<Arc<Identity>>,
     observed: bool,
 }
 
-impl Keys {
-    fn of(claimant: &Claimant, secret: &str, released: bool) -> Self {
-        let controls = !claimant.base && !released;
-        let identity = claimant.identity.as_ref().filter(|_| controls);
-        Self {
-            uid: claimant.uid.as_str().into(),
-            namespace: claimant.namespace.as_str().into(),
-            secret: secret.into(),
-            model: controls.then(|| claimant.model.as_str().into()),
-            identity: identity.map(|identity| Arc::new(identity.clone())),
+impl Entry {
+    fn keys(&self) -> Keys {
+        let claimant = &self.claimant;
+        let controls = !claimant.base && self.released.is_none();
+        Keys {
+            uid: claimant.uid.clone(),
+            secret: (claimant.namespace.clone(), self.secret.clone()),
+            model: controls.then(|| claimant.model.clone()),
+            identity: claimant.identity.clone().filter(|_| controls),
             observed: claimant.observed || claimant.identity.is_some(),
         }
     }
-}
 
-impl Entry {
     /// Returns true when this process's own write has replaced this version.
     pub(super) fn is_replaced(&self, version: Option<&String>) -> bool {
         let written = self.written.iter().zip(version);
@@ -119,7 +114,7 @@ impl Entries {
             None => object.object.secret_name(),
         };
         let entry = Entry {
-            keys: Keys::of(&claimant, secret, released.is_some()),
+            secret: secret.into(),
             claimant,
             unreadable: object.unreadable.clone(),
             version: version.clone(),
@@ -141,10 +136,8 @@ impl Entries {
             return Vec::new();
         };
         let influence = before.released.is_none().then(|| before.claimant.clone());
-        let keys = Keys::of(&claimant, &before.keys.secret, released.is_some());
         let after = Entry {
             claimant,
-            keys,
             released,
             ..*before
         };
@@ -153,7 +146,7 @@ impl Entries {
 
     /// Adds or replaces an entry, and returns the objects whose ownership this concerns.
     fn set(&mut self, entry: Entry) -> Vec<Uid> {
-        let before = self.remove(&entry.keys.uid);
+        let before = self.remove(&entry.claimant.uid);
         let before = before.filter(|before| before.released.is_none());
         self.insert(before.as_ref().map(|it| &it.claimant), entry)
     }
@@ -161,7 +154,7 @@ impl Entries {
     /// Removes an entry. [`concerned`](Self::concerned) says which objects this concerns.
     pub(super) fn remove(&mut self, uid: &str) -> Option<Box<Entry>> {
         let entry = self.all.remove(uid)?;
-        let keys = entry.keys.clone();
+        let keys = entry.keys();
         if let Some(model) = keys.model {
             self.by_model.remove(model.clone(), &keys.uid);
             self.unobserved.remove(model, &keys.uid);
@@ -169,15 +162,19 @@ impl Entries {
         if let Some(identity) = keys.identity {
             self.by_identity.remove(identity, &keys.uid);
         }
-        self.by_secret
-            .remove((keys.namespace, keys.secret), &keys.uid);
+        self.by_secret.remove(keys.secret, &keys.uid);
         Some(entry)
     }
 
     /// Adds an entry in place of one that could control a model as `before`, or couldn't. Returns
     /// the objects whose ownership this concerns.
-    fn insert(&mut self, before: Option<&Claimant>, entry: Entry) -> Vec<Uid> {
-        let keys = entry.keys.clone();
+    fn insert(&mut self, before: Option<&Claimant>, mut entry: Entry) -> Vec<Uid> {
+        // Many objects have the same namespace and Secret, and share the texts.
+        let secret = entry.keys().secret;
+        if let Some(known) = self.by_secret.key(&secret) {
+            (entry.claimant.namespace, entry.secret) = known.clone();
+        }
+        let keys = entry.keys();
         if let Some(model) = keys.model {
             if !keys.observed {
                 self.unobserved.insert(model.clone(), &keys.uid);
@@ -187,8 +184,7 @@ impl Entries {
         if let Some(identity) = keys.identity {
             self.by_identity.insert(identity, &keys.uid);
         }
-        self.by_secret
-            .insert((keys.namespace, keys.secret), &keys.uid);
+        self.by_secret.insert(keys.secret, &keys.uid);
         self.all.insert(keys.uid.clone(), Box::new(entry));
         self.concerned(before, self.active(&keys.uid))
     }
@@ -200,15 +196,10 @@ impl Entries {
     }
 
     /// The claimants that can make a difference for the ownership of this one.
-    pub(super) fn rivals(&self, of: &Claimant) -> impl Iterator<Item = &Claimant> {
-        let model = Arc::from(of.model.as_str());
-        let unobserved: Vec<_> = self.unobserved.of(&model).collect();
-        let identity = of.identity.clone().map(Arc::new);
-        let same: Vec<_> = identity
-            .iter()
-            .flat_map(|identity| self.by_identity.of(identity))
-            .collect();
-        let all = unobserved.into_iter().chain(same);
+    pub(super) fn rivals<'a>(&'a self, of: &'a Claimant) -> impl Iterator<Item = &'a Claimant> {
+        let identity = of.identity.iter();
+        let same = identity.flat_map(|identity| self.by_identity.of(identity));
+        let all = self.unobserved.of(&of.model).chain(same);
         all.filter_map(|uid| self.active(uid))
     }
 
@@ -223,11 +214,10 @@ impl Entries {
         }
         let mut candidates = BTreeSet::new();
         for of in before.into_iter().chain(after) {
-            if let Some(identity) = of.identity.clone().map(Arc::new) {
-                candidates.extend(self.by_identity.of(&identity).cloned());
+            if let Some(identity) = &of.identity {
+                candidates.extend(self.by_identity.of(identity).cloned());
             } else if !of.observed {
-                let model = Arc::from(of.model.as_str());
-                candidates.extend(self.by_model.of(&model).cloned());
+                candidates.extend(self.by_model.of(&of.model).cloned());
             }
         }
         candidates.retain(|uid| {

@@ -31,6 +31,12 @@ impl<K: Clone + Ord> Groups<K> {
             .map(|(_, uid)| uid)
     }
 
+    /// The key itself, if an object has an equal one.
+    pub(super) fn key(&self, key: &K) -> Option<&K> {
+        let (first, _) = self.starting_at(key).next()?;
+        (first == key).then_some(first)
+    }
+
     /// All objects from the first one that has this key or a greater one, with their keys.
     pub(super) fn starting_at(&self, key: &K) -> impl Iterator<Item = &(K, Uid)> {
         self.0.range((key.clone(), Uid::default())..)

@@ -24,6 +24,7 @@ use self::{
     orphans::Orphans,
 };
 use super::{
+    compact::Compact,
     guarded::{Guarded, claimant},
     in_use::InUse,
     listing::Change,
@@ -53,7 +54,7 @@ struct State {
     entries: Entries,
     orphans: Orphans,
     /// The queue of each scope's objects to wake, by the scope's namespace.
-    scopes: HashMap<Option<String>, mpsc::UnboundedSender<ObjectRef<Guarded>>>,
+    scopes: HashMap<Option<String>, mpsc::UnboundedSender<ObjectRef<Compact>>>,
 }
 
 /// The numbers of scopes that have no list of objects.
@@ -82,8 +83,8 @@ impl Index {
         &self,
         namespace: Option<String>,
     ) -> (
-        mpsc::UnboundedSender<ObjectRef<Guarded>>,
-        impl Stream<Item = ObjectRef<Guarded>> + Send + 'static,
+        mpsc::UnboundedSender<ObjectRef<Compact>>,
+        impl Stream<Item = ObjectRef<Compact>> + Send + 'static,
     ) {
         let (wake, woken) = mpsc::unbounded_channel();
         self.state().scopes.insert(namespace, wake.clone());
@@ -128,7 +129,7 @@ impl Index {
     ) -> Ownership {
         let mut claimant = Claimant::of(object, &self.rules);
         if let Some(remote) = remote {
-            claimant.identity = Some(remote.model.identity());
+            claimant.identity = Some(Arc::new(remote.model.identity()));
             claimant.base = remote.base;
         }
         let in_doubt = self.is_in_doubt(memories, object);
@@ -165,7 +166,7 @@ impl Index {
     pub(super) fn newest(
         &self,
         uid: &str,
-        watched: impl FnOnce() -> Option<Arc<Guarded>>,
+        watched: impl FnOnce() -> Option<Guarded>,
     ) -> Option<Arc<OxenModel>> {
         let state = self.state();
         let entry = state.entries.get(uid);
@@ -175,7 +176,7 @@ impl Index {
         let version = watched.object.metadata.resource_version.as_ref();
         let entry = entry.filter(|entry| entry.is_replaced(version));
         let written = entry.and_then(|entry| entry.written.as_ref());
-        Some(written.map_or_else(|| watched.object.clone(), |written| written.object.clone()))
+        Some(written.map_or(watched.object, |written| written.object.clone()))
     }
 
     /// Notes an answer of the API server: an own write of `before`, or a read. It changes the entry
@@ -202,10 +203,10 @@ impl Index {
             let before = entry.written.take().map(|written| written.replaced);
             let replaced = before.into_iter().flatten().chain(known).collect();
             entry.version.clone_from(version);
-            entry.written = Some(Written {
+            entry.written = Some(Box::new(Written {
                 object: after.clone(),
                 replaced,
-            });
+            }));
         }
         let refuted = entry
             .released
@@ -295,7 +296,7 @@ impl Index {
     pub(super) fn remove_missing(
         &self,
         namespace: Option<&str>,
-        objects: &Store<Guarded>,
+        objects: &Store<Compact>,
     ) -> Vec<Uid> {
         let listed = objects.state();
         let listed: HashSet<&str> = listed.iter().map(|object| object.uid()).collect();
@@ -309,7 +310,7 @@ impl Index {
     }
 
     /// The objects that use a Secret, or may use it, with their UIDs.
-    pub(super) fn users(&self, namespace: &str, secret: &str) -> Vec<(Uid, ObjectRef<Guarded>)> {
+    pub(super) fn users(&self, namespace: &str, secret: &str) -> Vec<(Uid, ObjectRef<Compact>)> {
         let state = self.state();
         let users = state.entries.users(namespace, secret).into_iter();
         users
@@ -359,7 +360,7 @@ impl State {
         }
     }
 
-    fn object_ref(&self, uid: &str) -> Option<ObjectRef<Guarded>> {
+    fn object_ref(&self, uid: &str) -> Option<ObjectRef<Compact>> {
         let claimant = &self.entries.get(uid)?.claimant;
         let object = ObjectRef::new(&claimant.name);
         Some(object.within(&claimant.namespace))

@@ -165,10 +165,11 @@ impl Definition {
                     Some(other) => format!("{:?}", of.influence(other)),
                     None => format!("{:?}", Influence::None),
                 };
-                if of.uid != after.as_ref().or(before.as_ref()).map_or("", |it| &it.uid)
+                let other = after.as_ref().or(before.as_ref());
+                if other.is_some_and(|other| other.uid != of.uid)
                     && influence(before) != influence(after)
                 {
-                    concerned.insert(of.name.clone());
+                    concerned.insert(of.name.to_string());
                 }
             }
         }

@@ -148,7 +148,7 @@ impl Worker<'_> {
     fn ownership(&self, object: &Object, remote: Option<&Remote>) -> Ownership {
         let mut claimant = Claimant::of(object, &RULES);
         if let Some(remote) = remote {
-            claimant.identity = Some(remote.model.identity());
+            claimant.identity = Some(Arc::new(remote.model.identity()));
             claimant.base = remote.base;
         }
         let replica = &self.world.replicas[self.process];
@@ -167,7 +167,7 @@ impl Worker<'_> {
             Ownership::Owned => Pending::default(),
             Ownership::Pending(pending) => pending,
         };
-        let owner = claimant.identity.map(|identity| identity.owner);
+        let owner = claimant.identity.map(|identity| identity.owner.clone());
         let forgets = self.decision.is(Mutation::OrphanedForgotten);
         let orphaned = replica.orphaned.iter();
         let orphaned = orphaned.filter(|one| Some(&one.owner) == owner.as_ref() && !forgets);

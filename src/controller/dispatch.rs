@@ -1,0 +1,180 @@
+//! What kube's controller calls. A reconcile begins if its object is admitted. An object that waits
+//! for too long gets a report of that. The error policy says what follows a failed request to the
+//! Kubernetes API.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
+use tracing::{debug, instrument, warn};
+
+use super::{
+    admission::{Admitted, Slot},
+    compact::Compact,
+    context::{Context, Scope},
+    credentials,
+    error::ReconcileError,
+    guarded::Guarded,
+    prepare::{prepare, record_wait},
+    reconcile::{reconcile_object, report_undecodable},
+    requeue::spread,
+};
+use crate::{
+    backoff::doubled,
+    decide::{Jitter, Requeue, is_urgent, unobserved},
+};
+
+/// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
+/// reconcile begins again when the object's turn comes.
+pub(super) async fn reconcile(
+    stored: Arc<Compact>,
+    scope: Arc<Scope>,
+) -> Result<ControllerAction, ReconcileError> {
+    let Context {
+        admission,
+        config,
+        index,
+        shutdown,
+        ..
+    } = scope.context.as_ref();
+    // Objects of other namespaces may own the model, so all must be listed first. The shutdown has
+    // precedence: no new work begins after it.
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
+        () = index.listed() => {}
+    }
+    // The object may have changed meanwhile. One that is gone must not wait for a slot, because its
+    // reconcile would never use it.
+    let Some(object) = scope.latest(&stored.decode()) else {
+        return Ok(ControllerAction::await_change());
+    };
+    let Some(newest) = scope.newest(&object) else {
+        return Ok(ControllerAction::await_change());
+    };
+    let lane = credentials::lane(&scope, &newest);
+    let urgent = is_urgent(&newest);
+    let interval = config.rules.sync_interval_of(&object.object);
+    let wake = scope.waking(stored);
+    match admission.admit(object.uid(), lane, urgent, interval, wake) {
+        Admitted::Slot(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
+        Admitted::Waits(waited) => {
+            let grace = config.rules.grace_of(&object.object);
+            let Some(left) = grace.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                return Box::pin(reconcile_waiting(&object, &scope, grace)).await;
+            };
+            // A routine poll that has waited for its sync interval becomes urgent.
+            let wait = if urgent { left } else { left.min(interval) };
+            Ok(ControllerAction::requeue(wait))
+        }
+    }
+}
+
+// The level is that of the most severe line, so that each line that is logged at all has the span.
+#[instrument(
+    level = "error",
+    name = "reconcile",
+    skip_all,
+    fields(namespace = object.namespace(), name = object.name_any())
+)]
+async fn reconcile_admitted(
+    object: &Guarded,
+    scope: &Scope,
+    slot: &Slot,
+) -> Result<ControllerAction, ReconcileError> {
+    let context = &scope.context;
+    if !context.authority.holds() {
+        return Ok(ControllerAction::requeue(
+            context.config.rules.backoff_first,
+        ));
+    }
+    let deleting = object.object.metadata.deletion_timestamp.is_some();
+    let reconciled = if object.unreadable.is_none() || deleting {
+        reconcile_object(scope, object, slot).await
+    } else {
+        report_undecodable(scope, object).await
+    };
+    requeued(scope, reconciled)
+}
+
+/// Reports that an object has waited for its slot for longer than Ready is kept. Such a wait counts
+/// as a failed observation.
+#[instrument(
+    level = "error",
+    name = "reconcile",
+    skip_all,
+    fields(namespace = object.namespace(), name = object.name_any())
+)]
+async fn reconcile_waiting(
+    object: &Guarded,
+    scope: &Scope,
+    grace: Duration,
+) -> Result<ControllerAction, ReconcileError> {
+    let context = &scope.context;
+    let report = context.admission.report();
+    if report.is_none() || !context.authority.holds() {
+        let soon = Requeue {
+            after: grace / 4,
+            jitter: Jitter::Full,
+        };
+        return Ok(ControllerAction::requeue(spread(soon, false)));
+    }
+    let recorded = async {
+        let mut prepared = prepare(scope, object).await?;
+        let needed = unobserved(&prepared.subject(&context.config.rules)).is_none();
+        if object.unreadable.is_none() && needed {
+            record_wait(scope, &mut prepared).await?;
+        }
+        Ok(ControllerAction::requeue(grace))
+    };
+    requeued(scope, recorded.await)
+}
+
+/// Requeues an object that has changed or gone meanwhile, which is no failure.
+fn requeued(
+    scope: &Scope,
+    reconciled: Result<ControllerAction, ReconcileError>,
+) -> Result<ControllerAction, ReconcileError> {
+    let rules = &scope.context.config.rules;
+    match reconciled {
+        // The object is gone, or this API server doesn't have it yet.
+        Err(error) if error.code() == Some(404) => {
+            Ok(ControllerAction::requeue(rules.sync_interval))
+        }
+        // The change that outdated this reconcile starts the next one. The requeue is for a watch
+        // that is late.
+        Err(ReconcileError::Outdated) => Ok(ControllerAction::requeue(rules.backoff_first)),
+        done @ (Ok(_) | Err(_)) => done,
+    }
+}
+
+/// The error policy: what follows a failed request to the Kubernetes API.
+#[instrument(
+    level = "error",
+    name = "reconcile",
+    skip_all,
+    fields(namespace = object.namespace(), name = object.name_any())
+)]
+pub(super) fn error_policy(
+    object: Arc<Compact>,
+    error: &ReconcileError,
+    scope: Arc<Scope>,
+) -> ControllerAction {
+    let source = error.cause();
+    let failures = scope.context.memories.with_uid(object.uid(), |memory| {
+        memory.kube_failures = memory.kube_failures.saturating_add(1);
+        memory.kube_failures
+    });
+    if error.code() == Some(409) {
+        debug!("the object has changed meanwhile; reconciling again");
+    } else {
+        warn!(error = %error, source, "a request to the Kubernetes API failed");
+    }
+    scope.context.metrics.reconcile_failed();
+    let rules = &scope.context.config.rules;
+    let wait = doubled(rules.backoff_first, failures - 1, rules.backoff_last);
+    let requeue = Requeue {
+        after: wait,
+        jitter: Jitter::Later,
+    };
+    ControllerAction::requeue(spread(requeue, false))
+}
