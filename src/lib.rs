@@ -56,13 +56,15 @@
 //! | a rate that a 429 halves | `hub/limiter/adaptive_rate.rs` |
 //! | an API key that can't be printed | `hub/key.rs` |
 //! | what starts a reconcile | `controller/watch.rs`, `controller/streams.rs` |
-//! | one reconcile, and the error policy | `controller/reconcile.rs` |
+//! | the start of a reconcile, and the error policy | `controller/dispatch.rs` |
+//! | one reconcile | `controller/reconcile.rs` |
+//! | the jitter of a requeue | `controller/requeue.rs` |
 //! | gathering an observation | `controller/prepare.rs`, `controller/observe.rs`, `controller/retrieve.rs` |
 //! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
 //! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
 //! | operations whose object is gone | `controller/index/orphans.rs` |
 //! | which objects are found by a key | `controller/index/groups.rs` |
-//! | how many reconciles run at once, and which go first | `controller/admission.rs`, `decide/urgency.rs` |
+//! | how many reconciles run at once, and which go first | `controller/admission/mod.rs`, `decide/urgency.rs` |
 //! | values that exist while they are used | `controller/in_use.rs` |
 //! | the write-ahead record and every other status write | `controller/record.rs` |
 //! | why no call went out; the finalizer's write | `controller/act.rs` |

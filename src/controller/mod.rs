@@ -5,7 +5,9 @@
 //! | what | where |
 //! |---|---|
 //! | the watches, and what starts a reconcile | `watch.rs`, `streams.rs` |
-//! | one reconcile: observe, decide, record, act; the error policy | `reconcile.rs` |
+//! | what kube's controller calls; the error policy | `dispatch.rs` |
+//! | one reconcile: observe, decide, record, act | `reconcile.rs` |
+//! | when an object is reconciled again | `requeue.rs` |
 //! | what is known before the live GET | `prepare.rs` |
 //! | observing an object | `observe.rs` |
 //! | the live GET, its permit and Retry-After | `retrieve.rs` |
@@ -21,7 +23,7 @@
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
 //! | what makes a standby ready | `standby.rs` |
-//! | how many reconciles and requests run at once | `admission.rs`, `permits.rs` |
+//! | how many reconciles and requests run at once | `admission/`, `permits.rs` |
 //! | values that are dropped when nobody uses them | `in_use.rs` |
 //! | what all reconciles share | `context.rs` |
 //! | a failed request to the Kubernetes API | `error.rs` |
@@ -31,6 +33,7 @@ mod admission;
 mod compact;
 mod context;
 mod credentials;
+mod dispatch;
 mod error;
 mod event_series;
 mod events;
@@ -45,6 +48,7 @@ mod permits;
 mod prepare;
 mod reconcile;
 mod record;
+mod requeue;
 mod retrieve;
 mod secrets;
 mod standby;

@@ -1,115 +1,34 @@
 //! One reconcile of one object: observe, decide, change the finalizer and decide again, record,
 //! act, and record the outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
-use rand::Rng;
 use tokio::time::Instant;
-use tracing::{debug, instrument, warn};
+use tracing::debug;
 
 use super::{
     act,
     admission::Slot,
-    compact::Compact,
     context::{Context, Scope},
-    credentials,
     error::ReconcileError,
     guarded::Guarded,
     observe::{Observed, observe},
     prepare::{Prepared, newest, prepare},
     record::{noting_conflicts, record, record_operation},
+    requeue::next,
     undecodable,
 };
 use crate::{
     api::{OperationKind, OxenModel},
-    backoff::doubled,
     decide::{
-        Action, CallOutcome, Jitter, Observation, Ownership, Plan, Requeue, Verdict, after_call,
-        decide, is_urgent, not_permitted, not_recorded, unobserved,
+        Action, CallOutcome, Observation, Ownership, Plan, Requeue, Verdict, after_call, decide,
+        not_permitted, not_recorded, unobserved,
     },
 };
 
-/// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
-/// reconcile begins again when the object's turn comes.
-pub(super) async fn reconcile(
-    stored: Arc<Compact>,
-    scope: Arc<Scope>,
-) -> Result<ControllerAction, ReconcileError> {
-    let Context {
-        admission,
-        config,
-        index,
-        shutdown,
-        ..
-    } = scope.context.as_ref();
-    // Objects of other namespaces may own the model, so all must be listed first. The shutdown has
-    // precedence: no new work begins after it.
-    tokio::select! {
-        biased;
-        () = shutdown.cancelled() => return Ok(ControllerAction::await_change()),
-        () = index.listed() => {}
-    }
-    // The object may have changed meanwhile. One that is gone must not wait for a slot, because its
-    // reconcile would never use it.
-    let Some(object) = scope.latest(&stored.decode()) else {
-        return Ok(ControllerAction::await_change());
-    };
-    let Some(newest) = scope.newest(&object) else {
-        return Ok(ControllerAction::await_change());
-    };
-    let lane = credentials::lane(&scope, &newest);
-    let urgent = is_urgent(&newest);
-    let interval = config.rules.sync_interval_of(&object.object);
-    let wake = scope.waking(stored);
-    match admission.admit(object.uid(), lane, urgent, interval, wake) {
-        Some(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
-        None if urgent => Ok(ControllerAction::await_change()),
-        // A routine poll that has waited for its sync interval becomes urgent.
-        None => Ok(ControllerAction::requeue(interval)),
-    }
-}
-
-// The level is that of the most severe line, so that each line that is logged at all has the span.
-#[instrument(
-    level = "error",
-    skip_all,
-    fields(namespace = object.namespace(), name = object.name_any())
-)]
-async fn reconcile_admitted(
-    object: &Guarded,
-    scope: &Scope,
-    slot: &Slot,
-) -> Result<ControllerAction, ReconcileError> {
-    let context = &scope.context;
-    if !context.authority.holds() {
-        return Ok(ControllerAction::requeue(
-            context.config.rules.backoff_first,
-        ));
-    }
-    let deleting = object.object.metadata.deletion_timestamp.is_some();
-    let reconciled = if object.unreadable.is_none() || deleting {
-        reconcile_object(scope, object, slot).await
-    } else {
-        report_undecodable(scope, object).await
-    };
-    match reconciled {
-        Ok(action) => Ok(action),
-        // The object is gone, or this API server doesn't have it yet.
-        Err(error) if error.code() == Some(404) => Ok(ControllerAction::requeue(
-            scope.context.config.rules.sync_interval,
-        )),
-        // The change that outdated this reconcile starts the next one. The requeue is for a watch
-        // that is late.
-        Err(ReconcileError::Outdated) => Ok(ControllerAction::requeue(
-            scope.context.config.rules.backoff_first,
-        )),
-        Err(error) => Err(error),
-    }
-}
-
 /// Reconciles an object that can be decoded, or whose deletion continues with what can be read.
-async fn reconcile_object(
+pub(super) async fn reconcile_object(
     scope: &Scope,
     object: &Guarded,
     slot: &Slot,
@@ -162,7 +81,7 @@ async fn reconcile_object(
 }
 
 /// Writes into an object's status that it can't be decoded.
-async fn report_undecodable(
+pub(super) async fn report_undecodable(
     scope: &Scope,
     object: &Guarded,
 ) -> Result<ControllerAction, ReconcileError> {
@@ -409,57 +328,4 @@ fn permitted(context: &Context, seen: &Observation<'_>, plan: Plan) -> Plan {
         memory.call_ended(&CallOutcome::NotSent(error.why));
     });
     plan
-}
-
-fn next(scope: &Scope, object: &OxenModel, plan: &Plan) -> ControllerAction {
-    let first = scope.context.memories.with(object, |memory| {
-        memory.kube_failures = 0;
-        !std::mem::replace(&mut memory.reconciled, true)
-    });
-    ControllerAction::requeue(spread(plan.requeue, first))
-}
-
-/// Applies the jitter. The first poll of a settled object after a start comes anywhere within the
-/// interval, because all objects were observed at the same time.
-fn spread(requeue: Requeue, first: bool) -> Duration {
-    let mut rng = rand::rng();
-    requeue.after.mul_f64(match requeue.jitter {
-        Jitter::None => 1.0,
-        Jitter::Later => rng.random_range(1.0..1.1),
-        Jitter::Tenth if first => rng.random_range(0.1..1.0),
-        Jitter::Tenth => rng.random_range(0.9..1.1),
-        Jitter::Full => rng.random_range(0.0..1.0),
-    })
-}
-
-/// The error policy: what follows a failed request to the Kubernetes API.
-#[instrument(
-    level = "error",
-    name = "reconcile",
-    skip_all,
-    fields(namespace = object.namespace(), name = object.name_any())
-)]
-pub(super) fn error_policy(
-    object: Arc<Compact>,
-    error: &ReconcileError,
-    scope: Arc<Scope>,
-) -> ControllerAction {
-    let source = error.cause();
-    let failures = scope.context.memories.with_uid(object.uid(), |memory| {
-        memory.kube_failures = memory.kube_failures.saturating_add(1);
-        memory.kube_failures
-    });
-    if error.code() == Some(409) {
-        debug!("the object has changed meanwhile; reconciling again");
-    } else {
-        warn!(error = %error, source, "a request to the Kubernetes API failed");
-    }
-    scope.context.metrics.reconcile_failed();
-    let rules = &scope.context.config.rules;
-    let wait = doubled(rules.backoff_first, failures - 1, rules.backoff_last);
-    let requeue = Requeue {
-        after: wait,
-        jitter: Jitter::Later,
-    };
-    ControllerAction::requeue(spread(requeue, false))
 }

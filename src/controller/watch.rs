@@ -23,10 +23,10 @@ use tracing::{error, info, warn};
 use super::{
     compact::Compact,
     context::{Context, Scope},
+    dispatch::{error_policy, reconcile},
     health::{Health, Monitor},
     listing::{Change, FirstList, PATIENCE},
     memory::reason,
-    reconcile::{error_policy, reconcile},
     secrets::{GuardedSecret, Secrets, watched_version},
     streams::{list_refused, once_stored, refused_with, scoped, watch_config, watching},
 };

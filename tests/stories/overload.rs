@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hub::{Endpoint, Entry, Journal};
+use hub::{Endpoint, Entry, Fault, Journal};
 use testkit::world::{DEADLINE, World};
 
-use crate::rate_limit::{active, create, hub, name};
+use crate::rate_limit::{IN_FLIGHT, active, create, hub, name, until, until_all};
 
 const NOT_SENT: &str = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
 
@@ -65,4 +65,28 @@ async fn first_observations_and_calls_go_before_polls() {
         world.until_reason(&name(number), "Active").await;
         assert_eq!(world.calls(&name(number)), ["activate"]);
     }
+}
+
+/// An object whose turn doesn't come isn't shown as Ready because of what was seen long ago.
+#[tokio::test]
+async fn the_wait_of_an_object_that_is_not_admitted_counts_as_a_failed_observation() {
+    // These are more than the objects of one Secret that are admitted at once.
+    const MODELS: usize = 60;
+    let world = World::new(hub(MODELS)).await;
+    create(&world, MODELS, active).await;
+    let _operator = world.operator_with(&[
+        ("OXEN_SYNC_INTERVAL", "1h"),
+        // Ready is kept for three seconds.
+        ("OXEN_TIME_SCALE", "300"),
+        ("OXEN_REQUEST_TIMEOUT", "25s"),
+    ]);
+    until_all(&world, MODELS, "Active").await;
+    let fault = world.hub.inject(Fault::hang());
+    for number in 0..MODELS {
+        world.request_reconcile(&name(number), "1").await;
+    }
+    let all = MODELS - IN_FLIGHT..=MODELS;
+    until(&world, "RateLimited", |objects| all.contains(&objects)).await;
+    world.hub.clear_fault(fault);
+    until_all(&world, MODELS, "Active").await;
 }

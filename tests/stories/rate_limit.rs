@@ -16,7 +16,7 @@ use tokio::time::sleep;
 const NO_POLLS: (&str, &str) = ("OXEN_SYNC_INTERVAL", "1h");
 
 /// The number of requests of one key that the operator sends at once.
-const IN_FLIGHT: usize = 16;
+pub(crate) const IN_FLIGHT: usize = 16;
 
 pub(crate) fn name(number: usize) -> String {
     format!("bot-{number}")
@@ -43,15 +43,20 @@ pub(crate) fn active(model: &str) -> Value {
 }
 
 /// Waits until this number of objects has this reason.
-async fn until_all(world: &World, objects: usize, reason: &str) {
-    eventually(&format!("{objects} objects are {reason}"), || async {
+pub(crate) async fn until_all(world: &World, objects: usize, reason: &str) {
+    until(world, reason, |number| number == objects).await;
+}
+
+/// Waits until a sufficient number of objects has this reason.
+pub(crate) async fn until(world: &World, reason: &str, enough: impl Fn(usize) -> bool) {
+    eventually(&format!("enough objects are {reason}"), || async {
         // Each poll lists hundreds of objects.
         sleep(Duration::from_millis(300)).await;
         let all = world.api().list(&ListParams::default()).await.ok()?;
         let there = all
             .iter()
             .filter(|object| ready(object).is_some_and(|ready| ready.reason == reason));
-        (there.count() == objects).then_some(())
+        enough(there.count()).then_some(())
     })
     .await;
 }
