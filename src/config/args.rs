@@ -139,12 +139,13 @@ pub struct Args {
     )]
     pub(super) hub_rate: u32,
 
-    /// The address for probes and metrics.
+    /// The address for probes and metrics. `[::]` takes IPv4 connections too. On a machine without
+    /// IPv6, it means `0.0.0.0`.
     #[arg(
         long,
         env = "OXEN_LISTEN",
         value_name = "ADDRESS",
-        default_value = "0.0.0.0:8080"
+        default_value = "[::]:8080"
     )]
     pub(super) listen: SocketAddr,
 

@@ -205,6 +205,7 @@ mod tests {
         assert_eq!(config.max_observation_age, seconds(25));
         assert_eq!(config.call_timeout, seconds(13));
         assert_eq!(config.kube_timeout, seconds(10));
+        assert_eq!(config.listen.to_string(), "[::]:8080");
         assert_eq!(config.watch_timeout, seconds(60));
         assert_eq!(config.shutdown_timeout, seconds(15));
     }
