@@ -83,8 +83,13 @@ async fn run(config: Config) -> Result<(), BoxError> {
     let signals = cancel_on_signals(shutdown.clone())?;
     let serving =
         tokio::spawn(server.serve(metrics.clone(), Arc::clone(&readiness), shutdown.clone()));
-    let (mut candidate, authority) =
-        Candidate::new(config.election, client.clone(), metrics.clone());
+    let (mut candidate, authority) = Candidate::new(
+        config.election,
+        client.clone(),
+        &config.namespaces,
+        metrics.clone(),
+        Arc::clone(&readiness),
+    );
     let leads = tokio::select! {
         () = lead(&mut candidate, &config, &client, &readiness) => true,
         () = shutdown.cancelled() => false,

@@ -12,7 +12,11 @@ use std::{
 /// while it serves another one. A standby has only first lists, and is ready to take over by the
 /// same rules.
 #[derive(Debug, Default)]
-pub struct Readiness(Mutex<Watches>);
+pub struct Readiness {
+    watches: Mutex<Watches>,
+    /// A line that every report contains, whether the operator is ready or not.
+    note: Mutex<Option<String>>,
+}
 
 /// The watches in the order in which they were added.
 type Watches = BTreeMap<usize, WatchState>;
@@ -110,12 +114,13 @@ impl Readiness {
     /// What `/readyz` answers now.
     #[must_use]
     pub fn report(&self) -> Report {
+        let note = self.note().clone().unwrap_or_default();
         let watches = self.watches();
         let required = || watches.values().filter(|watch| watch.watched.required);
         if required().next().is_none() {
             return Report {
                 ready: false,
-                text: "the watches have not been started yet\n".into(),
+                text: format!("the watches have not been started yet\n{note}"),
             };
         }
         let pending = required().any(|watch| watch.first_list == FirstList::Pending);
@@ -123,7 +128,8 @@ impl Readiness {
             watch.first_list == FirstList::Ended && !watch.is_failing(Instant::now())
         };
         let ready = !pending && required().any(works);
-        let problems: String = watches.values().filter_map(WatchState::text).collect();
+        let problems = watches.values().filter_map(WatchState::text);
+        let problems: String = problems.chain([note]).collect();
         match (ready, problems.is_empty()) {
             (true, true) => Report::ok(),
             (true, false) => Report {
@@ -137,10 +143,20 @@ impl Readiness {
         }
     }
 
-    // Every change under the lock is a single assignment, insertion or removal, so a poisoned lock
-    // is usable.
+    /// Sets the line that every report contains, or removes it. It doesn't change whether the
+    /// operator is ready.
+    pub fn set_note(&self, note: Option<&str>) {
+        *self.note() = note.map(|note| format!("{note}\n"));
+    }
+
+    // Every change under a lock is a single assignment, insertion or removal, so a poisoned lock is
+    // usable.
     fn watches(&self) -> MutexGuard<'_, Watches> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self) -> MutexGuard<'_, Option<String>> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -345,6 +361,22 @@ mod tests {
         a.answered(1);
         b.answered(1);
         b.listed();
+        assert_eq!(report(&readiness), (true, "ok\n".into()));
+    }
+
+    #[test]
+    fn a_note_is_in_every_report_and_changes_no_readiness() {
+        let readiness = Arc::<Readiness>::default();
+        readiness.set_note(Some("a note"));
+        let text = "the watches have not been started yet\na note\n";
+        assert_eq!(report(&readiness), (false, text.into()));
+        let all = objects(&readiness, None);
+        let text = "the oxenmodels in all namespaces have not been listed yet\na note\n";
+        assert_eq!(report(&readiness), (false, text.into()));
+        all.listed();
+        let text = "ok, except for:\na note\n";
+        assert_eq!(report(&readiness), (true, text.into()));
+        readiness.set_note(None);
         assert_eq!(report(&readiness), (true, "ok\n".into()));
     }
 

@@ -10,25 +10,28 @@ use super::{
     driver::Driver,
     timing::Timing,
 };
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, readiness::Readiness};
 
 /// This process as a candidate in the leader election.
 pub struct Candidate(Option<Box<Driver>>);
 
 impl Candidate {
-    /// Makes a candidate and its authority. Without an election, this process always leads.
+    /// Makes a candidate and its authority, for a process that watches these namespaces, or all if
+    /// there are none. Without an election, this process always leads.
     #[must_use]
     pub fn new(
         election: Option<Timing>,
         client: Client,
+        namespaces: &[String],
         metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
     ) -> (Self, Authority) {
         let Some(timing) = election else {
             metrics.set_leader(true);
             return (Self(None), Authority::Permanent);
         };
         let (grants, granted) = watch::channel(None);
-        let driver = Driver::new(timing, client, grants, metrics);
+        let driver = Driver::new(timing, client, namespaces, grants, metrics, readiness);
         let authority = Authority::Elected(Elected {
             start: driver.start(),
             grants: granted,

@@ -20,12 +20,12 @@ use uuid::Uuid;
 
 use super::{
     authority::Grant,
-    lease::{LeaseError, Leases, NAME, state},
+    lease::{LeaseError, Leases, NAME, namespaces, state},
     machine::{LeaseUpdate, Machine, Step},
     timing::Timing,
     view::Takeover,
 };
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, readiness::Readiness};
 
 /// The number of tries to release a Lease that changes meanwhile, such as by a renewal in flight.
 const RELEASE_TRIES: u32 = 3;
@@ -42,7 +42,10 @@ pub(super) struct Driver {
     start: Instant,
     grants: watch::Sender<Option<Grant>>,
     role: Role,
+    /// The namespaces of the leader that this process stands by for, if they are not its own.
+    other_namespaces: Option<String>,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
 }
 
 /// This process's role, for log and metrics.
@@ -61,8 +64,10 @@ impl Driver {
     pub(super) fn new(
         timing: Timing,
         client: Client,
+        watched: &[String],
         grants: watch::Sender<Option<Grant>>,
         metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
     ) -> Self {
         let identity = identity();
         let namespace =
@@ -70,7 +75,7 @@ impl Driver {
         info!(identity, namespace, "leader election uses the Lease {NAME}");
         // Two requests may time out before the authority ends.
         let timeout = timing.renew_deadline / 4;
-        let leases = Leases::new(client, &namespace, timeout);
+        let leases = Leases::new(client, &namespace, timeout, watched);
         Self {
             machine: Machine::new(identity.clone(), timing),
             identity,
@@ -80,7 +85,9 @@ impl Driver {
             start: Instant::now(),
             grants,
             role: Role::Unknown,
+            other_namespaces: None,
             metrics,
+            readiness,
         }
     }
 
@@ -177,16 +184,40 @@ impl Driver {
         let grant = self.machine.grant();
         self.grants.send_replace(grant);
         let role = self.role(grant);
-        if role == self.role {
+        if role != self.role {
+            self.log_role(&role);
+            let leader = role == Role::Leader;
+            self.metrics.set_leader(leader);
+            if leader {
+                self.changes = stream::pending().boxed();
+            }
+            self.role = role;
+        }
+        self.compare_namespaces();
+    }
+
+    /// Says once in the log, and in `/readyz` for as long as it is so, that this process stands by
+    /// for a leader with other namespaces. It stays ready, because an upgrade that changes the
+    /// namespaces looks the same as a second release.
+    fn compare_namespaces(&mut self) {
+        let lease = self.base.as_ref().filter(|_| self.stands_by());
+        let own = self.leases.namespaces();
+        let other = lease.and_then(namespaces).filter(|theirs| *theirs != own);
+        if other == self.other_namespaces.as_deref() {
             return;
         }
-        self.log_role(&role);
-        let leader = role == Role::Leader;
-        self.metrics.set_leader(leader);
-        if leader {
-            self.changes = stream::pending().boxed();
+        let words = other.map(|theirs| {
+            format!(
+                "the leader watches other namespaces ({theirs}) than this replica ({own}): unless \
+                 an upgrade is just changing them, another release in this namespace leads, and \
+                 this one does nothing; install it in a namespace of its own"
+            )
+        });
+        if let Some(words) = &words {
+            warn!("standby: {words}");
         }
-        self.role = role;
+        self.readiness.set_note(words.as_deref());
+        self.other_namespaces = other.map(str::to_owned);
     }
 
     fn role(&self, grant: Option<Grant>) -> Role {

@@ -22,6 +22,10 @@ pub(super) const NAME: &str = "oxen-operator";
 /// the Lease doesn't set it.
 const RELEASED_BY: &str = "oxen.ai/released-by";
 
+/// The annotation that lists the namespaces that the last holder watches, so that a replica of
+/// another release can see that it stands by for other objects. Leadership doesn't depend on it.
+const NAMESPACES: &str = "oxen.ai/namespaces";
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LeaseError {
     #[error("the request for the Lease {NAME} failed: {0}")]
@@ -34,14 +38,29 @@ pub(super) struct Leases {
     api: Api<Lease>,
     /// The timeout of one request. Two lost responses must not end the authority.
     timeout: Duration,
+    /// The namespaces that this process watches, as the annotation lists them.
+    namespaces: String,
 }
 
 impl Leases {
-    pub(super) fn new(client: Client, namespace: &str, timeout: Duration) -> Self {
+    /// The Lease in this namespace, for a process that watches the namespaces `watched`, or all if
+    /// that is empty.
+    pub(super) fn new(
+        client: Client,
+        namespace: &str,
+        timeout: Duration,
+        watched: &[String],
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             timeout,
+            namespaces: listed(watched),
         }
+    }
+
+    /// The namespaces that this process watches, as the annotation lists them.
+    pub(super) fn namespaces(&self) -> &str {
+        &self.namespaces
     }
 
     pub(super) fn api(&self) -> &Api<Lease> {
@@ -59,7 +78,7 @@ impl Leases {
         base: Option<&Lease>,
         update: &LeaseUpdate,
     ) -> Result<Lease, LeaseError> {
-        let lease = updated(base, update);
+        let lease = updated(base, update, &self.namespaces);
         let params = PostParams::default();
         let write = async {
             match base {
@@ -72,8 +91,25 @@ impl Leases {
     }
 }
 
-/// The Lease with the update applied. Everything else on it is kept.
-fn updated(base: Option<&Lease>, update: &LeaseUpdate) -> Lease {
+/// Namespaces in alphabetical order with commas, or `*` for all.
+fn listed(namespaces: &[String]) -> String {
+    if namespaces.is_empty() {
+        return "*".into();
+    }
+    let mut namespaces = namespaces.to_vec();
+    namespaces.sort_unstable();
+    namespaces.join(",")
+}
+
+/// The namespaces that the last holder of a Lease watches, if the Lease lists them.
+pub(super) fn namespaces(lease: &Lease) -> Option<&str> {
+    let annotations = lease.metadata.annotations.as_ref()?;
+    annotations.get(NAMESPACES).map(String::as_str)
+}
+
+/// The Lease with the update applied, of a process that watches these namespaces. Everything else
+/// on it is kept.
+fn updated(base: Option<&Lease>, update: &LeaseUpdate, namespaces: &str) -> Lease {
     let mut lease = base.cloned().unwrap_or_else(|| Lease {
         metadata: ObjectMeta {
             name: Some(NAME.into()),
@@ -82,6 +118,7 @@ fn updated(base: Option<&Lease>, update: &LeaseUpdate) -> Lease {
         spec: None,
     });
     let annotations = lease.metadata.annotations.get_or_insert_default();
+    annotations.insert(NAMESPACES.into(), namespaces.into());
     annotations.remove(RELEASED_BY);
     if let Some(identity) = &update.released_by {
         annotations.insert(RELEASED_BY.into(), identity.clone());
@@ -124,5 +161,27 @@ pub(super) fn state(lease: &Lease) -> LeaseState {
         transitions: spec.lease_transitions.unwrap_or_default(),
         duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         released_by: annotations.and_then(|all| all.get(RELEASED_BY)).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_lists_the_namespaces_of_its_last_holder() {
+        let update = LeaseUpdate {
+            holder: "me".into(),
+            transitions: 1,
+            duration: Duration::from_secs(30),
+            released_by: None,
+        };
+        let [all, two] = [&[][..], &["b".to_owned(), "a".to_owned()]].map(listed);
+        assert_eq!((all.as_str(), two.as_str()), ("*", "a,b"));
+        let first = updated(None, &update, &all);
+        assert_eq!(namespaces(&first), Some("*"));
+        let second = updated(Some(&first), &update, &two);
+        assert_eq!(namespaces(&second), Some("a,b"));
+        assert_eq!(namespaces(&Lease::default()), None);
     }
 }

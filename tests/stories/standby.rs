@@ -1,7 +1,7 @@
 //! A standby is ready once it has listed the OxenModels, because a replica that can't list them
 //! could not take over.
 
-use cluster::StatusCode;
+use cluster::{Signal, StatusCode};
 use hub::Hub;
 use testkit::world::{Operator, World, eventually};
 
@@ -13,9 +13,17 @@ const LISTS: (&str, &str) = ("GET", "/oxenmodels?");
 /// A world in which one replica leads, without the gate.
 async fn with_leader() -> (Gated, Operator) {
     let gated = Gated::new().await;
-    let leader = gated.world.operator_with(&settings(&gated));
-    leader.until_metric("oxen_operator_leader ", 1.0).await;
+    let leader = leader_of(&gated, &gated.world.namespace).await;
     (gated, leader)
+}
+
+/// Starts a replica that watches these namespaces, without the gate, and waits until it leads.
+async fn leader_of(gated: &Gated, namespaces: &str) -> Operator {
+    let namespaces = [("OXEN_NAMESPACES", namespaces)];
+    let settings = [&settings(gated)[..], &namespaces].concat();
+    let leader = gated.world.operator_with(&settings);
+    leader.until_metric("oxen_operator_leader ", 1.0).await;
+    leader
 }
 
 /// The settings of a replica. Its Lease lasts for eight seconds.
@@ -70,9 +78,11 @@ async fn a_standby_that_cannot_list_is_not_ready_and_says_why() {
 
 #[tokio::test]
 async fn a_standby_that_can_list_one_of_two_namespaces_is_ready() {
-    let (gated, _leader) = with_leader().await;
+    let gated = Gated::new().await;
     let others = [World::new(Hub::builder()).await];
     let other = others[0].namespace.as_str();
+    let both = format!("{other},{}", gated.world.namespace);
+    let _leader = leader_of(&gated, &both).await;
     let lists = format!("{other}{}", LISTS.1);
     gated.gate.refuse(LISTS.0, &lists, StatusCode::FORBIDDEN);
     let standby = standby(&gated, &others).await;
@@ -82,6 +92,38 @@ async fn a_standby_that_can_list_one_of_two_namespaces_is_ready() {
         (readiness(&standby).await == (200, "ok\n".into())).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_standby_says_that_the_leader_watches_other_namespaces() {
+    let (gated, leader) = with_leader().await;
+    let others = [World::new(Hub::builder()).await];
+    let (first, other) = (&gated.world.namespace, &others[0].namespace);
+    let both = [other.as_str(), first.as_str()].join(",");
+    let mut sorted: Vec<&str> = both.split(',').collect();
+    sorted.sort_unstable();
+    let difference = format!("({first}) than this replica ({})", sorted.join(","));
+
+    // It stays ready, because an upgrade that changes the namespaces waits for that.
+    let second = standby(&gated, &others).await;
+    until_answered(&second, 200, &["ok, except for", &difference]).await;
+    second.until_logged(&difference).await;
+    // Other replicas of the first release take over, and of the own one.
+    let third = standby(&gated, &[]).await;
+    third.ready().await;
+    assert_eq!(readiness(&third).await, (200, "ok\n".into()));
+    second.signal(Signal::STOP);
+    leader.kill();
+    third.until_metric("oxen_operator_leader ", 1.0).await;
+    second.signal(Signal::CONT);
+    until_answered(&second, 200, &[&difference]).await;
+    third.kill();
+    second.until_metric("oxen_operator_leader ", 1.0).await;
+    eventually("the leader is ready", || async {
+        (readiness(&second).await == (200, "ok\n".into())).then_some(())
+    })
+    .await;
+    assert_eq!(second.log().matches(&difference).count(), 1);
 }
 
 #[tokio::test]
