@@ -5,12 +5,16 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::tool::{path, read};
+use crate::{
+    samples::all_features,
+    tool::{path, read},
+};
 
 /// The cluster that all tests share, because they install nothing on it.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 
-async fn helm(verb: &[&str], values: &Value) -> Output {
+/// Runs a helm command about the chart with these values.
+pub async fn helm(verb: &[&str], values: &Value) -> Output {
     let cluster = CLUSTER
         .get_or_init(async || Cluster::start().await.unwrap())
         .await;
@@ -25,66 +29,32 @@ async fn helm(verb: &[&str], values: &Value) -> Output {
 
 /// Renders the chart with these values.
 pub async fn rendered(values: &Value) -> Vec<Value> {
-    let template = helm(
-        &["template", "oxen-operator", "--namespace", "oxen-system"],
-        values,
-    )
-    .await;
-    let text = template.ok().unwrap().stdout;
+    rendered_as("oxen-operator", values).await
+}
+
+/// Renders the chart with these values and this name of the release.
+pub async fn rendered_as(release: &str, values: &Value) -> Vec<Value> {
+    let template = ["template", release, "--namespace", "oxen-system"];
+    let text = helm(&template, values).await.ok().unwrap().stdout;
     let documents = text
         .split("\n---\n")
         .map(|one| serde_yaml::from_str::<Value>(one).unwrap());
     documents.filter(|one| !one.is_null()).collect()
 }
 
+/// Asserts that the chart refuses these values, and what helm says about them.
+pub async fn assert_refused(values: &Value, says: &str) {
+    let refused = helm(&["template", "oxen-operator"], values).await;
+    let words = format!("{}{}", refused.stdout, refused.stderr);
+    assert!(
+        !refused.status.success() && words.contains(says),
+        "{values}: {words}"
+    );
+    assert!(!words.contains("not-a-real-key"), "{words}");
+}
+
 pub fn of_kind<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
     all.iter().filter(|one| one["kind"] == kind).collect()
-}
-
-/// Typical values.
-fn samples() -> Vec<(&'static str, Value)> {
-    vec![
-        ("the defaults", json!({})),
-        ("a list of namespaces", json!({"namespaces": ["a", "b"]})),
-        ("two replicas", json!({"replicas": 2})),
-        (
-            "empty durations",
-            json!({"syncInterval": "", "progressDeadline": "", "hub": {"requestTimeout": ""}}),
-        ),
-        (
-            "a digest",
-            json!({"image": {"digest": format!("sha256:{}", "0".repeat(64))}}),
-        ),
-        (
-            "an operator key",
-            json!({"operatorKey": {"existingSecret": {"name": "key"}, "namespaces": ["a"]}}),
-        ),
-        (
-            "no leader election",
-            json!({"leaderElection": {"enabled": false}}),
-        ),
-        (
-            "all features",
-            json!({
-                "replicas": 2,
-                "observeOnly": true,
-                "hub": {"proxy": "http://proxy:3128", "ca": {"configMapName": "ca"}},
-                "serviceMonitor": {"enabled": true},
-                "prometheusRule": {"enabled": true},
-                "dashboard": {"enabled": true},
-                "networkPolicy": {"enabled": true},
-            }),
-        ),
-    ]
-}
-
-#[tokio::test]
-async fn typical_values_render_and_pass_helm_lint() {
-    for (what, values) in samples() {
-        let lint = helm(&["lint", "--strict"], &values).await;
-        assert!(lint.status.success(), "{what}: {}", lint.stdout);
-        assert!(!rendered(&values).await.is_empty(), "{what}");
-    }
 }
 
 #[tokio::test]
@@ -103,19 +73,28 @@ async fn invalid_values_are_rejected_without_printing_api_keys() {
             json!({"replicas": 2, "leaderElection": {"enabled": false}}),
             "leaderElection",
         ),
+        (json!({"namespaces": ["a", "a"]}), "namespaces"),
+        (json!({"image": {"digest": "0".repeat(64)}}), "digest"),
+        (json!({"image": {"digest": "sha256:0"}}), "digest"),
+        (json!({"log": {"level": "info,[reconcile]=trace"}}), "level"),
+        (json!({"log": {"level": "oxen_operator[{x=1}]"}}), "level"),
+        (json!({"log": {"level": "inof"}}), "level"),
+        (json!({"extraEnv": [{"value": "x"}]}), "name"),
+        (
+            json!({"extraEnv": [{"name": "OXEN_PROXY", "value": "x"}], "hub": {"proxy": "http://p"}}),
+            "OXEN_PROXY",
+        ),
+        (
+            json!({"extraEnv": [{"name": "OXEN_API_KEY", "value": "not-a-real-key"}]}),
+            "existingSecret",
+        ),
         (json!({"apiKey": "not-a-real-key"}), "existingSecret"),
         (
             json!({"operatorKey": {"value": "not-a-real-key"}}),
             "existingSecret",
         ),
     ] {
-        let refused = helm(&["template", "oxen-operator"], &values).await;
-        let words = format!("{}{}", refused.stdout, refused.stderr);
-        assert!(
-            !refused.status.success() && words.contains(says),
-            "{values}: {words}"
-        );
-        assert!(!words.contains("not-a-real-key"), "{words}");
+        assert_refused(&values, says).await;
     }
 }
 
@@ -166,7 +145,7 @@ async fn pods_are_restricted_and_replicas_get_a_disruption_budget() {
 
 #[tokio::test]
 async fn optional_objects_have_the_right_content() {
-    let all = rendered(&samples().pop().unwrap().1).await;
+    let all = rendered(&all_features()).await;
     let rules = of_kind(&all, "PrometheusRule")[0];
     let file: Value =
         serde_yaml::from_str(&read("charts/oxen-operator/files/alerts.yaml")).unwrap();
@@ -181,4 +160,8 @@ async fn optional_objects_have_the_right_content() {
     assert_eq!(endpoints[0]["honorLabels"], true);
     assert_eq!(of_kind(&all, "Service").len(), 1);
     assert_eq!(of_kind(&all, "NetworkPolicy").len(), 1);
+    let monitor = of_kind(&all, "ServiceMonitor")[0];
+    assert_eq!(monitor["metadata"]["namespace"], "monitoring");
+    let names = &monitor["spec"]["namespaceSelector"]["matchNames"];
+    assert_eq!(names, &json!(["oxen-system"]));
 }

@@ -3,6 +3,7 @@
 //! every manifest in the docs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod accepted;
 mod alerts;
 mod argocd;
 mod chart;
@@ -12,5 +13,9 @@ mod generated_docs;
 mod gitops;
 mod install;
 mod lifecycle;
+mod network;
+mod pods;
 mod rbac;
+mod samples;
 mod tool;
+mod values;

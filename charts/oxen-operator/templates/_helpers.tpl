@@ -2,15 +2,15 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* The name that the names of all objects begin with. A Service takes only names that begin with a
+letter and hold no dot, which the name of a release may do. */}}
 {{- define "oxen-operator.fullname" -}}
 {{- $name := include "oxen-operator.name" . }}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
-{{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
+{{- if regexMatch "^[0-9]" $full }}
+{{- $full = printf "%s-%s" .Chart.Name .Release.Name }}
 {{- end }}
+{{- .Values.fullnameOverride | default ($full | replace "." "-" | trunc 63 | trimSuffix "-") }}
 {{- end }}
 
 {{/* The labels that the operator's pods and the test pod share. */}}
@@ -57,40 +57,11 @@ version alone must not restart the pods. */}}
 {{- end }}
 {{- end }}
 
-{{/* The destination port of hub requests: the proxy's port if there is a proxy. */}}
-{{- define "oxen-operator.hubPort" -}}
+{{/* The destination ports of hub requests, with a space between two: by default the proxy's port if
+there is a proxy. */}}
+{{- define "oxen-operator.hubPorts" -}}
 {{- $url := urlParse (default .Values.hub.url .Values.hub.proxy) }}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
-{{- $port | default (eq $url.scheme "https" | ternary "443" "80") }}
-{{- end }}
-
-{{/* Rejects values that conflict with each other, which the schema can't detect. */}}
-{{- define "oxen-operator.validate" -}}
-{{- with .Values }}
-{{- if and (not .leaderElection.enabled) (gt (int .replicas) 1) }}
-{{- fail (printf "replicas is %d and leaderElection.enabled is false, so all replicas would make calls at the same time: set leaderElection.enabled to true, or replicas to 1" (int .replicas)) }}
-{{- end }}
-{{- if and .operatorKey.namespaces (not .operatorKey.existingSecret.name) }}
-{{- fail "operatorKey.namespaces is set, but the operator has no API key of its own: create a Secret with the key and name it in operatorKey.existingSecret.name" }}
-{{- end }}
-{{- range without (.operatorKey.namespaces | default list) "*" }}
-{{- if and $.Values.namespaces (not (has . $.Values.namespaces)) }}
-{{- fail (printf "operatorKey.namespaces lists %s, which the operator does not watch: add it to namespaces, or remove it from operatorKey.namespaces" .) }}
-{{- end }}
-{{- end }}
-{{- if not (or .serviceAccount.create .serviceAccount.name) }}
-{{- fail "serviceAccount.create is false and serviceAccount.name is empty: set serviceAccount.name to an existing ServiceAccount, or serviceAccount.create to true" }}
-{{- end }}
-{{- end }}
-{{- $set := list }}
-{{- range include "oxen-operator.env" . | fromYamlArray }}
-{{- $set = append $set .name }}
-{{- end }}
-{{- range .Values.extraEnv }}
-{{- if eq .name "OXEN_API_KEY" }}
-{{- fail "extraEnv: OXEN_API_KEY is not allowed: create a Secret with the key, name it in operatorKey.existingSecret.name, and list the namespaces that may use it in operatorKey.namespaces" }}
-{{- else if has .name $set }}
-{{- fail (printf "extraEnv: %s is already set by the chart: use the chart value for this setting instead (see values.yaml)" .name) }}
-{{- end }}
-{{- end }}
+{{- $port = $port | default (eq $url.scheme "https" | ternary "443" "80") }}
+{{- .Values.networkPolicy.hub.ports | default (list $port) | join " " }}
 {{- end }}

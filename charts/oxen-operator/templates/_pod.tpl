@@ -124,11 +124,23 @@ otherwise be rendered as 1e+06. */}}
   value: {{ .Values.log.level | quote }}
 {{- end }}
 
+{{/* The Secrets to pull the image with: the chart's own and the global ones, which other charts may
+write as names only. */}}
+{{- define "oxen-operator.imagePullSecrets" -}}
+{{- $names := list }}
+{{- range concat .Values.imagePullSecrets .Values.global.imagePullSecrets }}
+{{- $names = append $names (kindIs "map" . | ternary . (dict "name" .)) }}
+{{- end }}
+{{- with uniq $names }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* The scheduling and image pull settings of the operator's pods and the test pod. */}}
 {{- define "oxen-operator.scheduling" -}}
-{{- with .Values.imagePullSecrets }}
+{{- with include "oxen-operator.imagePullSecrets" . }}
 imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+  {{- . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
