@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::values::empty_maps;
+use crate::{tool::read, values::empty_maps};
 
 /// The names of the samples whose pods don't meet the restricted Pod Security Standard.
-pub const UNRESTRICTED: [&str; 1] = ["every map null"];
+pub const UNRESTRICTED: [&str; 2] = ["a pod spec without the security context", "every map null"];
 
 /// Values, and what they are.
 pub fn samples() -> Vec<(&'static str, Value)> {
     let [outer, inner] = empty_maps();
     vec![
         ("the defaults", json!({})),
-        (UNRESTRICTED[0], outer),
+        (UNRESTRICTED[1], outer),
         ("every map within a map null", inner),
         ("a list of namespaces", json!({"namespaces": ["a", "b"]})),
         ("two replicas", json!({"replicas": 2})),
@@ -34,6 +34,18 @@ pub fn samples() -> Vec<(&'static str, Value)> {
         ),
         ("labels and annotations", labels()),
         ("pull Secrets of a parent chart", pull_secrets()),
+        ("a pod spec", json!({"podSpec": pod_spec()})),
+        ("the example of docs/install.md", example()),
+        (
+            UNRESTRICTED[0],
+            json!({
+                "podSpec": {
+                    "securityContext": null,
+                    "containers": [{"name": "operator", "securityContext": null}],
+                },
+            }),
+        ),
+        ("a Deployment", json!({"deployment": deployment()})),
         (
             "a dual-stack Service",
             json!({"metrics": {"service": {
@@ -71,6 +83,63 @@ fn pull_secrets() -> Value {
     json!({
         "global": {"imagePullSecrets": [{"name": "own"}, "global"], "of-another-chart": true},
         "imagePullSecrets": [{"name": "own"}],
+    })
+}
+
+fn example() -> Value {
+    let page = read("docs/install.md");
+    let (_, block) = page.split_once("\n```yaml\npodSpec:\n").unwrap();
+    let (block, _) = block.split_once("\n```").unwrap();
+    serde_yaml::from_str(&format!("podSpec:\n{block}")).unwrap()
+}
+
+fn pod_spec() -> Value {
+    json!({
+        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["hub.internal"]}],
+        "runtimeClassName": "sandboxed",
+        "priorityClassName": "system-cluster-critical",
+        "terminationGracePeriodSeconds": 60,
+        "nodeSelector": {"pool": "operators"},
+        "tolerations": [{"key": "operators", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}},
+        ]}},
+        "topologySpreadConstraints": [
+            {
+                "topologyKey": "zone",
+                "maxSkew": 1,
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "oxen-operator"}},
+            },
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "containers": [
+            {
+                "name": "operator",
+                "livenessProbe": {"failureThreshold": 3},
+                "readinessProbe": null,
+                "volumeMounts": [
+                    {"name": "tmp", "mountPath": "/tmp"},
+                    {"name": "tmp", "mountPath": "/var/tmp", "subPath": "var"},
+                ],
+            },
+            {"name": "sidecar", "image": "sidecar", "securityContext": {
+                "allowPrivilegeEscalation": false,
+                "capabilities": {"drop": ["ALL"]},
+            }},
+        ],
+    })
+}
+
+fn deployment() -> Value {
+    json!({
+        "metadata": {"annotations": {"reloader.stakater.com/auto": "true"}},
+        "spec": {
+            "revisionHistoryLimit": 3,
+            "strategy": {"type": "Recreate", "rollingUpdate": null},
+            "template": {"metadata": {"annotations": {"checksum": "1"}}},
+        },
     })
 }
 

@@ -138,7 +138,8 @@ async fn a_misspelt_key_is_refused_at_every_level() {
 #[tokio::test]
 async fn a_structure_of_kubernetes_passes_through() {
     for path in [
-        "affinity",
+        "podSpec",
+        "deployment",
         "resources",
         "podSecurityContext",
         "securityContext",

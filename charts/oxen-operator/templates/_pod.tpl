@@ -135,26 +135,3 @@ write as names only. */}}
 {{- toYaml . }}
 {{- end }}
 {{- end }}
-
-{{/* The scheduling and image pull settings of the operator's pods and the test pod. */}}
-{{- define "oxen-operator.scheduling" -}}
-{{- with include "oxen-operator.imagePullSecrets" . }}
-imagePullSecrets:
-  {{- . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- end }}

@@ -1,11 +1,12 @@
 {{/* Completes .Values in place: every template calls this first. Helm deletes a value that a user
 sets to null, so a heading without lines below it would delete a whole section. Here, null means the
-default for the chart's own words, and nothing for a structure of Kubernetes. */}}
+default for the chart's own words, and nothing for a structure of Kubernetes. In podSpec and
+deployment, null removes what the chart renders, so it is kept. */}}
 {{- define "oxen-operator.prepare" -}}
 {{- range $key, $value := .Values }}
 {{- if kindIs "invalid" $value }}
 {{- $_ := unset $.Values $key }}
-{{- else }}
+{{- else if not (has $key (list "podSpec" "deployment")) }}
 {{- include "oxen-operator.prune" $value }}
 {{- end }}
 {{- end }}
@@ -78,9 +79,7 @@ networkPolicy:
 podDisruptionBudget: {enabled: true}
 podLabels: {}
 podAnnotations: {}
-nodeSelector: {}
-tolerations: []
-affinity: {}
-terminationGracePeriodSeconds: 30
+podSpec: {}
+deployment: {}
 test: {enabled: true, secretName: oxen-api-key, secretKey: api-key}
 {{- end }}
