@@ -55,13 +55,25 @@ impl Installed {
         self.helm("upgrade", &[]).await;
     }
 
+    /// Installs a second release into the same namespace, with other values on top of the first
+    /// release's.
+    pub async fn second(&self, release: &str, values: Value) {
+        let mut all = self.values.clone();
+        merge(&mut all, values);
+        self.helm_of(release, "install", &all, &[]).await;
+    }
+
     async fn helm(&self, verb: &str, more: &[&str]) {
+        self.helm_of(RELEASE, verb, &self.values, more).await;
+    }
+
+    async fn helm_of(&self, release: &str, verb: &str, values: &Value, more: &[&str]) {
         let file = self.world.cluster.folder().join("values.json");
-        std::fs::write(&file, self.values.to_string()).unwrap();
+        std::fs::write(&file, values.to_string()).unwrap();
         let chart = path("charts/oxen-operator");
         let own = [
             verb,
-            RELEASE,
+            release,
             chart.to_str().unwrap(),
             "--namespace",
             SYSTEM,
@@ -111,10 +123,10 @@ impl Installed {
             .unwrap()
     }
 
-    /// The container of the Deployment.
-    async fn container(&self) -> Value {
+    /// The container of this Deployment.
+    async fn container(&self, deployment: &str) -> Value {
         let deployment = self
-            .json(&["get", "deployment", RELEASE, "--namespace", SYSTEM])
+            .json(&["get", "deployment", deployment, "--namespace", SYSTEM])
             .await;
         deployment["spec"]["template"]["spec"]["containers"][0].clone()
     }
@@ -122,7 +134,12 @@ impl Installed {
     /// Starts an operator like a pod of the Deployment, but on a port of its own and with a gate in
     /// front of the API server.
     pub async fn pod(&self, name: &str, gate: &Gate) -> Operator {
-        let container = self.container().await;
+        self.pod_of(RELEASE, name, gate).await
+    }
+
+    /// Starts an operator like a pod of this Deployment, in the same way.
+    pub async fn pod_of(&self, deployment: &str, name: &str, gate: &Gate) -> Operator {
+        let container = self.container(deployment).await;
         let arguments: Vec<OsString> = list(&container["args"])
             .map(|text| text.as_str().unwrap().into())
             .collect();
@@ -144,7 +161,7 @@ impl Installed {
 
     /// Waits until both probes of the Deployment succeed, as the kubelet does.
     pub async fn probes(&self, pod: &Operator) {
-        let (container, url) = (self.container().await, pod.url().await);
+        let (container, url) = (self.container(RELEASE).await, pod.url().await);
         for probe in ["livenessProbe", "readinessProbe"] {
             let path = container[probe]["httpGet"]["path"].as_str().unwrap();
             eventually(probe, || async {

@@ -125,3 +125,24 @@ async fn assert_only_the_crd_is_left(installed: &Installed) {
         .collect();
     assert_eq!(names, ["oxenmodels.oxen.ai"]);
 }
+
+#[tokio::test]
+async fn a_second_release_in_one_namespace_says_that_another_one_leads() {
+    let namespaces = |namespace: &str| json!({"namespaces": [namespace]});
+    let installed = Installed::new(Hub::builder(), namespaces).await;
+    let gate = installed.world.cluster.gate().await.unwrap();
+    let first = installed.pod("first", &gate).await;
+    first.until_logged("leading").await;
+    let mut values = namespaces("default");
+    values["crds"] = json!({"enabled": false});
+    installed.second("second", values).await;
+    let second = installed
+        .pod_of("second-oxen-operator", "second", &gate)
+        .await;
+    let words = format!("other namespaces ({})", installed.world.namespace);
+    second.until_logged(&words).await;
+    second.ready().await;
+    let answer = reqwest::get(format!("{}/readyz", second.url().await)).await;
+    let text = answer.unwrap().text().await.unwrap();
+    assert!(text.contains(&words), "{text}");
+}

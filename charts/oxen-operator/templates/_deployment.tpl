@@ -81,8 +81,8 @@ spec:
           ports:
             - name: http
               containerPort: {{ .Values.port }}
-          # A restart cures only a process that hangs, and costs a change of the leader. So a node that
-          # is busy for a minute must not cause one.
+          # A restart helps only a process that hangs, and it changes the leader. So a node that is
+          # busy for a minute must not cause one.
           livenessProbe:
             httpGet: {path: /healthz, port: http}
             initialDelaySeconds: 10

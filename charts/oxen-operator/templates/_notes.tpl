@@ -1,5 +1,5 @@
-{{/* The settings of the default security contexts that the operator's container lacks, after podSpec
-and deployment were merged. Nothing if there are none. */}}
+{{/* The settings of the default security contexts that the operator's container lacks, after
+podSpec and deployment were merged. Nothing if there are none. */}}
 {{- define "oxen-operator.missingSecurity" -}}
 {{- $pod := include "oxen-operator.deployment" . | fromYaml | dig "spec" "template" "spec" dict }}
 {{- $own := dict }}

@@ -54,8 +54,8 @@ ports to every address. */}}
 {{- end }}
 {{- end }}
 
-{{/* Rejects a Deployment, after podSpec and deployment were merged over it, that can't do its work or
-is not safe. */}}
+{{/* Rejects a Deployment that can't do its work or is not safe, after podSpec and deployment were
+merged over it. */}}
 {{- define "oxen-operator.validateDeployment" -}}
 {{- $changed := .root.Values.deployment }}
 {{- range list "apiVersion" "kind" "metadata.name" "metadata.namespace" "spec.replicas" "spec.selector" }}
