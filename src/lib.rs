@@ -45,6 +45,7 @@
 //! | how the hub's words are quoted and compared | `decide/words.rs` |
 //! | a new endpoint of the hub | `hub/client.rs`, `hub/endpoint.rs`, `hub/limits.rs` |
 //! | the hub's URL, the proxy and the authorities | `hub/route.rs`, `hub/transport_error.rs` |
+//! | authorities that change while the operator runs | `authorities.rs`, `hub/http_client.rs` |
 //! | the hub's JSON | `hub/wire.rs`, `hub/fields.rs`, `hub/fold.rs` |
 //! | a list that is read while it arrives | `hub/lists.rs`, `hub/list_reader.rs`, `hub/items.rs` |
 //! | status codes of the hub | `hub/response.rs` |
@@ -94,12 +95,13 @@
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
 //!
-//! Dependencies point inward: main -> {controller, check, serve, telemetry} -> config -> leader ->
-//! metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes client nor HTTP. A test
-//! reads the `use` lines and this table, and keeps both true.
+//! Dependencies point inward: main -> {controller, check, authorities, serve, telemetry} ->
+//! config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes
+//! client nor HTTP. A test reads the `use` lines and this table, and keeps both true.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod authorities;
 mod backoff;
 pub mod check;
 pub mod config;

@@ -8,7 +8,7 @@ use std::{
 use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use oxen_operator::{
-    api,
+    api, authorities,
     check::check,
     config::{Cli, Command, Config},
     controller::{self, Context},
@@ -70,12 +70,16 @@ fn print(text: &str) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn run(config: Config) -> Result<(), BoxError> {
+async fn run(mut config: Config) -> Result<(), BoxError> {
     let shutdown = CancellationToken::new();
     let client = kube_client(config.watch_timeout, config.kube_timeout).await?;
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::<Readiness>::default();
     let hub = hub_client(&config, &metrics)?;
+    if let Some(file) = config.authorities_file.take() {
+        let (interval, client) = (config.authorities_interval, hub.http());
+        tokio::spawn(async move { authorities::follow(file, interval, &client).await });
+    }
     let server = serve::Server::bind(config.listen)
         .await
         .map_err(|error| format!("--listen {}: {error}", config.listen))?;

@@ -45,7 +45,7 @@ pub struct HubArgs {
     pub(super) proxy: Option<HiddenText>,
 
     /// A PEM file with certificate authorities to trust for the hub, in addition to the machine's.
-    /// It is read at the start.
+    /// It is read again when it changes.
     #[arg(long, env = "OXEN_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
 

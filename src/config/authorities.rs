@@ -1,6 +1,9 @@
 //! The certificate authorities of `OXEN_CA_FILE`.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::error::ConfigError;
 
@@ -9,26 +12,63 @@ const END: &str = "-----END CERTIFICATE-----";
 
 /// The usable certificates of a PEM file.
 #[derive(Debug)]
-pub(super) struct Authorities {
+pub struct Authorities {
     /// The usable certificates, as PEM.
-    pub(super) pem: Vec<u8>,
+    pub pem: Vec<u8>,
     /// A warning about certificates that are skipped, if there are any.
-    pub(super) warning: Option<String>,
+    pub warning: Option<String>,
 }
 
-/// Reads the certificates of a file. A certificate that can't be used is skipped, because the TLS
-/// stack would refuse all certificates because of it.
-///
-/// # Errors
-///
-/// Fails if the file has no usable certificate. The error names the setting.
-pub(super) fn authorities(file: &Path) -> Result<Authorities, ConfigError> {
+/// The file of `OXEN_CA_FILE`, and what it contained when it was last read.
+#[derive(Debug)]
+pub struct AuthoritiesFile {
+    /// The file's path.
+    pub path: PathBuf,
+    content: Content,
+}
+
+/// The bytes of a file, or why it can't be read.
+type Content = Result<Vec<u8>, String>;
+
+impl AuthoritiesFile {
+    /// Reads the file for the first time.
+    pub(super) fn open(path: PathBuf) -> Self {
+        let content = content(fs::read(&path));
+        Self { path, content }
+    }
+
+    /// Reads the file again. Returns true when its content changed, or whether it can be read.
+    pub async fn has_changed(&mut self) -> bool {
+        let read = content(tokio::fs::read(&self.path).await);
+        let changed = read != self.content;
+        self.content = read;
+        changed
+    }
+
+    /// The certificates in the file when it was last read. A certificate that can't be used is
+    /// skipped, because the TLS stack would refuse all certificates because of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no usable certificate. The error names the setting and the file.
+    pub fn authorities(&self) -> Result<Authorities, ConfigError> {
+        authorities(&self.path, &self.content)
+    }
+}
+
+fn content(read: io::Result<Vec<u8>>) -> Content {
+    read.map_err(|error| error.to_string())
+}
+
+fn authorities(file: &Path, content: &Content) -> Result<Authorities, ConfigError> {
     let problem = |why: String| {
         let file = file.display();
         ConfigError::new("OXEN_CA_FILE", format!("{file} {why}"))
     };
-    let pem = fs::read(file).map_err(|error| problem(format!("can't be read ({error})")))?;
-    let text = String::from_utf8_lossy(&pem);
+    let pem = content
+        .as_ref()
+        .map_err(|error| problem(format!("can't be read ({error})")))?;
+    let text = String::from_utf8_lossy(pem);
     let all: Vec<&str> = certificates(&text).collect();
     let usable: Vec<&str> = all.iter().copied().filter(|one| is_usable(one)).collect();
     if all.is_empty() {
@@ -97,7 +137,8 @@ mod tests {
     fn read(pem: &[u8]) -> Result<Authorities, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(pem).unwrap();
-        authorities(file.path()).map_err(|error| error.to_string())
+        let file = AuthoritiesFile::open(file.path().to_owned());
+        file.authorities().map_err(|error| error.to_string())
     }
 
     /// Certificates that can't be used: not DER, not base64, and cut off.

@@ -20,6 +20,7 @@ mod settings;
 mod timing;
 
 pub use args::{Args, Cli, Command, HubArgs, LogFormat};
+pub use authorities::{Authorities, AuthoritiesFile};
 pub use error::ConfigError;
 pub use operator_key::{KeySource, KeySourceError, OperatorKey};
 pub use settings::Config;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{args::HubArgs, authorities::authorities, error::ConfigError};
+use super::{args::HubArgs, authorities::AuthoritiesFile, error::ConfigError};
 use crate::hub::Route;
 
 impl HubArgs {
@@ -12,9 +12,23 @@ impl HubArgs {
     ///
     /// Names the setting that can't be used, and why.
     pub fn route(&self) -> Result<(Route, Vec<String>), ConfigError> {
+        self.route_with(self.authorities_file().as_ref())
+    }
+
+    /// The file of certificate authorities, if there is one, with its present content.
+    pub(super) fn authorities_file(&self) -> Option<AuthoritiesFile> {
+        self.ca_file.clone().map(AuthoritiesFile::open)
+    }
+
+    /// How the hub is reached with the authorities of this file, and warnings, as [`Self::route`]
+    /// returns them.
+    pub(super) fn route_with(
+        &self,
+        file: Option<&AuthoritiesFile>,
+    ) -> Result<(Route, Vec<String>), ConfigError> {
         let proxy = self.proxy.as_ref().map(|proxy| proxy.0.as_str());
         let proxy = proxy.filter(|proxy| !proxy.is_empty());
-        let authorities = self.ca_file.as_deref().map(authorities).transpose()?;
+        let authorities = file.map(AuthoritiesFile::authorities).transpose()?;
         let (pem, warning) = authorities.map_or((None, None), |it| (Some(it.pem), it.warning));
         let route = Route {
             base: base_url(&self.base_url.0)?,

@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::{
     args::{Args, LogFormat},
+    authorities::AuthoritiesFile,
     error::ConfigError,
     operator_key::{KeySource, OperatorKey},
     timing::Timing,
@@ -24,6 +25,10 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(3600);
 pub struct Config {
     /// How the hub is reached.
     pub route: Route,
+    /// The file of the certificate authorities, if there is one.
+    pub authorities_file: Option<AuthoritiesFile>,
+    /// The time between two reads of this file.
+    pub authorities_interval: Duration,
     /// The operator's own key and the namespaces that may use it.
     pub operator_key: Option<OperatorKey>,
     /// The namespaces to watch. An empty list means all.
@@ -99,13 +104,16 @@ impl Args {
             progress_deadline: self.progress_deadline.0,
             ..Rules::default()
         });
-        let (route, warnings) = self.hub.route()?;
+        let authorities_file = self.hub.authorities_file();
+        let (route, warnings) = self.hub.route_with(authorities_file.as_ref())?;
         for warning in warnings {
             warn!("{warning}");
         }
         let [retry_after_min, retry_after_max] = timing.retry_after();
         Ok(Config {
             route,
+            authorities_file,
+            authorities_interval: timing.authorities_interval(),
             operator_key: operator_key(self.hub.key(api_key)?, self.operator_key_namespaces)?,
             namespaces: names(self.namespaces),
             secret_names: names(self.secret_names),
@@ -204,6 +212,8 @@ mod tests {
         assert_eq!(config.election, Some(timing));
         assert_eq!(config.max_observation_age, seconds(25));
         assert_eq!(config.call_timeout, seconds(13));
+        assert!(config.authorities_file.is_none());
+        assert_eq!(config.authorities_interval, seconds(10));
         assert_eq!(config.kube_timeout, seconds(10));
         assert_eq!(config.listen.to_string(), "[::]:8080");
         assert_eq!(config.watch_timeout, seconds(60));

@@ -23,6 +23,9 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time that work in flight has to end after SIGTERM.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The time between two reads of the file of certificate authorities.
+const AUTHORITIES_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The time without a 429 that raises the rate of requests by one step.
 const RATE_RECOVERY: Duration = Duration::from_secs(10);
 
@@ -97,6 +100,10 @@ impl Timing {
 
     pub(super) fn shutdown_timeout(self) -> Duration {
         self.limit(SHUTDOWN_TIMEOUT, SHORTEST_LIMIT)
+    }
+
+    pub(super) fn authorities_interval(self) -> Duration {
+        self.wait(AUTHORITIES_INTERVAL)
     }
 
     pub(super) fn rate_recovery(self) -> Duration {

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{
     endpoint::{Endpoint, Outcome},
+    http_client::HttpClient,
     key::ApiKey,
     limits::Limits,
     response::Response,
@@ -27,7 +28,7 @@ const REQUEST_ID: &str = "x-request-id";
 /// The hub's API over HTTP. It never retries a request and follows no redirect. It has no rate
 /// limit: [`LimitedClient`](super::LimitedClient) has one.
 pub struct Client {
-    http: reqwest::Client,
+    http: HttpClient,
     base: Url,
     pub(super) limits: Limits,
     on_end: Box<dyn Fn(Endpoint, Outcome, Duration) + Send + Sync>,
@@ -54,11 +55,17 @@ impl Client {
     ) -> Result<Self, SetupError> {
         let base = route.base.clone();
         Ok(Self {
-            http: route.http_client(&limits)?,
+            http: HttpClient::new(route, limits.clone())?,
             base,
             limits,
             on_end: Box::new(on_end),
         })
+    }
+
+    /// The HTTP client that this client's requests use.
+    #[must_use]
+    pub fn http(&self) -> HttpClient {
+        self.http.clone()
     }
 
     /// The base URL of the models' endpoints.
@@ -125,6 +132,7 @@ impl Client {
 
     pub(super) fn without_key(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
         self.http
+            .current()
             .request(method, url)
             .header(header::ACCEPT, "application/json")
             // The client doesn't decompress responses.

@@ -8,6 +8,7 @@
 //! | retrieve, activate, deactivate | `client.rs`, `endpoint.rs`, `limits.rs` |
 //! | list and search, which are read while they arrive | `lists.rs`, `list_reader.rs`, `items.rs` |
 //! | the hub's URL, the proxy and the authorities | `route.rs` |
+//! | authorities that change while the client is in use | `http_client.rs` |
 //! | why there is no response | `transport_error.rs` |
 //! | a response: its code, body and fault | `response.rs` |
 //! | the words of an error, and Retry-After | `error_body.rs`, `retry_after.rs` |
@@ -21,6 +22,7 @@ mod endpoint;
 mod error_body;
 mod fields;
 mod fold;
+mod http_client;
 mod items;
 mod key;
 mod limited_client;
@@ -37,6 +39,7 @@ mod wire;
 pub use client::Client;
 pub use endpoint::{Endpoint, Outcome};
 pub use fold::fold;
+pub use http_client::HttpClient;
 pub use key::{ApiKey, KeyError};
 pub use limited_client::{LimitedClient, Permit};
 pub use limiter::{Priority, RateLimits};

@@ -57,7 +57,7 @@ impl Route {
     /// # Errors
     ///
     /// Fails if the TLS stack, the certificate authorities or the proxy can't be set up.
-    pub(super) fn http_client(self, limits: &Limits) -> Result<reqwest::Client, SetupError> {
+    pub(super) fn http_client(&self, limits: &Limits) -> Result<reqwest::Client, SetupError> {
         let builder = reqwest::Client::builder()
             .connect_timeout(limits.connect_timeout)
             .timeout(limits.request_timeout)
@@ -65,16 +65,16 @@ impl Route {
             .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
-        let builder = match self.proxy {
+        let builder = match &self.proxy {
             Some(proxy) => {
                 // The error may contain the URL.
-                let proxy = reqwest::Proxy::all(proxy).map_err(|_| SetupError::Proxy)?;
+                let proxy = reqwest::Proxy::all(proxy.clone()).map_err(|_| SetupError::Proxy)?;
                 builder.proxy(proxy)
             }
             None => builder.no_proxy(),
         };
-        let builder = match self.authorities {
-            Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?),
+        let builder = match &self.authorities {
+            Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
             None => builder,
         };
         Ok(builder.build()?)

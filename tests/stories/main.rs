@@ -5,6 +5,7 @@
 //! | what | where |
 //! |---|---|
 //! | a model is turned on and off | `activation.rs` |
+//! | the certificate authorities change | `authorities.rs` |
 //! | input that the schema or the hub can't accept | `bad_input.rs` |
 //! | which API key is used, and what is reported where there is none | `credentials.rs` |
 //! | objects of one model are deleted together | `deleted_together.rs` |
@@ -41,6 +42,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod activation;
+mod authorities;
 mod bad_input;
 mod credentials;
 mod deleted_together;

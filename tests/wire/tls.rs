@@ -1,7 +1,5 @@
 //! TLS and name resolution: no request is sent to a hub whose certificate isn't trusted.
 
-use std::sync::Arc;
-
 use clap::Parser;
 use oxen_operator::{
     api::OperationKind,
@@ -9,59 +7,26 @@ use oxen_operator::{
     decide::{CallOutcome, HubFault},
     hub::{Client, Limits, Route},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use testkit::raw::key;
+use testkit::{
+    raw::{RawServer, key},
+    tls::{Authority, TlsFront},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::oneshot,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::aws_lc_rs,
-        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-    },
-};
+
+const MODEL: &str = r#"{"id":"bot","object":"model","created":1,"owned_by":"acme"}"#;
 
 /// Starts a hub at `https://localhost` with its own certificate authority. Returns its URL and the
 /// authority's certificate as PEM.
 async fn start_hub() -> (String, String) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let server_key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&server_key, &authority).unwrap();
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], private)
-        .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let mut stream = acceptor.accept(stream).await?;
-                // The head of the request arrives in one piece, and isn't parsed.
-                let mut head = [0; 4096];
-                let _ = stream.read(&mut head).await?;
-                let body = r#"{"id":"bot","object":"model","created":1,"owned_by":"acme"}"#;
-                let length = body.len();
-                let response = format!(
-                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-                );
-                stream.write_all(response.as_bytes()).await?;
-                stream.shutdown().await
-            });
-        }
-    });
-    (format!("https://localhost:{port}"), authority.pem())
+    let server = RawServer::start().await;
+    server.respond(200, "", MODEL.as_bytes());
+    let authority = Authority::default();
+    let front = TlsFront::start(server.url.as_str(), &authority).await;
+    (front.url, authority.pem())
 }
 
 fn client(url: &str, authorities: Option<&str>) -> Client {
@@ -84,14 +49,6 @@ async fn a_configured_certificate_authority_is_trusted() {
         .call(&key(), "bot", OperationKind::Activate, "an-id")
         .await;
     assert_eq!(outcome, CallOutcome::Accepted);
-}
-
-/// A certificate authority that has signed nothing.
-fn other_authority() -> String {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap());
-    authority.unwrap().pem()
 }
 
 /// How the hub is reached with this file of authorities, and the warnings about it.
@@ -117,7 +74,7 @@ fn route(url: &str, pem: &str) -> (Route, Vec<String>) {
 async fn a_bundle_with_a_certificate_that_cannot_be_used_is_trusted_without_it() {
     let (url, pem) = start_hub().await;
     let unusable = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    let other = other_authority();
+    let other = Authority::default().pem();
     for (bundle, skipped, trusted) in [
         (format!("{pem}{unusable}{other}"), 1, true),
         (format!("{unusable}{other}{unusable}{pem}"), 2, true),
@@ -132,6 +89,65 @@ async fn a_bundle_with_a_certificate_that_cannot_be_used_is_trusted_without_it()
         let retrieved = client.retrieve(&key(), "bot", true).await;
         assert_eq!(retrieved.is_ok(), trusted, "{retrieved:?}");
     }
+}
+
+#[tokio::test]
+async fn new_authorities_are_trusted_from_the_next_request_on() {
+    let (first, second) = (Authority::default(), Authority::default());
+    let server = RawServer::start().await;
+    server.respond(200, "", MODEL.as_bytes());
+    let front = TlsFront::start(server.url.as_str(), &first).await;
+    let client = client(&front.url, Some(&first.pem()));
+    client.retrieve(&key(), "bot", true).await.unwrap();
+    for (served, trusted, works) in [
+        (&second, &first, false),
+        (&second, &second, true),
+        (&first, &second, false),
+        (&first, &first, true),
+    ] {
+        front.restart_with(served);
+        client.http().trust(trusted.pem().into_bytes()).unwrap();
+        let retrieved = client.retrieve(&key(), "bot", true).await;
+        assert_eq!(retrieved.is_ok(), works, "{retrieved:?}");
+    }
+    // Certificates that can't be used change nothing.
+    let unusable = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    client.http().trust(unusable.to_vec()).unwrap_err();
+    client.retrieve(&key(), "bot", true).await.unwrap();
+}
+
+/// A server that reports its first request and answers it when it is allowed to.
+async fn held_server() -> (String, oneshot::Receiver<()>, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (arrive, arrived) = oneshot::channel();
+    let (answer, allowed) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        arrive.send(()).unwrap();
+        allowed.await.unwrap();
+        let length = MODEL.len();
+        let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{MODEL}");
+        stream.write_all(response.as_bytes()).await.unwrap();
+    });
+    (url, arrived, answer)
+}
+
+#[tokio::test]
+async fn a_request_in_flight_survives_new_authorities() {
+    let authority = Authority::default();
+    let (url, arrived, answer) = held_server().await;
+    let front = TlsFront::start(&url, &authority).await;
+    let client = client(&front.url, Some(&authority.pem()));
+    let key = key();
+    let (retrieved, ()) = tokio::join!(client.retrieve(&key, "bot", true), async {
+        arrived.await.unwrap();
+        let other = Authority::default();
+        client.http().trust(other.pem().into_bytes()).unwrap();
+        answer.send(()).unwrap();
+    });
+    assert_eq!(retrieved.unwrap().id, "bot");
 }
 
 /// Checks that neither a GET nor a call gets as far as a request.
