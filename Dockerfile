@@ -2,11 +2,16 @@
 # To pin the compiler image by digest, use --build-arg RUST=rust:1.95-bookworm@sha256:...
 ARG RUST=rust:1.95-bookworm
 
-FROM ${RUST} AS build
+# The compilers run on the architecture of the machine that builds, and compile for the one of the
+# image. That is much faster than emulation.
+FROM --platform=$BUILDPLATFORM ${RUST} AS build
+ARG TARGETARCH
 WORKDIR /src
+COPY image image
+RUN image/cross.sh "$TARGETARCH"
 COPY . .
 ARG SOURCE_DATE_EPOCH=0
-RUN image/build.sh /out
+RUN image/build.sh /out "$TARGETARCH"
 
 FROM scratch
 ARG VERSION=0.0.0

@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
 # Builds the program for the image. It is static, and the build is reproducible: the same commit
-# gives the same bytes on every machine. The Dockerfile and `make image-binary` use this script.
+# gives the same bytes on every machine with the same compilers. The program contains the list of
+# its dependencies, which `cargo audit bin` and image scanners read. The Dockerfile,
+# `make image-binary` and `make dist` use this script.
 #
-#   image/build.sh [FOLDER]    writes FOLDER/oxen-operator; the default FOLDER is target/image
+#   image/build.sh FOLDER [ARCHITECTURE]
+#
+# This writes FOLDER/oxen-operator. ARCHITECTURE is amd64 or arm64, and by default this machine's.
+# Another one than this machine's needs the compilers that image/cross.sh installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-mkdir -p "${1:-target/image}"
-out=$(cd "${1:-target/image}" && pwd)
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-version=$(rustc -vV)
-host=$(sed -n 's/^host: //p' <<<"$version")
-commit=$(sed -n 's/^commit-hash: //p' <<<"$version")
+commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
+# shellcheck source=image/target.sh
+source image/target.sh "${2:-}"
+
+# cargo-auditable takes longer to compile than to run, so an unoptimized build is faster.
+cargo auditable --version >/dev/null 2>&1 ||
+  CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-auditable --version 0.7.7 --locked --debug
 
 # The program is linked statically with glibc instead of musl, because not every machine has the
 # musl target of Rust. Paths are remapped because panic messages contain the paths of source files,
@@ -33,5 +42,6 @@ export CFLAGS="-ffile-prefix-map=$PWD=/build -ffile-prefix-map=$out=/build/targe
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0} CARGO_INCREMENTAL=0
 
 # With --target, cargo does not apply the flags to build scripts and procedural macros.
-cargo build --release --locked --bin oxen-operator --target "$host" --target-dir "$out/build"
-install -m 755 "$out/build/$host/release/oxen-operator" "$out/oxen-operator"
+cargo auditable build --release --locked --bin oxen-operator \
+  --target "$target" --target-dir "$out/build"
+install -m 755 "$out/build/$target/release/oxen-operator" "$out/oxen-operator"

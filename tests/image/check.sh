@@ -25,6 +25,7 @@ trap clean EXIT
 readelf -lW "$operator" >"$dir/segments"
 ! grep -q INTERP "$dir/segments" || fail "$operator needs a dynamic loader: it is not static"
 ! readelf -dW "$operator" | grep NEEDED || fail "$operator needs a library: it is not static"
+readelf -SW "$operator" | grep -q '\.dep-v0 ' || fail "$operator has no list of its dependencies"
 # A path of the build machine would make the build unreproducible.
 ! grep -qaF -e "$PWD/" -e "${CARGO_HOME:-$HOME/.cargo}/" "$operator" ||
   fail "$operator contains a path of this machine"
