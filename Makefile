@@ -4,20 +4,25 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
+comma := ,
+space := $() $()
+
 # Every cargo command selects the same packages, so that each dependency is compiled only once.
 WORKSPACE := --locked --workspace
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 IMAGE := $(or $(CARGO_TARGET_DIR),target)/image
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+ARCHITECTURES ?= amd64 arm64
 TAG ?= ghcr.io/oxen-ai/oxen-operator:$(VERSION)
 BENCH := $(or $(CARGO_TARGET_DIR),target)/release/bench
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test soak fuzz bench bench-large build-bench ci
 .PHONY: check check-format check-lints check-docs check-crd check-built-crd
+.PHONY: check-kustomize check-workflows
 .PHONY: check-model check-model-deep deny
-.PHONY: image image-binary check-image
-.PHONY: crd docs hub tools test-tools build clean require
+.PHONY: image image-push image-binary check-image dist
+.PHONY: crd kustomize docs hub tools test-tools build clean require
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,7 +65,7 @@ build-bench:
 ci: ## Run everything that a change has to pass
 	@bash .ci/run
 
-check: check-format check-lints check-docs check-crd ## Check format, lints, rustdoc and CRD
+check: check-format check-lints check-docs check-crd check-kustomize check-workflows ## Check format, lints, rustdoc, generated files and workflows
 
 check-format: require ## Check the format of the code
 	cargo fmt --all --check
@@ -79,6 +84,13 @@ check-crd: require build check-built-crd ## Check that crds/oxenmodels.yaml is u
 check-built-crd:
 	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is out of date: run \`make crd\`" >&2; exit 1; }
 
+check-kustomize: tools ## Check that kustomize/base is up to date
+	@kustomize/render.sh --check
+
+check-workflows: ## Check the workflows of GitHub with actionlint
+	@tests/tools/build.sh --actionlint
+	@"$$(tests/tools/build.sh --print-actionlint)"
+
 check-model: require ## Check all orders of events with the model checker, within small bounds
 	@cargo run --locked --package model
 
@@ -94,12 +106,23 @@ image-binary: require ## Build the static program for the image, into target/ima
 check-image: require tools build image-binary ## Test the program of the image in an empty root
 	@tests/image/check.sh $(IMAGE)/oxen-operator $(BIN)
 
+IMAGE_ARGUMENTS = \
+  --build-arg VERSION=$(VERSION) \
+  --build-arg REVISION=$$(git rev-parse HEAD) \
+  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+  --tag $(TAG) .
+
 image: ## Build the image with docker; TAG sets its name
-	docker build \
-	  --build-arg VERSION=$(VERSION) \
-	  --build-arg REVISION=$$(git rev-parse HEAD) \
-	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
-	  --tag $(TAG) .
+	docker build $(IMAGE_ARGUMENTS)
+
+# The file target/image.json has the digest of the image.
+image-push: ## Build the image for all ARCHITECTURES with docker buildx, and push it to TAG
+	@mkdir -p target
+	docker buildx build --push --provenance=mode=max --metadata-file target/image.json \
+	  --platform $(subst $(space),$(comma),$(ARCHITECTURES:%=linux/%)) $(IMAGE_ARGUMENTS)
+
+dist: require tools ## Make the files of a release in dist/; ARCHITECTURES="amd64" makes one of the two programs
+	@release/dist.sh $(ARCHITECTURES)
 
 crd: require build ## Generate crds/oxenmodels.yaml from the Rust types
 	@mkdir -p crds
@@ -107,6 +130,9 @@ crd: require build ## Generate crds/oxenmodels.yaml from the Rust types
 	@mv crds/oxenmodels.yaml.new crds/oxenmodels.yaml
 	@cp crds/oxenmodels.yaml charts/oxen-operator/files/oxenmodels.yaml
 	@echo "crds/oxenmodels.yaml is up to date"
+
+kustomize: tools ## Generate kustomize/base from the chart
+	@kustomize/render.sh
 
 docs: require ## Generate docs/reasons.md, docs/configuration.md and docs/metrics.md from the code
 	UPDATE_DOCS=1 cargo test --locked --test delivery generated_docs

@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Finds or builds the programs of the local control plane: etcd, kube-apiserver, kubectl and helm.
-# For the tests, it also provides kube-controller-manager, promtool and kstatus. The first two have
-# a go.mod of their own (controller-manager/, promtool/), and the source of kstatus is in kstatus/.
+# For the tests, it also provides kube-controller-manager, promtool and kstatus, and for the check
+# of the workflows actionlint. Each has a go.mod of its own (controller-manager/, promtool/,
+# actionlint/), except kstatus, whose source is in kstatus/.
 #
 #   build.sh               finds or builds the first four and prints their folder
-#   build.sh --for-tests   finds or builds all of them
+#   build.sh --for-tests   finds or builds these and those that the tests need
+#   build.sh --actionlint  builds actionlint
 #   build.sh --print-dir   prints the folder of the first four and builds nothing
 #
 # Each of these prints the path of a program and builds nothing:
 #
+#   build.sh --print-kubectl
+#   build.sh --print-helm
+#   build.sh --print-actionlint
 #   build.sh --print-controller-manager
 #   build.sh --print-promtool
 #   build.sh --print-kstatus
@@ -125,6 +130,11 @@ build_kstatus() {
   build 1 1 kstatus ./kstatus "30 s" "$1"
 }
 
+build_actionlint() {
+  GOFLAGS="${GOFLAGS:-} -modfile=actionlint/go.mod" \
+    build 1 1 actionlint github.com/rhysd/actionlint/cmd/actionlint "30 s" "$1"
+}
+
 # The tag omits the service discovery of all cloud providers, which would take far longer to build.
 build_promtool() {
   GOFLAGS="${GOFLAGS:-} -modfile=promtool/go.mod -tags=remove_all_sd" \
@@ -181,18 +191,38 @@ require_assets() {
 main() {
   # Use only the Go toolchain of this machine, because Go would otherwise download another version.
   export GOTOOLCHAIN=local
-  local hash folder built_promtool promtool built_manager manager kstatus
+  local hash folder built_helm helm built_promtool promtool built_manager manager kstatus actionlint
   hash=$(hash_of "$here/go.sum")
   folder=${KUBEBUILDER_ASSETS:-$cache/tools-$hash}
+  built_helm=$cache/tools-$hash
+  [[ -z ${KUBEBUILDER_ASSETS:-} ]] || built_helm=$cache/helm-$hash
+  helm=$(find_program helm "$built_helm")
   built_manager=$cache/kube-controller-manager-$(hash_of "$here/controller-manager/go.sum")
   manager=$(find_program kube-controller-manager "$built_manager")
   built_promtool=$cache/promtool-$(hash_of "$here/promtool/go.sum")
   promtool=$(find_program promtool "$built_promtool")
   # The hash includes the source of kstatus, so that a change rebuilds kstatus and nothing else.
   kstatus=$cache/kstatus-$(hash_of "$here/go.sum" "$here/kstatus/main.go")
+  actionlint=$cache/actionlint-$(hash_of "$here/actionlint/go.sum")
   case ${1:-} in
     --print-dir)
       echo "$folder"
+      return
+      ;;
+    --print-kubectl)
+      echo "$folder/kubectl"
+      return
+      ;;
+    --print-helm)
+      echo "$helm"
+      return
+      ;;
+    --print-actionlint)
+      echo "$actionlint/actionlint"
+      return
+      ;;
+    --actionlint)
+      build_once "$actionlint" build_actionlint
       return
       ;;
     --print-controller-manager)
@@ -214,8 +244,8 @@ main() {
     build_once "$folder" build_all
   else
     require_assets
-    if [[ ! -x $KUBEBUILDER_ASSETS/helm ]] && ! command -v helm >/dev/null; then
-      build_once "$cache/helm-$hash" build_helm
+    if [[ $helm == "$built_helm/helm" ]]; then
+      build_once "$built_helm" build_helm
     fi
   fi
   if [[ -n ${1:-} ]]; then
