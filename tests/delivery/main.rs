@@ -17,6 +17,7 @@ mod lifecycle;
 mod network;
 mod pods;
 mod rbac;
+mod release;
 mod samples;
 mod tool;
 mod values;

@@ -1,0 +1,174 @@
+//! The scripts and the workflows of a release.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+use crate::tool::{path, read};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The files that name the version.
+const NAMING: [&str; 9] = [
+    "Cargo.toml",
+    "README.md",
+    "charts/oxen-operator/Chart.yaml",
+    "docs/gitops.md",
+    "docs/install.md",
+    "docs/releasing.md",
+    "docs/troubleshooting.md",
+    "docs/upgrade.md",
+    "kustomize/overlays/example/kustomization.yaml",
+];
+
+fn script(root: &Path, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(root.join("release").join(name));
+    command.args(arguments).output().unwrap()
+}
+
+fn copy(from: &str, root: &Path) {
+    let to = root.join(from);
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(path(from), to).unwrap();
+}
+
+#[test]
+fn the_tag_of_a_release_is_the_version_and_no_other() {
+    let root = path("");
+    for arguments in [vec![], vec![format!("v{VERSION}")]] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = script(&root, "version.sh", &arguments);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.trim(), VERSION, "{output:?}");
+    }
+    for tag in [VERSION, "v9.9.9", "v", &format!("v{VERSION}-rc.1")] {
+        let output = script(&root, "version.sh", &[tag]);
+        assert!(!output.status.success(), "{tag}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(&format!("the tag is {tag}")), "{error}");
+    }
+}
+
+#[test]
+fn a_file_with_another_version_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    copy("release/version.sh", root.path());
+    for file in NAMING {
+        copy(file, root.path());
+    }
+    for stale in NAMING {
+        let (copy, text) = (root.path().join(stale), read(stale));
+        for (at, _) in text.match_indices(VERSION) {
+            let (before, after) = (&text[..at], &text[at + VERSION.len()..]);
+            fs::write(&copy, format!("{before}9.9.9{after}")).unwrap();
+            let output = script(root.path(), "version.sh", &[]);
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{stale}: ...{after}");
+            // Where Cargo.toml has another version, every other file is named for it.
+            assert!(error.contains(stale) && error.contains("9.9.9"), "{error}");
+        }
+        assert!(text.contains(VERSION), "{stale}");
+        fs::write(&copy, text).unwrap();
+    }
+}
+
+#[test]
+fn the_notes_of_a_release_are_its_section_of_the_changelog() {
+    let root = tempfile::tempdir().unwrap();
+    copy("release/notes.sh", root.path());
+    let page = "# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.2.3] - 2026-01-02\n\n- now, \
+                see [metrics](docs/metrics.md) and [this](https://example.com/a.md)\n\n\
+                ## [1.2.30] - 2026-01-01\n\n- before\n\n## [1.2.2]\n\n";
+    fs::write(root.path().join("CHANGELOG.md"), page).unwrap();
+    let notes = script(root.path(), "notes.sh", &["1.2.3"]);
+    let text = String::from_utf8_lossy(&notes.stdout);
+    assert!(notes.status.success() && text.contains("- now"), "{text}");
+    assert!(
+        !text.contains("later") && !text.contains("before"),
+        "{text}"
+    );
+    assert!(text.contains("/blob/v1.2.3/docs/metrics.md)"), "{text}");
+    assert!(text.contains("(https://example.com/a.md)"), "{text}");
+    for missing in ["1.2.4", "1.2.2"] {
+        let notes = script(root.path(), "notes.sh", &[missing]);
+        let error = String::from_utf8_lossy(&notes.stderr);
+        assert!(
+            !notes.status.success() && error.contains(missing),
+            "{error}"
+        );
+    }
+}
+
+fn workflow(name: &str) -> (String, Value) {
+    let text = read(&format!(".github/workflows/{name}.yml"));
+    let parsed = serde_yaml::from_str(&text).unwrap();
+    (text, parsed)
+}
+
+#[test]
+fn the_workflows_pin_actions_and_grant_each_job_only_what_it_needs() {
+    let mut pinned = 0;
+    for name in ["ci", "release"] {
+        let (text, parsed) = workflow(name);
+        assert_eq!(parsed["permissions"], serde_json::json!({}), "{name}");
+        for (job, value) in parsed["jobs"].as_object().unwrap() {
+            let permissions = value["permissions"].as_object();
+            assert!(permissions.is_some_and(|all| !all.is_empty()), "{job}");
+        }
+        let lines = text.lines().filter_map(|line| line.split_once("uses: "));
+        for (_, used) in lines.filter(|(_, used)| !used.starts_with("./")) {
+            let (action, version) = used.split_once(" # v").unwrap();
+            let (_, hash) = action.split_once('@').unwrap();
+            let is_hash = hash.len() == 40 && hash.chars().all(|c| c.is_ascii_hexdigit());
+            assert!(is_hash && version.split('.').count() == 3, "{used}");
+            pinned += 1;
+        }
+    }
+    assert!(pinned > 8, "{pinned}");
+    let (_, release) = workflow("release");
+    let jobs = &release["jobs"];
+    assert_eq!(jobs["dist"]["container"], "rust:1.95-bookworm");
+    let builder = "ARG RUST=rust:1.95-bookworm\n";
+    assert!(read("Dockerfile").contains(builder), "{builder}");
+    for (job, needed) in [
+        ("publish", "ci"),
+        ("publish", "dist"),
+        ("release", "publish"),
+    ] {
+        assert!(jobs[job]["needs"].to_string().contains(needed), "{job}");
+    }
+}
+
+/// The annotations that Artifact Hub reads are YAML of their own.
+#[test]
+fn the_annotations_of_the_chart_describe_what_is_released() {
+    let chart: Value = serde_yaml::from_str(&read("charts/oxen-operator/Chart.yaml")).unwrap();
+    let annotation = |name: &str| {
+        let text = chart["annotations"][format!("artifacthub.io/{name}")].as_str();
+        serde_yaml::from_str::<Value>(text.unwrap()).unwrap()
+    };
+    let crd: Value = serde_yaml::from_str(&read("crds/oxenmodels.yaml")).unwrap();
+    assert_eq!(annotation("crds")[0]["name"], crd["metadata"]["name"]);
+    assert_eq!(
+        annotation("crds")[0]["version"],
+        crd["spec"]["versions"][0]["name"]
+    );
+    let example: Value = serde_yaml::from_str(&read("examples/activate.yaml")).unwrap();
+    assert_eq!(annotation("crdsExamples")[0]["spec"], example["spec"]);
+    let image = annotation("images")[0].clone();
+    assert_eq!(
+        image["image"],
+        format!("ghcr.io/oxen-ai/oxen-operator:{VERSION}")
+    );
+    assert_eq!(
+        image["platforms"],
+        serde_json::json!(["linux/amd64", "linux/arm64"])
+    );
+    for list in ["links", "changes"] {
+        assert!(!annotation(list).as_array().unwrap().is_empty(), "{list}");
+    }
+}
