@@ -24,16 +24,24 @@ pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 /// is False, and the reason of `Ready` at all other times.
 #[must_use]
 pub fn headline(conditions: &[Condition]) -> Option<&str> {
-    let synced = find(conditions, SYNCED).filter(|synced| synced.status == "False");
-    synced
-        .or(find(conditions, READY))
-        .map(|condition| condition.reason.as_str())
+    let headline = if is_false(conditions, SYNCED) {
+        SYNCED
+    } else {
+        READY
+    };
+    find(conditions, headline).map(|condition| condition.reason.as_str())
 }
 
 /// Returns true when the condition of this type is present and True.
 #[must_use]
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+/// Returns true when a condition is present with the status False.
+#[must_use]
+pub(super) fn is_false(conditions: &[Condition], type_: &str) -> bool {
+    find(conditions, type_).is_some_and(|condition| condition.status == "False")
 }
 
 fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

@@ -1,14 +1,17 @@
 //! Whether somebody waits for an object's next observation.
 
 use super::{
-    attempts, desired,
+    attempts,
+    conditions::{RECONCILING, STALLED, SYNCED, is_false, is_true},
+    desired,
     effect::{Effect, effect},
 };
-use crate::api::{LiveStatus, OxenModel};
+use crate::api::{LiveStatus, OperationKind, OxenModel, State};
 
 /// Returns true when somebody waits for the object's next observation: a spec or a desired state
 /// that has not been observed, a deletion, a requested reconcile, an operation whose transition was
-/// not seen, or a refused call that is tried again. Any other observation is a routine poll.
+/// not seen, a refused call that is tried again, or a model that may need a call, because it is
+/// neither in the desired state nor on its way there. Any other observation is a routine poll.
 #[must_use]
 pub fn is_urgent(object: &OxenModel) -> bool {
     let Some(status) = &object.status else {
@@ -21,10 +24,20 @@ pub fn is_urgent(object: &OxenModel) -> bool {
         .operation
         .as_ref()
         .is_some_and(|open| effect(open.kind, live) != Effect::Transition);
+    let desired = desired(object);
+    let kind = match desired {
+        State::Active => OperationKind::Activate,
+        State::Inactive => OperationKind::Deactivate,
+    };
+    let on_its_way = matches!(effect(kind, live), Effect::Target | Effect::Transition);
+    let conditions = &status.conditions;
+    let unsettled = is_true(conditions, RECONCILING) || is_false(conditions, SYNCED);
+    let continues = unsettled && !is_true(conditions, STALLED);
     !observed
         || deleting
         || unseen
-        || status.desired != Some(desired(object))
+        || status.desired != Some(desired)
+        || (continues && !on_its_way)
         || object.requested_reconcile().is_some()
         || attempts::last_refusal(&status.attempts()).is_some()
 }

@@ -53,4 +53,5 @@ mod surprises;
 mod table;
 mod tracked;
 mod unsent;
+mod urgency;
 mod verdicts;
