@@ -19,10 +19,12 @@
 //! |---|---|
 //! | a new field of the spec | `api/spec.rs` |
 //! | the states that can be declared | `api/state.rs` |
+//! | a schedule, and its windows | `api/schedule.rs`, `api/window.rs` |
+//! | dates and time zones as manifests write them | `api/dates.rs`, `api/zone.rs` |
 //! | the status and its fields | `api/status.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
 //! | the names of finalizer and annotation; the CRD | `api/names.rs`, `api/crd.rs` |
-//! | the desired state of a model | `decide/desired.rs` |
+//! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
 //! | live status x desired state -> the next step | `decide/table.rs` |
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `decide/attempts.rs` |
@@ -61,6 +63,7 @@
 //! | one reconcile | `controller/reconcile.rs` |
 //! | the jitter of a requeue | `controller/requeue.rs` |
 //! | gathering an observation | `controller/prepare.rs`, `controller/observe.rs`, `controller/retrieve.rs` |
+//! | the wall clock, and waits that end at a boundary of the schedule | `controller/clock.rs` |
 //! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
 //! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
 //! | operations whose object is gone | `controller/index/orphans.rs` |

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use oxen_operator::{
-    api::{Operation, OperationKind, State},
+    api::{Declared, Operation, OperationKind, State},
     hub::{ApiKey, Limits, Response, fold},
 };
 use serde_json::{Value, json};
@@ -146,8 +146,8 @@ fuzz_target!(|case: Case<'_>| {
             Before::Nothing => {}
             Before::ToggleState => simulation.edit(|object| {
                 object.spec.state = match object.spec.state {
-                    State::Active => State::Inactive,
-                    State::Inactive => State::Active,
+                    Declared::Active => Declared::Inactive,
+                    Declared::Inactive | Declared::Scheduled => Declared::Active,
                 };
             }),
             Before::Suspend(suspend) => {
@@ -187,8 +187,8 @@ fuzz_target!(|case: Case<'_>| {
 fn desired_kind(simulation: &Simulation) -> OperationKind {
     let object = &simulation.object;
     match object.spec.state {
-        State::Active if object.metadata.deletion_timestamp.is_none() => OperationKind::Activate,
-        State::Active | State::Inactive => OperationKind::Deactivate,
+        Declared::Active if object.metadata.deletion_timestamp.is_none() => OperationKind::Activate,
+        Declared::Active | Declared::Inactive | Declared::Scheduled => OperationKind::Deactivate,
     }
 }
 

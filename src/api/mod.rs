@@ -10,6 +10,7 @@
 //! |---|---|
 //! | the spec, the printer columns and the CEL rules | `spec.rs` |
 //! | the states that can be declared | `state.rs` |
+//! | a schedule: its windows, dates and time zone | `schedule.rs`, `window.rs`, `dates.rs`, `zone.rs` |
 //! | the status | `status.rs` |
 //! | a reference to a key in a Secret | `secret.rs` |
 //! | a duration as manifests and flags write it | `span.rs` |
@@ -17,21 +18,29 @@
 //! | the CustomResourceDefinition | `crd.rs` |
 
 mod crd;
+mod dates;
 mod names;
+mod schedule;
 mod secret;
 mod span;
 mod spec;
 mod state;
 mod status;
+mod window;
+mod zone;
 
 pub use crd::crd;
+pub use dates::DateRange;
 pub use names::{
     DEFAULT_SECRET, DEFAULT_SECRET_KEY, FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL,
 };
+pub use schedule::{Schedule, WarmUp};
 pub use secret::SecretKeyRef;
 pub use span::Span;
 pub use spec::{DeletionPolicy, IdleShutdown, OxenModel, OxenModelSpec};
-pub use state::State;
+pub use state::{Declared, State};
 pub use status::{
     Attempts, Identity, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
 };
+pub use window::Window;
+pub use zone::Zone;

@@ -5,6 +5,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The durations that the schema allows, as [`Span`] reads them: each unit once, the larger ones
+/// first, and a fraction only of the last.
+pub(super) const SPAN: &str = r"^(([0-9]+h)?([0-9]+m)?[0-9]+(\.[0-9]{1,9})?s|([0-9]+h)?[0-9]+(\.[0-9]{1,9})?m|[0-9]+(\.[0-9]{1,9})?h)$";
+
 /// A duration as manifests and flags write it: `30s`, `5m`, `1h30m`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

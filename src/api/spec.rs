@@ -8,15 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     names::{DEFAULT_SECRET, FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL},
+    schedule::Schedule,
     secret::SecretKeyRef,
-    span::Span,
-    state::State,
+    span::{SPAN, Span},
+    state::Declared,
     status::OxenModelStatus,
 };
 
-/// The durations that the schema allows, as [`Span`] reads them: each unit once, the larger ones
-/// first, and a fraction only of the last.
-const SPAN: &str = r"^(([0-9]+h)?([0-9]+m)?[0-9]+(\.[0-9]{1,9})?s|([0-9]+h)?[0-9]+(\.[0-9]{1,9})?m|[0-9]+(\.[0-9]{1,9})?h)$";
+const NO_SCHEDULE: &str = "state: scheduled needs a schedule: add schedule: {timeZone: \
+                           Europe/Berlin, active: [\"Mon-Fri 08:00-18:00\"]}";
+const UNUSED_SCHEDULE: &str = "state: active is always on, so the schedule would do nothing: write \
+                               state: scheduled, or take schedule out";
 
 /// One model of Oxen.ai and the state that it should be in.
 #[allow(clippy::duplicated_attributes)] // the columns' types and priorities
@@ -70,6 +72,14 @@ const SPAN: &str = r"^(([0-9]+h)?([0-9]+m)?[0-9]+(\.[0-9]{1,9})?s|([0-9]+h)?[0-9
         priority = 1
     )
 )]
+#[x_kube(
+    validation = Rule::new("self.state != 'scheduled' || has(self.schedule)")
+        .field_path(".schedule")
+        .message(NO_SCHEDULE),
+    validation = Rule::new("self.state != 'active' || !has(self.schedule)")
+        .field_path(".schedule")
+        .message(UNUSED_SCHEDULE)
+)]
 #[serde(rename_all = "camelCase")]
 pub struct OxenModelSpec {
     /// The hub's model name or UUID, as `GET /api/ai/models` lists it. Example: `support-bot-v2`.
@@ -91,9 +101,16 @@ pub struct OxenModelSpec {
     #[schemars(length(max = 253))]
     pub model: String,
 
-    /// The desired state, in the hub's words: `active` (answers requests and bills by the second)
-    /// or `inactive` (neither). Example: `active`.
-    pub state: State,
+    /// The desired state: `active` (answers requests and bills by the second), `inactive`
+    /// (neither), or `scheduled` (active in the windows of `schedule`, and inactive otherwise).
+    /// Example: `active`.
+    pub state: Declared,
+
+    /// When a scheduled model is active. `state: scheduled` needs it, `state: active` refuses it,
+    /// and `state: inactive` leaves it for later. Example: `{timeZone: Europe/Berlin, active:
+    /// ["Mon-Fri 08:00-18:00"]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 
     // The schema shows the enum's own description here.
     /// What deleting this object does: `Deactivate`, `Retain`, or the operator's default.
@@ -153,6 +170,7 @@ impl OxenModelSpec {
     /// Names the first invalid field and what to write instead, as `field: fix`.
     pub fn check(&self) -> Result<(), String> {
         self.check_model()?;
+        self.check_schedule()?;
         if self
             .sync_interval
             .is_some_and(|span| span.0 < SHORTEST_SYNC_INTERVAL)
@@ -198,6 +216,15 @@ impl OxenModelSpec {
             );
         }
         Ok(())
+    }
+
+    fn check_schedule(&self) -> Result<(), String> {
+        match (self.state, &self.schedule) {
+            (Declared::Scheduled, None) => Err(format!("spec.schedule: {NO_SCHEDULE}")),
+            (Declared::Active, Some(_)) => Err(format!("spec.schedule: {UNUSED_SCHEDULE}")),
+            (Declared::Scheduled | Declared::Inactive, Some(schedule)) => schedule.check(),
+            (Declared::Active | Declared::Inactive, None) => Ok(()),
+        }
     }
 }
 
@@ -270,7 +297,8 @@ mod tests {
     fn a_spec_of_another_schema_gets_the_field_and_the_fix() {
         let spec = |model: &str| OxenModelSpec {
             model: model.into(),
-            state: State::Active,
+            state: Declared::Active,
+            schedule: None,
             deletion_policy: None,
             suspend: None,
             api_key_secret_ref: None,
@@ -309,5 +337,34 @@ mod tests {
         let mut frequent = spec("m");
         frequent.sync_interval = "5s".parse().ok();
         assert!(frequent.check().unwrap_err().contains("at least 30s"));
+    }
+
+    #[test]
+    fn a_scheduled_model_has_a_schedule_and_an_active_one_has_none() {
+        let schedule = serde_json::json!({"timeZone": "UTC", "active": ["08:00-18:00"]});
+        for (state, scheduled, problem) in [
+            ("active", false, None),
+            ("active", true, Some("state: active is always on")),
+            ("inactive", false, None),
+            ("inactive", true, None),
+            (
+                "scheduled",
+                false,
+                Some("state: scheduled needs a schedule"),
+            ),
+            ("scheduled", true, None),
+        ] {
+            let mut manifest = serde_json::json!({"model": "m", "state": state});
+            if scheduled {
+                manifest["schedule"] = schedule.clone();
+            }
+            let spec: OxenModelSpec = serde_json::from_value(manifest.clone()).unwrap();
+            let found = spec.check().err();
+            assert_eq!(found.is_some(), problem.is_some(), "{manifest}: {found:?}");
+            for (found, problem) in found.iter().zip(problem) {
+                assert!(found.starts_with("spec.schedule: "), "{found}");
+                assert!(found.contains(problem), "{found}");
+            }
+        }
     }
 }

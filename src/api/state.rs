@@ -1,11 +1,24 @@
-//! The states that a model can be declared to be in.
+//! The states that a model can be declared to be in, and those that it can be desired to be in.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A state that a model can be declared to be in: `active` or `inactive`.
+/// What a spec declares: a state, or a schedule that decides between the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Declared {
+    /// The model is always active.
+    Active,
+    /// The model is always inactive.
+    Inactive,
+    /// The model is active in the windows of the spec's schedule, and inactive otherwise.
+    Scheduled,
+}
+
+/// A state that a model can be desired to be in: `active` or `inactive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -21,6 +34,25 @@ impl fmt::Display for State {
         f.write_str(match self {
             State::Active => "active",
             State::Inactive => "inactive",
+        })
+    }
+}
+
+impl From<State> for Declared {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Inactive => Self::Inactive,
+        }
+    }
+}
+
+impl fmt::Display for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Declared::Active => "active",
+            Declared::Inactive => "inactive",
+            Declared::Scheduled => "scheduled",
         })
     }
 }

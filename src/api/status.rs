@@ -62,6 +62,9 @@ pub struct OxenModelStatus {
     /// The state that the model should be in now.
     #[serde(default)]
     pub desired: Option<State>,
+    /// When `desired` changes by itself, if it does so within 400 days.
+    #[serde(default)]
+    pub until: Option<Time>,
     /// The live status of the model's deployments, folded to one word.
     #[serde(default)]
     pub live: Option<LiveStatus>,
@@ -104,6 +107,7 @@ impl Default for OxenModelStatus {
         Self {
             observed_generation: -1,
             desired: None,
+            until: None,
             live: None,
             since: None,
             progressing_since: None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -10,6 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    clock::now,
     context::Scope,
     error::{ReconcileError, Request},
     memory::reason,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{FINALIZER, OperationKind, OxenModel},
-    decide::{CallOutcome, HubFault},
+    decide::{CallOutcome, HubFault, desired},
     hub::Priority,
 };
 
@@ -67,11 +69,13 @@ fn with_finalizer(object: &OxenModel, present: bool) -> OxenModel {
 }
 
 /// Why the object, as the watch has it now, no longer allows the call, or `None` if it does.
-fn outdated(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
+/// `decided` is when the call was decided.
+fn outdated(scope: &Scope, object: &OxenModel, decided: Timestamp) -> Option<&'static str> {
     let Some(latest) = scope.named(object) else {
         return Some("the object is gone");
     };
     let latest = latest.decode();
+    let wanted = desired(&latest.object, now());
     let (latest, known) = (latest.meta(), &object.metadata);
     if latest.uid != known.uid {
         Some("the object was deleted and created again")
@@ -79,6 +83,8 @@ fn outdated(scope: &Scope, object: &OxenModel) -> Option<&'static str> {
         Some("the object is being deleted")
     } else if latest.generation > known.generation {
         Some("the object has changed")
+    } else if wanted != desired(object, decided) {
+        Some("the desired state has changed")
     } else {
         None
     }
@@ -120,7 +126,7 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
     if Instant::now() >= expires {
         return CallOutcome::NotSent("the observation became too old while the call was recorded");
     }
-    if let Some(why) = outdated(scope, object) {
+    if let Some(why) = outdated(scope, object, seen.prepared.now) {
         return CallOutcome::NotSent(why);
     }
     if let Err(error) = context.authority.permits(context.config.call_timeout) {

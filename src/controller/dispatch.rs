@@ -9,6 +9,7 @@ use tracing::{debug, instrument, warn};
 
 use super::{
     admission::{Admitted, Slot},
+    clock::{no_later_than, now},
     compact::Compact,
     context::{Context, Scope},
     credentials,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     backoff::doubled,
-    decide::{Jitter, Requeue, is_urgent, unobserved},
+    decide::{Jitter, Requeue, is_urgent, next_change, unobserved},
 };
 
 /// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
@@ -52,7 +53,7 @@ pub(super) async fn reconcile(
         return Ok(ControllerAction::await_change());
     };
     let lane = credentials::lane(&scope, &newest);
-    let urgent = is_urgent(&newest);
+    let urgent = is_urgent(&newest, now());
     let interval = config.rules.sync_interval_of(&object.object);
     let wake = scope.waking(stored);
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
@@ -62,9 +63,11 @@ pub(super) async fn reconcile(
             let Some(left) = grace.checked_sub(waited).filter(|left| !left.is_zero()) else {
                 return Box::pin(reconcile_waiting(&object, &scope, grace)).await;
             };
-            // A routine poll that has waited for its sync interval becomes urgent.
+            // A routine poll becomes urgent when it has waited for its sync interval, and when the
+            // desired state changes.
             let wait = if urgent { left } else { left.min(interval) };
-            Ok(ControllerAction::requeue(wait))
+            let change = next_change(&newest, now());
+            Ok(ControllerAction::requeue(no_later_than(wait, change)))
         }
     }
 }
@@ -176,5 +179,6 @@ pub(super) fn error_policy(
         after: wait,
         jitter: Jitter::Later,
     };
-    ControllerAction::requeue(spread(requeue, false))
+    let change = next_change(&object.decode().object, now());
+    ControllerAction::requeue(no_later_than(spread(requeue, false), change))
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     api::{
-        DeletionPolicy, LiveStatus, ModelStatus, Operation, OperationKind, OxenModel,
-        OxenModelSpec, OxenModelStatus, State,
+        Declared, DeletionPolicy, LiveStatus, ModelStatus, Operation, OperationKind, OxenModel,
+        OxenModelSpec, OxenModelStatus,
     },
     decide::{Claimant, Rules},
 };
@@ -212,7 +212,8 @@ impl Spec {
         };
         let spec = OxenModelSpec {
             model,
-            state: Field::of(raw, "state").ok().unwrap_or(State::Inactive),
+            state: Field::of(raw, "state").ok().unwrap_or(Declared::Inactive),
+            schedule: Field::of(raw, "schedule").ok(),
             deletion_policy,
             suspend: Field::of(raw, "suspend").noting(&mut deletable).ok(),
             api_key_secret_ref: Field::of(raw, "apiKeySecretRef")
@@ -269,6 +270,7 @@ impl Status {
         let status = OxenModelStatus {
             observed_generation: Field::of(raw, "observedGeneration").ok().unwrap_or(-1),
             desired: Field::of(raw, "desired").ok(),
+            until: Field::of(raw, "until").ok(),
             live,
             since: Field::of(raw, "since").ok(),
             progressing_since: Field::of(raw, "progressingSince").ok(),
@@ -452,6 +454,7 @@ mod tests {
     fn what_decides_a_deletion_is_not_guessed() {
         for (field, value, deletable) in [
             ("state", json!("paused"), true),
+            ("schedule", json!({"timeZone": "Mars/Olympus"}), true),
             ("progressDeadline", json!(7), true),
             ("deletionPolicy", json!("Orphan"), false),
             ("deletionPolicy", json!(7), false),

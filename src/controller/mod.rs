@@ -9,6 +9,7 @@
 //! | one reconcile: observe, decide, record, act | `reconcile.rs` |
 //! | when an object is reconciled again | `requeue.rs` |
 //! | what is known before the live GET | `prepare.rs` |
+//! | the wall clock, and waits that it ends | `clock.rs` |
 //! | observing an object | `observe.rs` |
 //! | the live GET, its permit and Retry-After | `retrieve.rs` |
 //! | which API key an object uses | `credentials.rs` |
@@ -30,6 +31,7 @@
 
 mod act;
 mod admission;
+mod clock;
 mod compact;
 mod context;
 mod credentials;

@@ -6,10 +6,11 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     admission::Slot,
+    clock::now,
     context::Scope,
     credentials::Credentials,
     error::ReconcileError,
-    prepare::{Prepared, credentials, now},
+    prepare::{Prepared, credentials},
     retrieve::{Retrieved, prove_key, retrieve, similar_names},
 };
 use crate::{

@@ -9,6 +9,7 @@ use kube::{Api, CustomResourceExt, ResourceExt};
 use uuid::Uuid;
 
 use super::{
+    clock::now,
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
@@ -125,11 +126,6 @@ pub(super) async fn record_wait(
     let after = noting_conflicts(scope, &object, written)?;
     prepared.wrote(scope, after);
     Ok(())
-}
-
-/// The wall clock in whole seconds, because the API server stores no fractions.
-pub(super) fn now() -> Timestamp {
-    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
 /// The ownership by the identity of an earlier observation. It decides only deletions.

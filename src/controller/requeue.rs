@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::runtime::controller::Action as ControllerAction;
 use rand::Rng;
 
-use super::context::Scope;
+use super::{clock::no_later_than, context::Scope};
 use crate::{
     api::OxenModel,
     decide::{Jitter, Plan, Requeue},
@@ -17,7 +17,9 @@ pub(super) fn next(scope: &Scope, object: &OxenModel, plan: &Plan) -> Controller
         memory.kube_failures = 0;
         !std::mem::replace(&mut memory.reconciled, true)
     });
-    ControllerAction::requeue(spread(plan.requeue, first))
+    let wait = spread(plan.requeue, first);
+    let until = plan.status.until.as_ref().map(|until| until.0);
+    ControllerAction::requeue(no_later_than(wait, until))
 }
 
 /// Applies the jitter. The first poll of a settled object after a start comes anywhere within the

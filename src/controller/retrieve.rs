@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     admission::Slot,
+    clock::{no_later_than, now},
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     api::OxenModel,
     backoff::doubled,
-    decide::{Fault, HubFault, Remote, Verdict, is_urgent, unobserved},
+    decide::{Fault, HubFault, Remote, Verdict, is_urgent, next_change, unobserved},
     hub::{ApiKey, Permit, Priority, fold},
 };
 
@@ -188,11 +189,12 @@ pub(super) async fn until_urgent(scope: &Scope, known: &Guarded, since: Instant)
         changed.as_mut().enable();
         let newest = scope.newest(known);
         // The reconcile of an object that is gone ends at once.
-        if newest.is_none_or(|newest| is_urgent(&newest)) {
+        let Some(newest) = newest.filter(|newest| !is_urgent(newest, now())) else {
             return;
-        }
+        };
         tokio::select! {
             () = changed => {}
+            () = sleep(no_later_than(interval, next_change(&newest, now()))) => {}
             () = sleep_until(since + interval) => return,
         }
     }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     attempts::{self, CALLS},
     finalizer,
-    observation::Observation,
+    observation::{Observation, Subject},
     plan::{Action, Finding},
     progress::{self, would_call},
     remote::Remote,
@@ -14,7 +14,9 @@ use super::{
     verdict::Verdict,
     words::quote,
 };
-use crate::api::{Attempts, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus};
+use crate::api::{
+    Attempts, Declared, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus,
+};
 
 /// Takes the table's step, if suspension, the progress deadline and the attempts allow it.
 pub(super) fn take(
@@ -25,7 +27,7 @@ pub(super) fn take(
 ) -> Finding {
     let subject = &seen.subject;
     match step {
-        Step::Settled(verdict) => settle(status, remote, verdict),
+        Step::Settled(verdict) => settle(subject, status, remote, verdict),
         Step::Stuck(verdict) => Finding::new(verdict, stuck(verdict, remote)),
         Step::Unknown => {
             let verdict = if subject.suspended() {
@@ -78,7 +80,12 @@ fn may_idle(seen: &Observation<'_>, status: &OxenModelStatus) -> bool {
         && spent.calls.is_none()
 }
 
-fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Finding {
+fn settle(
+    subject: &Subject<'_>,
+    status: &mut OxenModelStatus,
+    remote: &Remote,
+    verdict: Verdict,
+) -> Finding {
     attempts::settle(status);
     let others = if remote.others.is_empty() {
         String::new()
@@ -89,6 +96,9 @@ fn settle(status: &mut OxenModelStatus, remote: &Remote, verdict: Verdict) -> Fi
         (Verdict::AlwaysActive, _) => "A base model is always active.".to_owned(),
         (_, LiveStatus::None) => {
             "The hub lists no deployment of the model, so nothing bills.".into()
+        }
+        (_, live) if subject.object.spec.state == Declared::Scheduled => {
+            format!("The model is {live}, as the schedule says.{others}")
         }
         (_, live) => format!("The model is {live}, as declared.{others}"),
     };

@@ -19,6 +19,7 @@
 //! | what a process knows of its last operation | `tracked.rs` |
 //! | the operator's defaults, waits and limits | `rules.rs` |
 //! | the desired state | `desired.rs` |
+//! | when a schedule wants its model active | `schedule.rs` |
 //! | live status x desired state -> the next step | `table.rs` |
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
@@ -58,6 +59,7 @@ mod progress;
 mod remote;
 mod requeue;
 mod rules;
+mod schedule;
 mod table;
 mod tracked;
 mod urgency;
@@ -71,7 +73,7 @@ pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
 };
 pub use deletion::blocked_message;
-pub use desired::desired;
+pub use desired::{desired, lead, next_change};
 pub use fault::{CredentialFault, Fault, HubFault, Remedy};
 pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_other};
 pub use observation::{Observation, Subject};
@@ -81,6 +83,7 @@ pub use plan::{Action, Plan};
 pub use remote::Remote;
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
+pub use schedule::{Stretch, stretches};
 pub use tracked::Tracked;
 pub use urgency::is_urgent;
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
@@ -270,6 +273,7 @@ fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
     }
     status.observed_generation = subject.generation();
     status.desired = Some(subject.desired());
+    status.until = next_change(subject.object, subject.now).map(Time);
     attempts::renew(subject, &mut status, answered);
     status
 }

@@ -69,7 +69,7 @@ impl Subject<'_> {
 
     /// The state that the model should be in now.
     pub(super) fn desired(&self) -> State {
-        desired(self.object)
+        desired(self.object, self.now)
     }
 
     pub(super) fn policy(&self) -> DeletionPolicy {

@@ -1,5 +1,7 @@
 //! Whether somebody waits for an object's next observation.
 
+use jiff::Timestamp;
+
 use super::{
     attempts,
     conditions::{RECONCILING, STALLED, SYNCED, is_false, is_true},
@@ -8,12 +10,12 @@ use super::{
 };
 use crate::api::{LiveStatus, OperationKind, OxenModel, State};
 
-/// Returns true when somebody waits for the object's next observation: a spec or a desired state
-/// that has not been observed, a deletion, a requested reconcile, an operation whose transition was
-/// not seen, a refused call that is tried again, or a model that may need a call, because it is
+/// Returns true when somebody waits at `now` for the object's next observation: a spec or a desired
+/// state that has not been observed, a deletion, a requested reconcile, an operation whose transition
+/// was not seen, a refused call that is tried again, or a model that may need a call, because it is
 /// neither in the desired state nor on its way there. Any other observation is a routine poll.
 #[must_use]
-pub fn is_urgent(object: &OxenModel) -> bool {
+pub fn is_urgent(object: &OxenModel, now: Timestamp) -> bool {
     let Some(status) = &object.status else {
         return true;
     };
@@ -24,7 +26,7 @@ pub fn is_urgent(object: &OxenModel) -> bool {
         .operation
         .as_ref()
         .is_some_and(|open| effect(open.kind, live) != Effect::Transition);
-    let desired = desired(object);
+    let desired = desired(object, now);
     let kind = match desired {
         State::Active => OperationKind::Activate,
         State::Inactive => OperationKind::Deactivate,

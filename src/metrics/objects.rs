@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    api::OxenModel,
+    api::{Declared, OxenModel, State},
     decide::{DELETION_BLOCKED, READY, STALLED, Verdict, headline, is_true},
 };
 
@@ -86,7 +86,7 @@ impl From<&OxenModel> for ObjectMetrics {
         let is_true = |type_| is_true(&status.conditions, type_);
         Self {
             object: ByObject::of(&object.metadata),
-            desired: status.desired.unwrap_or(object.spec.state).to_string(),
+            desired: desired(object, status.desired),
             live: status.live.map_or_else(String::new, |it| it.to_string()),
             reason: headline(&status.conditions).unwrap_or_default().into(),
             since: status.since.map(|since| since.0.as_second()),
@@ -94,6 +94,16 @@ impl From<&OxenModel> for ObjectMetrics {
             stalled: is_true(STALLED),
             blocked: is_true(DELETION_BLOCKED),
         }
+    }
+}
+
+/// The desired state, which is empty for a schedule that was never judged.
+fn desired(object: &OxenModel, judged: Option<State>) -> String {
+    let declared = object.spec.state;
+    match (judged, declared) {
+        (Some(judged), _) => judged.to_string(),
+        (None, Declared::Active | Declared::Inactive) => declared.to_string(),
+        (None, Declared::Scheduled) => String::new(),
     }
 }
 

@@ -17,7 +17,7 @@ const EXCEEDED: &str = "False ProgressDeadlineExceeded Stalled";
 fn overdue_deployment() -> Simulation {
     called(State::Active, Inactive, CallOutcome::Accepted).with(|simulation| {
         simulation.reconcile(shows(Deploying));
-        simulation.edit(|object| object.spec.state = State::Inactive);
+        simulation.edit(|object| object.spec.state = State::Inactive.into());
         simulation.reconcile(shows(Deploying));
         simulation.advance(mins(31));
     })

@@ -48,7 +48,7 @@ fn a_changed_identity_stalls_until_a_reconcile_is_requested() {
             assert_eq!((shown.id.as_str(), shown.owner.as_str()), (id, owner));
             // Neither time nor an edit accepts the new identity.
             simulation.advance(mins(600));
-            simulation.edit(|object| object.spec.state = State::Inactive);
+            simulation.edit(|object| object.spec.state = State::Inactive.into());
             assert_eq!(simulation.reconcile(retrieved.clone()).summary(), CHANGED);
             simulation.request_reconcile("now");
             simulation.reconcile(retrieved.clone());

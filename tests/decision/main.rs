@@ -21,6 +21,7 @@
 //! | the progress deadline | `progress.rs` |
 //! | objects that are being deleted, and when they are released | `deletion.rs`, `release.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
+//! | schedules: boundaries, days and warm-up | `schedule.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
 //! | what the hub says of deployments | `notes.rs` |
@@ -49,6 +50,7 @@ mod refusals;
 mod release;
 mod restored;
 mod rivals;
+mod schedule;
 mod surprises;
 mod table;
 mod tracked;

@@ -124,7 +124,7 @@ fn an_open_operation_forbids_another_call_and_ready() {
         for outcome in outcomes() {
             let mut simulation = called(desired, before, outcome);
             for desired in [State::Active, State::Inactive] {
-                simulation.edit(|object| object.spec.state = desired);
+                simulation.edit(|object| object.spec.state = desired.into());
                 for live in unmoved {
                     let reconciled = simulation.reconcile(shows(live));
                     assert_eq!(reconciled.call(), None);
@@ -339,7 +339,7 @@ fn polls_after_an_unknown_outcome_come_after_5_10_20_seconds() {
 #[test]
 fn a_new_generation_goes_on_once_an_older_operation_is_closed() {
     let mut simulation = called(State::Active, Inactive, CallOutcome::Accepted);
-    simulation.edit(|object| object.spec.state = State::Inactive);
+    simulation.edit(|object| object.spec.state = State::Inactive.into());
     assert_eq!(simulation.reconcile(shows(Inactive)).call(), None);
     assert_eq!(
         simulation.reconcile(shows(Deploying)).summary(),
@@ -348,7 +348,7 @@ fn a_new_generation_goes_on_once_an_older_operation_is_closed() {
     assert_eq!(simulation.reconcile(shows(Active)).call(), Some(Deactivate));
 
     let mut simulation = called(State::Inactive, Active, CallOutcome::Accepted);
-    simulation.edit(|object| object.spec.state = State::Active);
+    simulation.edit(|object| object.spec.state = State::Active.into());
     assert_eq!(simulation.reconcile(shows(Active)).call(), None);
     assert_eq!(
         simulation.reconcile(shows(Deactivating)).summary(),
@@ -397,7 +397,7 @@ fn suspending_does_not_make_an_open_operation_ready() {
     let mut simulation = called(State::Active, Inactive, unknown());
     simulation.edit(|object| {
         object.spec.suspend = Some(true);
-        object.spec.state = State::Inactive;
+        object.spec.state = State::Inactive.into();
     });
     let reconciled = simulation.reconcile(shows(Inactive));
     assert_eq!(reconciled.summary(), "False WouldDeactivate -");

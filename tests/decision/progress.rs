@@ -131,7 +131,7 @@ fn a_model_that_has_been_deploying_for_long_is_past_the_deadline_in_a_new_genera
         let mut simulation = Simulation::new(State::Active);
         simulation.reconcile(shows(live));
         simulation.advance(mins(31));
-        simulation.edit(|object| object.spec.state = State::Inactive);
+        simulation.edit(|object| object.spec.state = State::Inactive.into());
         assert_eq!(simulation.reconcile(shows(live)).call(), kind, "{live}");
     }
 }

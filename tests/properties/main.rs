@@ -10,6 +10,7 @@
 //! | an observer of an object, who judges each reconcile | `observer.rs` |
 //! | what the observer itself knows of the object's past | `past.rs` |
 //! | the rules that each reconcile is judged by | `case.rs` |
+//! | schedules of any windows, in many zones | `schedule.rs` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod case;
@@ -18,6 +19,7 @@ mod decision;
 mod events;
 mod observer;
 mod past;
+mod schedule;
 
 use proptest::test_runner::Config;
 

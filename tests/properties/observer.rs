@@ -64,7 +64,7 @@ impl Observer {
             }
             Event::Advance(by) => simulation.advance(by),
             Event::Restart => self.restart(),
-            Event::Declare(state) => simulation.edit(|object| object.spec.state = state),
+            Event::Declare(state) => simulation.edit(|object| object.spec.state = state.into()),
             Event::Suspend(suspend) => {
                 simulation.edit(|object| object.spec.suspend = Some(suspend));
             }

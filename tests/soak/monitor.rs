@@ -8,7 +8,7 @@ use std::{
 
 use hub::Entry;
 use oxen_operator::{
-    api::{self, OperationKind, OxenModel},
+    api::{Declared, OperationKind, OxenModel},
     decide::CALLS,
 };
 use serde_json::Value;
@@ -115,8 +115,10 @@ impl Monitor {
         }
         let deleting = object.metadata.deletion_timestamp.is_some();
         let kind = match object.spec.state {
-            api::State::Active if !deleting => OperationKind::Activate,
-            api::State::Active | api::State::Inactive => OperationKind::Deactivate,
+            Declared::Active if !deleting => OperationKind::Activate,
+            Declared::Active | Declared::Inactive | Declared::Scheduled => {
+                OperationKind::Deactivate
+            }
         };
         if object.spec.suspend == Some(true) || kind != open.kind {
             state

@@ -12,7 +12,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::{Controller, PredicateConfig, WatchStreamExt, predicates, reflector, watcher};
 use kube::{Api, Client, ResourceExt};
-use oxen_operator::api::{OxenModel, State};
+use oxen_operator::api::{Declared, OxenModel};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,8 +95,8 @@ fn error_policy(_: Arc<OxenModel>, _: &Error, _: Arc<Context>) -> Action {
 
 async fn reconcile(object: Arc<OxenModel>, context: Arc<Context>) -> Result<Action, Error> {
     let (call, transition, target) = match object.spec.state {
-        State::Active => ("activate", "deploying", "active"),
-        State::Inactive => ("deactivate", "deactivating", "inactive"),
+        Declared::Active => ("activate", "deploying", "active"),
+        Declared::Inactive | Declared::Scheduled => ("deactivate", "deactivating", "inactive"),
     };
     let live = context.live(&object.spec.model).await?;
     if live == target {

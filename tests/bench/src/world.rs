@@ -9,7 +9,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use oxen_operator::api::{OxenModel, OxenModelSpec, Span, State};
+use oxen_operator::api::{Declared, OxenModel, OxenModelSpec, Span};
 use serde_json::json;
 
 use crate::Result;
@@ -82,7 +82,8 @@ impl World {
         let created = stream::iter(0..self.scenario.objects()).map(|number| {
             let spec = OxenModelSpec {
                 model: name(number),
-                state: State::Active,
+                state: Declared::Active,
+                schedule: None,
                 deletion_policy: None,
                 suspend: None,
                 api_key_secret_ref: None,

@@ -15,7 +15,9 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{Attempts, LiveStatus, Operation, OxenModel, OxenModelSpec, OxenModelStatus, State},
+    api::{
+        Attempts, Declared, LiveStatus, Operation, OxenModel, OxenModelSpec, OxenModelStatus, State,
+    },
     decide::{REFUSALS, Rules},
 };
 
@@ -85,7 +87,8 @@ impl Object {
         let name = ["first", "second"].get(slot).copied().unwrap_or("other");
         let spec = OxenModelSpec {
             model: model.into(),
-            state,
+            state: state.into(),
+            schedule: None,
             deletion_policy: None,
             suspend: None,
             api_key_secret_ref: None,
@@ -166,10 +169,9 @@ impl Object {
     /// that is being deleted.
     #[must_use]
     pub fn desired(&self) -> State {
-        if self.deleting() {
-            State::Inactive
-        } else {
-            self.inner.spec.state
+        match self.inner.spec.state {
+            Declared::Active if !self.deleting() => State::Active,
+            Declared::Active | Declared::Inactive | Declared::Scheduled => State::Inactive,
         }
     }
 

@@ -31,6 +31,7 @@ fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
     let OxenModelSpec {
         model,
         state,
+        schedule,
         deletion_policy,
         suspend,
         api_key_secret_ref,
@@ -39,6 +40,7 @@ fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
         idle_shutdown,
     } = spec;
     (model, state, deletion_policy, suspend).hash(h);
+    schedule.is_some().hash(h);
     (
         api_key_secret_ref.is_some(),
         sync_interval.map(|span| span.0),
@@ -55,6 +57,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     let OxenModelStatus {
         observed_generation,
         desired,
+        until,
         live,
         since,
         progressing_since,
@@ -69,6 +72,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     (observed_generation, desired, live, seconds(since.as_ref())).hash(h);
     (last_handled_reconcile_at, pricing.is_some(), other_model).hash(h);
     seconds(progressing_since.as_ref()).hash(h);
+    seconds(until.as_ref()).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));

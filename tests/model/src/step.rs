@@ -1,6 +1,6 @@
 //! Everything that can happen next.
 
-use oxen_operator::api::{DeletionPolicy, LiveStatus, State};
+use oxen_operator::api::{Declared, DeletionPolicy, LiveStatus};
 
 use crate::{
     hub::{Outcome, Refusing, Retrieved},
@@ -193,8 +193,8 @@ impl Scenario {
             }
             Step::FlipState(slot) => world.edit(slot, |object| {
                 object.spec.state = match object.spec.state {
-                    State::Active => State::Inactive,
-                    State::Inactive => State::Active,
+                    Declared::Active => Declared::Inactive,
+                    Declared::Inactive | Declared::Scheduled => Declared::Active,
                 };
             })?,
             Step::ToggleSuspend(slot) => world.edit(slot, |object| {

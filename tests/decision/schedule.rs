@@ -1,0 +1,449 @@
+//! Schedules: when a model is wanted active, and when that changes.
+
+use jiff::Timestamp;
+use oxen_operator::{
+    api::{LiveStatus, OxenModel, State},
+    decide::{desired, next_change, stretches},
+};
+use serde_json::{Value, json};
+use testkit::simulation::{Simulation, shows};
+
+const BERLIN: &str = "Europe/Berlin";
+const WORK: &str = "Mon-Fri 08:00-18:00";
+
+/// A scheduled object.
+fn object(zone: &str, windows: &[&str], except: &[&str], warm_up: Value) -> OxenModel {
+    let schedule = json!({
+        "timeZone": zone, "active": windows, "except": except, "warmUp": warm_up,
+    });
+    let spec = json!({"model": "bot", "state": "scheduled", "schedule": schedule});
+    let object = OxenModel::new("my-bot", serde_json::from_value(spec).unwrap());
+    assert_eq!(object.spec.check(), Ok(()));
+    object
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Asserts what is wanted at a time, and when that changes. The next change can be written without
+/// its date if it is on the same day in UTC.
+fn assert_wants(object: &OxenModel, now: &str, wanted: State, next: &str) {
+    let row = format!("{now} {:?}", object.spec.schedule);
+    let at = time(now);
+    assert_eq!(desired(object, at), wanted, "{row}");
+    let next = match next.len() {
+        0 => None,
+        9 => Some(time(&format!("{}T{next}", &now[..10]))),
+        _ => Some(time(next)),
+    };
+    assert_eq!(next_change(object, at), next, "{row}");
+    if let Some(next) = next {
+        let before = next - jiff::SignedDuration::from_secs(1);
+        assert_eq!(desired(object, before), wanted, "{row}: before the change");
+        assert_ne!(desired(object, next), wanted, "{row}: at the change");
+    }
+}
+
+use State::{Active as On, Inactive as Off};
+
+#[test]
+fn a_window_is_on_from_its_begin_until_before_its_end() {
+    for (zone, window, now, wanted, next) in [
+        (BERLIN, WORK, "2026-11-25T06:59:59Z", Off, "07:00:00Z"),
+        (BERLIN, WORK, "2026-11-25T07:00:00Z", On, "17:00:00Z"),
+        (BERLIN, WORK, "2026-11-25T16:59:59Z", On, "17:00:00Z"),
+        (
+            BERLIN,
+            WORK,
+            "2026-11-25T17:00:00Z",
+            Off,
+            "2026-11-26T07:00:00Z",
+        ),
+        // A weekend.
+        (
+            BERLIN,
+            WORK,
+            "2026-11-27T17:00:00Z",
+            Off,
+            "2026-11-30T07:00:00Z",
+        ),
+        // Summer.
+        (BERLIN, WORK, "2026-07-01T05:59:59Z", Off, "06:00:00Z"),
+        (BERLIN, WORK, "2026-07-01T06:00:00Z", On, "16:00:00Z"),
+        // It is Sunday in UTC, and Monday in Auckland.
+        (
+            "Pacific/Auckland",
+            "Mon-Fri 06:30-19:30",
+            "2026-11-22T17:30:00Z",
+            On,
+            "2026-11-23T06:30:00Z",
+        ),
+        // An offset of half an hour, and two days that touch.
+        (
+            "Asia/Kolkata",
+            "Sat-Sun 00:00-24:00",
+            "2026-11-27T18:30:00Z",
+            On,
+            "2026-11-29T18:30:00Z",
+        ),
+    ] {
+        assert_wants(
+            &object(zone, &[window], &[], Value::Null),
+            now,
+            wanted,
+            next,
+        );
+    }
+}
+
+#[test]
+fn a_window_runs_into_the_next_day_and_the_next_week() {
+    for (window, now, wanted, next) in [
+        ("Fri 22:00-06:00", "2026-11-28T02:00:00Z", On, "05:00:00Z"),
+        ("Fri 22:00-06:00", "2026-11-27T02:00:00Z", Off, "21:00:00Z"),
+        (
+            "Mon-Fri 22:00-06:00",
+            "2026-11-23T02:00:00Z",
+            Off,
+            "21:00:00Z",
+        ),
+        (
+            "Mon-Fri 22:00-06:00",
+            "2026-11-28T02:00:00Z",
+            On,
+            "05:00:00Z",
+        ),
+        ("Sun 20:00-04:00", "2026-11-30T02:00:00Z", On, "03:00:00Z"),
+        ("00:00-24:00", "2026-11-25T22:59:59Z", On, ""),
+        ("00:00-24:00", "2026-11-25T23:00:00Z", On, ""),
+    ] {
+        let object = object(BERLIN, &[window], &[], Value::Null);
+        assert_wants(&object, now, wanted, next);
+    }
+}
+
+#[test]
+fn windows_that_touch_or_overlap_are_one() {
+    let long = ["Mon 08:00-24:00", "Tue-Thu 00:00-24:00", "Fri 00:00-18:00"];
+    let lunch = [
+        "Mon-Fri 08:00-12:00",
+        "Mon-Fri 12:00-18:00",
+        "Mon-Fri 11:00-13:00",
+    ];
+    let whole = ["00:00-12:00", "12:00-24:00"];
+    for (windows, now, wanted, next) in [
+        (
+            &long[..],
+            "2026-11-23T07:00:00Z",
+            On,
+            "2026-11-27T17:00:00Z",
+        ),
+        (&long, "2026-11-24T23:00:00Z", On, "2026-11-27T17:00:00Z"),
+        (&lunch, "2026-11-25T08:00:00Z", On, "17:00:00Z"),
+        (&lunch, "2026-11-25T17:00:00Z", Off, "2026-11-26T07:00:00Z"),
+        (&whole, "2026-11-25T10:59:59Z", On, ""),
+    ] {
+        let object = object(BERLIN, windows, &[], Value::Null);
+        assert_wants(&object, now, wanted, next);
+    }
+}
+
+#[test]
+fn dates_are_those_of_the_zone() {
+    let leap = "2028-02-29";
+    let leap_window = &format!("{leap} 09:00-17:00");
+    let holidays = "2026-12-24/2026-12-31";
+    let once = "2026-12-05 10:00-16:00";
+    for (zone, window, except, now, wanted, next) in [
+        (
+            "UTC",
+            "Tue 09:00-17:00",
+            &[][..],
+            "2028-02-29T10:00:00Z",
+            On,
+            "17:00:00Z",
+        ),
+        (
+            "UTC",
+            leap_window,
+            &[],
+            "2027-12-01T00:00:00Z",
+            Off,
+            "2028-02-29T09:00:00Z",
+        ),
+        (
+            "UTC",
+            "09:00-17:00",
+            &[leap],
+            "2028-02-28T17:00:00Z",
+            Off,
+            "2028-03-01T09:00:00Z",
+        ),
+        (
+            BERLIN,
+            WORK,
+            &[holidays],
+            "2026-12-23T17:00:00Z",
+            Off,
+            "2027-01-01T07:00:00Z",
+        ),
+        (BERLIN, once, &[], "2026-12-05T15:00:00Z", Off, ""),
+        // The window of the day before an exception goes on to its end.
+        (
+            "UTC",
+            "22:00-06:00",
+            &[leap],
+            "2028-02-29T00:00:00Z",
+            On,
+            "06:00:00Z",
+        ),
+        (
+            "UTC",
+            "22:00-06:00",
+            &[leap],
+            "2028-02-29T06:00:00Z",
+            Off,
+            "2028-03-01T22:00:00Z",
+        ),
+        // Farther away than the search goes, and not quite.
+        ("UTC", leap_window, &[], "2027-01-25T08:59:59Z", Off, ""),
+        (
+            "UTC",
+            leap_window,
+            &[],
+            "2027-01-25T09:00:00Z",
+            Off,
+            "2028-02-29T09:00:00Z",
+        ),
+    ] {
+        let object = object(zone, &[window], except, Value::Null);
+        assert_wants(&object, now, wanted, next);
+    }
+}
+
+#[test]
+fn a_warm_up_begins_before_its_window_and_does_not_move_its_end() {
+    let window = "Mon-Fri 09:00-18:00";
+    let warm = |text: &str| object(BERLIN, &[window], &[], json!(text));
+    for (warm_up, now, wanted, next) in [
+        ("7m", "2026-11-25T07:52:59Z", Off, "07:53:00Z"),
+        ("7m", "2026-11-25T07:53:00Z", On, "17:00:00Z"),
+        ("2h", "2026-11-25T06:00:00Z", On, "17:00:00Z"),
+        ("45s", "2026-11-25T07:59:14Z", Off, "07:59:15Z"),
+        // No activation is known.
+        ("auto", "2026-11-25T07:59:59Z", Off, "08:00:00Z"),
+        ("auto", "2026-11-25T08:00:00Z", On, "17:00:00Z"),
+    ] {
+        assert_wants(&warm(warm_up), now, wanted, next);
+    }
+    // A warm-up can begin on the day before, and closes a gap between two windows.
+    let midnight = object(BERLIN, &["Wed 00:30-02:00"], &[], json!("2h"));
+    assert_wants(&midnight, "2026-11-24T21:29:59Z", Off, "21:30:00Z");
+    let gap = object(BERLIN, &["08:00-12:00", "12:10-18:00"], &[], json!("10m"));
+    assert_wants(&gap, "2026-11-24T09:00:00Z", On, "17:00:00Z");
+    // Apia has no Friday 30 December 2011, so Saturday begins two hours after 22:00 on Thursday.
+    let skipped = object(
+        "Pacific/Apia",
+        &["2011-12-31 00:30-06:00"],
+        &[],
+        json!("2h"),
+    );
+    assert_wants(&skipped, "2011-12-30T08:29:59Z", Off, "08:30:00Z");
+    assert_wants(&skipped, "2011-12-30T08:30:00Z", On, "16:00:00Z");
+}
+
+/// The stretches of a window within a few days, as `begin → end` without the seconds.
+fn on(zone: &str, window: &str, from: &str, to: &str) -> Vec<String> {
+    let object = object(zone, &[window], &[], Value::Null);
+    let (from, to) = (time(from), time(to));
+    let schedule = object.spec.schedule.as_ref().unwrap();
+    let minutes = |at: Timestamp| at.strftime("%m-%dT%H:%M").to_string();
+    stretches(schedule, from, to, std::time::Duration::ZERO)
+        .map(|stretch| format!("{} → {}", minutes(stretch.from), minutes(stretch.to)))
+        .collect()
+}
+
+#[test]
+fn a_range_of_days_wraps_round_the_week() {
+    assert_eq!(
+        on(
+            BERLIN,
+            "Fri-Mon 10:00-12:00",
+            "2026-11-24T00:00:00Z",
+            "2026-12-01T00:00:00Z"
+        ),
+        [
+            "11-27T09:00 → 11-27T11:00",
+            "11-28T09:00 → 11-28T11:00",
+            "11-29T09:00 → 11-29T11:00",
+            "11-30T09:00 → 11-30T11:00",
+        ]
+    );
+}
+
+#[test]
+fn a_boundary_that_the_clock_skips_is_the_change_itself() {
+    let berlin = (
+        "Europe/Berlin",
+        "2026-03-28T23:00:00Z",
+        "2026-03-29T21:00:00Z",
+    );
+    let saturday = (
+        "Europe/Berlin",
+        "2026-03-28T12:00:00Z",
+        "2026-03-29T12:00:00Z",
+    );
+    let new_york = (
+        "America/New_York",
+        "2026-03-08T05:00:00Z",
+        "2026-03-09T03:00:00Z",
+    );
+    let lord_howe = (
+        "Australia/Lord_Howe",
+        "2026-10-03T13:30:00Z",
+        "2026-10-04T12:00:00Z",
+    );
+    for ((zone, from, to), window, expected) in [
+        (berlin, "02:30-06:00", &["03-29T01:00 → 03-29T04:00"][..]),
+        (berlin, "02:15-02:45", &[]),
+        (berlin, "02:30-03:15", &["03-29T01:00 → 03-29T01:15"]),
+        (berlin, "Sun 00:00-24:00", &["03-28T23:00 → 03-29T22:00"]),
+        (saturday, "Sat 22:00-06:00", &["03-28T21:00 → 03-29T04:00"]),
+        (new_york, "02:30-06:00", &["03-08T07:00 → 03-08T10:00"]),
+        (new_york, "01:30-03:00", &["03-08T06:30 → 03-08T07:00"]),
+        (lord_howe, "02:10-06:00", &["10-03T15:30 → 10-03T19:00"]),
+        (lord_howe, "01:00-02:15", &["10-03T14:30 → 10-03T15:30"]),
+    ] {
+        assert_eq!(on(zone, window, from, to), expected, "{zone} {window}");
+    }
+}
+
+#[test]
+fn a_window_is_not_interrupted_in_an_hour_that_the_clock_shows_twice() {
+    let (from, to) = ("2026-10-24T22:00:00Z", "2026-10-25T22:00:00Z");
+    let saturday = "2026-10-24T12:00:00Z";
+    for (window, from, expected) in [
+        ("02:30-06:00", from, "10-25T00:30 → 10-25T05:00"),
+        ("00:00-02:30", from, "10-24T22:00 → 10-25T00:30"),
+        ("02:00-03:00", from, "10-25T00:00 → 10-25T02:00"),
+        ("Sun 00:00-24:00", from, "10-24T22:00 → 10-25T23:00"),
+        ("Sat 22:00-06:00", saturday, "10-24T20:00 → 10-25T05:00"),
+    ] {
+        assert_eq!(on(BERLIN, window, from, to), [expected], "{window}");
+    }
+    let late = object(BERLIN, &["02:30-06:00"], &[], Value::Null);
+    for now in ["01:00", "01:10", "01:20", "01:29"] {
+        let now = time(&format!("2026-10-25T{now}:00Z"));
+        assert_eq!(desired(&late, now), On, "the second 02:00 to 02:30: {now}");
+    }
+    let early = object(BERLIN, &["00:00-02:30"], &[], Value::Null);
+    assert_eq!(desired(&early, time("2026-10-25T01:15:00Z")), Off);
+}
+
+#[test]
+fn a_day_that_the_zone_skips_has_no_windows() {
+    // Apia went from Thursday 29 December 2011 to Saturday the 31st.
+    let (from, to) = ("2011-12-27T12:00:00Z", "2012-01-02T12:00:00Z");
+    for (window, expected) in [
+        (
+            WORK,
+            &[
+                "12-27T18:00 → 12-28T04:00",
+                "12-28T18:00 → 12-29T04:00",
+                "12-29T18:00 → 12-30T04:00",
+                "01-01T18:00 → 01-02T04:00",
+            ][..],
+        ),
+        ("Thu 22:00-06:00", &["12-30T08:00 → 12-30T10:00"]),
+        ("Fri 22:00-06:00", &[]),
+        ("2011-12-30 00:00-24:00", &[]),
+    ] {
+        assert_eq!(on("Pacific/Apia", window, from, to), expected, "{window}");
+    }
+    let always = object("Pacific/Apia", &["00:00-24:00"], &[], Value::Null);
+    assert_wants(&always, "2011-12-30T09:59:59Z", On, "");
+    assert_wants(&always, "2011-12-30T10:00:00Z", On, "");
+}
+
+#[test]
+fn only_a_scheduled_object_follows_its_schedule() {
+    let mut object = object(BERLIN, &[WORK], &[], Value::Null);
+    let now = "2026-11-25T08:00:00Z";
+    assert_wants(&object, now, On, "17:00:00Z");
+    object.metadata.deletion_timestamp = Some(
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time(now)),
+    );
+    assert_wants(&object, now, Off, "");
+    object.metadata.deletion_timestamp = None;
+    object.spec.state = State::Inactive.into();
+    assert_wants(&object, now, Off, "");
+    object.spec.state = State::Active.into();
+    object.spec.schedule = None;
+    assert_wants(&object, now, On, "");
+}
+
+#[test]
+fn the_end_of_the_calendar_is_no_error() {
+    let object = object(BERLIN, &["22:00-06:00"], &["2026-12-24"], json!("2h"));
+    for now in [Timestamp::MIN, Timestamp::MAX] {
+        assert_eq!(desired(&object, now), Off);
+        assert_eq!(next_change(&object, now).is_some(), now < Timestamp::MAX);
+    }
+}
+
+/// An object that is scheduled in Berlin's working hours, at this time.
+fn scheduled(now: &str) -> Simulation {
+    Simulation::new(Off).with(|simulation| {
+        simulation.object.spec = object(BERLIN, &[WORK], &[], Value::Null).spec;
+        simulation.now = time(now);
+    })
+}
+
+#[test]
+fn a_boundary_leads_to_a_call_and_the_status_names_the_next_one() {
+    let mut simulation = scheduled("2026-11-25T06:59:40Z");
+    let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(reconciled.call(), None);
+    assert_eq!(reconciled.summary(), "True Inactive -");
+    assert!(reconciled.plan.message.contains("as the schedule says"));
+    let until = |simulation: &Simulation| simulation.status().until.unwrap().0;
+    assert_eq!(until(&simulation), time("2026-11-25T07:00:00Z"));
+
+    simulation.advance(testkit::simulation::secs(20));
+    let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(
+        reconciled.call(),
+        Some(oxen_operator::api::OperationKind::Activate)
+    );
+    assert_eq!(simulation.status().desired, Some(On));
+    assert_eq!(until(&simulation), time("2026-11-25T17:00:00Z"));
+}
+
+#[test]
+fn a_settled_poll_in_a_window_writes_nothing() {
+    let mut simulation = scheduled("2026-11-25T07:00:00Z");
+    simulation.reconcile(shows(LiveStatus::Active));
+    for _ in 0..1000 {
+        simulation.advance(testkit::simulation::secs(35));
+        let plan = simulation.decide(shows(LiveStatus::Active));
+        assert!(!simulation.would_write(&plan), "{}", simulation.now);
+    }
+}
+
+#[test]
+fn a_window_that_was_missed_is_not_made_up_for() {
+    let mut simulation = scheduled("2026-11-25T06:00:00Z");
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    simulation.now = time("2026-11-25T18:00:00Z");
+    simulation.restart();
+    assert_eq!(
+        simulation.reconcile(shows(LiveStatus::Inactive)).call(),
+        None
+    );
+    simulation.now = time("2026-11-26T08:00:00Z");
+    simulation.restart();
+    let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert!(reconciled.call().is_some(), "an hour late");
+}
