@@ -92,15 +92,16 @@
 //! | constant and derived durations | `config/timing.rs`, `backoff.rs` |
 //! | the operator's own API key | `config/operator_key.rs` |
 //! | `oxen-operator check` | `check.rs` |
+//! | `oxen-operator schedule` | `schedule/mod.rs`, `schedule/manifests.rs`, `schedule/text.rs` |
 //! | probes and metrics over HTTP | `serve.rs`, `readiness.rs` |
 //! | SIGTERM | `shutdown.rs` |
 //! | threads, and an end that waits for no blocking task | `runtime.rs` |
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
 //!
-//! Dependencies point inward: main -> {controller, check, authorities, serve, telemetry} ->
-//! config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes
-//! client nor HTTP. A test reads the `use` lines and this table, and keeps both true.
+//! Dependencies point inward: main -> {controller, check, schedule, authorities, serve, telemetry} ->
+//! config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes client
+//! nor HTTP. A test reads the `use` lines and this table, and keeps both true.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
@@ -115,6 +116,7 @@ pub mod leader;
 pub mod metrics;
 pub mod readiness;
 pub mod runtime;
+pub mod schedule;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Parser;
+use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use oxen_operator::{
     api, authorities,
@@ -16,7 +17,9 @@ use oxen_operator::{
     leader::Candidate,
     metrics::Metrics,
     readiness::Readiness,
-    runtime, serve,
+    runtime,
+    schedule::schedule,
+    serve,
     shutdown::cancel_on_signals,
     telemetry,
 };
@@ -47,6 +50,10 @@ async fn execute(command: Command) -> Result<(), BoxError> {
     match command {
         Command::Crd => print_crd(),
         Command::Check(args) => print(&check(&args, api_key()).await?),
+        Command::Schedule(args) => {
+            let now = Timestamp::from_second(Timestamp::now().as_second())?;
+            print(&schedule(&args, now)?)
+        }
         Command::Run(args) => {
             telemetry::init(args.log_format());
             run(args.check(api_key().as_deref())?).await

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use jiff::Timestamp;
+
 use crate::api::{DEFAULT_SECRET, DeletionPolicy, Span};
 
 /// Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
@@ -24,6 +26,48 @@ pub enum Command {
     Crd,
     /// Check that the hub can be reached and accepts the operator's API key. It changes nothing.
     Check(HubArgs),
+    /// Print when the models of the manifests in a file are on. It asks neither a cluster nor the
+    /// hub.
+    Schedule(ScheduleArgs),
+}
+
+/// Which manifests to print the times of, and which times.
+#[derive(Debug, ClapArgs)]
+pub struct ScheduleArgs {
+    /// The file with the manifests, or `-` for standard input. Objects of other kinds are skipped.
+    #[arg(short, long, value_name = "FILE")]
+    pub filename: String,
+
+    /// The first time to print, in RFC 3339. Unset: now. Example: 2026-11-25T08:00:00+01:00.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<Timestamp>,
+
+    /// The number of days to print, of 24 hours each.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 7,
+        value_parser = clap::value_parser!(u32).range(1..=400)
+    )]
+    pub days: u32,
+
+    /// The format of the report. Times in `json` are in UTC.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: OutputFormat,
+}
+
+/// The format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Text for people.
+    Text,
+    /// A JSON array.
+    Json,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let fix = "write a time with its offset from UTC, such as 2026-11-25T08:00:00+01:00";
+    text.parse().map_err(|_| fix.to_owned())
 }
 
 /// How the hub is reached, and the operator's own key.

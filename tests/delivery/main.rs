@@ -19,5 +19,6 @@ mod pods;
 mod rbac;
 mod release;
 mod samples;
+mod schedule;
 mod tool;
 mod values;
