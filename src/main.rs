@@ -15,7 +15,7 @@ use oxen_operator::{
     controller::{self, Context},
     hub,
     leader::Candidate,
-    metrics::Metrics,
+    metrics::{Metrics, time_zones},
     readiness::Readiness,
     runtime,
     schedule::schedule,
@@ -146,6 +146,7 @@ fn log_start(config: &Config, server: &serve::Server) -> Result<(), BoxError> {
         hub = %config.route.base,
         listen = %server.address()?,
         observe_only = config.rules.observe_only,
+        tzdata = time_zones(),
         "starting oxen-operator {}", env!("CARGO_PKG_VERSION")
     );
     if config.time_scale != 1 {

