@@ -68,11 +68,11 @@ async fn kubectl_apply_names_the_field_and_the_fix() {
         (json!({"model": "bot"}), &["spec.state", "Required"]),
         (
             bad("state", json!("paused")),
-            &["spec.state", "\"active\", \"inactive\""],
+            &["spec.state", "\"active\", \"inactive\", \"scheduled\""],
         ),
         (
             bad("state", json!("Active")),
-            &["spec.state", "\"active\", \"inactive\""],
+            &["spec.state", "\"active\", \"inactive\", \"scheduled\""],
         ),
         (
             bad("deletionPolicy", json!("Orphan")),
@@ -273,11 +273,13 @@ async fn every_optional_field_may_be_null() {
         ("sync-interval", json!({"syncInterval": null})),
         ("progress-deadline", json!({"progressDeadline": null})),
         ("idle-shutdown", json!({"idleShutdown": null})),
+        ("schedule", json!({"schedule": null})),
         (
             "all",
             json!({
                 "deletionPolicy": null, "suspend": null, "apiKeySecretRef": null,
                 "syncInterval": null, "progressDeadline": null, "idleShutdown": null,
+                "schedule": null,
             }),
         ),
     ];

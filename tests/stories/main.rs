@@ -30,6 +30,7 @@
 //! | the rate limit, and keys that the hub refuses | `rate_limit.rs` |
 //! | the operator is restarted | `restart.rs` |
 //! | a backup restores a status | `restored.rs` |
+//! | scheduled models | `schedule.rs` |
 //! | Secrets that can't be read | `secrets.rs` |
 //! | what makes a standby ready | `standby.rs` |
 //! | suspended objects | `suspend.rs` |
@@ -68,6 +69,7 @@ mod ownership;
 mod rate_limit;
 mod restart;
 mod restored;
+mod schedule;
 mod secrets;
 mod standby;
 mod suspend;

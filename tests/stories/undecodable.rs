@@ -93,6 +93,10 @@ fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         spec[field] = value;
         spec
     };
+    let scheduled = |name: &str, zone: &str, window: &str| {
+        let schedule = json!({"timeZone": zone, "active": [window]});
+        json!({"model": name, "state": "scheduled", "schedule": schedule})
+    };
     vec![
         (
             "paused",
@@ -130,6 +134,24 @@ fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             with("late", "progressDeadline", json!("0s")),
             "spec.progressDeadline",
             "more than 0s",
+        ),
+        (
+            "mars",
+            scheduled("mars", "Mars/Olympus", "08:00-18:00"),
+            "spec.schedule.timeZone",
+            "Europe/Berlin",
+        ),
+        (
+            "german",
+            scheduled("german", "Europe/Berlin", "Mo-Fr 08:00-18:00"),
+            "spec.schedule.active[0]",
+            "Mon-Fri 08:00-18:00",
+        ),
+        (
+            "unscheduled",
+            with("unscheduled", "state", json!("scheduled")),
+            "spec.schedule",
+            "needs a schedule",
         ),
         (
             "orphan",
