@@ -87,6 +87,7 @@ async fn start_hub() -> Result<Hub> {
     let hub = Hub::builder()
         .with_samples()
         .model(Model::custom("invoice-reader").status("active"))
+        .model(Model::custom("office-bot-v1"))
         .activate_delay(ACTIVATE_DELAY)
         .deactivate_delay(DEACTIVATE_DELAY);
     Ok(hub.start().await?)

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::Result;
 use crate::table::Object;
 
-/// The annotation with the reason that the condition `Ready` has to reach.
+/// The annotation with the reason that the condition `Ready` has to reach, or with several reasons
+/// of which it has to reach one, as in `Active or Inactive`.
 const REASON_ANNOTATION: &str = "demo.oxen.ai/reaches";
 
 /// The annotation with text that the message of the condition `Ready` has to contain.
@@ -66,8 +67,9 @@ impl Sample {
     pub(crate) fn unmet(&self, objects: &[Object]) -> Option<String> {
         let reached = objects.iter().any(|object| {
             let message = self.message.as_ref();
+            let mut reasons = self.reason.split(" or ");
             object.name == self.name
-                && object.has_reason(&self.reason)
+                && reasons.any(|reason| object.has_reason(reason))
                 && message.is_none_or(|text| object.message.contains(text))
         });
         let message = self
