@@ -9,6 +9,18 @@ use serde::{Deserialize, Serialize};
 const FORM: &str = "must be a day or a range of days: 2026-12-25, or 2026-12-24/2026-12-31";
 const MISSING: &str = "days must exist, the earlier one first";
 
+/// The texts of this form, for a CEL rule.
+pub(super) const SHAPE: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+
+/// The days that exist, for a CEL rule. CEL's own `timestamp` would fail for any other day. The API
+/// server doesn't forgive an unchanged value for which a rule fails, as it does if a rule is false:
+/// it would refuse every write of a stored object, even of its status.
+pub(super) const EXISTING: &str = "([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|\
+                                   (0[469]|11)-(0[1-9]|[12][0-9]|30)|\
+                                   02-(0[1-9]|1[0-9]|2[0-8]))|\
+                                   ([0-9]{2}(0[48]|[2468][048]|[13579][26])|\
+                                   ([02468][048]|[13579][26])00)-02-29)";
+
 /// Year, month and day of a text of the form `2026-12-25`. The day may not exist.
 pub(super) fn numbers(text: &str) -> Option<[i16; 3]> {
     let shape = |(at, c): (usize, char)| match at {
@@ -22,10 +34,10 @@ pub(super) fn numbers(text: &str) -> Option<[i16; 3]> {
     Some([part(0..4)?, part(5..7)?, part(8..10)?])
 }
 
-/// The day of these numbers, or `None` if it doesn't exist. The API server's years begin with 1.
+/// The day of these numbers, or `None` if it doesn't exist.
 pub(super) fn day([year, month, day]: [i16; 3]) -> Option<Date> {
     let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
-    Date::new(year, month, day).ok().filter(|_| year > 0)
+    Date::new(year, month, day).ok()
 }
 
 /// A day or a range of days, both ends included: `2026-12-25`, or `2026-12-24/2026-12-31`.
@@ -99,23 +111,20 @@ impl JsonSchema for DateRange {
         "DateRange".into()
     }
 
-    // A text of another form is refused by the first rule alone, so the others let it pass.
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        const SHAPE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(/[0-9]{4}-[0-9]{2}-[0-9]{2})?$";
-        let exists = |text: &str| format!("timestamp({text} + 'T00:00:00Z').getFullYear() > 0");
-        let (first, last) = (
-            exists("self.substring(0, 10)"),
-            exists("self.substring(11)"),
-        );
         schemars::json_schema!({
             "type": "string",
             "maxLength": 21,
             "x-kubernetes-validations": [
-                {"rule": format!("self.matches('{SHAPE}')"), "message": format!("except {FORM}")},
+                {
+                    "rule": format!("self.matches('^{SHAPE}(/{SHAPE})?$')"),
+                    "message": format!("except {FORM}"),
+                },
                 {
                     "rule": format!(
-                        "!self.matches('{SHAPE}') || ({first} && (self.size() < 21 || ({last} && \
-                         self.substring(0, 10) <= self.substring(11))))"
+                        "!self.matches('^{SHAPE}(/{SHAPE})?$') || \
+                         (self.matches('^{EXISTING}(/{EXISTING})?$') && \
+                         (self.size() < 21 || self.substring(0, 10) <= self.substring(11)))"
                     ),
                     "message": format!("except's {MISSING}"),
                 },
@@ -147,7 +156,7 @@ mod tests {
         for text in [
             "2026-12-25",
             "2026-12-25/2026-12-25",
-            "0999-01-01/2027-12-31",
+            "0000-01-01/2027-12-31",
         ] {
             assert_eq!(String::from(range(text).unwrap()), text);
         }
@@ -167,7 +176,7 @@ mod tests {
             ("-026-12-25", FORM),
             ("2027-02-29", MISSING),
             ("2026-00-01", MISSING),
-            ("0000-01-01", MISSING),
+            ("2100-02-29", MISSING),
             ("2026-12-24/2026-13-01", MISSING),
             ("2026-12-31/2026-12-24", MISSING),
         ] {

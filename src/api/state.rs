@@ -1,4 +1,4 @@
-//! The states that a model can be declared to be in, and those that it can be desired to be in.
+//! What a spec declares of a model, and the desired state that follows from it.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum Declared {
     Scheduled,
 }
 
-/// A state that a model can be desired to be in: `active` or `inactive`.
+/// The desired state of a model: `active` or `inactive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]

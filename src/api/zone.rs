@@ -75,7 +75,9 @@ impl JsonSchema for Zone {
     }
 
     // The second rule asks the API server's own database. The first one refuses what that takes
-    // for an offset, and Go's name for the machine's own zone.
+    // for an offset, and Go's name for the machine's own zone. The second rule fails for an unknown
+    // zone. So it leaves a stored one alone: an API server that doesn't know the zone any more
+    // would otherwise refuse every write of the object, even of its status and finalizers.
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let message = format!("timeZone must be {FIX}");
         schemars::json_schema!({
@@ -87,7 +89,9 @@ impl JsonSchema for Zone {
                     "message": message,
                 },
                 {
-                    "rule": "timestamp('2000-01-01T00:00:00Z').getFullYear(self) > 0",
+                    "rule": "oldSelf.orValue('') == self || \
+                             timestamp('2000-01-01T00:00:00Z').getFullYear(self) > 0",
+                    "optionalOldSelf": true,
                     "message": message,
                 },
             ],

@@ -127,9 +127,18 @@ async fn kubectl_apply_names_the_field_and_the_fix_of_a_schedule() {
     let second = ["spec.schedule.active[1]", "must not start when it ends"];
     let empty = windows(&["08:00-18:00", "Mon-Fri 23:00-23:00"]);
     assert_refused(&world, empty, &second).await;
-    let missing = windows(&["2027-02-29 08:00-18:00"]);
-    let words = ["spec.schedule.active[0]", "a window's date must exist"];
-    assert_refused(&world, missing, &words).await;
+    for day in [
+        "2027-02-29",
+        "2100-02-29",
+        "2026-04-31",
+        "2026-01-32",
+        "2026-13-01",
+        "2026-05-00",
+    ] {
+        let missing = windows(&[&format!("{day} 08:00-18:00")]);
+        let words = ["spec.schedule.active[0]", "a window's date must exist"];
+        assert_refused(&world, missing, &words).await;
+    }
     assert_refused(
         &world,
         windows(&[]),
@@ -231,6 +240,14 @@ async fn a_schedule_of_the_right_form_is_taken() {
             "Fri-Mon 10:00-12:00",
         ]),
         windows(&["08:00-09:00"; 16]),
+        windows(&[
+            "2000-02-29 08:00-18:00",
+            "2400-02-29 08:00-18:00",
+            "2026-01-31 08:00-18:00",
+            "2026-09-30 08:00-18:00",
+            "2027-02-28 08:00-18:00",
+            "0000-01-01 08:00-18:00",
+        ]),
         with("except", json!(["2026-12-25", "2026-12-24/2026-12-31"])),
         with("except", json!(vec!["2026-12-24/2026-12-31"; 64])),
         with("except", Value::Null),

@@ -148,6 +148,12 @@ fn refused_today() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "Mon-Fri 08:00-18:00",
         ),
         (
+            "leap",
+            scheduled("leap", "Europe/Berlin", "2027-02-29 08:00-18:00"),
+            "spec.schedule.active[0]",
+            "date must exist",
+        ),
+        (
             "unscheduled",
             with("unscheduled", "state", json!("scheduled")),
             "spec.schedule",
