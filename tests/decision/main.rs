@@ -22,6 +22,7 @@
 //! | objects that are being deleted, and when they are released | `deletion.rs`, `release.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
 //! | schedules: boundaries, days and warm-up | `schedule.rs` |
+//! | schedules where clocks are changed | `clock_changes.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
 //! | what the hub says of deployments | `notes.rs` |
@@ -31,6 +32,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod attempts;
+mod clock_changes;
 mod deletion;
 mod drift;
 mod endless;
