@@ -14,7 +14,14 @@ use std::{
 /// The layers, outermost first. A file may use the layers after its own, and its own.
 const LAYERS: [&[&str]; 9] = [
     &["main"],
-    &["controller", "check", "schedule", "authorities", "serve", "telemetry"],
+    &[
+        "controller",
+        "check",
+        "schedule",
+        "authorities",
+        "serve",
+        "telemetry",
+    ],
     &["config"],
     &["leader"],
     &["metrics"],

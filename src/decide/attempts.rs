@@ -27,11 +27,18 @@ pub const CORRECTIONS: usize = 3;
 /// to retry the call.
 pub const REFUSALS: u32 = 5;
 
-/// Resets the attempts for a new generation, and for a reconcile request that the hub answered.
+/// Resets the attempts for a new generation, for another desired state, and for a reconcile request
+/// that the hub answered. A desired state that changes by itself leaves the corrections as they
+/// are, because nobody has acknowledged them.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answered: bool) {
     forget_other_object(status, subject.object.metadata.uid.as_deref());
     if status.attempts.is_none() || status.attempts().generation != subject.generation() {
         status.attempts = Some(fresh(subject));
+    } else if subject.desired_changed() {
+        status.attempts = Some(Attempts {
+            corrections: status.attempts().corrections,
+            ..fresh(subject)
+        });
     }
     if let (true, Some(requested)) = (answered, subject.requested()) {
         // A requested reconcile turns on a model that an idle shutdown turned off.

@@ -62,6 +62,8 @@ pub(super) struct Judgement<'a> {
     /// Whether the deletion waits for the hub or a person.
     pub(super) blocked: bool,
     pub(super) generation: i64,
+    /// Whether `before` was judged for another desired state.
+    pub(super) desired_changed: bool,
     pub(super) now: Timestamp,
     pub(super) deleting: bool,
     /// Whether a requested reconcile was answered, which replaces the messages that quote somebody.
@@ -79,6 +81,7 @@ impl Judgement<'_> {
         } = self.presentation;
         let kept = ready == Ready::Kept
             && !self.deleting
+            && !self.desired_changed
             && find(before, READY)
                 .is_some_and(|ready| ready.observed_generation == Some(self.generation));
         let mut after = Vec::new();
@@ -178,6 +181,7 @@ pub fn undecodable(
         message: problem,
         blocked: deleting,
         generation,
+        desired_changed: false,
         now,
         deleting,
         refresh: false,

@@ -268,7 +268,7 @@ fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
             corrections.retain(|then| *then <= now);
         }
     }
-    if status.observed_generation != subject.generation() {
+    if status.observed_generation != subject.generation() || subject.desired_changed() {
         status.progressing_since = None;
     }
     status.observed_generation = subject.generation();
@@ -306,6 +306,7 @@ fn conclude(
         message: &message,
         blocked: finding.blocked,
         generation: subject.generation(),
+        desired_changed: subject.desired_changed(),
         now: subject.now,
         deleting: subject.deleting(),
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),

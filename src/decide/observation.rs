@@ -72,6 +72,14 @@ impl Subject<'_> {
         desired(self.object, self.now)
     }
 
+    /// Whether the desired state is another one than the stored status has. The spec, a schedule or
+    /// a deletion may have changed it.
+    pub(super) fn desired_changed(&self) -> bool {
+        let status = self.object.status.as_ref();
+        let before = status.and_then(|status| status.desired);
+        before.is_some_and(|before| before != self.desired())
+    }
+
     pub(super) fn policy(&self) -> DeletionPolicy {
         self.object
             .spec

@@ -334,3 +334,93 @@ fn a_window_that_was_missed_is_not_made_up_for() {
     let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
     assert!(reconciled.call().is_some(), "an hour late");
 }
+
+#[test]
+fn a_boundary_is_no_drift() {
+    let mut simulation = scheduled("2026-11-25T16:59:00Z");
+    simulation.reconcile(shows(LiveStatus::Active));
+    simulation.now = time("2026-11-25T17:00:00Z");
+    let reconciled = simulation.reconcile(shows(LiveStatus::Active));
+    assert_eq!(reconciled.summary(), "False Deactivating Reconciling");
+    let attempts = simulation.status().attempts.unwrap();
+    assert_eq!((attempts.calls, attempts.corrections), (Some(1), None));
+}
+
+#[test]
+fn any_number_of_boundaries_is_no_contention() {
+    let windows: Vec<String> = (0..10)
+        .map(|number| format!("2026-11-25 08:{:02}-08:{:02}", 2 * number, 2 * number + 1))
+        .collect();
+    let windows: Vec<&str> = windows.iter().map(String::as_str).collect();
+    let mut simulation = Simulation::new(Off).with(|simulation| {
+        simulation.object.spec = object(BERLIN, &windows, &[], Value::Null).spec;
+        simulation.now = time("2026-11-25T06:59:00Z");
+    });
+    let mut live = LiveStatus::Inactive;
+    simulation.reconcile(shows(live));
+    for boundary in 0..20 {
+        simulation.advance(testkit::simulation::secs(60));
+        let reconciled = simulation.reconcile(shows(live));
+        assert!(reconciled.call().is_some(), "boundary {boundary}");
+        live = match live {
+            LiveStatus::Inactive => LiveStatus::Active,
+            _ => LiveStatus::Inactive,
+        };
+        simulation.reconcile(shows(live));
+    }
+    assert_eq!(simulation.status().attempts.unwrap().corrections, None);
+}
+
+#[test]
+fn corrections_outlive_a_boundary() {
+    let mut simulation = scheduled("2026-11-25T16:50:00Z");
+    simulation.reconcile(shows(LiveStatus::Active));
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    simulation.advance(testkit::simulation::mins(1));
+    let corrected = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(corrected.summary(), "False CorrectingDrift Reconciling");
+    simulation.reconcile(shows(LiveStatus::Active));
+    simulation.now = time("2026-11-25T17:00:00Z");
+    simulation.reconcile(shows(LiveStatus::Active));
+    let corrections = simulation.status().attempts.unwrap().corrections;
+    assert_eq!(corrections.map(|all| all.len()), Some(1));
+}
+
+#[test]
+fn a_model_that_failed_yesterday_is_tried_again_today() {
+    let mut simulation = scheduled("2026-11-25T07:00:00Z");
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    for _ in 0..20 {
+        simulation.advance(testkit::simulation::mins(20));
+        simulation.reconcile(shows(LiveStatus::Error));
+    }
+    assert_eq!(simulation.reconcile(shows(LiveStatus::Error)).call(), None);
+    simulation.now = time("2026-11-25T17:00:00Z");
+    simulation.reconcile(shows(LiveStatus::Error));
+    simulation.advance(testkit::simulation::mins(5));
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    simulation.now = time("2026-11-26T07:00:00Z");
+    let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(reconciled.summary(), "False Activating Reconciling");
+    let attempts = simulation.status().attempts.unwrap();
+    assert_eq!((attempts.calls, attempts.failures), (Some(1), None));
+}
+
+#[test]
+fn ready_is_not_kept_for_another_desired_state() {
+    let mut simulation = scheduled("2026-11-25T16:59:00Z");
+    simulation.reconcile(shows(LiveStatus::Active));
+    let away = || Err(oxen_operator::decide::HubFault::Unreachable("no route".into()).into());
+    assert_eq!(simulation.reconcile(away()).summary(), "True Active -");
+    simulation.now = time("2026-11-25T17:00:00Z");
+    for _ in 0..2 {
+        let reconciled = simulation.reconcile(away());
+        assert_eq!(reconciled.call(), None);
+        let ready = &simulation.status().conditions[0];
+        assert_eq!(
+            (ready.type_.as_str(), ready.status.as_str()),
+            ("Ready", "Unknown")
+        );
+        simulation.advance(testkit::simulation::secs(5));
+    }
+}

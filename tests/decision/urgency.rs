@@ -39,7 +39,7 @@ fn a_settled_model_is_polled_routinely_also_after_a_fault() {
 fn an_edit_that_meets_a_fault_stays_urgent() {
     let mut edited = Simulation::new(State::Active);
     edited.reconcile(shows(Active));
-    edited.edit(|object| object.spec.state = State::Inactive);
+    edited.edit(|object| object.spec.state = State::Inactive.into());
     assert!(is_urgent(&edited.object, edited.now));
     edited.reconcile(unreachable());
     assert!(is_urgent(&edited.object, edited.now));
@@ -49,7 +49,10 @@ fn an_edit_that_meets_a_fault_stays_urgent() {
 fn a_transition_that_was_seen_is_polled_routinely() {
     let mut new = Simulation::new(State::Active);
     new.reconcile(shows(Inactive));
-    assert!(is_urgent(&new.object, new.now), "its transition was not seen yet");
+    assert!(
+        is_urgent(&new.object, new.now),
+        "its transition was not seen yet"
+    );
     new.reconcile(shows(Deploying));
     assert!(!is_urgent(&new.object, new.now));
 }
