@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hub::{Endpoint, Entry, Fault, Journal};
+use hub::{Endpoint, Entry, Fault, Journal, Outcome};
+use serde_json::json;
 use testkit::world::{DEADLINE, World};
 
 use crate::rate_limit::{IN_FLIGHT, active, create, hub, name, until, until_all};
@@ -89,4 +90,52 @@ async fn the_wait_of_an_object_that_is_not_admitted_counts_as_a_failed_observati
     until(&world, "RateLimited", |objects| all.contains(&objects)).await;
     world.hub.clear_fault(fault);
     until_all(&world, MODELS, "Active").await;
+}
+
+/// The hub answers no request of three keys, which have many more objects than requests in flight.
+#[tokio::test]
+async fn keys_whose_requests_hang_delay_no_call_of_another_key() {
+    const KEYS: usize = 3;
+    const SLOW: usize = 40 * KEYS;
+    const QUICK: usize = 10;
+    let world = World::new(hub(SLOW + QUICK)).await;
+    for key in 0..KEYS {
+        let name = format!("key-{key}");
+        world.hub.add_key(hub::ACCOUNT, &name);
+        world.secret(&name, "api-key", &name).await;
+    }
+    create(&world, SLOW + QUICK, |model| {
+        let number: usize = model.trim_start_matches("bot-").parse().unwrap();
+        let secret = if number < SLOW {
+            format!("key-{}", number % KEYS)
+        } else {
+            "oxen-api-key".to_owned()
+        };
+        json!({"model": model, "state": "active", "apiKeySecretRef": {"name": secret}})
+    })
+    .await;
+    let _operator = world.operator_with(&[
+        ("OXEN_SYNC_INTERVAL", "1h"),
+        ("OXEN_REQUEST_TIMEOUT", "120s"),
+    ]);
+    until_all(&world, SLOW + QUICK, "Active").await;
+    for number in 0..SLOW {
+        let name = name(number);
+        world.hub.inject(Fault::hang().on_model(&name));
+        world.request_reconcile(&name, "1").await;
+    }
+    let hanging = |journal: &Journal| {
+        let entries = journal.entries.iter();
+        let hanging = entries.filter(|entry| entry.outcome == Outcome::Pending);
+        hanging.count() == KEYS * IN_FLIGHT
+    };
+    world.hub.wait_for(DEADLINE, hanging).await.unwrap();
+    for number in SLOW..SLOW + QUICK {
+        let name = name(number);
+        let inactive = json!({"model": name, "state": "inactive"});
+        world.edit(&name, inactive).await;
+    }
+    let called = |journal: &Journal| journal.count_all(Endpoint::Deactivate) == QUICK;
+    world.hub.wait_for(DEADLINE, called).await.unwrap();
+    assert!(hanging(&world.hub.journal()));
 }
