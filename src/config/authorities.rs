@@ -19,12 +19,15 @@ pub struct Authorities {
     pub warning: Option<String>,
 }
 
-/// The file of `OXEN_CA_FILE`, and what it contained when it was last read.
+/// The file of `OXEN_CA_FILE`, and what it contained.
 #[derive(Debug)]
 pub struct AuthoritiesFile {
     /// The file's path.
     pub path: PathBuf,
+    /// The content that is used.
     content: Content,
+    /// The content when the file was last read.
+    read: Content,
 }
 
 /// The bytes of a file, or why it can't be read.
@@ -34,18 +37,25 @@ impl AuthoritiesFile {
     /// Reads the file for the first time.
     pub(super) fn open(path: PathBuf) -> Self {
         let content = content(fs::read(&path));
-        Self { path, content }
+        Self {
+            path,
+            read: content.clone(),
+            content,
+        }
     }
 
-    /// Reads the file again. Returns true when its content changed, or whether it can be read.
+    /// Reads the file again. Returns true when its content changed, or whether it can be read. Two
+    /// reads in a row have to agree, because the file may be read while somebody writes it.
     pub async fn has_changed(&mut self) -> bool {
-        let read = content(tokio::fs::read(&self.path).await);
-        let changed = read != self.content;
-        self.content = read;
+        let before = std::mem::replace(&mut self.read, content(tokio::fs::read(&self.path).await));
+        let changed = before == self.read && self.read != self.content;
+        if changed {
+            self.content.clone_from(&self.read);
+        }
         changed
     }
 
-    /// The certificates in the file when it was last read. A certificate that can't be used is
+    /// The certificates in the file. A certificate that can't be used is
     /// skipped, because the TLS stack would refuse all certificates because of it.
     ///
     /// # Errors
@@ -132,6 +142,27 @@ mod tests {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         CertifiedIssuer::self_signed(params, key).unwrap().pem()
+    }
+
+    #[tokio::test]
+    async fn a_change_counts_when_two_reads_agree() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+        write("one");
+        let mut followed = AuthoritiesFile::open(file.path().to_owned());
+        assert!(!followed.has_changed().await);
+        write("tw");
+        assert!(!followed.has_changed().await, "half of it is written");
+        write("two");
+        assert!(!followed.has_changed().await);
+        assert!(followed.has_changed().await);
+        assert!(!followed.has_changed().await, "it is known");
+        write("tw");
+        assert!(!followed.has_changed().await);
+        write("two");
+        assert!(!followed.has_changed().await && !followed.has_changed().await);
+        file.close().unwrap();
+        assert!(!followed.has_changed().await && followed.has_changed().await);
     }
 
     fn read(pem: &[u8]) -> Result<Authorities, String> {
