@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
 use tracing::{debug, instrument, warn};
 
@@ -59,14 +60,15 @@ pub(super) async fn reconcile(
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
         Admitted::Slot(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
         Admitted::Waits(waited) => {
-            let grace = config.rules.grace_of(&object.object);
-            let Some(left) = grace.checked_sub(waited).filter(|left| !left.is_zero()) else {
-                return Box::pin(reconcile_waiting(&object, &scope, grace)).await;
+            let change = next_change(&newest, now());
+            let left = |limit: Duration| limit.checked_sub(waited).filter(|left| !left.is_zero());
+            let Some(wait) = left(config.rules.grace_of(&object.object)) else {
+                return Box::pin(reconcile_waiting(&object, &scope, change)).await;
             };
             // A routine poll becomes urgent when it has waited for its sync interval, and when the
             // desired state changes.
-            let wait = if urgent { left } else { left.min(interval) };
-            let change = next_change(&newest, now());
+            let until_urgent = left(interval).filter(|_| !urgent).unwrap_or(wait);
+            let wait = wait.min(until_urgent);
             Ok(ControllerAction::requeue(no_later_than(wait, change)))
         }
     }
@@ -100,7 +102,7 @@ async fn reconcile_admitted(
 }
 
 /// Reports that an object has waited for its slot for longer than Ready is kept. Such a wait counts
-/// as a failed observation.
+/// as a failed observation. `change` is when the desired state changes by itself.
 #[instrument(
     level = "error",
     name = "reconcile",
@@ -110,16 +112,18 @@ async fn reconcile_admitted(
 async fn reconcile_waiting(
     object: &Guarded,
     scope: &Scope,
-    grace: Duration,
+    change: Option<Timestamp>,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
+    let grace = context.config.rules.grace_of(&object.object);
     let report = context.admission.report();
     if report.is_none() || !context.authority.holds() {
         let soon = Requeue {
             after: grace / 4,
             jitter: Jitter::Full,
         };
-        return Ok(ControllerAction::requeue(spread(soon, false)));
+        let wait = no_later_than(spread(soon, false), change);
+        return Ok(ControllerAction::requeue(wait));
     }
     let recorded = async {
         let mut prepared = prepare(scope, object).await?;
@@ -127,7 +131,7 @@ async fn reconcile_waiting(
         if object.unreadable.is_none() && needed {
             record_wait(scope, &mut prepared).await?;
         }
-        Ok(ControllerAction::requeue(grace))
+        Ok(ControllerAction::requeue(no_later_than(grace, change)))
     };
     requeued(scope, recorded.await)
 }

@@ -69,7 +69,6 @@ pub(super) async fn observe(
         }
     };
     let object = prepared.object.clone();
-    prepared.now = now();
     let model_lock = match &retrieved.result {
         Ok(remote) => {
             let index = &scope.context.index;
@@ -80,6 +79,8 @@ pub(super) async fn observe(
         }
         Err(_) => None,
     };
+    // The wait for the lock may have taken long.
+    prepared.now = now();
     let key = key.filter(|_| retrieved.sent.is_some());
     let rules = &scope.context.config.rules;
     let rivals = prepared.ownership.rivals();

@@ -94,7 +94,8 @@ pub(super) async fn prepare_again(
     }
 }
 
-/// Records that the hub could not be asked about an object for longer than the grace period.
+/// Records that the hub could not be asked about an object for longer than the grace period, unless
+/// the status already shows that the last observation failed.
 pub(super) async fn record_wait(
     scope: &Scope,
     prepared: &mut Prepared,
@@ -112,6 +113,9 @@ pub(super) async fn record_wait(
         changes: prepared.changes,
         ..prepare_again(scope, prepared).await?
     };
+    if prepared.subject(rules).shows_fault() {
+        return Ok(());
+    }
     let object = prepared.object.clone();
     let history = context.memories.with(&object, |memory| {
         memory.observe(&object, &retrieved, None, &[], rules)

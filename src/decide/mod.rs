@@ -306,7 +306,7 @@ fn conclude(
         message: &message,
         blocked: finding.blocked,
         generation: subject.generation(),
-        desired_changed: subject.desired_changed(),
+        desired_changed: subject.desired_changed() && before == subject.status().conditions,
         now: subject.now,
         deleting: subject.deleting(),
         refresh: subject.requested().is_some() && seen.is_some_and(Observation::is_live),

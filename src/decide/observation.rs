@@ -5,7 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    desired::desired, fault::Fault, history::History, ownership::Ownership, remote::Remote,
+    conditions::{READY, SYNCED, is_false, is_true},
+    desired::desired,
+    fault::Fault,
+    history::History,
+    ownership::Ownership,
+    remote::Remote,
     rules::Rules,
 };
 use crate::api::{DeletionPolicy, OxenModel, OxenModelStatus, State};
@@ -78,6 +83,18 @@ impl Subject<'_> {
         let status = self.object.status.as_ref();
         let before = status.and_then(|status| status.desired);
         before.is_some_and(|before| before != self.desired())
+    }
+
+    /// Returns true when the status shows that the last observation failed, and no `Ready` from
+    /// before that.
+    #[must_use]
+    pub fn shows_fault(&self) -> bool {
+        let current = |status: &&OxenModelStatus| status.observed_generation == self.generation();
+        let status = self.object.status.as_ref().filter(current);
+        status.is_some_and(|status| {
+            let conditions = &status.conditions;
+            is_false(conditions, SYNCED) && !is_true(conditions, READY) && !self.desired_changed()
+        })
     }
 
     pub(super) fn policy(&self) -> DeletionPolicy {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use oxen_operator::{
     api::{LiveStatus, OxenModel, State},
-    decide::{desired, next_change},
+    decide::{CallOutcome, HubFault, desired, next_change},
 };
 use serde_json::{Value, json};
 use testkit::simulation::{Simulation, shows};
@@ -410,7 +410,7 @@ fn a_model_that_failed_yesterday_is_tried_again_today() {
 fn ready_is_not_kept_for_another_desired_state() {
     let mut simulation = scheduled("2026-11-25T16:59:00Z");
     simulation.reconcile(shows(LiveStatus::Active));
-    let away = || Err(oxen_operator::decide::HubFault::Unreachable("no route".into()).into());
+    let away = || Err(HubFault::Unreachable("no route".into()).into());
     assert_eq!(simulation.reconcile(away()).summary(), "True Active -");
     simulation.now = time("2026-11-25T17:00:00Z");
     for _ in 0..2 {
@@ -423,4 +423,22 @@ fn ready_is_not_kept_for_another_desired_state() {
         );
         simulation.advance(testkit::simulation::secs(5));
     }
+}
+
+#[test]
+fn a_first_call_that_gets_no_connection_leaves_ready_false() {
+    let mut simulation = scheduled("2026-11-25T16:59:00Z");
+    simulation.reconcile(shows(LiveStatus::Active));
+    simulation.now = time("2026-11-25T17:00:00Z");
+    simulation.outcome = CallOutcome::Refused {
+        fault: HubFault::Unreachable("connection refused".into()),
+        wait: None,
+    };
+    let reconciled = simulation.reconcile(shows(LiveStatus::Active));
+    assert!(reconciled.call().is_some());
+    assert_eq!(
+        reconciled.summary(),
+        "False Deactivating Reconciling",
+        "it was not observed to be as desired"
+    );
 }
