@@ -14,6 +14,7 @@ mod gitops;
 mod install;
 mod kustomize;
 mod lifecycle;
+mod names;
 mod network;
 mod pods;
 mod rbac;

@@ -9,7 +9,7 @@ and changes nothing. */}}
 apiVersion: v1
 kind: Pod
 metadata:
-  name: {{ include "oxen-operator.fullname" . }}-check
+  name: {{ printf "%s-check" (include "oxen-operator.fullname" .) | quote }}
   namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- merge (dict "app.kubernetes.io/component" "check") (include "oxen-operator.labels" . | fromYaml) .Values.podLabels | toYaml | nindent 4 }}
@@ -19,7 +19,7 @@ metadata:
 spec:
   restartPolicy: Never
   activeDeadlineSeconds: 120
-  serviceAccountName: {{ include "oxen-operator.serviceAccountName" . }}
+  serviceAccountName: {{ include "oxen-operator.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   {{- with .Values.podSecurityContext }}

@@ -12,7 +12,7 @@
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "oxen-operator.fullname" . }}
+  name: {{ include "oxen-operator.fullname" . | quote }}
   namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- include "oxen-operator.labels" . | nindent 4 }}
@@ -40,7 +40,7 @@ spec:
       annotations:
         {{- merge (dict "kubectl.kubernetes.io/default-container" "operator") .Values.podAnnotations | toYaml | nindent 8 }}
     spec:
-      serviceAccountName: {{ include "oxen-operator.serviceAccountName" . }}
+      serviceAccountName: {{ include "oxen-operator.serviceAccountName" . | quote }}
       automountServiceAccountToken: true
       enableServiceLinks: false
       {{- with .Values.podSecurityContext }}

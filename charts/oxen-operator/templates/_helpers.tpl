@@ -1,21 +1,27 @@
 {{- define "oxen-operator.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- include "oxen-operator.truncate" (default .Chart.Name .Values.nameOverride) }}
 {{- end }}
 
-{{/* The name that the names of all objects begin with. A Service takes only names that begin with a
-letter and hold no dot, which the name of a release may do. */}}
+{{/* The first 63 characters of a name. A name and the value of a label may end only with a letter or
+a digit. */}}
+{{- define "oxen-operator.truncate" -}}
+{{- regexReplaceAll "[-_.]+$" (trunc 63 .) "" }}
+{{- end }}
+
+{{/* The name that the names of all objects begin with. The name of a release may begin with a digit
+and contain a dot, which a Service accepts in no name. */}}
 {{- define "oxen-operator.fullname" -}}
 {{- $name := include "oxen-operator.name" . }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
 {{- if regexMatch "^[0-9]" $full }}
 {{- $full = printf "%s-%s" .Chart.Name .Release.Name }}
 {{- end }}
-{{- .Values.fullnameOverride | default ($full | replace "." "-" | trunc 63 | trimSuffix "-") }}
+{{- .Values.fullnameOverride | default (include "oxen-operator.truncate" ($full | replace "." "-")) }}
 {{- end }}
 
 {{/* The labels that the operator's pods and the test pod share. */}}
 {{- define "oxen-operator.releaseLabels" -}}
-app.kubernetes.io/name: {{ include "oxen-operator.name" . }}
+app.kubernetes.io/name: {{ include "oxen-operator.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
@@ -30,7 +36,7 @@ app.kubernetes.io/component: controller
 duplicate key would make the manifest invalid. */}}
 {{- define "oxen-operator.labels" -}}
 {{- $own := dict
-  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | include "oxen-operator.truncate")
   "app.kubernetes.io/version" (.Chart.AppVersion | replace "+" "_")
   "app.kubernetes.io/managed-by" .Release.Service
   "app.kubernetes.io/part-of" "oxen-operator" }}

@@ -21,6 +21,6 @@
 {{/* The subject of every binding: the operator's ServiceAccount. */}}
 {{- define "oxen-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "oxen-operator.serviceAccountName" . }}
+  name: {{ include "oxen-operator.serviceAccountName" . | quote }}
   namespace: {{ .Release.Namespace | quote }}
 {{- end }}
