@@ -18,6 +18,7 @@ mod names;
 mod network;
 mod pods;
 mod rbac;
+mod refused;
 mod release;
 mod samples;
 mod schedule;

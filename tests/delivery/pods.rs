@@ -1,9 +1,9 @@
-//! The pods that the chart renders: what podSpec and deployment merge over them, and their names.
+//! The pods that the chart renders: what podSpec and deployment merge over them.
 
 use serde_json::{Value, json};
 
 use crate::{
-    chart::{assert_refused, helm, of_kind, rendered, rendered_as},
+    chart::{of_kind, rendered},
     samples::samples,
 };
 
@@ -98,121 +98,6 @@ async fn deployment_is_merged_over_the_deployment() {
 }
 
 #[tokio::test]
-async fn replaced_values_are_refused_with_the_new_form() {
-    for (name, value) in [
-        ("priorityClassName", json!("high")),
-        ("nodeSelector", json!({"a": "b"})),
-        ("tolerations", json!([{"operator": "Exists"}])),
-        ("affinity", json!({})),
-        ("topologySpreadConstraints", json!([])),
-        ("terminationGracePeriodSeconds", json!(60)),
-    ] {
-        let says = format!("write it as podSpec.{name}");
-        assert_refused(&json!({name: value}), &says).await;
-    }
-}
-
-#[tokio::test]
-async fn what_breaks_the_release_or_its_safety_is_refused() {
-    let key = json!({"name": "OXEN_API_KEY", "value": "not-a-real-key"});
-    for (values, says) in [
-        (
-            json!({"deployment": {"kind": "DaemonSet"}}),
-            "deployment.kind",
-        ),
-        (
-            json!({"deployment": {"metadata": {"name": "a"}}}),
-            "metadata.name",
-        ),
-        (
-            json!({"deployment": {"metadata": {"namespace": "a"}}}),
-            "metadata.namespace",
-        ),
-        (
-            json!({"deployment": {"spec": {"selector": {"a": "b"}}}}),
-            "spec.selector",
-        ),
-        (
-            json!({"deployment": {"spec": {"replicas": 2}}}),
-            "use the value replicas",
-        ),
-        (
-            json!({
-                "leaderElection": {"enabled": false},
-                "deployment": {"spec": {"strategy": {"type": "RollingUpdate"}}},
-            }),
-            "strategy is not Recreate",
-        ),
-        (
-            json!({"deployment": {"spec": null}}),
-            "the operator's container",
-        ),
-        (
-            json!({"podSpec": {"containers": []}}),
-            "the operator's container",
-        ),
-        (
-            json!({"podSpec": {"containers": [{"image": "a"}]}}),
-            "the operator's container",
-        ),
-        (
-            json!({"podSpec": {"containers": [{"name": "operator", "env": [key.clone()]}]}}),
-            "OXEN_API_KEY is not allowed",
-        ),
-        (
-            json!({"deployment": {"spec": {"template": {"spec": {
-                "containers": [{"name": "another", "env": [key]}],
-            }}}}}),
-            "OXEN_API_KEY is not allowed",
-        ),
-    ] {
-        assert_refused(&values, says).await;
-    }
-}
-
-#[tokio::test]
-async fn the_notes_name_what_the_security_context_lacks() {
-    let notes = async |values: Value| {
-        let install = [
-            "install",
-            "oxen-operator",
-            "--dry-run=client",
-            "--namespace",
-            "x",
-        ];
-        let text = helm(&install, &values).await.ok().unwrap().stdout;
-        text.split_once("\nNOTES:\n").unwrap().1.to_owned()
-    };
-    assert!(!notes(json!({})).await.contains("WARNING"));
-    for (values, lacks) in [
-        (
-            json!({"podSpec": {"securityContext": null}}),
-            "runAsNonRoot, seccompProfile",
-        ),
-        (
-            json!({"podSpec": {"containers": [{"name": "operator", "securityContext": {}}]}}),
-            "allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities",
-        ),
-        (
-            json!({"podSecurityContext": null}),
-            "runAsNonRoot, seccompProfile",
-        ),
-        (
-            json!({"securityContext": {"runAsNonRoot": false, "readOnlyRootFilesystem": false}}),
-            "runAsNonRoot, readOnlyRootFilesystem",
-        ),
-        (
-            json!({"securityContext": {"allowPrivilegeEscalation": true, "capabilities": null}}),
-            "allowPrivilegeEscalation, capabilities",
-        ),
-    ] {
-        let notes = notes(values.clone()).await;
-        let warning = format!("default security contexts: {lacks}.");
-        assert!(notes.contains(&warning), "{values}: {notes}");
-    }
-}
-
-#[tokio::test]
 async fn the_test_pod_has_the_pods_labels_and_can_be_turned_off() {
     let all = rendered(&sample("labels and annotations")).await;
     let test = &of_kind(&all, "Pod")[0]["metadata"];
@@ -258,25 +143,13 @@ async fn the_liveness_probe_is_patient() {
 }
 
 #[tokio::test]
-async fn names_are_those_that_a_service_takes() {
-    for (release, name) in [
-        ("oxen-operator", "oxen-operator"),
-        ("a", "a-oxen-operator"),
-        ("1st", "oxen-operator-1st"),
-        ("1st.test", "oxen-operator-1st-test"),
-        ("oxen.v2", "oxen-v2-oxen-operator"),
-        ("2-oxen-operator", "oxen-operator-2-oxen-operator"),
-    ] {
-        let all = rendered_as(release, &json!({})).await;
-        let service = &of_kind(&all, "Service")[0]["metadata"];
-        assert_eq!(service["name"], name, "{release}");
-        let deployment = of_kind(&all, "Deployment")[0];
-        assert_eq!(deployment["metadata"]["name"], name, "{release}");
-    }
-    for name in ["1st", "a.b", "A", "a-", &"a".repeat(64)] {
-        assert_refused(&json!({"fullnameOverride": name}), "fullnameOverride").await;
-    }
-    let long = "a".repeat(63);
-    let all = rendered(&json!({"fullnameOverride": long})).await;
-    assert_eq!(of_kind(&all, "Service")[0]["metadata"]["name"], long);
+async fn the_test_pod_keeps_its_own_account_and_gets_no_token() {
+    let values = json!({
+        "serviceAccount": {"name": "own"},
+        "podSpec": {"automountServiceAccountToken": true, "serviceAccountName": "own"},
+    });
+    let (pod, test) = specs(&values).await;
+    assert_eq!(pod["automountServiceAccountToken"], true);
+    assert_eq!(test["automountServiceAccountToken"], false);
+    assert_eq!(test["serviceAccountName"], "own");
 }

@@ -1,7 +1,6 @@
 {{/* Merges the map `from` into the map `into`, in place. A map is merged field by field, and a list
-of named items item by item, as a strategic merge patch does: mounts by their path, all others by
-their name. Any other value is replaced, and so is a map or list by an empty one. A field that is
-null is removed. */}}
+of named items item by item: mounts by their path, all others by their name. Any other value is
+replaced, and so is a map or list by an empty one. A field that is null is removed. */}}
 {{- define "oxen-operator.merge" -}}
 {{- range $key, $value := .from }}
 {{- $by := eq $key "volumeMounts" | ternary "mountPath" "name" }}
