@@ -16,6 +16,7 @@ mod kustomize;
 mod lifecycle;
 mod names;
 mod network;
+mod notes;
 mod pods;
 mod rbac;
 mod refused;

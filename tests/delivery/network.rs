@@ -55,6 +55,21 @@ async fn peers_that_restrict_nothing_are_refused() {
             json!({"apiServer": {"to": peers(), "ports": [443]}}),
             "networkPolicy.apiServer.to restricts nothing",
         ),
+        (
+            json!({"apiServer": {"to": peers()}, "hub": {"to": peers()}, "extraEgress": [{}]}),
+            "networkPolicy.hub.to restricts nothing",
+        ),
+        (
+            json!({"apiServer": {"to": peers()}, "hub": {"to": peers()}, "extraEgress": [
+                {"to": [], "ports": [{"port": 400, "endPort": 500, "protocol": "TCP"}]},
+            ]}),
+            "networkPolicy.hub.to restricts nothing",
+        ),
+        (
+            json!({"apiServer": {"to": peers()}, "hub": {"to": peers(), "ports": [3128]},
+                "extraEgress": [{"ports": [{"port": 443}]}, {"ports": [{"port": 6443}]}]}),
+            "networkPolicy.apiServer.to restricts nothing",
+        ),
     ] {
         assert_refused(&policy(rules), says).await;
     }
@@ -83,6 +98,30 @@ async fn peers_that_restrict_nothing_are_refused() {
         let values = policy(rules);
         assert_eq!(open_ports(&values).await, open, "{values}");
         assert_eq!(noted(&values).await.as_deref(), note, "{values}");
+    }
+    for (rule, note) in [
+        (json!({"ports": [{"port": 25}]}), "25."),
+        (
+            json!({"ports": [{"port": 7000, "endPort": 7009}]}),
+            "7000-7009.",
+        ),
+        (
+            json!({"ports": [{"port": 443, "protocol": "UDP"}]}),
+            "443/UDP.",
+        ),
+        (json!({"ports": [{"port": "smtp"}]}), "smtp."),
+    ] {
+        let mut values = closed_network();
+        values["networkPolicy"]["extraEgress"] = json!([rule]);
+        assert_eq!(noted(&values).await.as_deref(), Some(note), "{values}");
+    }
+    for (rule, all) in [
+        (json!({}), ", all."),
+        (json!({"ports": [{"protocol": "TCP"}]}), ", all/TCP."),
+    ] {
+        let values = json!({"networkPolicy": {"enabled": true, "extraEgress": [rule]}});
+        let note = noted(&values).await.unwrap();
+        assert!(note.ends_with(all), "{note}");
     }
     assert_eq!(open_ports(&closed_network()).await, [0; 0]);
     // Peers of a policy that is not created are no mistake.

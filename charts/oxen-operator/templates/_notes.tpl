@@ -30,6 +30,43 @@ podSpec and deployment were merged. Nothing if there are none. */}}
 {{- join ", " $missing }}
 {{- end }}
 
+{{/* The settings that weaken the isolation of the pods, of the pods and of every container. Nothing
+if there are none. */}}
+{{- define "oxen-operator.weakSecurity" -}}
+{{- $pod := include "oxen-operator.deployment" . | fromYaml | dig "spec" "template" "spec" dict }}
+{{- $weak := list }}
+{{- range list "hostNetwork" "hostPID" "hostIPC" }}
+{{- if get $pod . }}
+{{- $weak = append $weak . }}
+{{- end }}
+{{- end }}
+{{- $contexts := list (dict "of" "" "context" ($pod.securityContext | default dict)) }}
+{{- range concat ($pod.initContainers | default list) ($pod.containers | default list) }}
+{{- $contexts = append $contexts (dict "of" (printf " in the container %s" .name) "context" (.securityContext | default dict)) }}
+{{- end }}
+{{- range $contexts }}
+{{- $of := .of }}
+{{- $context := .context }}
+{{- $found := list }}
+{{- if $context.privileged }}
+{{- $found = append $found "privileged" }}
+{{- end }}
+{{- if dig "capabilities" "add" list $context }}
+{{- $found = append $found "capabilities.add" }}
+{{- end }}
+{{- if and (hasKey $context "runAsUser") (eq (int $context.runAsUser) 0) }}
+{{- $found = append $found "runAsUser: 0" }}
+{{- end }}
+{{- if and (hasKey $context "runAsNonRoot") (not $context.runAsNonRoot) }}
+{{- $found = append $found "runAsNonRoot: false" }}
+{{- end }}
+{{- range $found }}
+{{- $weak = append $weak (printf "%s%s" . $of) }}
+{{- end }}
+{{- end }}
+{{- join ", " $weak }}
+{{- end }}
+
 {{/* The ports on which the NetworkPolicy lets the pods connect to every address. */}}
 {{- define "oxen-operator.openPorts" -}}
 {{- $ports := list }}
@@ -42,6 +79,18 @@ podSpec and deployment were merged. Nothing if there are none. */}}
 {{- end }}
 {{- if not .hub.to }}
 {{- $ports = include "oxen-operator.hubPorts" $ | splitList " " | concat $ports }}
+{{- end }}
+{{- range .extraEgress }}
+{{- if and (not .to) (not .ports) }}
+{{- $ports = append $ports "all" }}
+{{- else if not .to }}
+{{- range .ports }}
+{{- $protocol := .protocol | default "TCP" }}
+{{- $range := .endPort | empty | ternary (toString .port) (printf "%v-%v" .port .endPort) }}
+{{- $range = .port | empty | ternary "all" $range }}
+{{- $ports = append $ports (and (not (empty .port)) (eq $protocol "TCP") | ternary $range (printf "%s/%s" $range $protocol)) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .enabled }}
 {{- toStrings $ports | uniq | join ", " }}
