@@ -6,8 +6,8 @@
 #
 #   image/build.sh FOLDER [ARCHITECTURE]
 #
-# This writes FOLDER/oxen-operator. ARCHITECTURE is amd64 or arm64, and by default this machine's.
-# Another one than this machine's needs the compilers that image/cross.sh installs.
+# This writes FOLDER/oxen-operator. ARCHITECTURE is amd64 or arm64. The default is this
+# machine's architecture. Any other architecture needs the compilers that image/cross.sh installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

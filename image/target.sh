@@ -1,6 +1,6 @@
-# Sourced with an architecture: amd64, arm64 or, for this machine's, nothing. Sets $target, Rust's
-# name of it. For another architecture than this machine's, it also sets $gcc and makes cargo use
-# the compilers that image/cross.sh installs.
+# Source this file with amd64, arm64, or no argument (this machine). It sets $target, Rust's name for
+# the architecture. For any other architecture than this machine's, it also sets $gcc and makes cargo
+# use the compilers that image/cross.sh installs.
 host=$(rustc -vV | sed -n 's/^host: //p')
 case ${1:-} in
   "") target=$host ;;

@@ -19,8 +19,8 @@ fail() {
   exit 1
 }
 
-# The name and the number of the commit are in the files, so the files must be those of the commit.
-git diff --quiet HEAD || fail "a release is made of a commit: commit your changes first"
+# The files contain the version and the time of the commit, so they must be built from that commit.
+git diff --quiet HEAD || fail "commit all changes first: a release is built from a commit"
 version=$(release/version.sh)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH

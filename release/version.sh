@@ -3,7 +3,7 @@
 #
 #   release/version.sh [TAG]
 #
-# With a TAG, fails also if it is not the tag of this version, which is the version after a `v`.
+# With a TAG, it also fails unless TAG is `v` followed by this version.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,7 +22,7 @@ while IFS=: read -r file line found; do
   [[ $found == "$version" ]] ||
     fail "$file, line $line, has the version $found, but Cargo.toml has $version"
 done < <(
-  grep -HnoP "$other|(?<![\d.])\d+\.\d+\.\d+(?!\.?\d)(-[\w.]+)?" \
+  grep -HnoP "$other|(?<![\d.])\d+\.\d+\.\d+(?!\.?\d)(-[\w-]+(\.[\w-]+)*)?" \
     README.md charts/oxen-operator/Chart.yaml docs/{gitops,install,releasing}.md \
     docs/{troubleshooting,upgrade}.md kustomize/overlays/example/kustomization.yaml
 )

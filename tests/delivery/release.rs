@@ -77,6 +77,25 @@ fn a_file_with_another_version_is_named() {
 }
 
 #[test]
+fn a_prerelease_is_read_with_all_its_hyphens() {
+    let root = tempfile::tempdir().unwrap();
+    copy("release/version.sh", root.path());
+    for file in NAMING {
+        copy(file, root.path());
+        let text = read(file).replace(VERSION, "0.2.0-rc-1");
+        fs::write(root.path().join(file), text).unwrap();
+    }
+    let output = script(root.path(), "version.sh", &["v0.2.0-rc-1"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text.trim(), "0.2.0-rc-1", "{output:?}");
+    let stale = read("docs/upgrade.md").replace(VERSION, "0.2.0-rc-2");
+    fs::write(root.path().join("docs/upgrade.md"), stale).unwrap();
+    let output = script(root.path(), "version.sh", &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("the version 0.2.0-rc-2"), "{output:?}");
+}
+
+#[test]
 fn the_notes_of_a_release_are_its_section_of_the_changelog() {
     let root = tempfile::tempdir().unwrap();
     copy("release/notes.sh", root.path());
@@ -137,10 +156,83 @@ fn the_workflows_pin_actions_and_grant_each_job_only_what_it_needs() {
     for (job, needed) in [
         ("publish", "ci"),
         ("publish", "dist"),
+        ("dist", "check"),
         ("release", "publish"),
     ] {
         assert!(jobs[job]["needs"].to_string().contains(needed), "{job}");
     }
+}
+
+/// The commands of a job, in their order.
+fn commands(job: &Value) -> String {
+    let steps = job["steps"].as_array().unwrap().iter();
+    let runs = steps.filter_map(|step| step["run"].as_str());
+    runs.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_release_is_checked_before_and_approved_when_it_is_published() {
+    let (_, release) = workflow("release");
+    let check = &release["jobs"]["check"];
+    assert_eq!(check["steps"][0]["with"]["fetch-depth"], 0);
+    let check = commands(check);
+    for needed in [
+        "\ngit merge-base --is-ancestor HEAD origin/main",
+        "\nversion=$(release/version.sh \"$GITHUB_REF_NAME\")\n",
+        "gh release view \"$GITHUB_REF_NAME\"",
+    ] {
+        let lines = format!("\n{check}").replace("\nif ! ", "\n");
+        assert!(lines.contains(needed), "{needed} in {check}");
+    }
+    for job in ["publish", "release"] {
+        assert_eq!(release["jobs"][job]["environment"], "release", "{job}");
+    }
+    let page = read("docs/releasing.md");
+    for described in [
+        "environment `release`",
+        "ruleset for tags",
+        "verify-attestation",
+    ] {
+        assert!(page.contains(described), "{described}");
+    }
+}
+
+/// A failed command in an argument or beside another word doesn't stop the step.
+#[test]
+fn the_output_of_a_command_is_assigned_before_it_is_used() {
+    for name in ["ci", "release"] {
+        let (_, parsed) = workflow(name);
+        for job in parsed["jobs"].as_object().unwrap().values() {
+            if job["steps"].is_array() {
+                for line in commands(job).lines().filter(|line| line.contains("$(")) {
+                    let (before, _) = line.split_once("$(").unwrap();
+                    let assigned = before.trim_start().trim_start_matches("if ");
+                    let name = assigned.strip_suffix('=').unwrap_or(" ");
+                    assert!(!name.contains([' ', '"']), "{line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_lock_files_get_the_new_version() {
+    let page = read("docs/releasing.md");
+    for update in [
+        "   cargo update --workspace\n",
+        "   cargo update --workspace --manifest-path fuzz/Cargo.toml\n",
+    ] {
+        assert!(page.contains(update), "{update}");
+    }
+}
+
+/// Ubuntu forbids user namespaces without root, which the check of the image needs.
+#[test]
+fn continuous_integration_allows_user_namespaces() {
+    let (_, ci) = workflow("ci");
+    let commands = commands(&ci["jobs"]["ci"]);
+    let allowed = commands.find("kernel.apparmor_restrict_unprivileged_userns=0");
+    assert!(allowed.unwrap() < commands.find(".ci/run").unwrap());
 }
 
 /// The annotations that Artifact Hub reads are YAML of their own.

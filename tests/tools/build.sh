@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Finds or builds the programs of the local control plane: etcd, kube-apiserver, kubectl and helm.
-# For the tests, it also provides kube-controller-manager, promtool and kstatus, and for the check
-# of the workflows actionlint. Each has a go.mod of its own (controller-manager/, promtool/,
-# actionlint/), except kstatus, whose source is in kstatus/.
+# For the tests, it also provides kube-controller-manager, promtool and kstatus. It also provides
+# actionlint, which checks the workflows. Each has a go.mod of its own (controller-manager/,
+# promtool/, actionlint/), except kstatus, whose source is in kstatus/.
 #
 #   build.sh               finds or builds the first four and prints their folder
 #   build.sh --for-tests   finds or builds these and those that the tests need
