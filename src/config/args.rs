@@ -183,8 +183,8 @@ pub struct Args {
     )]
     pub(super) hub_rate: u32,
 
-    /// The address for probes and metrics. `[::]` takes IPv4 connections too. On a machine without
-    /// IPv6, it means `0.0.0.0`.
+    /// The address for probes and metrics. `[::]` also accepts IPv4 connections. On a machine
+    /// without IPv6, it means `0.0.0.0`.
     #[arg(
         long,
         env = "OXEN_LISTEN",

@@ -208,7 +208,7 @@ impl Driver {
         }
         let words = other.map(|theirs| {
             format!(
-                "the leader watches other namespaces ({theirs}) than this replica ({own}): unless \
+                "the leader watches different namespaces ({theirs}) from this replica ({own}): unless \
                  an upgrade is just changing them, another release in this namespace leads, and \
                  this one does nothing; install it in a namespace of its own"
             )

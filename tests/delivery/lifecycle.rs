@@ -139,7 +139,7 @@ async fn a_second_release_in_one_namespace_says_that_another_one_leads() {
     let second = installed
         .pod_of("second-oxen-operator", "second", &gate)
         .await;
-    let words = format!("other namespaces ({})", installed.world.namespace);
+    let words = format!("different namespaces ({})", installed.world.namespace);
     second.until_logged(&words).await;
     second.ready().await;
     let answer = reqwest::get(format!("{}/readyz", second.url().await)).await;

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4;
 struct Entry {
     path: Vec<String>,
     is_map: bool,
-    /// Whether its words are the chart's own. If not, it is a structure of Kubernetes.
+    /// Whether it is a value of the chart's own. If not, it contains Kubernetes fields.
     is_own: bool,
 }
 
@@ -29,7 +29,7 @@ impl Entry {
     }
 }
 
-/// All values of values.yaml but those within a structure of Kubernetes.
+/// All values of values.yaml but those within Kubernetes fields.
 fn entries() -> Vec<Entry> {
     fn visit(path: &[String], values: &Map<String, Value>, schema: &Value, all: &mut Vec<Entry>) {
         for (key, value) in values {
@@ -136,7 +136,7 @@ async fn a_misspelt_key_is_refused_at_every_level() {
 }
 
 #[tokio::test]
-async fn a_structure_of_kubernetes_passes_through() {
+async fn kubernetes_fields_pass_through() {
     for path in [
         "podSpec",
         "deployment",

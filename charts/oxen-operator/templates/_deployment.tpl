@@ -81,8 +81,8 @@ spec:
           ports:
             - name: http
               containerPort: {{ .Values.port }}
-          # A restart helps only a process that hangs, and it changes the leader. So a node that is
-          # busy for a minute must not cause one.
+          # Restart only a process that hangs, because a restart also changes the leader. The probe
+          # tolerates a node that is busy for more than a minute.
           livenessProbe:
             httpGet: {path: /healthz, port: http}
             initialDelaySeconds: 10

@@ -124,8 +124,8 @@ otherwise be rendered as 1e+06. */}}
   value: {{ .Values.log.level | quote }}
 {{- end }}
 
-{{/* The Secrets to pull the image with: the chart's own and the global ones, which other charts may
-write as names only. */}}
+{{/* The Secrets to pull the image with: the chart's own and the global ones. The global ones may be
+plain strings, as some other charts write them. */}}
 {{- define "oxen-operator.imagePullSecrets" -}}
 {{- $names := list }}
 {{- range concat .Values.imagePullSecrets .Values.global.imagePullSecrets }}

@@ -1,7 +1,7 @@
 {{/* Completes .Values in place: every template calls this first. Helm deletes a value that a user
-sets to null, so a heading without lines below it would delete a whole section. Here, null means the
-default for the chart's own words, and nothing for a structure of Kubernetes. In podSpec and
-deployment, null removes what the chart renders, so it is kept. */}}
+sets to null, so a heading without lines below it would delete a whole section. For the chart's own
+values, null means the default. For Kubernetes fields, null means empty. In podSpec and deployment,
+null removes what the chart renders, so it is kept. */}}
 {{- define "oxen-operator.prepare" -}}
 {{- range $key, $value := .Values }}
 {{- if kindIs "invalid" $value }}
@@ -37,8 +37,8 @@ deployment, null removes what the chart renders, so it is kept. */}}
 {{- end }}
 {{- end }}
 
-{{/* The defaults of values.yaml that are not empty, again, because a template can't read that file.
-A test compares the two. The structures of Kubernetes are empty here. */}}
+{{/* Repeats the non-empty defaults of values.yaml, because a template can't read that file. A test
+compares the two. Kubernetes fields are empty here. */}}
 {{- define "oxen-operator.defaults" -}}
 commonLabels: {}
 image: {repository: ghcr.io/oxen-ai/oxen-operator, pullPolicy: IfNotPresent}
