@@ -9,7 +9,7 @@ a digit. */}}
 {{- end }}
 
 {{/* The name that the names of all objects begin with. The name of a release may begin with a digit
-and contain a dot, which a Service accepts in no name. */}}
+or contain a dot, but the name of a Service may not. */}}
 {{- define "oxen-operator.fullname" -}}
 {{- $name := include "oxen-operator.name" . }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
