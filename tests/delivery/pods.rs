@@ -153,3 +153,29 @@ async fn the_test_pod_keeps_its_own_account_and_gets_no_token() {
     assert_eq!(test["automountServiceAccountToken"], false);
     assert_eq!(test["serviceAccountName"], "own");
 }
+
+#[tokio::test]
+async fn null_changes_the_type_of_a_volume_a_probe_a_variable_and_the_strategy() {
+    let probe = json!({"httpGet": null, "tcpSocket": {"port": "http"}});
+    let source = json!({"secretKeyRef": {"name": "a", "key": "b"}});
+    let variable = json!({"name": "RUST_LOG", "value": null, "valueFrom": source});
+    let values = json!({
+        "hub": {"ca": {"configMapName": "ca"}},
+        "podSpec": {
+            "volumes": [{"name": "ca", "configMap": null, "emptyDir": {}}],
+            "containers": [{"name": "operator", "livenessProbe": probe, "env": [variable]}],
+        },
+        "deployment": {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}},
+    });
+    let all = rendered(&values).await;
+    let spec = &of_kind(&all, "Deployment")[0]["spec"];
+    assert_eq!(spec["strategy"], json!({"type": "Recreate"}));
+    let pod = &spec["template"]["spec"];
+    assert_eq!(pod["volumes"], json!([{"name": "ca", "emptyDir": {}}]));
+    let operator = &pod["containers"][0];
+    let probe = operator["livenessProbe"].as_object().unwrap();
+    assert!(probe.contains_key("tcpSocket") && !probe.contains_key("httpGet"));
+    let environment = operator["env"].as_array().unwrap();
+    let variable = json!({"name": "RUST_LOG", "valueFrom": source});
+    assert!(environment.contains(&variable), "{environment:?}");
+}

@@ -62,6 +62,10 @@ pub fn samples() -> Vec<(&'static str, Value)> {
                 "crds": {"enabled": false},
             }),
         ),
+        (
+            "names that YAML reads as numbers",
+            json!({"nameOverride": "1e5", "serviceAccount": {"name": "1234"}}),
+        ),
         ("a closed network", closed_network()),
         ("all features", all_features()),
     ]
