@@ -95,14 +95,14 @@ async fn a_standby_that_can_list_one_of_two_namespaces_is_ready() {
 }
 
 #[tokio::test]
-async fn a_standby_says_that_the_leader_watches_other_namespaces() {
+async fn a_standby_says_that_the_leader_watches_different_namespaces() {
     let (gated, leader) = with_leader().await;
     let others = [World::new(Hub::builder()).await];
     let (first, other) = (&gated.world.namespace, &others[0].namespace);
     let both = [other.as_str(), first.as_str()].join(",");
     let mut sorted: Vec<&str> = both.split(',').collect();
     sorted.sort_unstable();
-    let difference = format!("({first}) than this replica ({})", sorted.join(","));
+    let difference = format!("({first}) from this replica ({})", sorted.join(","));
 
     // It stays ready, because an upgrade that changes the namespaces waits for that.
     let second = standby(&gated, &others).await;
