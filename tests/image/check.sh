@@ -75,7 +75,9 @@ check() {
 expect() { [[ $2 == *"$3"* ]] || fail "$1: $2"; }
 
 # --- The program resolves the host name and reaches the hub.
-"$debug/hub" --listen 127.0.0.1:0 >"$dir/hub" &
+# The file exists from the start, because the hub's process opens it at an unknown time.
+: >"$dir/hub"
+"$debug/hub" --listen 127.0.0.1:0 >>"$dir/hub" &
 hub=$!
 for _ in {1..100}; do
   port=$(sed -n 's/^A simulated Oxen hub listens at .*:\([0-9]*\)$/\1/p' "$dir/hub")
