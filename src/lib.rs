@@ -99,9 +99,9 @@
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
 //!
-//! Dependencies point inward: main -> {controller, check, schedule, authorities, serve, telemetry} ->
-//! config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes client
-//! nor HTTP. A test reads the `use` lines and this table, and keeps both true.
+//! Dependencies point inward: main -> {controller, check, schedule, authorities, serve, telemetry}
+//! -> config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes
+//! client nor HTTP. A test reads the `use` lines and this table, and keeps both true.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;

@@ -113,8 +113,8 @@ mod tests {
 
     use super::*;
 
-    /// Binds an address on a machine where these addresses fail with these numbers of Linux. Returns
-    /// the addresses that were tried, and the last result.
+    /// Binds an address on a machine where these addresses fail with these numbers of Linux.
+    /// Returns the addresses that were tried, and the last result.
     async fn bind_where(
         failing: &[(&str, i32)],
         address: &str,

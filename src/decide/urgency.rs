@@ -11,9 +11,10 @@ use super::{
 use crate::api::{LiveStatus, OperationKind, OxenModel, State};
 
 /// Returns true when somebody waits at `now` for the object's next observation: a spec or a desired
-/// state that has not been observed, a deletion, a requested reconcile, an operation whose transition
-/// was not seen, a refused call that is tried again, or a model that may need a call, because it is
-/// neither in the desired state nor on its way there. Any other observation is a routine poll.
+/// state that has not been observed, a deletion, a requested reconcile, an operation whose
+/// transition was not seen, a refused call that is tried again, or a model that may need a call,
+/// because it is neither in the desired state nor on its way there. Any other observation is a
+/// routine poll.
 #[must_use]
 pub fn is_urgent(object: &OxenModel, now: Timestamp) -> bool {
     let Some(status) = &object.status else {

@@ -26,8 +26,8 @@ pub struct LimitedClient {
     limiter: Limiter,
 }
 
-/// The right to send one request now. A permit that is dropped unused counts as a request
-/// that says nothing about its key.
+/// The right to send one request now. A permit that is dropped unused counts as a request that says
+/// nothing about its key.
 #[derive(Debug)]
 pub struct Permit<'a> {
     client: &'a Client,

@@ -1,6 +1,6 @@
 //! The manifests in a file.
 
-use std::{fs, io};
+use std::{fs, io, sync::LazyLock};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -159,12 +159,17 @@ fn collect(raw: &Value, manifests: &mut Vec<Manifest>) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The schema of a spec. A file may have many manifests, and the schema is made once.
+static SCHEMA: LazyLock<Option<JSONSchemaProps>> = LazyLock::new(|| {
+    let version = crd().spec.versions.into_iter().next()?;
+    let mut properties = version.schema?.open_api_v3_schema?.properties?;
+    properties.remove("spec")
+});
+
 /// Reads and checks a spec, as the API server would.
 fn spec(raw: &Value) -> Result<OxenModelSpec, String> {
-    let schema = crd().spec.versions.into_iter().next();
-    let schema = schema.and_then(|version| version.schema?.open_api_v3_schema?.properties);
-    let schema = schema.and_then(|mut properties| properties.remove("spec"));
-    let unknown = schema.and_then(|schema| unknown_field(raw, &schema, "spec"));
+    let unknown = SCHEMA.as_ref();
+    let unknown = unknown.and_then(|schema| unknown_field(raw, schema, "spec"));
     if let Some(field) = unknown {
         return Err(format!("{field}: there is no such field"));
     }

@@ -176,7 +176,8 @@ impl Default for Admission {
 }
 
 impl Admission {
-    /// Gives the object's reconcile a slot if one is free. Otherwise the object waits in its queue. When a slot is free for it, the slot is reserved and `wake` is called.
+    /// Gives the object's reconcile a slot if one is free. Otherwise the object waits in its queue.
+    /// When a slot is free for it, the slot is reserved and `wake` is called.
     ///
     /// A routine poll that has become urgent, or has waited for `urgent_after`, joins the end of
     /// the urgent queue. An object that now belongs to another lane joins the end of that lane's

@@ -163,8 +163,8 @@ impl State {
         }
     }
 
-    /// Wakes the head of the key that may take a free place. The head takes the place, gives the key
-    /// a later turn, or ends the key's wait. Each of these wakes the head of the next key.
+    /// Wakes the head of the key that may take a free place. The head takes the place, gives the
+    /// key a later turn, or ends the key's wait. Each of these wakes the head of the next key.
     fn wake_next(&self) {
         let next = self.places.next().and_then(|key| self.keys.get(key));
         if let Some(next) = next {

@@ -26,8 +26,8 @@ use crate::object_hash::object_hash;
 /// The wall clock, which is the same at every step.
 pub const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// The rules of the shipped operator. Only the longest wait after a refused call is shorter, so that
-/// each tick ends it.
+/// The rules of the shipped operator. Only the longest wait after a refused call is shorter, so
+/// that each tick ends it.
 pub static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let rules = Rules::default();
     Rules {

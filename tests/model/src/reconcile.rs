@@ -143,8 +143,8 @@ impl Worker<'_> {
         self.ownership(object, None)
     }
 
-    /// Which object controls the model, as this process knows it. `remote` is the model that was just
-    /// observed, if there was an observation.
+    /// Which object controls the model, as this process knows it. `remote` is the model that was
+    /// just observed, if there was an observation.
     fn ownership(&self, object: &Object, remote: Option<&Remote>) -> Ownership {
         let mut claimant = Claimant::of(object, &RULES);
         if let Some(remote) = remote {
