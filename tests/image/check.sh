@@ -22,10 +22,12 @@ clean() {
 trap clean EXIT
 
 # --- The program needs no dynamic loader and no library.
-readelf -lW "$operator" >"$dir/segments"
-! grep -q INTERP "$dir/segments" || fail "$operator needs a dynamic loader: it is not static"
-! readelf -dW "$operator" | grep NEEDED || fail "$operator needs a library: it is not static"
-readelf -SW "$operator" | grep -q '\.dep-v0 ' || fail "$operator has no list of its dependencies"
+# `readelf | grep -q` would be a race: grep ends at the first match, and readelf may then be killed
+# while it writes, which pipefail reports as a failure.
+readelf -lWSd "$operator" >"$dir/elf"
+! grep -q INTERP "$dir/elf" || fail "$operator needs a dynamic loader: it is not static"
+! grep NEEDED "$dir/elf" || fail "$operator needs a library: it is not static"
+grep -q '\.dep-v0 ' "$dir/elf" || fail "$operator has no list of its dependencies"
 # A path of the build machine would make the build unreproducible.
 ! grep -qaF -e "$PWD/" -e "${CARGO_HOME:-$HOME/.cargo}/" "$operator" ||
   fail "$operator contains a path of this machine"
