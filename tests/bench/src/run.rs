@@ -17,7 +17,7 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// The number of edits, and the time from one to the next. At the default hub rate, the edits and
 /// the polls together stay below it.
-const EDITS: usize = 200;
+const EDITS: usize = 120;
 const BETWEEN_EDITS: Duration = Duration::from_millis(150);
 
 /// How long the cluster has to be without a write until it counts as settled.
