@@ -22,6 +22,7 @@
 //! | a schedule, and its windows | `api/schedule.rs`, `api/window.rs` |
 //! | dates and time zones as manifests write them | `api/dates.rs`, `api/zone.rs` |
 //! | the status and its fields | `api/status.rs` |
+//! | an override, and which one is in force | `api/overrides.rs`, `decide/overrides.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
 //! | the names of finalizer and annotation; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
@@ -52,6 +53,7 @@
 //! | a list that is read while it arrives | `hub/lists.rs`, `hub/list_reader.rs`, `hub/items.rs` |
 //! | status codes of the hub | `hub/response.rs` |
 //! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/retry_after.rs` |
+//! | whether the hub's clock differs, so that time changes nothing | `hub/hub_clock.rs`, `decide/clock.rs` |
 //! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
 //! | the order of waiting hub requests, and priorities | `hub/limiter/queue.rs` |
 //! | requests in flight in all, and each key's share | `hub/limiter/places.rs`, `hub/limiter/state.rs`, `hub/limiter/in_flight.rs` |

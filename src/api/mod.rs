@@ -12,14 +12,16 @@
 //! | the states that can be declared | `state.rs` |
 //! | a schedule: its windows, dates and time zone | `schedule.rs`, `window.rs`, `dates.rs`, `zone.rs` |
 //! | the status | `status.rs` |
+//! | an override, and the annotation that requests it | `overrides.rs` |
 //! | a reference to a key in a Secret | `secret.rs` |
 //! | a duration as manifests and flags write it | `span.rs` |
-//! | the finalizer's and the annotation's names | `names.rs` |
+//! | the finalizer's and the annotations' names | `names.rs` |
 //! | the CustomResourceDefinition | `crd.rs` |
 
 mod crd;
 mod dates;
 mod names;
+mod overrides;
 mod schedule;
 mod secret;
 mod span;
@@ -32,8 +34,10 @@ mod zone;
 pub use crd::crd;
 pub use dates::DateRange;
 pub use names::{
-    DEFAULT_SECRET, DEFAULT_SECRET_KEY, FINALIZER, RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL,
+    ANNOTATIONS, DEFAULT_SECRET, DEFAULT_SECRET_KEY, FINALIZER, OVERRIDE_ANNOTATION,
+    RECONCILE_ANNOTATION, SHORTEST_SYNC_INTERVAL,
 };
+pub use overrides::{Override, OverrideRequest, RefusedOverride};
 pub use schedule::{Schedule, WarmUp};
 pub use secret::SecretKeyRef;
 pub use span::Span;

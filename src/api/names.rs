@@ -10,6 +10,12 @@ pub const FINALIZER: &str = "oxen.ai/deactivate";
 /// object's attempts.
 pub const RECONCILE_ANNOTATION: &str = "oxen.ai/reconcile-requested-at";
 
+/// The annotation that requests an override: `active until TIME`, `inactive until TIME` or `none`.
+pub const OVERRIDE_ANNOTATION: &str = "oxen.ai/override";
+
+/// The annotations that the operator reads. A change of one of them is a reason to reconcile.
+pub const ANNOTATIONS: [&str; 2] = [RECONCILE_ANNOTATION, OVERRIDE_ANNOTATION];
+
 /// The name of the Secret that an object without `apiKeySecretRef` uses.
 pub const DEFAULT_SECRET: &str = "oxen-api-key";
 

@@ -36,6 +36,7 @@ const UNUSED_SCHEDULE: &str = "state: active is always on, so the schedule would
     selectable = ".spec.state",
     selectable = ".spec.model",
     printcolumn(name = "Desired", type_ = "string", json_path = ".status.desired"),
+    printcolumn(name = "Until", type_ = "string", json_path = ".status.until"),
     printcolumn(name = "Live", type_ = "string", json_path = ".status.live"),
     printcolumn(
         name = "Ready",
@@ -63,6 +64,12 @@ const UNUSED_SCHEDULE: &str = "state: active is always on, so the schedule would
         name = "Endpoint",
         type_ = "string",
         json_path = ".status.model.endpoint",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Override",
+        type_ = "string",
+        json_path = ".status.override.value",
         priority = 1
     ),
     printcolumn(

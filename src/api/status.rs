@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
-use super::state::State;
+use super::{
+    overrides::{Override, RefusedOverride},
+    state::State,
+};
 
 /// The status of a model's deployments on the hub, folded to one word: `active`, `inactive`,
 /// `deploying`, `deactivating`, `error`, `unknown` or `none`.
@@ -65,6 +68,12 @@ pub struct OxenModelStatus {
     /// When `desired` changes by itself, if it does so within 400 days.
     #[serde(default)]
     pub until: Option<Time>,
+    /// The override that is in force. It was requested with the annotation `oxen.ai/override`.
+    #[serde(default, rename = "override")]
+    pub override_in_force: Option<Override>,
+    /// The requested override that was refused, until the annotation `oxen.ai/override` changes.
+    #[serde(default)]
+    pub refused_override: Option<RefusedOverride>,
     /// The live status of the model's deployments, folded to one word.
     #[serde(default)]
     pub live: Option<LiveStatus>,
@@ -108,6 +117,8 @@ impl Default for OxenModelStatus {
             observed_generation: -1,
             desired: None,
             until: None,
+            override_in_force: None,
+            refused_override: None,
             live: None,
             since: None,
             progressing_since: None,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -11,7 +10,6 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    clock::now,
     context::Scope,
     error::{ReconcileError, Request},
     memory::reason,
@@ -20,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{FINALIZER, OperationKind, OxenModel},
-    decide::{CallOutcome, HubFault, desired},
+    decide::{CallOutcome, Clock, HubFault, desired},
     hub::Priority,
 };
 
@@ -69,13 +67,13 @@ fn with_finalizer(object: &OxenModel, present: bool) -> OxenModel {
 }
 
 /// Why the object, as the watch has it now, no longer allows the call, or `None` if it does.
-/// `decided` is when the call was decided.
-fn outdated(scope: &Scope, object: &OxenModel, decided: Timestamp) -> Option<&'static str> {
+/// `decided` is the clock by which the call was decided.
+fn outdated(scope: &Scope, object: &OxenModel, decided: Clock) -> Option<&'static str> {
     let Some(latest) = scope.named(object) else {
         return Some("the object is gone");
     };
     let latest = latest.decode();
-    let wanted = desired(&latest.object, now());
+    let wanted = desired(&latest.object, scope.context.clock());
     let (latest, known) = (latest.meta(), &object.metadata);
     if latest.uid != known.uid {
         Some("the object was deleted and created again")
@@ -126,7 +124,7 @@ pub(super) async fn call(scope: &Scope, seen: &Observed, kind: OperationKind) ->
     if Instant::now() >= expires {
         return CallOutcome::NotSent("the observation became too old while the call was recorded");
     }
-    if let Some(why) = outdated(scope, object, seen.prepared.now) {
+    if let Some(why) = outdated(scope, object, seen.prepared.clock) {
         return CallOutcome::NotSent(why);
     }
     if let Err(error) = context.authority.permits(context.config.call_timeout) {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::value::RawValue;
 
 use super::guarded::Guarded;
-use crate::api::{OxenModel, RECONCILE_ANNOTATION};
+use crate::api::{ANNOTATIONS, OxenModel};
 
 /// The text of a typical object. What an object has in common with it is not stored again. Another
 /// text changes the size of the compressed objects, and nothing else.
@@ -100,7 +100,7 @@ impl<'de> Deserialize<'de> for Compact {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let mut kept: Kept<'_> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         if let Some(annotations) = &mut kept.metadata.annotations {
-            annotations.retain(|name, _| name == RECONCILE_ANNOTATION);
+            annotations.retain(|name, _| ANNOTATIONS.contains(&name.as_str()));
         }
         let text = serde_json::to_vec(&kept).map_err(D::Error::custom)?;
         let text = block::compress_prepend_size_with_dict(&text, TYPICAL);
@@ -199,7 +199,7 @@ mod tests {
         meta.owner_references = None;
         meta.managed_fields = None;
         let annotations = meta.annotations.as_mut().unwrap();
-        annotations.retain(|name, _| name == RECONCILE_ANNOTATION);
+        annotations.retain(|name, _| ANNOTATIONS.contains(&name.as_str()));
         let decoded = compact.decode();
         assert_eq!(decoded.unreadable, None);
         assert_eq!(*decoded.object, expected);

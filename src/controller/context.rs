@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admission::Admission,
+    clock::now,
     compact::Compact,
     error::{ReconcileError, Request},
     events::Events,
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     api::OxenModel,
     config::Config,
+    decide::Clock,
     hub::{Client as HubClient, LimitedClient},
     leader::Authority,
     metrics::Metrics,
@@ -127,6 +129,15 @@ impl Context {
             authority,
             shutdown,
             memories: Memories::default(),
+        }
+    }
+
+    /// The wall clock, and whether the hub's clock agrees with it.
+    pub(super) fn clock(&self) -> Clock {
+        let now = now();
+        Clock {
+            now,
+            differs: self.hub.clock_differs(now),
         }
     }
 

@@ -10,7 +10,7 @@ use tracing::{debug, instrument, warn};
 
 use super::{
     admission::{Admitted, Slot},
-    clock::{no_later_than, now},
+    clock::no_later_than,
     compact::Compact,
     context::{Context, Scope},
     credentials,
@@ -54,13 +54,13 @@ pub(super) async fn reconcile(
         return Ok(ControllerAction::await_change());
     };
     let lane = credentials::lane(&scope, &newest);
-    let urgent = is_urgent(&newest, now());
+    let urgent = is_urgent(&newest, scope.context.clock());
     let interval = config.rules.sync_interval_of(&object.object);
     let wake = scope.waking(stored);
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
         Admitted::Slot(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
         Admitted::Waits(waited) => {
-            let change = next_change(&newest, now());
+            let change = next_change(&newest, scope.context.clock());
             let left = |limit: Duration| limit.checked_sub(waited).filter(|left| !left.is_zero());
             let Some(wait) = left(config.rules.grace_of(&object.object)) else {
                 return Box::pin(reconcile_waiting(&object, &scope, change)).await;
@@ -183,6 +183,6 @@ pub(super) fn error_policy(
         after: wait,
         jitter: Jitter::Later,
     };
-    let change = next_change(&object.decode().object, now());
+    let change = next_change(&object.decode().object, scope.context.clock());
     ControllerAction::requeue(no_later_than(spread(requeue, false), change))
 }

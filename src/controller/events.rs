@@ -24,7 +24,7 @@ use tracing::{debug, info, warn};
 use super::event_series::{EventSeriesCache, Notice, Publication, series_patch};
 use crate::{
     api::OxenModel,
-    decide::{DELETION_BLOCKED, EventType, Plan, Verdict},
+    decide::{DELETION_BLOCKED, EventType, OverrideEvent, Plan, Verdict},
     metrics::Metrics,
 };
 
@@ -107,6 +107,11 @@ impl Events {
     pub(super) fn publish_undecodable(&self, object: &OxenModel, blocked: bool, problem: String) {
         let reason = reason(blocked, Verdict::InvalidSpec);
         self.publish(object, EventType::Warning, reason, problem);
+    }
+
+    /// Queues an event about an override and logs a line.
+    pub(super) fn publish_override(&self, object: &OxenModel, event: OverrideEvent) {
+        self.publish(object, event.type_, event.reason, event.note);
     }
 
     fn publish(&self, object: &OxenModel, type_: EventType, reason: &'static str, note: String) {

@@ -271,6 +271,8 @@ impl Status {
             observed_generation: Field::of(raw, "observedGeneration").ok().unwrap_or(-1),
             desired: Field::of(raw, "desired").ok(),
             until: Field::of(raw, "until").ok(),
+            override_in_force: Field::of(raw, "override").ok(),
+            refused_override: Field::of(raw, "refusedOverride").ok(),
             live,
             since: Field::of(raw, "since").ok(),
             progressing_since: Field::of(raw, "progressingSince").ok(),

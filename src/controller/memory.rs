@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    api::{OxenModel, OxenModelStatus, RECONCILE_ANNOTATION},
+    api::{ANNOTATIONS, OxenModel, OxenModelStatus},
     decide::{CallOutcome, Fault, History, KeyUsed, Remote, Rules, Tracked, is_other},
     hub::ApiKey,
 };
@@ -242,10 +242,9 @@ pub(super) fn reason(object: &OxenModel) -> u64 {
     meta.generation.hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
     object.finalizers().hash(&mut hasher);
-    object
-        .annotations()
-        .get(RECONCILE_ANNOTATION)
-        .hash(&mut hasher);
+    for annotation in ANNOTATIONS {
+        object.annotations().get(annotation).hash(&mut hasher);
+    }
     hasher.finish()
 }
 

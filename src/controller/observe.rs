@@ -6,7 +6,6 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     admission::Slot,
-    clock::now,
     context::Scope,
     credentials::Credentials,
     error::ReconcileError,
@@ -80,7 +79,7 @@ pub(super) async fn observe(
         Err(_) => None,
     };
     // The wait for the lock may have taken long.
-    prepared.now = now();
+    prepared.clock = scope.context.clock();
     let key = key.filter(|_| retrieved.sent.is_some());
     let rules = &scope.context.config.rules;
     let rivals = prepared.ownership.rivals();

@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt, ResourceExt};
 use uuid::Uuid;
 
 use super::{
-    clock::now,
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::{ReconcileError, Request},
@@ -18,7 +16,7 @@ use super::{
 };
 use crate::{
     api::OxenModel,
-    decide::{HubFault, Observation, Ownership, Rules, Subject, decide},
+    decide::{Clock, HubFault, Observation, Ownership, Rules, Subject, answer_override, decide},
 };
 
 /// An object and what is known about it before its live GET.
@@ -36,7 +34,7 @@ pub(super) struct Prepared {
     pub(super) operation_id: String,
     /// The number of changes of the object and its Secret that this takes into account.
     pub(super) changes: u64,
-    pub(super) now: Timestamp,
+    pub(super) clock: Clock,
 }
 
 impl Prepared {
@@ -50,7 +48,8 @@ impl Prepared {
     pub(super) fn subject<'a>(&'a self, rules: &'a Rules) -> Subject<'a> {
         Subject {
             object: &self.object,
-            now: self.now,
+            now: self.clock.now,
+            clock_differs: self.clock.differs,
             rules,
             operation_id: self.operation_id.clone(),
             ownership: self.ownership.clone(),
@@ -75,7 +74,7 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
         crd_terminating,
         operation_id: Uuid::new_v4().to_string(),
         changes,
-        now: now(),
+        clock: scope.context.clock(),
         object,
     })
 }
@@ -94,6 +93,36 @@ pub(super) async fn prepare_again(
     }
 }
 
+/// Gathers it again for an object whose change is still to be taken into account when its permit
+/// comes.
+pub(super) async fn prepare_with_change(
+    scope: &Scope,
+    prepared: &mut Prepared,
+) -> Result<(), ReconcileError> {
+    *prepared = Prepared {
+        changes: prepared.changes,
+        ..prepare_again(scope, prepared).await?
+    };
+    Ok(())
+}
+
+/// Answers a requested override in the status, before the hub is asked.
+pub(super) async fn answer_request(
+    scope: &Scope,
+    prepared: &mut Prepared,
+) -> Result<(), ReconcileError> {
+    let context = &scope.context;
+    let plan = answer_override(&prepared.subject(&context.config.rules));
+    // Without the authority, another leader answers it.
+    let Some(plan) = plan.filter(|_| context.authority.holds()) else {
+        return Ok(());
+    };
+    let written = record(scope, &prepared.stored, &plan).await;
+    let after = noting_conflicts(scope, &prepared.stored, written)?;
+    prepared.wrote(scope, after);
+    Ok(())
+}
+
 /// Records that the hub could not be asked about an object for longer than the grace period, unless
 /// the status already shows that the last observation failed.
 pub(super) async fn record_wait(
@@ -108,11 +137,7 @@ pub(super) async fn record_wait(
         words: None,
     };
     let retrieved = Err(fault.into());
-    // A change is still to be taken into account when the permit comes.
-    *prepared = Prepared {
-        changes: prepared.changes,
-        ..prepare_again(scope, prepared).await?
-    };
+    prepare_with_change(scope, prepared).await?;
     if prepared.subject(rules).shows_fault() {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use super::{
     error::ReconcileError,
     guarded::Guarded,
     observe::{Observed, observe},
-    prepare::{Prepared, newest, prepare},
+    prepare::{Prepared, answer_request, newest, prepare},
     record::{noting_conflicts, record, record_operation},
     requeue::next,
     undecodable,
@@ -61,6 +61,7 @@ pub(super) async fn reconcile_object(
         }
         return perform(scope, &prepared, plan, started).await;
     }
+    answer_request(scope, &mut prepared).await?;
     // The observation takes the lock of the model that the hub shows.
     drop(model_lock);
     let mut observed = observe(scope, prepared, slot).await?;

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
+    clock::now,
     context::Scope,
     error::{ReconcileError, Request},
 };
 use crate::{
     api::{OxenModel, OxenModelStatus},
-    decide::{Plan, Verdict},
+    decide::{Plan, Verdict, boundary_delay, override_events},
 };
 
 /// The response to a write of the status. Its spec isn't read, because this version may not be able
@@ -141,7 +142,23 @@ async fn write(
         memory.pruned = (!pruned.is_empty()).then(|| Box::new(plan.status.clone()));
     });
     context.index.answered(object, &after);
+    note_changes(scope, object, &after);
     Ok(after)
+}
+
+/// Publishes the events about an override, and measures how late a change of the desired state that
+/// time alone has brought was noticed.
+fn note_changes(scope: &Scope, object: &OxenModel, after: &OxenModel) {
+    let context = &scope.context;
+    let (Some(before), Some(after)) = (&object.status, &after.status) else {
+        return;
+    };
+    for event in override_events(before, after) {
+        context.events.publish_override(object, event);
+    }
+    if let Some(delay) = boundary_delay(before, after, now()) {
+        context.metrics.boundary_passed(delay);
+    }
 }
 
 /// The fields of the status that were sent and that the API server's answer lacks.

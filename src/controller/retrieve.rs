@@ -8,21 +8,25 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
     admission::Slot,
-    clock::{no_later_than, now},
+    clock::no_later_than,
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
     guarded::Guarded,
-    prepare::{Prepared, credentials, prepare_again, record_wait},
+    prepare::{
+        Prepared, answer_request, credentials, prepare_again, prepare_with_change, record_wait,
+    },
 };
 use crate::{
     api::OxenModel,
     backoff::doubled,
-    decide::{Fault, HubFault, Remote, Verdict, is_urgent, next_change, unobserved},
+    decide::{
+        Fault, HubFault, Remote, Verdict, is_urgent, next_change, requests_override, unobserved,
+    },
     hub::{ApiKey, Permit, Priority, fold},
 };
 
@@ -99,12 +103,19 @@ async fn observation_permit<'a>(
     let mut answer = pin!(permit_until_shutdown(scope, permit));
     let grace = context.config.rules.grace_of(&object);
     let mut overdue = slot.since + grace;
+    let mut answered = prepared.changes;
     loop {
-        let (due, writing) = (overdue, AtomicBool::new(false));
+        let (due, known, writing) = (overdue, answered, AtomicBool::new(false));
         let mut late = pin!(async {
-            sleep_until(due).await;
+            let requested = timeout_at(due, until_override(scope, &watched, known)).await;
             writing.store(true, Ordering::Relaxed);
-            record_wait(scope, prepared).await
+            let Ok(changes) = requested else {
+                record_wait(scope, prepared).await?;
+                return Ok((Instant::now() + grace, known));
+            };
+            prepare_with_change(scope, prepared).await?;
+            answer_request(scope, prepared).await?;
+            Ok((due, changes))
         });
         // Both are polled, because a request that isn't polled would hold up those behind it.
         tokio::select! {
@@ -115,9 +126,27 @@ async fn observation_permit<'a>(
                 }
                 return answer;
             }
-            recorded = &mut late => recorded?,
+            recorded = &mut late => (overdue, answered) = recorded?,
         }
-        overdue = Instant::now() + grace;
+    }
+}
+
+/// Ends when the object has changed since its change number `answered`, and requests an override
+/// that the status doesn't answer yet. Returns the number of its last change.
+async fn until_override(scope: &Scope, known: &Guarded, answered: u64) -> u64 {
+    let object = &known.object;
+    loop {
+        let memories = &scope.context.memories;
+        let changed = memories.with(object, |memory| memory.changed.clone());
+        let mut changed = pin!(changed.notified());
+        // A change after this line is not missed.
+        changed.as_mut().enable();
+        let changes = memories.with(object, |memory| memory.changes);
+        let newest = scope.newest(known).filter(|_| changes != answered);
+        if newest.is_some_and(|newest| requests_override(&newest, scope.context.clock())) {
+            return changes;
+        }
+        changed.await;
     }
 }
 
@@ -189,12 +218,12 @@ pub(super) async fn until_urgent(scope: &Scope, known: &Guarded, since: Instant)
         changed.as_mut().enable();
         let newest = scope.newest(known);
         // The reconcile of an object that is gone ends at once.
-        let Some(newest) = newest.filter(|newest| !is_urgent(newest, now())) else {
+        let Some(newest) = newest.filter(|newest| !is_urgent(newest, scope.context.clock())) else {
             return;
         };
         tokio::select! {
             () = changed => {}
-            () = sleep(no_later_than(interval, next_change(&newest, now()))) => {}
+            () = sleep(no_later_than(interval, next_change(&newest, scope.context.clock()))) => {}
             () = sleep_until(since + interval) => return,
         }
     }

@@ -41,15 +41,26 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answere
         });
     }
     if let (true, Some(requested)) = (answered, subject.requested()) {
-        // A requested reconcile turns on a model that an idle shutdown turned off.
-        let settled = status.attempts().settled;
-        let allowed = subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow);
         status.attempts = Some(Attempts {
-            settled: settled.filter(|_| !allowed),
+            settled: settled_unless_idle(subject, status),
             ..fresh(subject)
         });
         status.last_handled_reconcile_at = Some(requested.to_owned());
     }
+    let accepted = status.override_in_force.is_some();
+    if accepted && status.override_in_force != subject.status().override_in_force {
+        status.attempts = Some(Attempts {
+            settled: settled_unless_idle(subject, status),
+            ..status.attempts()
+        });
+    }
+}
+
+/// `settled` of the attempts, but unset where an idle shutdown is allowed. So a requested reconcile
+/// and an accepted override turn on a model that an idle shutdown turned off.
+fn settled_unless_idle(subject: &Subject<'_>, status: &OxenModelStatus) -> Option<bool> {
+    let allowed = subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow);
+    status.attempts().settled.filter(|_| !allowed)
 }
 
 /// Removes the attempts, the operation and the model's last live status from a status that was
@@ -217,13 +228,22 @@ pub(super) fn exhausted(
     if spent.settled == Some(true)
         && let Some(wait) = correction_wait(subject, spent)
     {
+        let causes = match kind {
+            OperationKind::Activate => {
+                "the hub's idle shutdown, another cluster or a person. If an idle model may be \
+                 off, set spec.idleShutdown: Allow."
+            }
+            OperationKind::Deactivate => {
+                "another cluster or a person. To keep it on for a while, set the annotation \
+                 oxen.ai/override."
+            }
+        };
         let finding = Finding::new(
             Verdict::DriftContention,
             format!(
                 "The model was corrected {CORRECTIONS} times within an hour and is {} again. The \
                  operator makes the next correction when an hour has passed since the first of \
-                 the three. Find out what changes the model: the hub's idle shutdown, another \
-                 cluster or a person. If an idle model may be off, set spec.idleShutdown: Allow.",
+                 the three. Find out what changes the model: {causes}",
                 remote.live
             ),
         );

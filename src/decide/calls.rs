@@ -15,7 +15,8 @@ use super::{
     words::quote,
 };
 use crate::api::{
-    Attempts, Declared, IdleShutdown, LiveStatus, Operation, OperationKind, OxenModelStatus,
+    Attempts, Declared, IdleShutdown, LiveStatus, OVERRIDE_ANNOTATION, Operation, OperationKind,
+    OxenModelStatus,
 };
 
 /// Takes the table's step, if suspension, the progress deadline and the attempts allow it.
@@ -28,7 +29,7 @@ pub(super) fn take(
     let subject = &seen.subject;
     match step {
         Step::Settled(verdict) => settle(subject, status, remote, verdict),
-        Step::Stuck(verdict) => Finding::new(verdict, stuck(verdict, remote)),
+        Step::Stuck(verdict) => Finding::new(verdict, stuck(status, verdict, remote)),
         Step::Unknown => {
             let verdict = if subject.suspended() {
                 Verdict::SuspendedStatusUnknown
@@ -97,6 +98,10 @@ fn settle(
         (_, LiveStatus::None) => {
             "The hub lists no deployment of the model, so nothing bills.".into()
         }
+        (_, live) if status.override_in_force.is_some() => format!(
+            "The model is {live}, as the override says. To end the override, set the annotation \
+             {OVERRIDE_ANNOTATION} to none.{others}"
+        ),
         (_, live) if subject.object.spec.state == Declared::Scheduled => {
             format!("The model is {live}, as the schedule says.{others}")
         }
@@ -105,12 +110,17 @@ fn settle(
     Finding::new(verdict, message)
 }
 
-fn stuck(verdict: Verdict, remote: &Remote) -> String {
+fn stuck(status: &OxenModelStatus, verdict: Verdict, remote: &Remote) -> String {
     let id = quote(&remote.model.id);
     if verdict == Verdict::BaseModelCannotDeactivate {
+        let remedy = if status.override_in_force.is_some() {
+            format!("To end the override, set the annotation {OVERRIDE_ANNOTATION} to none.")
+        } else {
+            "Declare `state: active`, or delete this object.".to_owned()
+        };
         format!(
             "{id} is a base model, which is always active, is billed by use, and can't be \
-             deactivated. Declare `state: active`, or delete this object."
+             deactivated. {remedy}"
         )
     } else {
         format!(
@@ -281,6 +291,7 @@ fn cause_of_drift(live: LiveStatus) -> &'static str {
         "The hub turns off a model that has had no requests for about 15 minutes; to allow that, \
          set spec.idleShutdown: Allow. Another cluster or a person may also have turned it off."
     } else {
-        "Another cluster or a person may also control it."
+        "Another cluster or a person may also control it. To keep it on for a while, set the \
+         annotation oxen.ai/override."
     }
 }

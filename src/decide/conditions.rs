@@ -29,7 +29,7 @@ pub fn headline(conditions: &[Condition]) -> Option<&str> {
     } else {
         READY
     };
-    find(conditions, headline).map(|condition| condition.reason.as_str())
+    reason(conditions, headline)
 }
 
 /// Returns true when the condition of this type is present and True.
@@ -42,6 +42,12 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
 #[must_use]
 pub(super) fn is_false(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == "False")
+}
+
+/// The reason of the condition of this type, if it is present.
+#[must_use]
+pub(super) fn reason<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a str> {
+    find(conditions, type_).map(|condition| condition.reason.as_str())
 }
 
 fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

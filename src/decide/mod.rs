@@ -6,8 +6,8 @@
 //!
 //! # Flow
 //!
-//! [`unobserved`] decides what needs nothing from the hub. Otherwise the controller retrieves the
-//! model, and [`decide`] makes the plan. After a call, [`after_call`] makes the plan of its
+//! [`unobserved`] decides what needs nothing from the hub. [`answer_override`] answers a requested
+//! override before the hub is asked. Then the controller retrieves the model, and [`decide`] makes the plan. After a call, [`after_call`] makes the plan of its
 //! outcome.
 //!
 //! # Layout
@@ -19,7 +19,9 @@
 //! | what a process knows of its last operation | `tracked.rs` |
 //! | the operator's defaults, waits and limits | `rules.rs` |
 //! | the desired state | `desired.rs` |
+//! | the wall clock, and whether it is believed | `clock.rs` |
 //! | when a schedule wants its model active | `schedule.rs` |
+//! | overrides: accepted, refused and ended | `overrides.rs` |
 //! | live status x desired state -> the next step | `table.rs` |
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
@@ -41,6 +43,7 @@
 
 mod attempts;
 mod calls;
+mod clock;
 mod conditions;
 mod deletion;
 mod desired;
@@ -53,6 +56,7 @@ mod identity;
 mod observation;
 mod operation;
 mod outcome;
+mod overrides;
 mod ownership;
 mod plan;
 mod progress;
@@ -69,15 +73,17 @@ mod words;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
+pub use clock::Clock;
 pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
 };
 pub use deletion::blocked_message;
-pub use desired::{desired, lead, next_change};
+pub use desired::{boundary_delay, desired, lead, next_change};
 pub use fault::{CredentialFault, Fault, HubFault, Remedy};
 pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_other};
 pub use observation::{Observation, Subject};
 pub use outcome::CallOutcome;
+pub use overrides::{OverrideEvent, override_events, requests_override};
 pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use remote::Remote;
@@ -89,8 +95,12 @@ pub use urgency::is_urgent;
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 pub(crate) use words::{quote, without_digits};
 
-use crate::api::{LiveStatus, OxenModelStatus};
+use crate::api::{Declared, LiveStatus, OxenModelStatus};
 use plan::Finding;
+
+/// The end of the message of an object whose desired state time could change, while it can't.
+const CLOCK_DIFFERS: &str = " The operator's clock and the hub's differ by more than 5 minutes, so \
+                             no schedule or override changes the desired state. Correct the clock.";
 
 /// The plan for an object that needs nothing from the hub, or `None` where the hub has to be
 /// observed first.
@@ -105,6 +115,35 @@ pub fn unobserved(subject: &Subject<'_>) -> Option<Plan> {
     let requeue = requeue::unobserved(subject);
     let status = next_status(subject, false);
     Some(conclude(subject, None, status, finding, requeue))
+}
+
+/// The plan that accepts or refuses a requested override before the hub is asked, or `None` if
+/// none is to be answered. If it changes what the model should be, the object is not Ready any
+/// longer.
+#[must_use]
+pub fn answer_override(subject: &Subject<'_>) -> Option<Plan> {
+    let stored = subject.status();
+    if !overrides::requests_override(subject.object, subject.clock()) {
+        return None;
+    }
+    let next = next_status(subject, false);
+    let turns = subject.desired_changed() || next.attempts().settled != stored.attempts().settled;
+    let observed = stored.observed_generation == subject.generation();
+    let (finding, requeue) = (
+        progress::after_override(subject),
+        requeue::unobserved(subject),
+    );
+    let mut plan = conclude(subject, None, next, finding, requeue);
+    if !observed || !turns {
+        // The conditions are about what was observed last.
+        plan.status = OxenModelStatus {
+            override_in_force: plan.status.override_in_force,
+            refused_override: plan.status.refused_override,
+            ..stored
+        };
+        plan.transition = false;
+    }
+    Some(plan)
 }
 
 /// The plan that follows from an observation, whether or not its live GET showed the model.
@@ -273,7 +312,12 @@ fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
     }
     status.observed_generation = subject.generation();
     status.desired = Some(subject.desired());
-    status.until = next_change(subject.object, subject.now).map(Time);
+    status.until = next_change(subject.object, subject.clock()).map(Time);
+    if !subject.deleting() {
+        let judged = overrides::judge(subject.object, subject.clock());
+        status.override_in_force = judged.in_force;
+        status.refused_override = judged.refused;
+    }
     attempts::renew(subject, &mut status, answered);
     status
 }
@@ -300,7 +344,8 @@ fn conclude(
     requeue: Requeue,
 ) -> Plan {
     let before = std::mem::take(&mut status.conditions);
-    let message = words::with_notes(&finding.message, notes(seen, finding.presentation()));
+    let message = with_clock_note(subject, &status, &finding.message);
+    let message = words::with_notes(&message, notes(seen, finding.presentation()));
     let judgement = conditions::Judgement {
         presentation: finding.presentation(),
         message: &message,
@@ -335,4 +380,16 @@ fn notes<'a>(seen: Option<&'a Observation<'_>>, shown: Presentation) -> &'a [Str
     let remote = seen.and_then(Observation::remote);
     let remote = remote.filter(|_| shown.synced && shown.ready != Ready::True);
     remote.map_or(&[], |remote| &remote.notes)
+}
+
+/// The message of a finding, with the reason why time changes nothing, if the object has a desired
+/// state that time could change.
+fn with_clock_note(subject: &Subject<'_>, status: &OxenModelStatus, message: &str) -> String {
+    let scheduled = subject.object.spec.state == Declared::Scheduled;
+    let timed = scheduled || status.override_in_force.is_some();
+    if subject.clock_differs && timed && !subject.deleting() && !message.ends_with(CLOCK_DIFFERS) {
+        format!("{message}{CLOCK_DIFFERS}")
+    } else {
+        message.to_owned()
+    }
 }

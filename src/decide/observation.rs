@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    clock::Clock,
     conditions::{READY, SYNCED, is_false, is_true},
     desired::desired,
     fault::Fault,
@@ -22,6 +23,8 @@ pub struct Subject<'a> {
     pub object: &'a OxenModel,
     /// The wall clock, for the times that the status shows.
     pub now: Timestamp,
+    /// Whether the hub's clock differs from the wall clock.
+    pub clock_differs: bool,
     /// The operator's defaults, waits and limits.
     pub rules: &'a Rules,
     /// A new id, for the operation that the decision may record.
@@ -74,7 +77,15 @@ impl Subject<'_> {
 
     /// The state that the model should be in now.
     pub(super) fn desired(&self) -> State {
-        desired(self.object, self.now)
+        desired(self.object, self.clock())
+    }
+
+    /// The clock that the desired state is judged by.
+    pub(super) fn clock(&self) -> Clock {
+        Clock {
+            now: self.now,
+            differs: self.clock_differs,
+        }
     }
 
     /// Whether the desired state is another one than the stored status has. The spec, a schedule or

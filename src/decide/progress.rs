@@ -45,6 +45,26 @@ pub(super) fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
     )
 }
 
+/// The finding of an object whose desired state an override has just changed. The model has not
+/// been retrieved since.
+pub(super) fn after_override(subject: &Subject<'_>) -> Finding {
+    let desired = subject.desired();
+    let (verdict, suspended) = match desired {
+        State::Active => (Verdict::Activating, Verdict::WouldActivate),
+        State::Inactive => (Verdict::Deactivating, Verdict::WouldDeactivate),
+    };
+    let verdict = if subject.suspended() {
+        suspended
+    } else {
+        verdict
+    };
+    let message = format!(
+        "The desired state is {desired}, because an override was accepted or ended. The operator \
+         retrieves the model."
+    );
+    Finding::new(verdict, message)
+}
+
 /// Returns true when the object has not been as declared for longer than the progress deadline. A
 /// deploying model counts from when it began to deploy, if that is earlier.
 pub(super) fn is_overdue(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {

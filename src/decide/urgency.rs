@@ -1,22 +1,23 @@
 //! Whether somebody waits for an object's next observation.
 
-use jiff::Timestamp;
-
 use super::{
     attempts,
+    clock::Clock,
     conditions::{RECONCILING, STALLED, SYNCED, is_false, is_true},
     desired,
     effect::{Effect, effect},
+    overrides::requests_override,
 };
 use crate::api::{LiveStatus, OperationKind, OxenModel, State};
 
-/// Returns true when somebody waits at `now` for the object's next observation: a spec or a desired
-/// state that has not been observed, a deletion, a requested reconcile, an operation whose
-/// transition was not seen, a refused call that is tried again, or a model that may need a call,
+/// Returns true when somebody waits at this time for the object's next observation: a spec or a desired
+/// state that has not been observed, a deletion, a requested reconcile or override, an operation
+/// whose transition was not seen, a refused call that is tried again, or a model that may need a call,
 /// because it is neither in the desired state nor on its way there. Any other observation is a
 /// routine poll.
 #[must_use]
-pub fn is_urgent(object: &OxenModel, now: Timestamp) -> bool {
+pub fn is_urgent(object: &OxenModel, clock: impl Into<Clock>) -> bool {
+    let clock = clock.into();
     let Some(status) = &object.status else {
         return true;
     };
@@ -27,7 +28,7 @@ pub fn is_urgent(object: &OxenModel, now: Timestamp) -> bool {
         .operation
         .as_ref()
         .is_some_and(|open| effect(open.kind, live) != Effect::Transition);
-    let desired = desired(object, now);
+    let desired = desired(object, clock);
     let kind = match desired {
         State::Active => OperationKind::Activate,
         State::Inactive => OperationKind::Deactivate,
@@ -42,5 +43,6 @@ pub fn is_urgent(object: &OxenModel, now: Timestamp) -> bool {
         || status.desired != Some(desired)
         || (continues && !on_its_way)
         || object.requested_reconcile().is_some()
+        || requests_override(object, clock)
         || attempts::last_refusal(&status.attempts()).is_some()
 }

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use http::StatusCode;
+use jiff::Timestamp;
 use reqwest::{Method, header};
 use tokio::time::Instant;
 use url::Url;
@@ -10,6 +11,7 @@ use url::Url;
 use super::{
     endpoint::{Endpoint, Outcome},
     http_client::HttpClient,
+    hub_clock::HubClock,
     key::ApiKey,
     limits::Limits,
     response::Response,
@@ -31,6 +33,7 @@ pub struct Client {
     http: HttpClient,
     base: Url,
     pub(super) limits: Limits,
+    clock: HubClock,
     on_end: Box<dyn Fn(Endpoint, Outcome, Duration) + Send + Sync>,
 }
 
@@ -58,6 +61,7 @@ impl Client {
             http: HttpClient::new(route, limits.clone())?,
             base,
             limits,
+            clock: HubClock::default(),
             on_end: Box::new(on_end),
         })
     }
@@ -72,6 +76,13 @@ impl Client {
     #[must_use]
     pub fn api_base(&self) -> Url {
         self.url(&["api", "ai"])
+    }
+
+    /// Returns true when the hub's clock, by the `Date` of its last response about a model, differs
+    /// from `now` by more than five minutes.
+    #[must_use]
+    pub fn clock_differs(&self, now: Timestamp) -> bool {
+        self.clock.differs(now)
     }
 
     /// Retrieves one model. With `live`, the hub asks its provider for the deployments' status
@@ -146,7 +157,10 @@ impl Client {
     ) -> Result<Response, TransportError> {
         let started = Instant::now();
         let response = match request.send().await {
-            Ok(response) => self.whole(response).await,
+            Ok(response) => {
+                self.clock.note(response.headers());
+                self.whole(response).await
+            }
             Err(error) => Err(error.into()),
         };
         let code = response.as_ref().ok().map(|response| response.code);

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use url::Url;
 
 use super::{
@@ -49,6 +50,12 @@ impl LimitedClient {
     #[must_use]
     pub fn api_base(&self) -> Url {
         self.client.api_base()
+    }
+
+    /// Returns true when the hub's clock differs from `now`, see [`Client::clock_differs`].
+    #[must_use]
+    pub fn clock_differs(&self, now: Timestamp) -> bool {
+        self.client.clock_differs(now)
     }
 
     /// Waits for a permit. The wait may be long, so whatever must be true when the request is sent

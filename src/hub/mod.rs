@@ -13,6 +13,7 @@
 //! | a response: its code, body and fault | `response.rs` |
 //! | the words of an error, and Retry-After | `error_body.rs`, `retry_after.rs` |
 //! | from a model object to what a decision needs | `fold.rs` |
+//! | the hub's clock, by the `Date` of its last response | `hub_clock.rs` |
 //! | an API key that can't be printed | `key.rs` |
 //! | the client as the controller uses it: no request without a permit | `limited_client.rs` |
 //! | when a request gets its permit: queues, rate limit, backoff, refused keys | `limiter/` |
@@ -23,6 +24,7 @@ mod error_body;
 mod fields;
 mod fold;
 mod http_client;
+mod hub_clock;
 mod items;
 mod key;
 mod limited_client;

@@ -26,12 +26,17 @@ const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"
 pub(super) fn retry_after(headers: &HeaderMap, limits: &Limits) -> Option<Duration> {
     let wait = text(headers, &RETRY_AFTER).and_then(|text| {
         seconds(text).or_else(|| {
-            let now = self::text(headers, &DATE).and_then(date);
-            let wait = date(text)?.duration_since(now.unwrap_or_else(Timestamp::now));
+            let now = date_of(headers).unwrap_or_else(Timestamp::now);
+            let wait = date(text)?.duration_since(now);
             Some(Duration::try_from(wait).unwrap_or_default())
         })
     })?;
     Some(wait.clamp(limits.retry_after_min, limits.retry_after_max))
+}
+
+/// The response's own `Date`, if it has one that can be read.
+pub(super) fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    text(headers, &DATE).and_then(date)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -32,6 +32,8 @@ pub struct ObjectMetrics {
     live: String,
     reason: String,
     since: Option<i64>,
+    until: Option<i64>,
+    overridden: Option<State>,
     ready: bool,
     stalled: bool,
     blocked: bool,
@@ -50,6 +52,13 @@ struct Info {
     desired: String,
     live: String,
     reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Overridden {
+    namespace: String,
+    name: String,
+    state: String,
 }
 
 impl Objects {
@@ -90,6 +99,8 @@ impl From<&OxenModel> for ObjectMetrics {
             live: status.live.map_or_else(String::new, |it| it.to_string()),
             reason: headline(&status.conditions).unwrap_or_default().into(),
             since: status.since.map(|since| since.0.as_second()),
+            until: status.until.map(|until| until.0.as_second()),
+            overridden: status.override_in_force.map(|it| it.state),
             ready: is_true(READY),
             stalled: is_true(STALLED),
             blocked: is_true(DELETION_BLOCKED),
@@ -144,12 +155,38 @@ impl Collector for Objects {
             None,
             MetricType::Gauge,
         )?)?;
+        let overrides = Family::<Overridden, Gauge>::default();
+        for object in &all {
+            if let Some(state) = object.overridden {
+                let ByObject { namespace, name } = object.object.clone();
+                let state = state.to_string();
+                let labels = Overridden {
+                    namespace,
+                    name,
+                    state,
+                };
+                overrides.get_or_create(&labels).set(1);
+            }
+        }
+        let help = "1 while an override is in force, by `namespace`, `name` and desired `state`";
+        overrides.encode(encoder.encode_descriptor(
+            "oxen_model_override",
+            help,
+            None,
+            MetricType::Gauge,
+        )?)?;
         type Value = fn(&ObjectMetrics) -> Option<i64>;
-        let series: [(&str, &str, Value); 4] = [
+        let series: [(&str, &str, Value); 5] = [
             (
                 "oxen_model_since_timestamp_seconds",
                 "When the live status last changed, in seconds since 1970, by `namespace` and `name`",
                 |object| object.since,
+            ),
+            (
+                "oxen_model_until_timestamp_seconds",
+                "When the desired state changes by itself, in seconds since 1970, by `namespace` and \
+                 `name`; absent if it doesn't change within 400 days",
+                |object| object.until,
             ),
             (
                 "oxen_model_ready",

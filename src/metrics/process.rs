@@ -27,6 +27,10 @@ const WAITS: [f64; 9] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0];
 /// The buckets of a reconcile's duration, including its wait for a permit.
 const RECONCILES: [f64; 9] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
 
+/// The buckets of the delay after a boundary. A leader that ends without a release delays it by
+/// half a minute, and an operator that was down for a night by hours.
+const BOUNDARIES: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 28800.0];
+
 /// What becomes of a call.
 const ANSWERS: [&str; 4] = ["accepted", "refused", "unknown", "not_sent"];
 
@@ -50,6 +54,7 @@ pub struct Metrics {
     waits: Histogram,
     calls: Family<ByCall, Counter>,
     corrections: Counter,
+    boundaries: Histogram,
     status_writes: Counter,
     pruned: Family<ByField, Gauge>,
     leader: Gauge,
@@ -129,6 +134,7 @@ impl Default for Metrics {
             waits: Histogram::new(WAITS),
             calls: Family::default(),
             corrections: Counter::default(),
+            boundaries: Histogram::new(BOUNDARIES),
             status_writes: Counter::default(),
             pruned: Family::default(),
             leader: Gauge::default(),
@@ -234,6 +240,13 @@ impl Metrics {
         );
         register(
             &mut all,
+            "oxen_operator_boundary_delay_seconds",
+            "The time from a boundary of a schedule or the end of an override until the status \
+             shows the new desired state",
+            self.boundaries.clone(),
+        );
+        register(
+            &mut all,
             "oxen_operator_status_writes_total",
             "Writes of an object's status",
             self.status_writes.clone(),
@@ -294,6 +307,11 @@ impl Metrics {
         };
         let now = Timestamp::now().as_second();
         self.contacts.get_or_create(&key).set(now);
+    }
+
+    /// Notes that the status shows a desired state that has changed by itself this long ago.
+    pub fn boundary_passed(&self, delay: Duration) {
+        self.boundaries.observe(delay.as_secs_f64());
     }
 
     /// Counts a reconcile that ended with a failed request to the Kubernetes API.

@@ -23,6 +23,7 @@
 //! | when the finalizer is added and removed | `finalizer.rs` |
 //! | schedules: boundaries, days and warm-up | `schedule.rs` |
 //! | schedules where clocks are changed | `clock_changes.rs` |
+//! | overrides: accepted, refused, replaced and ended | `overrides.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
 //! | what the hub says of deployments | `notes.rs` |
@@ -45,6 +46,7 @@ mod messages;
 mod no_writes;
 mod notes;
 mod operation;
+mod overrides;
 mod ownership;
 mod patience;
 mod progress;

@@ -44,6 +44,7 @@ impl Snapshot {
             rules: &RULES,
             operation_id: self.operation_id.clone(),
             ownership: self.ownership.clone(),
+            clock_differs: false,
             crd_terminating: false,
         }
     }

@@ -58,6 +58,8 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         observed_generation,
         desired,
         until,
+        override_in_force,
+        refused_override,
         live,
         since,
         progressing_since,
@@ -73,6 +75,12 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     (last_handled_reconcile_at, pricing.is_some(), other_model).hash(h);
     seconds(progressing_since.as_ref()).hash(h);
     seconds(until.as_ref()).hash(h);
+    override_in_force
+        .iter()
+        .for_each(|it| (&it.value, it.state, seconds(Some(&it.until))).hash(h));
+    refused_override
+        .iter()
+        .for_each(|it| (&it.value, &it.why).hash(h));
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));

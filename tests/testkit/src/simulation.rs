@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use oxen_operator::{
     api::{
-        FINALIZER, LiveStatus, ModelStatus, OperationKind, OxenModel, OxenModelStatus,
-        RECONCILE_ANNOTATION, State,
+        FINALIZER, LiveStatus, ModelStatus, OVERRIDE_ANNOTATION, OperationKind, OxenModel,
+        OxenModelStatus, RECONCILE_ANNOTATION, State,
     },
     decide::{
         Action, CallOutcome, CredentialFault, Fault, History, HubFault, KeyUsed, Observation,
         Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED, Subject,
-        Verdict, after_call, decide, not_permitted, not_recorded, unobserved,
+        Verdict, after_call, answer_override, decide, not_permitted, not_recorded, unobserved,
     },
 };
 
@@ -29,6 +29,8 @@ pub struct Simulation {
     pub rules: Rules,
     /// The wall clock.
     pub now: Timestamp,
+    /// Whether the hub's clock shows another time.
+    pub clock_differs: bool,
     /// The outcome of every call from now on.
     pub outcome: CallOutcome,
     /// What the process remembers of earlier observations.
@@ -161,6 +163,7 @@ impl Simulation {
             object,
             rules: Rules::default(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            clock_differs: false,
             outcome: CallOutcome::Accepted,
             history: History::default(),
             ownership: Ownership::Owned,
@@ -221,6 +224,26 @@ impl Simulation {
         annotations.insert(RECONCILE_ANNOTATION.into(), value.into());
     }
 
+    /// Sets the annotation that requests an override, or removes it.
+    pub fn request_override(&mut self, value: Option<&str>) {
+        let annotations = self.object.metadata.annotations.get_or_insert_default();
+        match value {
+            Some(value) => annotations.insert(OVERRIDE_ANNOTATION.into(), value.into()),
+            None => annotations.remove(OVERRIDE_ANNOTATION),
+        };
+    }
+
+    /// Answers a requested override, before the hub is asked. Returns the plan of that, if one is
+    /// to be answered.
+    pub fn answer_override(&mut self) -> Option<Plan> {
+        let needed = self.unobserved().is_none();
+        let plan = needed.then(|| answer_override(&self.subject())).flatten();
+        if let Some(plan) = &plan {
+            self.record(plan);
+        }
+        plan
+    }
+
     /// Puts another API key into the Secret.
     pub fn change_secret(&mut self) {
         self.history.secret_changed = true;
@@ -275,9 +298,10 @@ impl Simulation {
         not_permitted(&seen, plan, why)
     }
 
-    /// Reconciles the object: observes, decides, records, acts, and records the outcome.
+    /// Reconciles the object: answers an override, observes, decides, records, acts, and records the outcome.
     pub fn reconcile(&mut self, retrieved: Retrieved) -> Reconciled {
         self.reconciles += 1;
+        self.answer_override();
         if self.unobserved().is_none() {
             self.observe(&retrieved);
         }
@@ -374,6 +398,7 @@ impl Simulation {
         Subject {
             object: &self.object,
             now: self.now,
+            clock_differs: self.clock_differs,
             rules: &self.rules,
             operation_id: format!("operation-{}", self.reconciles),
             ownership: self.ownership.clone(),
