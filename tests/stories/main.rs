@@ -26,6 +26,7 @@
 //! | which object a line of the log is about | `logs.rs` |
 //! | a namespace is deleted | `namespaces.rs` |
 //! | a CustomResourceDefinition of an older version | `outdated_crd.rs` |
+//! | overrides, with a GitOps tool and in a pipeline | `overrides.rs` |
 //! | two objects of one model | `ownership.rs` |
 //! | the rate limit, and keys that the hub refuses | `rate_limit.rs` |
 //! | the operator is restarted | `restart.rs` |
@@ -65,6 +66,7 @@ mod logs;
 mod namespaces;
 mod outdated_crd;
 mod overload;
+mod overrides;
 mod ownership;
 mod rate_limit;
 mod restart;

@@ -68,6 +68,20 @@ impl Cluster {
         self.kubectl_stdin(&["replace", "-f", "-"], &manifest).await
     }
 
+    /// Runs a bash script that calls kubectl as the administrator. Returns an error only if bash
+    /// can't be run or doesn't finish.
+    pub async fn bash(&self, script: &str) -> Result<Output> {
+        let mut command = self.command(Path::new("bash"));
+        let kubectl = self.tools.kubectl.parent().map(Path::to_owned);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = kubectl.into_iter().chain(std::env::split_paths(&path));
+        command.env(
+            "PATH",
+            std::env::join_paths(folders).unwrap_or(path.clone()),
+        );
+        run(command, &["-c", script], "").await
+    }
+
     /// Runs helm as the administrator. Returns an error only if helm can't be run or doesn't
     /// finish; [`Output::ok`] checks its exit status.
     pub async fn helm(&self, arguments: &[&str]) -> Result<Output> {

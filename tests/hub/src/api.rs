@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{Query, Request, State};
-use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::header::{AUTHORIZATION, DATE, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Method};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, sleep};
@@ -47,13 +47,29 @@ pub(crate) async fn handle(State(hub): State<Hub>, request: Request) -> Response
         pending.update(|entry| entry.effect = true);
     }
     delay(injected.after).await;
-    let response = match (injected.answer, normal) {
+    let mut response = match (injected.answer, normal) {
         (Some((_, answer)), normal) => answer.respond(normal).await,
         (None, Some(normal)) => json_response(normal.status, &normal.body),
         (None, None) => Response::default(),
     };
+    let offset = pending.hub.state().switches.clock_offset;
+    if let Some(date) = date(offset).filter(|_| offset != 0) {
+        response.headers_mut().insert(DATE, date);
+    }
     pending.finish(&response);
     response
+}
+
+/// The `Date` of a clock that is ahead by this many seconds.
+fn date(offset: i64) -> Option<HeaderValue> {
+    let change = Duration::from_secs(offset.unsigned_abs());
+    let now = SystemTime::now();
+    let shown = if offset < 0 {
+        now - change
+    } else {
+        now + change
+    };
+    HeaderValue::from_str(&httpdate::fmt_http_date(shown)).ok()
 }
 
 /// Sleeps for the latency. A latency of zero starts no timer, because a timer would advance a

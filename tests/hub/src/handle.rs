@@ -193,6 +193,12 @@ impl Hub {
         state.switches.idle_timeout = timeout;
     }
 
+    /// Sets the hub's clock ahead by this many seconds, or back by a negative number. The `Date` of
+    /// its responses shows that.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.state().switches.clock_offset = seconds;
+    }
+
     /// Sets the switch [`Builder::not_found_as_message`].
     pub fn set_not_found_as_message(&self, on: bool) {
         self.state().switches.not_found_as_message = on;

@@ -12,4 +12,6 @@ pub(crate) struct Switches {
     pub(crate) prefixed_ids: bool,
     /// How long a custom model stays active without a request.
     pub(crate) idle_timeout: Option<Duration>,
+    /// The seconds by which the hub's clock is ahead.
+    pub(crate) clock_offset: i64,
 }

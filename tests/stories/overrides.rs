@@ -1,0 +1,267 @@
+//! Overrides: a GitOps tool removes the annotation, a pipeline waits, and clocks differ.
+
+use std::time::Duration;
+
+use hub::{Fault, Hub, Model};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Patch, PatchParams};
+use oxen_operator::api::OxenModel;
+use serde_json::{Value, json};
+use testkit::world::{World, eventually, message, status};
+
+/// The field manager of Flux.
+const FLUX: &str = "kustomize-controller";
+
+/// A world with an inactive model.
+async fn world() -> World {
+    let bot = Model::custom("bot").status("inactive");
+    World::new(Hub::builder().model(bot)).await
+}
+
+/// The value of an override that ends this many seconds from now.
+fn until(state: &str, seconds: i64) -> String {
+    let end = Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap();
+    format!("{state} until {end}")
+}
+
+async fn annotate(world: &World, value: &str) {
+    let annotation = format!("oxen.ai/override={value}");
+    let arguments = ["annotate", "oxm", "bot", "--overwrite", &annotation];
+    world.kubectl(&arguments).await.ok().unwrap();
+}
+
+/// Applies the manifest as Flux does: with its own field manager, after it has taken over the
+/// fields that kubectl has set.
+async fn apply_as_flux(world: &World, state: &str) -> OxenModel {
+    let api = world.api();
+    if let Some(object) = api.get_opt("bot").await.unwrap() {
+        let fields = take_over(&serde_json::to_value(object.metadata.managed_fields).unwrap());
+        let patch = json!({"metadata": {"managedFields": fields}});
+        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        api.patch("bot", &params, &patch).await.unwrap();
+    }
+    let manifest = json!({
+        "apiVersion": "oxen.ai/v1alpha1",
+        "kind": "OxenModel",
+        "metadata": {"name": "bot"},
+        "spec": {"model": "bot", "state": state},
+    });
+    let params = PatchParams::apply(FLUX).force();
+    let applied = api.patch("bot", &params, &Patch::Apply(&manifest)).await;
+    applied.unwrap()
+}
+
+/// The managed fields, with those of kubectl as a part of those that Flux applied.
+fn take_over(fields: &Value) -> Value {
+    let all = fields.as_array().unwrap().clone();
+    let is = |entry: &Value, prefix: &str| entry["manager"].as_str().unwrap().starts_with(prefix);
+    let (kubectl, mut kept): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|entry| is(entry, "kubectl"));
+    let own = kept.iter_mut().find(|entry| is(entry, FLUX)).unwrap();
+    for entry in kubectl {
+        merge(&mut own["fieldsV1"], &entry["fieldsV1"]);
+    }
+    Value::Array(kept)
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(json!({})), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+async fn until_event(world: &World, reason: &str) {
+    eventually(&format!("the event {reason}"), || async {
+        let events = world.events("bot").await;
+        events.iter().any(|one| one == reason).then_some(())
+    })
+    .await;
+}
+
+fn is_annotated(object: &OxenModel) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    annotations.is_some_and(|all| all.contains_key("oxen.ai/override"))
+}
+
+#[tokio::test]
+async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
+    let world = world().await;
+    let operator = world.operator();
+    apply_as_flux(&world, "inactive").await;
+    world.until_reason("bot", "Inactive").await;
+    // The default sync interval of the tests is short, so polls come while it is in force.
+    let value = until("active", 20);
+    annotate(&world, &value).await;
+    let object = world.until_reason("bot", "Active").await;
+    assert!(is_annotated(&object));
+    assert_eq!(status(&object).override_in_force.unwrap().value, value);
+
+    let object = apply_as_flux(&world, "inactive").await;
+    assert!(!is_annotated(&object), "Flux removes it");
+    world.until_observed("bot", 2).await;
+    let object = world.get("bot").await;
+    assert!(message(&object).contains("as the override says"));
+    assert_eq!(world.calls("bot"), ["activate"]);
+    let metrics = operator.metrics().await;
+    let labels = format!(
+        "{{namespace={:?},name=\"bot\",state=\"active\"}} 1",
+        world.namespace
+    );
+    assert!(
+        metrics.contains(&format!("oxen_model_override{labels}")),
+        "{metrics}"
+    );
+
+    // A restart changes nothing.
+    let end = status(&object).until.unwrap().0;
+    operator.kill();
+    let operator = world.operator();
+    let object = world.until_reason("bot", "Inactive").await;
+    assert!(Timestamp::now() >= end);
+    assert_eq!(status(&object).override_in_force, None);
+    assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
+    for reason in ["OverrideAccepted", "OverrideEnded"] {
+        until_event(&world, reason).await;
+    }
+    let delays = operator
+        .metric("oxen_operator_boundary_delay_seconds_count ")
+        .await;
+    assert_eq!(delays, 1.0);
+}
+
+#[tokio::test]
+async fn a_pipeline_waits_as_the_documentation_says() {
+    let world = world().await;
+    let _operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "inactive"}))
+        .await;
+    world.until_reason("bot", "Inactive").await;
+    let page = include_str!("../../docs/overrides.md");
+    let (_, section) = page.split_once("## In a pipeline").unwrap();
+    let (_, script) = section.split_once("```sh\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    assert_eq!(script.matches("kubectl wait").count(), 2);
+    let script = script.replace("support-bot", "bot");
+    let namespace = &world.namespace;
+    let script = format!(
+        "set -euo pipefail\nkubectl() {{ command kubectl --namespace={namespace} \"$@\"; }}\n{script}"
+    );
+    world.cluster.bash(&script).await.unwrap().ok().unwrap();
+    // Ready is the one of the override: its model is active.
+    let object = world.get("bot").await;
+    assert_eq!(status(&object).live.unwrap().to_string(), "active");
+    assert_eq!(world.calls("bot"), ["activate"]);
+}
+
+#[tokio::test]
+async fn a_mistyped_override_is_reported_once_and_changes_nothing() {
+    let world = world().await;
+    let _operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "inactive"}))
+        .await;
+    world.until_reason("bot", "Inactive").await;
+    annotate(&world, "active until 18:00").await;
+    let refused = |object: &OxenModel| status(object).refused_override.is_some();
+    let object = world.until("bot", "refused", refused).await;
+    let why = status(&object).refused_override.unwrap().why;
+    assert!(
+        why.contains("\"active until 2026-11-25T18:00:00+01:00\""),
+        "{why}"
+    );
+    until_event(&world, "OverrideRefused").await;
+    let writes = world.writes("status");
+    world.until_observed("bot", 3).await;
+    assert_eq!(world.writes("status"), writes);
+    assert_eq!(world.calls("bot"), [""; 0]);
+    let reasons = world.events("bot").await;
+    let count = reasons
+        .iter()
+        .filter(|reason| *reason == "OverrideRefused")
+        .count();
+    assert_eq!(count, 1, "{reasons:?}");
+}
+
+#[tokio::test]
+async fn an_override_is_accepted_while_the_hub_is_not_asked() {
+    let world = world().await;
+    let _operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "inactive"}))
+        .await;
+    world.until_reason("bot", "Inactive").await;
+    // The hub asks for no requests for a long time.
+    let limited = Fault::status(429).retry_after(Duration::from_secs(600));
+    world.hub.inject(limited);
+    world.request_reconcile("bot", "now").await;
+    world.until_fault("bot", "RateLimited").await;
+    let value = until("active", 1800);
+    annotate(&world, &value).await;
+    let accepted = |object: &OxenModel| {
+        let accepted = status(object).override_in_force;
+        accepted.is_some_and(|accepted| accepted.value == value)
+    };
+    let object = world.until("bot", "accepted", accepted).await;
+    assert_ne!(testkit::world::ready(&object).unwrap().status, "True");
+    assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_override_between_the_record_and_the_call_means_no_call() {
+    let gated = crate::gated::Gated::new().await;
+    let world = &gated.world;
+    let _operator = gated.operator_with(&[("OXEN_TIME_SCALE", "1")]);
+    world
+        .create("bot", json!({"model": "bot", "state": "inactive"}))
+        .await;
+    world.until_finalizer("bot").await;
+    world.until_reason("bot", "Inactive").await;
+    let mut held = gated
+        .gate
+        .hold_answer(crate::gated::STATUS.0, crate::gated::STATUS.1);
+    world
+        .edit("bot", json!({"model": "bot", "state": "active"}))
+        .await;
+    held.arrived().await;
+    annotate(world, &until("inactive", 1800)).await;
+    // The watch shows the annotation before it shows this object.
+    let other = json!({"model": "other", "state": "active"});
+    world.create("other", other).await;
+    world.until_observed("other", 1).await;
+    drop(held);
+    let in_force = |object: &OxenModel| status(object).override_in_force.is_some();
+    world.until("bot", "in force", in_force).await;
+    world.until_reason("bot", "Inactive").await;
+    assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn while_the_hubs_clock_differs_no_override_ends() {
+    let world = world().await;
+    let _operator = world.operator();
+    world
+        .create("bot", json!({"model": "bot", "state": "inactive"}))
+        .await;
+    world.until_reason("bot", "Inactive").await;
+    annotate(&world, &until("active", 10)).await;
+    let object = world.until_reason("bot", "Active").await;
+    let end = status(&object).override_in_force.unwrap().until.0;
+    world.hub.set_clock_offset(-3600);
+    let told = |object: &OxenModel| message(object).contains("differ by more than 5 minutes");
+    world.until("bot", "the message says so", told).await;
+    eventually("the time of the override has passed", || async {
+        (Timestamp::now() > end + SignedDuration::from_secs(1)).then_some(())
+    })
+    .await;
+    world.until_observed("bot", 2).await;
+    assert_eq!(world.calls("bot"), ["activate"]);
+    world.hub.set_clock_offset(0);
+    world.until_reason("bot", "Inactive").await;
+    assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
+}
