@@ -14,7 +14,7 @@ indent() {
 }
 
 cat <<END
-# Adds a health check and three actions for OxenModels to Argo CD. Apply it as a patch, because the
+# Adds a health check and six actions for OxenModels to Argo CD. Apply it as a patch, because the
 # ConfigMap argocd-cm contains other keys as well:
 #
 #   kubectl patch configmap argocd-cm --namespace argocd --patch-file gitops/argocd/argocd-cm.yaml
@@ -33,7 +33,7 @@ $(indent 4 health.lua)
 $(indent 6 actions/discovery.lua)
     definitions:
 END
-for name in reconcile suspend resume; do
+for name in reconcile suspend resume on-2h off-2h end-override; do
   cat <<END
     - name: $name
       action.lua: |

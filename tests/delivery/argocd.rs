@@ -75,19 +75,25 @@ fn each_object_has_the_expected_actions() {
 
 #[test]
 fn each_action_makes_the_expected_change_and_no_other() {
-    const REQUESTED: &str = "/metadata/annotations/oxen.ai~1reconcile-requested-at";
+    const ANNOTATIONS: &str = "/metadata/annotations";
+    const YEAR_ONE: &str = "0001-01-01T00:00:00Z";
+    // The annotation that an action sets to a time, what precedes the time, and how far away it is.
+    let times = [
+        ("reconcile", "oxen.ai/reconcile-requested-at", "", 0),
+        ("on-2h", "oxen.ai/override", "active until ", 7200),
+        ("off-2h", "oxen.ai/override", "inactive until ", 7200),
+    ];
     for test in list(&yaml("actions/action_test.yaml"), "actionTests") {
         let (action, input) = (text(&test["action"]), text(&test["inputPath"]));
         let object = yaml(&format!("actions/{input}"));
         let mut after = run(&format!("actions/{action}/action.lua"), &object);
-        if let Some(when) = after
-            .pointer_mut(REQUESTED)
-            .filter(|_| action == "reconcile")
-        {
-            let now = jiff::Timestamp::now().as_second();
-            let said: jiff::Timestamp = text(when).parse().unwrap();
-            assert!((now - said.as_second()).abs() < 60, "{when}");
-            *when = "0001-01-01T00:00:00Z".into();
+        for (_, annotation, words, away) in times.iter().filter(|(name, ..)| *name == action) {
+            let value = &mut after.pointer_mut(ANNOTATIONS).unwrap()[*annotation];
+            let when = text(value).strip_prefix(words).unwrap();
+            let when: jiff::Timestamp = when.parse().unwrap();
+            let from_now = when.as_second() - jiff::Timestamp::now().as_second();
+            assert!((from_now - away).abs() < 60, "{value}");
+            *value = format!("{words}{YEAR_ONE}").into();
         }
         let wanted = yaml(&format!("actions/{}", text(&test["expectedOutputPath"])));
         assert_eq!(after, wanted, "{action} on {input}");
@@ -117,7 +123,7 @@ fn the_config_map_contains_the_tested_scripts() {
         script("actions/discovery.lua")
     );
     let definitions = list(&actions, "definitions");
-    assert_eq!(definitions.len(), 3);
+    assert_eq!(definitions.len(), 6);
     for definition in definitions {
         let name = text(&definition["name"]);
         assert_eq!(
