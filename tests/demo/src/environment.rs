@@ -82,12 +82,13 @@ impl Environment {
     }
 }
 
-/// Starts a hub with its sample models and the model of the sample `retain.yaml`.
+/// Starts a hub with its sample models and those of the samples in `examples/`.
 async fn start_hub() -> Result<Hub> {
     let hub = Hub::builder()
         .with_samples()
         .model(Model::custom("invoice-reader").status("active"))
         .model(Model::custom("office-bot-v1"))
+        .model(Model::custom("demo-bot-v1").status("inactive"))
         .activate_delay(ACTIVATE_DELAY)
         .deactivate_delay(DEACTIVATE_DELAY);
     Ok(hub.start().await?)

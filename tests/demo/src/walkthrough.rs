@@ -1,5 +1,8 @@
 //! The walkthrough of `make demo`: the samples reach the reasons in their files, one model is
-//! deactivated and activated again, and two objects are deleted.
+//! deactivated and activated again, an override ends and a window begins on the real clock, and two
+//! objects are deleted.
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::Result;
 use crate::console::Console;
@@ -15,6 +18,13 @@ const TOGGLED_MODEL: &str = "support-bot-v2";
 const RETAINED: &str = "invoice-reader";
 const RETAINED_MODEL: &str = "invoice-reader";
 
+/// The object whose window begins at the next full minute.
+const SCHEDULED: &str = "office-bot";
+
+/// The object that the walkthrough turns on with an override, and how long the override lasts.
+const OVERRIDDEN: &str = "demo-bot";
+const OVERRIDE: SignedDuration = SignedDuration::from_secs(20);
+
 /// The object whose message the walkthrough prints.
 const MISSPELLED: &str = "typo";
 
@@ -26,7 +36,9 @@ pub(crate) async fn run(paths: &Paths, console: Console) -> Result<()> {
     let mut environment = Environment::start(paths, None, console).await?;
     let mut table = Table::new();
     apply_samples(&mut environment, &mut table, &samples, paths).await?;
+    let begin = start_clocks(&environment).await?;
     toggle_model(&mut environment, &mut table).await?;
+    await_clocks(&mut environment, &mut table, begin).await?;
     delete_objects(&mut environment, &mut table).await?;
     let summary = summary(&environment, samples.len());
     console.print_timed("stopping everything");
@@ -80,6 +92,67 @@ async fn toggle_model(environment: &mut Environment, table: &mut Table) -> Resul
     Ok(())
 }
 
+/// Requests an override that ends soon, and a window that begins at the next full minute. Returns
+/// when the window begins.
+async fn start_clocks(environment: &Environment) -> Result<Timestamp> {
+    let now = whole_second(Timestamp::now());
+    let annotation = format!("oxen.ai/override=active until {}", now + OVERRIDE);
+    let command = ["annotate", "oxm", OVERRIDDEN, &annotation];
+    environment.kubectl(&command).await?;
+    let begin = next_minute(now + SignedDuration::from_secs(5));
+    let clock = |at: Timestamp| at.strftime("%H:%M").to_string();
+    let window = format!(
+        "{}-{}",
+        clock(begin),
+        clock(begin + SignedDuration::from_hours(1))
+    );
+    let schedule = serde_json::json!({"spec": {"schedule": {
+        "timeZone": "UTC", "active": [window], "except": null, "warmUp": null,
+    }}});
+    let patch = schedule.to_string();
+    let command = ["patch", "oxm", SCHEDULED, "--type", "merge", "-p", &patch];
+    environment.kubectl(&command).await?;
+    Ok(begin)
+}
+
+/// Waits until the override has ended and the window has begun.
+async fn await_clocks(
+    environment: &mut Environment,
+    table: &mut Table,
+    begin: Timestamp,
+) -> Result<()> {
+    environment.console.print_timed(&format!(
+        "waiting for the end of the override of {OVERRIDDEN}, and for {begin}, when the window of \
+         {SCHEDULED} begins"
+    ));
+    let unmet = |objects: &[Object]| {
+        let expected = [(OVERRIDDEN, "Inactive"), (SCHEDULED, "Active")];
+        let unmet = expected.iter().filter(|(name, reason)| {
+            let mut all = objects.iter();
+            !all.any(|object| object.name == *name && object.has_reason(reason))
+        });
+        unmet
+            .map(|(name, reason)| format!("{name} has not reached the reason {reason}"))
+            .collect()
+    };
+    table.print_until(environment, unmet).await?;
+    let posts = environment.hub.journal().posts_for("demo-bot-v1").len();
+    if posts != 2 {
+        return Err(format!("the override led to {posts} calls in place of two").into());
+    }
+    Ok(())
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// The first full minute after this time.
+fn next_minute(after: Timestamp) -> Timestamp {
+    let second = after.as_second();
+    Timestamp::from_second(second + (60 - second.rem_euclid(60))).unwrap_or(after)
+}
+
 async fn delete_objects(environment: &mut Environment, table: &mut Table) -> Result<()> {
     for (name, model, expected) in [
         (TOGGLED, TOGGLED_MODEL, "inactive"),
@@ -111,10 +184,12 @@ fn summary(environment: &Environment, samples: usize) -> String {
     let seconds = environment.console.elapsed().as_secs();
     format!(
         "\nIn {seconds} s, {samples} samples reached the reasons in their files. The operator activated {TOGGLED}, \
-         deactivated it, activated it again, and deactivated it when it was deleted.\n\
+         deactivated it, activated it again, and deactivated it when it was deleted. An override kept {OVERRIDDEN} active \
+         for {} s, and the schedule of {SCHEDULED} turned it on at a full minute.\n\
          The operator made {calls} activate and deactivate calls. It made none for the suspended model, and left the \
          retained model active.\n\
          Next: `make demo-up` keeps this running for your own kubectl, `make test` runs the tests, and README.md has \
-         the documentation."
+         the documentation.",
+        OVERRIDE.as_secs()
     )
 }
