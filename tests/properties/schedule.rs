@@ -1,4 +1,5 @@
-//! Schedules: the quick functions agree with what the zone's clock shows minute by minute.
+//! Schedules and overrides: the quick functions agree with what the zone's clock shows minute by
+//! minute.
 
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use jiff::{
     civil::{Date, DateTime},
     tz::TimeZone,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{OxenModel, Schedule, State},
+    api::{Override, OxenModel, OxenModelStatus, Schedule, State},
     decide::{desired, next_change, stretches},
 };
 use proptest::{collection::vec, prelude::*};
@@ -132,6 +134,23 @@ fn begin(zone: &TimeZone, seconds: i64, near: bool) -> Timestamp {
     Timestamp::from_second(begin.as_second().div_euclid(60) * 60).unwrap()
 }
 
+/// A status with an override that is in force until `end`.
+fn overridden_until(active: bool, end: Timestamp) -> OxenModelStatus {
+    let state = if active {
+        State::Active
+    } else {
+        State::Inactive
+    };
+    OxenModelStatus {
+        override_in_force: Some(Override {
+            value: format!("{state} until {end}"),
+            state,
+            until: Time(end),
+        }),
+        ..OxenModelStatus::default()
+    }
+}
+
 proptest! {
     #![proptest_config(cases(192))]
 
@@ -144,6 +163,7 @@ proptest! {
         windows in vec(window(), 1..5),
         except in prop::option::of(0_usize..9),
         lead in prop_oneof![2 => Just(0_usize), 1 => 0_usize..=120],
+        overridden in prop::option::of((any::<bool>(), 0..DAYS * 24 * 60)),
     ) {
         let rules = TimeZone::get(zone).unwrap();
         let clock = Clock::read(&rules, begin(&rules, seconds, near));
@@ -152,9 +172,14 @@ proptest! {
             "timeZone": zone, "active": windows, "except": except, "warmUp": format!("{lead}m"),
         });
         let spec = json!({"model": "bot", "state": "scheduled", "schedule": schedule});
-        let object = OxenModel::new("bot", serde_json::from_value(spec).unwrap());
-        let schedule = object.spec.schedule.as_ref().unwrap();
-        let wants = clock.wants(schedule, lead);
+        let mut object = OxenModel::new("bot", serde_json::from_value(spec).unwrap());
+        let schedule = object.spec.schedule.clone().unwrap();
+        let scheduled = clock.wants(&schedule, lead);
+        let mut wants = scheduled.clone();
+        if let Some((active, end)) = overridden {
+            wants[..end as usize].fill(active);
+            object.status = Some(overridden_until(active, clock.at(end as usize)));
+        }
 
         // Windows that begin before or after the readings are not known to the slow definition.
         let known = KNOWN_FROM..clock.latest.len() - KNOWN_FROM;
@@ -178,7 +203,10 @@ proptest! {
             }
         }
         let (from, to) = (clock.at(known.start), clock.at(known.end - 1));
-        let ranges = stretches(schedule, from, to, Duration::from_secs(60 * lead as u64));
+        let flips: Vec<usize> = known.clone().skip(1)
+            .filter(|at| scheduled[*at] != scheduled[at - 1])
+            .collect();
+        let ranges = stretches(&schedule, from, to, Duration::from_secs(60 * lead as u64));
         let edges = ranges.flat_map(|it| [it.from, it.to]).filter(|it| *it > from && *it <= to);
         let expected: Vec<Timestamp> = flips.iter().map(|flip| clock.at(*flip)).collect();
         prop_assert_eq!(edges.collect::<Vec<_>>(), expected, "{:?}", schedule);
