@@ -84,7 +84,7 @@ impl Case<'_> {
         match self.retrieved {
             Ok(remote) => {
                 let idle = object.spec.idle_shutdown == Some(IdleShutdown::Allow);
-                let reached = match (desired(object, self.before.now), evidence.live) {
+                let reached = match (desired(object, self.before.clock()), evidence.live) {
                     (State::Active, Some(LiveStatus::Active)) => true,
                     (State::Active, Some(LiveStatus::Inactive)) => idle,
                     (State::Inactive, live) => is_off(live),
@@ -174,7 +174,7 @@ impl Case<'_> {
         );
         let same = is_same(before, remote) || is_accepted(before, remote);
         prop_assert!(same, "another identity: {description}");
-        let desired = desired(object, before.now);
+        let desired = desired(object, before.clock());
         let endless = (desired, evidence.live) == (State::Inactive, Some(LiveStatus::Deploying));
         let free = evidence.closed || endless && evidence.transition;
         prop_assert!(free, "another operation is open: {description}");

@@ -40,6 +40,14 @@ pub enum Event {
     Outage(Duration),
     /// A person requests a reconcile.
     RequestReconcile(u8),
+    /// A person requests an override that ends after so many minutes, or in the past.
+    Override(State, i64),
+    /// A person ends the override in force.
+    EndOverride,
+    /// A GitOps tool removes the annotation of an override.
+    RemoveOverride,
+    /// The hub's clock shows another time, or agrees again.
+    ClockDiffers(bool),
     /// A person puts another API key into the Secret.
     ChangeSecret,
     /// The hub's list shows that the API key belongs to the model's owner, or doesn't.
@@ -136,6 +144,10 @@ pub fn event() -> impl Strategy<Value = Event> {
         2 => ownership().prop_map(Event::Ownership),
         1 => (0_u64..40).prop_map(|minutes| Event::Outage(mins(minutes))),
         1 => any::<u8>().prop_map(Event::RequestReconcile),
+        2 => (state(), -5_i64..200).prop_map(|(state, minutes)| Event::Override(state, minutes)),
+        1 => Just(Event::EndOverride),
+        1 => Just(Event::RemoveOverride),
+        1 => prop::bool::weighted(0.3).prop_map(Event::ClockDiffers),
         1 => Just(Event::ChangeSecret),
         1 => prop::bool::weighted(0.7).prop_map(Event::Listed),
         1 => prop::bool::weighted(0.8).prop_map(Event::StoresRecords),

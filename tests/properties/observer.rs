@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use oxen_operator::{
     api::State,
     decide::{CallOutcome, HubFault},
@@ -83,6 +84,13 @@ impl Observer {
                 self.reconcile(unreachable())?;
             }
             Event::RequestReconcile(value) => simulation.request_reconcile(&value.to_string()),
+            Event::Override(state, minutes) => {
+                let end = simulation.now + SignedDuration::from_mins(minutes);
+                simulation.request_override(Some(&format!("{state} until {end}")));
+            }
+            Event::EndOverride => simulation.request_override(Some("none")),
+            Event::RemoveOverride => simulation.request_override(None),
+            Event::ClockDiffers(differs) => simulation.clock_differs = differs,
             Event::ChangeSecret => {
                 simulation.change_secret();
                 self.past.change_secret();

@@ -408,10 +408,12 @@ fn effect(kind: OperationKind, live: LiveStatus) -> Effect {
     }
 }
 
-/// Returns true when the attempts start again, because of a new generation or an answered request.
+/// Returns true when the attempts start again, because of a new generation, another desired state
+/// or an answered request.
 pub fn is_renewed(before: &Simulation, reconciled: &Reconciled) -> bool {
     let (old, new) = (before.status(), &reconciled.decided.status);
     old.observed_generation != new.observed_generation
+        || old.desired.is_some() && old.desired != new.desired
         || old.last_handled_reconcile_at != new.last_handled_reconcile_at
 }
 

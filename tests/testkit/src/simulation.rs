@@ -11,9 +11,10 @@ use oxen_operator::{
         OxenModelStatus, RECONCILE_ANNOTATION, State,
     },
     decide::{
-        Action, CallOutcome, CredentialFault, Fault, History, HubFault, KeyUsed, Observation,
-        Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED, Subject,
-        Verdict, after_call, answer_override, decide, not_permitted, not_recorded, unobserved,
+        Action, CallOutcome, Clock, CredentialFault, Fault, History, HubFault, KeyUsed,
+        Observation, Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED,
+        Subject, Verdict, after_call, answer_override, decide, not_permitted, not_recorded,
+        unobserved,
     },
 };
 
@@ -248,6 +249,15 @@ impl Simulation {
     pub fn change_secret(&mut self) {
         self.history.secret_changed = true;
         self.proven = false;
+    }
+
+    /// The clock that the desired state is judged by.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Clock {
+            now: self.now,
+            differs: self.clock_differs,
+        }
     }
 
     /// Lets time pass.
