@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use oxen_operator::{
     api::{LiveStatus, OxenModel, State},
-    decide::{CallOutcome, HubFault, desired, next_change},
+    decide::{CallOutcome, HubFault, boundary_delay, desired, next_change},
 };
 use serde_json::{Value, json};
 use testkit::simulation::{Simulation, shows};
@@ -331,8 +331,33 @@ fn a_window_that_was_missed_is_not_made_up_for() {
     );
     simulation.now = time("2026-11-26T08:00:00Z");
     simulation.restart();
+    let before = simulation.status();
     let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
     assert!(reconciled.call().is_some(), "an hour late");
+    let hour = Some(testkit::simulation::mins(60));
+    let after = simulation.status();
+    assert_eq!(boundary_delay(&before, &after, simulation.now), hour);
+}
+
+#[test]
+fn only_a_change_by_time_alone_has_a_delay() {
+    let mut simulation = scheduled("2026-11-25T07:30:00Z");
+    let mut delay = |change: &dyn Fn(&mut Simulation)| {
+        let before = simulation.status();
+        change(&mut simulation);
+        simulation.reconcile(shows(LiveStatus::Active));
+        boundary_delay(&before, &simulation.status(), simulation.now)
+    };
+    assert_eq!(delay(&|_| ()), None, "the first observation");
+    let minute = testkit::simulation::mins(1);
+    assert_eq!(delay(&|simulation| simulation.advance(minute)), None);
+    let edit = |simulation: &mut Simulation| simulation.edit(|it| it.spec.state = Off.into());
+    assert_eq!(delay(&edit), None, "the spec");
+    let overrides = "active until 2026-11-25T12:00:00Z";
+    let request = |simulation: &mut Simulation| simulation.request_override(Some(overrides));
+    assert_eq!(delay(&request), None, "a person");
+    let end = |simulation: &mut Simulation| simulation.now = time("2026-11-25T12:00:07Z");
+    assert_eq!(delay(&end), Some(testkit::simulation::secs(7)));
 }
 
 #[test]
