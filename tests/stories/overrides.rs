@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
 use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
-use testkit::world::{World, eventually, message, status};
+use testkit::world::{Operator, World, eventually, message, status};
 
 /// The field manager of Flux.
 const FLUX: &str = "kustomize-controller";
@@ -16,6 +16,16 @@ const FLUX: &str = "kustomize-controller";
 async fn world() -> World {
     let bot = Model::custom("bot").status("inactive");
     World::new(Hub::builder().model(bot)).await
+}
+
+/// A world with an inactive model and its settled object.
+async fn settled() -> (World, Operator) {
+    let world = world().await;
+    let operator = world.operator();
+    let inactive = json!({"model": "bot", "state": "inactive"});
+    world.create("bot", inactive).await;
+    world.until_reason("bot", "Inactive").await;
+    (world, operator)
 }
 
 /// The value of an override that ends this many seconds from now.
@@ -136,12 +146,7 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
 
 #[tokio::test]
 async fn a_pipeline_waits_as_the_documentation_says() {
-    let world = world().await;
-    let _operator = world.operator();
-    world
-        .create("bot", json!({"model": "bot", "state": "inactive"}))
-        .await;
-    world.until_reason("bot", "Inactive").await;
+    let (world, _operator) = settled().await;
     let page = include_str!("../../docs/overrides.md");
     let (_, section) = page.split_once("## In a pipeline").unwrap();
     let (_, script) = section.split_once("```sh\n").unwrap();
@@ -161,12 +166,7 @@ async fn a_pipeline_waits_as_the_documentation_says() {
 
 #[tokio::test]
 async fn a_mistyped_override_is_reported_once_and_changes_nothing() {
-    let world = world().await;
-    let _operator = world.operator();
-    world
-        .create("bot", json!({"model": "bot", "state": "inactive"}))
-        .await;
-    world.until_reason("bot", "Inactive").await;
+    let (world, _operator) = settled().await;
     annotate(&world, "active until 18:00").await;
     let refused = |object: &OxenModel| status(object).refused_override.is_some();
     let object = world.until("bot", "refused", refused).await;
@@ -190,12 +190,7 @@ async fn a_mistyped_override_is_reported_once_and_changes_nothing() {
 
 #[tokio::test]
 async fn an_override_is_accepted_while_the_hub_is_not_asked() {
-    let world = world().await;
-    let _operator = world.operator();
-    world
-        .create("bot", json!({"model": "bot", "state": "inactive"}))
-        .await;
-    world.until_reason("bot", "Inactive").await;
+    let (world, _operator) = settled().await;
     // The hub asks for no requests for a long time.
     let limited = Fault::status(429).retry_after(Duration::from_secs(600));
     world.hub.inject(limited);
@@ -243,12 +238,7 @@ async fn an_override_between_the_record_and_the_call_means_no_call() {
 
 #[tokio::test]
 async fn while_the_hubs_clock_differs_no_override_ends() {
-    let world = world().await;
-    let _operator = world.operator();
-    world
-        .create("bot", json!({"model": "bot", "state": "inactive"}))
-        .await;
-    world.until_reason("bot", "Inactive").await;
+    let (world, _operator) = settled().await;
     annotate(&world, &until("active", 10)).await;
     let object = world.until_reason("bot", "Active").await;
     let end = status(&object).override_in_force.unwrap().until.0;
