@@ -24,7 +24,7 @@
 //! | the status and its fields | `api/status.rs` |
 //! | an override, and which one is in force | `api/overrides.rs`, `decide/overrides.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
-//! | the names of finalizer and annotation; the CRD | `api/names.rs`, `api/crd.rs` |
+//! | the names of the finalizer and the annotations; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
 //! | live status x desired state -> the next step | `decide/table.rs` |
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
@@ -53,7 +53,7 @@
 //! | a list that is read while it arrives | `hub/lists.rs`, `hub/list_reader.rs`, `hub/items.rs` |
 //! | status codes of the hub | `hub/response.rs` |
 //! | error bodies and Retry-After of the hub | `hub/error_body.rs`, `hub/retry_after.rs` |
-//! | whether the hub's clock differs, so that time changes nothing | `hub/hub_clock.rs`, `decide/clock.rs` |
+//! | whether the hub's clock agrees, without which no override or window ends | `hub/hub_clock.rs`, `decide/clock.rs` |
 //! | no request without a permit | `hub/limited_client.rs`, `hub/limiter/mod.rs` |
 //! | the order of waiting hub requests, and priorities | `hub/limiter/queue.rs` |
 //! | requests in flight in all, and each key's share | `hub/limiter/places.rs`, `hub/limiter/state.rs`, `hub/limiter/in_flight.rs` |

@@ -13,15 +13,16 @@ use super::state::State;
 /// The largest number of bytes in the annotation's value.
 const LONGEST: usize = 64;
 
-/// An override that is in force. It holds until its end, also when the annotation is removed.
+/// An override that is in force. It stays in force until its end, even if the annotation is
+/// removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Override {
-    /// The value of the annotation `oxen.ai/override` that requested it.
+    /// The value of the annotation `oxen.ai/override` that requested this override.
     pub value: String,
-    /// The desired state while it is in force.
+    /// The desired state while this override is in force.
     pub state: State,
-    /// When it ends.
+    /// When this override ends.
     pub until: Time,
 }
 
@@ -31,7 +32,7 @@ pub struct Override {
 pub struct RefusedOverride {
     /// The value of the annotation `oxen.ai/override`, shortened if it is long.
     pub value: String,
-    /// Why it was refused, and what to write instead.
+    /// Why the override was refused, and what to do.
     pub why: String,
 }
 
@@ -54,23 +55,24 @@ impl FromStr for OverrideRequest {
     ///
     /// Says what to write instead.
     fn from_str(value: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write \"active until 2026-11-25T18:00:00+01:00\", \"inactive until \
-                            2026-11-25T18:00:00+01:00\" or \"none\"";
+        const FORM: &str = "Write \"active until 2026-11-25T18:00:00+01:00\", \"inactive until \
+                            2026-11-25T18:00:00+01:00\" or \"none\".";
+        let unknown = || format!("The value has none of the valid forms. {FORM}");
         if value == "none" {
             return Ok(Self::None);
         }
         let parts = value.split_once(" until ");
         let (state, until) = parts
             .filter(|_| value.len() <= LONGEST)
-            .ok_or_else(|| FORM.to_owned())?;
+            .ok_or_else(unknown)?;
         let state = match state {
             "active" => State::Active,
             "inactive" => State::Inactive,
-            _ => return Err(FORM.to_owned()),
+            _ => return Err(unknown()),
         };
-        let until: Timestamp = until
-            .parse()
-            .map_err(|_| format!("the time needs a date, a time of day and an offset: {FORM}"))?;
+        let until: Timestamp = until.parse().map_err(|_| {
+            format!("The time is not valid. It needs a date, a time of day and an offset. {FORM}")
+        })?;
         let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
         Ok(Self::Until(state, until))
     }

@@ -65,15 +65,20 @@ pub struct OxenModelStatus {
     /// The state that the model should be in now.
     #[serde(default)]
     pub desired: Option<State>,
-    /// When `desired` changes by itself, if it does so within 400 days.
+    /// When `desired` changes by itself. Absent if it doesn't within 400 days, and while the
+    /// operator's clock and the hub's differ.
     #[serde(default)]
     pub until: Option<Time>,
     /// The override that is in force. It was requested with the annotation `oxen.ai/override`.
     #[serde(default, rename = "override")]
     pub override_in_force: Option<Override>,
-    /// The requested override that was refused, until the annotation `oxen.ai/override` changes.
+    /// The override that was refused. It is removed when the annotation `oxen.ai/override` changes.
     #[serde(default)]
     pub refused_override: Option<RefusedOverride>,
+    /// The last value of the annotation `oxen.ai/override` that was accepted or had no effect. It
+    /// is not handled again.
+    #[serde(default)]
+    pub handled_override: Option<String>,
     /// The live status of the model's deployments, folded to one word.
     #[serde(default)]
     pub live: Option<LiveStatus>,
@@ -119,6 +124,7 @@ impl Default for OxenModelStatus {
             until: None,
             override_in_force: None,
             refused_override: None,
+            handled_override: None,
             live: None,
             since: None,
             progressing_since: None,

@@ -137,7 +137,7 @@ impl Context {
         let now = now();
         Clock {
             now,
-            differs: self.hub.clock_differs(now),
+            agreement: self.hub.agreement(now),
         }
     }
 

@@ -10,20 +10,24 @@ use tracing::{debug, instrument, warn};
 
 use super::{
     admission::{Admitted, Slot},
-    clock::no_later_than,
+    clock::{no_later_than, now},
     compact::Compact,
     context::{Context, Scope},
     credentials,
     error::ReconcileError,
     guarded::Guarded,
-    prepare::{prepare, record_wait},
+    prepare::{answer_request, prepare, record_wait},
     reconcile::{reconcile_object, report_undecodable},
     requeue::spread,
 };
 use crate::{
     backoff::doubled,
-    decide::{Jitter, Requeue, is_urgent, next_change, unobserved},
+    decide::{Jitter, Requeue, is_urgent, next_change, requests_override, unobserved},
 };
+
+/// The time until an object that waits for its slot is looked at again after it requested an
+/// override.
+const SOON: Duration = Duration::from_secs(5);
 
 /// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
 /// reconcile begins again when the object's turn comes.
@@ -60,10 +64,13 @@ pub(super) async fn reconcile(
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
         Admitted::Slot(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
         Admitted::Waits(waited) => {
-            let change = next_change(&newest, scope.context.clock());
+            let change = next_change(&newest, now());
             let left = |limit: Duration| limit.checked_sub(waited).filter(|left| !left.is_zero());
-            let Some(wait) = left(config.rules.grace_of(&object.object)) else {
-                return Box::pin(reconcile_waiting(&object, &scope, change)).await;
+            let wait = left(config.rules.grace_of(&object.object));
+            let requested = requests_override(&newest, scope.context.clock());
+            let Some(wait) = wait.filter(|_| !requested) else {
+                let overdue = wait.is_none();
+                return Box::pin(reconcile_waiting(&object, &scope, change, overdue)).await;
             };
             // A routine poll becomes urgent when it has waited for its sync interval, and when the
             // desired state changes.
@@ -101,8 +108,10 @@ async fn reconcile_admitted(
     requeued(scope, reconciled)
 }
 
-/// Reports that an object has waited for its slot for longer than Ready is kept. Such a wait counts
-/// as a failed observation. `change` is when the desired state changes by itself.
+/// Reconciles an object that waits for its slot, without an observation: answers a requested
+/// override, and, if `overdue` is true, reports that the object has waited for longer than Ready is
+/// kept. Such a wait counts as a failed observation. `change` is when the desired state changes by
+/// itself.
 #[instrument(
     level = "error",
     name = "reconcile",
@@ -113,13 +122,14 @@ async fn reconcile_waiting(
     object: &Guarded,
     scope: &Scope,
     change: Option<Timestamp>,
+    overdue: bool,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let grace = context.config.rules.grace_of(&object.object);
     let report = context.admission.report();
     if report.is_none() || !context.authority.holds() {
         let soon = Requeue {
-            after: grace / 4,
+            after: if overdue { grace / 4 } else { SOON },
             jitter: Jitter::Full,
         };
         let wait = no_later_than(spread(soon, false), change);
@@ -129,9 +139,13 @@ async fn reconcile_waiting(
         let mut prepared = prepare(scope, object).await?;
         let needed = unobserved(&prepared.subject(&context.config.rules)).is_none();
         if object.unreadable.is_none() && needed {
-            record_wait(scope, &mut prepared).await?;
+            answer_request(scope, &mut prepared).await?;
+            if overdue {
+                record_wait(scope, &mut prepared).await?;
+            }
         }
-        Ok(ControllerAction::requeue(no_later_than(grace, change)))
+        let wait = if overdue { grace } else { SOON };
+        Ok(ControllerAction::requeue(no_later_than(wait, change)))
     };
     requeued(scope, recorded.await)
 }
@@ -183,6 +197,6 @@ pub(super) fn error_policy(
         after: wait,
         jitter: Jitter::Later,
     };
-    let change = next_change(&object.decode().object, scope.context.clock());
+    let change = next_change(&object.decode().object, now());
     ControllerAction::requeue(no_later_than(spread(requeue, false), change))
 }

@@ -273,6 +273,7 @@ impl Status {
             until: Field::of(raw, "until").ok(),
             override_in_force: Field::of(raw, "override").ok(),
             refused_override: Field::of(raw, "refusedOverride").ok(),
+            handled_override: Field::of(raw, "handledOverride").ok(),
             live,
             since: Field::of(raw, "since").ok(),
             progressing_since: Field::of(raw, "progressingSince").ok(),

@@ -49,7 +49,7 @@ impl Prepared {
         Subject {
             object: &self.object,
             now: self.clock.now,
-            clock_differs: self.clock.differs,
+            agreement: self.clock.agreement,
             rules,
             operation_id: self.operation_id.clone(),
             ownership: self.ownership.clone(),
@@ -93,8 +93,8 @@ pub(super) async fn prepare_again(
     }
 }
 
-/// Gathers it again for an object whose change is still to be taken into account when its permit
-/// comes.
+/// Gathers what is known about an object again, before its permit comes. Keeps the earlier number
+/// of changes, so that the reconcile still notices the change when the permit comes.
 pub(super) async fn prepare_with_change(
     scope: &Scope,
     prepared: &mut Prepared,
@@ -106,15 +106,19 @@ pub(super) async fn prepare_with_change(
     Ok(())
 }
 
-/// Answers a requested override in the status, before the hub is asked.
+/// Accepts or refuses a requested override in the status, before the live GET.
 pub(super) async fn answer_request(
     scope: &Scope,
     prepared: &mut Prepared,
 ) -> Result<(), ReconcileError> {
     let context = &scope.context;
     let plan = answer_override(&prepared.subject(&context.config.rules));
-    // Without the authority, another leader answers it.
-    let Some(plan) = plan.filter(|_| context.authority.holds()) else {
+    // Without the authority, this process writes nothing: the new leader answers the request. An API
+    // server that doesn't store the answer isn't asked to store it again.
+    let outdated = context
+        .memories
+        .with(&prepared.stored, |memory| memory.pruned.is_some());
+    let Some(plan) = plan.filter(|_| context.authority.holds() && !outdated) else {
         return Ok(());
     };
     let written = record(scope, &prepared.stored, &plan).await;

@@ -74,7 +74,7 @@ fn publish(scope: &Scope, object: &OxenModel, plan: &Plan) {
 }
 
 /// Writes the plan's status with its operation, and returns the written object, or `None` if the
-/// API server did not store `operation` and `attempts` as they were sent. After `None`, no call may
+/// API server did not store `operation`, `attempts` and `override` as they were sent. After `None`, no call may
 /// follow.
 ///
 /// While the object says that its CustomResourceDefinition is outdated, a dry run comes first, so
@@ -105,7 +105,7 @@ pub(super) async fn record_operation(
     Ok(recorded)
 }
 
-/// Returns true when a write holds the plan's operation and attempts. A write that is refused as
+/// Returns true when a write holds the plan's operation, attempts and override. A write that is refused as
 /// invalid (422) holds nothing.
 fn is_stored(
     written: &Result<Arc<OxenModel>, ReconcileError>,
@@ -113,7 +113,9 @@ fn is_stored(
 ) -> Result<bool, ReconcileError> {
     match written {
         Ok(object) => Ok(object.status.as_ref().is_some_and(|status| {
-            status.operation == plan.status.operation && status.attempts == plan.status.attempts
+            status.operation == plan.status.operation
+                && status.attempts == plan.status.attempts
+                && status.override_in_force == plan.status.override_in_force
         })),
         Err(error) if error.code() == Some(422) => Ok(false),
         Err(error) => Err(error.clone()),
@@ -146,8 +148,8 @@ async fn write(
     Ok(after)
 }
 
-/// Publishes the events about an override, and measures how late a change of the desired state that
-/// time alone has brought was noticed.
+/// Publishes the events about an override. If a boundary changed the desired state, also measures
+/// the delay from the boundary to this write.
 fn note_changes(scope: &Scope, object: &OxenModel, after: &OxenModel) {
     let context = &scope.context;
     let (Some(before), Some(after)) = (&object.status, &after.status) else {

@@ -18,8 +18,7 @@ pub(super) fn next(scope: &Scope, object: &OxenModel, plan: &Plan) -> Controller
         !std::mem::replace(&mut memory.reconciled, true)
     });
     let wait = spread(plan.requeue, first);
-    let until = plan.status.until.as_ref().map(|until| until.0);
-    ControllerAction::requeue(no_later_than(wait, until))
+    ControllerAction::requeue(no_later_than(wait, plan.change))
 }
 
 /// Applies the jitter. The first poll of a settled object after a start comes anywhere within the

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
     admission::Slot,
-    clock::no_later_than,
+    clock::{no_later_than, now},
     context::{Context, Scope},
     credentials::{self, Credentials},
     error::ReconcileError,
@@ -131,8 +131,8 @@ async fn observation_permit<'a>(
     }
 }
 
-/// Ends when the object has changed since its change number `answered`, and requests an override
-/// that the status doesn't answer yet. Returns the number of its last change.
+/// Waits until the object has another number of changes than `answered`, and requests an override
+/// that the status doesn't answer yet. Returns the new number of changes.
 async fn until_override(scope: &Scope, known: &Guarded, answered: u64) -> u64 {
     let object = &known.object;
     loop {
@@ -223,7 +223,7 @@ pub(super) async fn until_urgent(scope: &Scope, known: &Guarded, since: Instant)
         };
         tokio::select! {
             () = changed => {}
-            () = sleep(no_later_than(interval, next_change(&newest, scope.context.clock()))) => {}
+            () = sleep(no_later_than(interval, next_change(&newest, now()))) => {}
             () = sleep_until(since + interval) => return,
         }
     }

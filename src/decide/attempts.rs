@@ -6,8 +6,8 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    fault::HubFault, history::History, observation::Subject, plan::Finding, remote::Remote,
-    verdict::Verdict,
+    fault::HubFault, history::History, observation::Subject, overrides, plan::Finding,
+    remote::Remote, verdict::Verdict,
 };
 use crate::{
     api::{
@@ -27,40 +27,29 @@ pub const CORRECTIONS: usize = 3;
 /// to retry the call.
 pub const REFUSALS: u32 = 5;
 
-/// Resets the attempts for a new generation, for another desired state, and for a reconcile request
-/// that the hub answered. A desired state that changes by itself leaves the corrections as they
-/// are, because nobody has acknowledged them.
+/// Resets the attempts for a new generation, for another desired state, for an accepted override,
+/// and for a reconcile request that the hub answered. Another desired state and an override leave
+/// the corrections as they are.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answered: bool) {
     forget_other_object(status, subject.object.metadata.uid.as_deref());
     if status.attempts.is_none() || status.attempts().generation != subject.generation() {
         status.attempts = Some(fresh(subject));
-    } else if subject.desired_changed() {
+    } else if subject.desired_changed() || overrides::is_accepted(&subject.status(), status) {
         status.attempts = Some(Attempts {
             corrections: status.attempts().corrections,
             ..fresh(subject)
         });
     }
     if let (true, Some(requested)) = (answered, subject.requested()) {
+        // A requested reconcile turns on a model that an idle shutdown turned off.
+        let settled = status.attempts().settled;
+        let allowed = subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow);
         status.attempts = Some(Attempts {
-            settled: settled_unless_idle(subject, status),
+            settled: settled.filter(|_| !allowed),
             ..fresh(subject)
         });
         status.last_handled_reconcile_at = Some(requested.to_owned());
     }
-    let accepted = status.override_in_force.is_some();
-    if accepted && status.override_in_force != subject.status().override_in_force {
-        status.attempts = Some(Attempts {
-            settled: settled_unless_idle(subject, status),
-            ..status.attempts()
-        });
-    }
-}
-
-/// `settled` of the attempts, but unset where an idle shutdown is allowed. So a requested reconcile
-/// and an accepted override turn on a model that an idle shutdown turned off.
-fn settled_unless_idle(subject: &Subject<'_>, status: &OxenModelStatus) -> Option<bool> {
-    let allowed = subject.object.spec.idle_shutdown == Some(IdleShutdown::Allow);
-    status.attempts().settled.filter(|_| !allowed)
 }
 
 /// Removes the attempts, the operation and the model's last live status from a status that was
@@ -234,8 +223,8 @@ pub(super) fn exhausted(
                  off, set spec.idleShutdown: Allow."
             }
             OperationKind::Deactivate => {
-                "another cluster or a person. To keep it on for a while, set the annotation \
-                 oxen.ai/override."
+                "another cluster or a person. To keep the model active for a while, set the \
+                 annotation oxen.ai/override to \"active until TIME\"."
             }
         };
         let finding = Finding::new(

@@ -246,7 +246,7 @@ fn call(
                 "The model became {} although this object had not changed. {} The operator sends \
                  {kind} to correct it.",
                 remote.live,
-                cause_of_drift(remote.live)
+                cause_of_drift(kind, remote.live)
             )
         } else {
             format!("The model is {}. The operator sends {kind}.", remote.live)
@@ -286,12 +286,17 @@ fn call(
     }
 }
 
-fn cause_of_drift(live: LiveStatus) -> &'static str {
-    if live == LiveStatus::Inactive {
-        "The hub turns off a model that has had no requests for about 15 minutes; to allow that, \
-         set spec.idleShutdown: Allow. Another cluster or a person may also have turned it off."
-    } else {
-        "Another cluster or a person may also control it. To keep it on for a while, set the \
-         annotation oxen.ai/override."
+fn cause_of_drift(kind: OperationKind, live: LiveStatus) -> &'static str {
+    match kind {
+        OperationKind::Activate if live == LiveStatus::Inactive => {
+            "The hub turns off a model that has had no requests for about 15 minutes; to allow \
+             that, set spec.idleShutdown: Allow. Another cluster or a person may also have turned \
+             it off."
+        }
+        OperationKind::Activate => "Another cluster or a person may also control the model.",
+        OperationKind::Deactivate => {
+            "Another cluster or a person may also control the model. To keep the model active for \
+             a while, set the annotation oxen.ai/override to \"active until TIME\"."
+        }
     }
 }

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::api::{Declared, Override, OxenModel, OxenModelStatus, Schedule, State, WarmUp};
 
-/// The state that the model should be in at `now`: what an override says while it is in force, and
-/// what the spec declares otherwise. It is inactive for an object that is being deleted. While the
-/// clock differs from the hub's, time changes nothing: it is what the status says.
+/// Returns the state that the model should be in at `clock`: inactive for an object that is being
+/// deleted, else the state of the override in force, else what the spec declares. While `clock`
+/// doesn't agree with the hub's clock, the stored desired state remains until the spec changes or
+/// an override is requested.
 #[must_use]
 pub fn desired(object: &OxenModel, clock: impl Into<Clock>) -> State {
     if object.metadata.deletion_timestamp.is_some() {
@@ -23,18 +24,14 @@ pub fn desired(object: &OxenModel, clock: impl Into<Clock>) -> State {
     if let Some(kept) = kept(object, clock) {
         return kept;
     }
-    in_force(object, clock).map_or_else(|| declared(object, clock.now), |it| it.state)
+    let in_force = overrides::judge(object, clock).in_force;
+    in_force.map_or_else(|| declared(object, clock.now), |it| it.state)
 }
 
-/// The override that is in force. It may not be in the status yet.
-fn in_force(object: &OxenModel, clock: Clock) -> Option<Override> {
-    overrides::judge(object, clock).in_force
-}
-
-/// The stored desired state, if only time could have changed it since, and the clock can't be
-/// believed.
-fn kept(object: &OxenModel, clock: Clock) -> Option<State> {
-    let status = object.status.as_ref().filter(|_| clock.differs)?;
+/// Returns the stored desired state if the clock can't be believed and only the passing of time
+/// could have changed the desired state since it was stored.
+pub(super) fn kept(object: &OxenModel, clock: Clock) -> Option<State> {
+    let status = object.status.as_ref().filter(|_| !clock.is_believed())?;
     let same = Some(status.observed_generation) == object.metadata.generation
         && !overrides::requests_override(object, clock);
     status.desired.filter(|_| same)
@@ -51,18 +48,28 @@ fn declared(object: &OxenModel, now: Timestamp) -> State {
     }
 }
 
-/// The first instant after `now` at which the desired state is another one, if the object doesn't
-/// change, or `None` if there is none within 400 days of `now` and of the override's end. There is
-/// none while the clock differs from the hub's.
+/// Returns the first instant after `now` at which the desired state changes if the object doesn't,
+/// whether or not the hub's clock agrees. Returns `None` if no change is found. The search covers
+/// the 400 days after `now`, or after the end of an override whose state the spec then declares
+/// too.
 #[must_use]
-pub fn next_change(object: &OxenModel, clock: impl Into<Clock>) -> Option<Timestamp> {
-    let clock = clock.into();
-    if object.metadata.deletion_timestamp.is_some() || clock.differs {
+pub fn next_change(object: &OxenModel, now: Timestamp) -> Option<Timestamp> {
+    let in_force = overrides::judge(object, now.into()).in_force;
+    next_change_from(object, in_force.as_ref(), now)
+}
+
+/// Returns what [`next_change`] returns if this override is in force.
+pub(super) fn next_change_from(
+    object: &OxenModel,
+    in_force: Option<&Override>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if object.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    match in_force(object, clock) {
-        None => next_declared(object, clock.now),
-        Some(Override { state, until, .. }) if declared(object, until.0) == state => {
+    match in_force.filter(|it| it.until.0 > now) {
+        None => next_declared(object, now),
+        Some(Override { state, until, .. }) if declared(object, until.0) == *state => {
             next_declared(object, until.0)
         }
         Some(Override { until, .. }) => Some(until.0),
@@ -88,9 +95,9 @@ pub fn lead(schedule: &Schedule) -> Duration {
     }
 }
 
-/// How long ago the desired state should have changed by itself, in a write that replaces the
-/// status `before` with the status `after` at `now`; `None` if the write is not the one that changes
-/// it for that reason.
+/// Returns the time from the boundary until `now`, for a write that replaces the status `before`
+/// with the status `after`. Returns `None` if the write doesn't change the desired state because of
+/// a boundary.
 #[must_use]
 pub fn boundary_delay(
     before: &OxenModelStatus,

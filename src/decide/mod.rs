@@ -6,9 +6,9 @@
 //!
 //! # Flow
 //!
-//! [`unobserved`] decides what needs nothing from the hub. [`answer_override`] answers a requested
-//! override before the hub is asked. Then the controller retrieves the model, and [`decide`] makes the plan. After a call, [`after_call`] makes the plan of its
-//! outcome.
+//! [`unobserved`] decides what needs nothing from the hub. [`answer_override`] accepts or refuses a
+//! requested override before the live GET. After the live GET, [`decide`] makes the plan. After a
+//! call, [`after_call`] makes the plan of its outcome.
 //!
 //! # Layout
 //!
@@ -19,7 +19,7 @@
 //! | what a process knows of its last operation | `tracked.rs` |
 //! | the operator's defaults, waits and limits | `rules.rs` |
 //! | the desired state | `desired.rs` |
-//! | the wall clock, and whether it is believed | `clock.rs` |
+//! | the wall clock, and whether the hub's clock agrees | `clock.rs` |
 //! | when a schedule wants its model active | `schedule.rs` |
 //! | overrides: accepted, refused and ended | `overrides.rs` |
 //! | live status x desired state -> the next step | `table.rs` |
@@ -70,10 +70,11 @@ mod urgency;
 mod verdict;
 mod words;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
-pub use clock::Clock;
+pub use clock::{Agreement, Clock};
 pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
 };
@@ -98,7 +99,8 @@ pub(crate) use words::{quote, without_digits};
 use crate::api::{Declared, LiveStatus, OxenModelStatus};
 use plan::Finding;
 
-/// The end of the message of an object whose desired state time could change, while it can't.
+/// The sentence that is added to the message of an object with a schedule or an override while the
+/// operator's clock and the hub's differ.
 const CLOCK_DIFFERS: &str = " The operator's clock and the hub's differ by more than 5 minutes, so \
                              no schedule or override changes the desired state. Correct the clock.";
 
@@ -117,28 +119,33 @@ pub fn unobserved(subject: &Subject<'_>) -> Option<Plan> {
     Some(conclude(subject, None, status, finding, requeue))
 }
 
-/// The plan that accepts or refuses a requested override before the hub is asked, or `None` if
-/// none is to be answered. If it changes what the model should be, the object is not Ready any
-/// longer.
+/// Returns the plan that accepts or refuses a requested override before the live GET, or `None` if
+/// the status needs no such answer. If the override changes the desired state, or is accepted, the
+/// plan sets Ready to False, because nothing has been observed since.
 #[must_use]
 pub fn answer_override(subject: &Subject<'_>) -> Option<Plan> {
-    let stored = subject.status();
     if !overrides::requests_override(subject.object, subject.clock()) {
         return None;
     }
+    let stored = subject.status();
     let next = next_status(subject, false);
-    let turns = subject.desired_changed() || next.attempts().settled != stored.attempts().settled;
+    let turns = subject.desired_changed() || overrides::is_accepted(&stored, &next);
     let observed = stored.observed_generation == subject.generation();
-    let (finding, requeue) = (
-        progress::after_override(subject),
-        requeue::unobserved(subject),
-    );
-    let mut plan = conclude(subject, None, next, finding, requeue);
-    if !observed || !turns {
-        // The conditions are about what was observed last.
+    let finding = progress::after_override(subject);
+    let mut plan = conclude(subject, None, next, finding, requeue::unobserved(subject));
+    if observed && turns {
+        // The hub was not asked.
+        let synced = |condition: &&Condition| condition.type_ == SYNCED;
+        let before = stored.conditions.iter().find(synced).cloned();
+        plan.status.conditions.retain(|it| it.type_ != SYNCED);
+        plan.status.conditions.extend(before);
+        plan.transition &= subject.desired_changed();
+    } else {
+        // The conditions still describe the last observation.
         plan.status = OxenModelStatus {
             override_in_force: plan.status.override_in_force,
             refused_override: plan.status.refused_override,
+            handled_override: plan.status.handled_override,
             ..stored
         };
         plan.transition = false;
@@ -312,12 +319,18 @@ fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
     }
     status.observed_generation = subject.generation();
     status.desired = Some(subject.desired());
-    status.until = next_change(subject.object, subject.clock()).map(Time);
     if !subject.deleting() {
         let judged = overrides::judge(subject.object, subject.clock());
         status.override_in_force = judged.in_force;
         status.refused_override = judged.refused;
+        status.handled_override = judged.handled;
     }
+    let kept = desired::kept(subject.object, subject.clock()).is_some();
+    status.until = match subject.agreement {
+        Agreement::Differs => None,
+        Agreement::Unknown if kept => status.until,
+        Agreement::Agrees | Agreement::Unknown => next_change_of(subject, &status).map(Time),
+    };
     attempts::renew(subject, &mut status, answered);
     status
 }
@@ -344,7 +357,15 @@ fn conclude(
     requeue: Requeue,
 ) -> Plan {
     let before = std::mem::take(&mut status.conditions);
-    let message = with_clock_note(subject, &status, &finding.message);
+    let timed = may_change_by_time(subject, &status);
+    let differs = timed && subject.agreement == Agreement::Differs;
+    // A message that quotes somebody is kept, so the sentence about the clocks would be kept too.
+    let note = if differs && !finding.presentation().quotes {
+        CLOCK_DIFFERS
+    } else {
+        ""
+    };
+    let message = finding.message.replace(CLOCK_DIFFERS, "") + note;
     let message = words::with_notes(&message, notes(seen, finding.presentation()));
     let judgement = conditions::Judgement {
         presentation: finding.presentation(),
@@ -363,12 +384,18 @@ fn conclude(
     } else {
         finding.action
     };
+    let change = next_change_of(subject, &status);
     Plan {
         verdict: finding.verdict,
         message,
         status,
         action,
-        requeue,
+        requeue: if differs {
+            requeue.at_most(subject.rules.overdue_poll)
+        } else {
+            requeue
+        },
+        change,
         transition,
         blocked: finding.blocked,
     }
@@ -382,14 +409,15 @@ fn notes<'a>(seen: Option<&'a Observation<'_>>, shown: Presentation) -> &'a [Str
     remote.map_or(&[], |remote| &remote.notes)
 }
 
-/// The message of a finding, with the reason why time changes nothing, if the object has a desired
-/// state that time could change.
-fn with_clock_note(subject: &Subject<'_>, status: &OxenModelStatus, message: &str) -> String {
+/// Returns true when the object has a schedule or an override, so that its desired state can change
+/// by itself.
+fn may_change_by_time(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {
     let scheduled = subject.object.spec.state == Declared::Scheduled;
-    let timed = scheduled || status.override_in_force.is_some();
-    if subject.clock_differs && timed && !subject.deleting() && !message.ends_with(CLOCK_DIFFERS) {
-        format!("{message}{CLOCK_DIFFERS}")
-    } else {
-        message.to_owned()
-    }
+    !subject.deleting() && (scheduled || status.override_in_force.is_some())
+}
+
+/// When the desired state changes by itself, if the object has this status.
+fn next_change_of(subject: &Subject<'_>, status: &OxenModelStatus) -> Option<Timestamp> {
+    let in_force = status.override_in_force.as_ref();
+    desired::next_change_from(subject.object, in_force, subject.now)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    clock::Clock,
+    clock::{Agreement, Clock},
     conditions::{READY, SYNCED, is_false, is_true},
     desired::desired,
     fault::Fault,
@@ -23,8 +23,8 @@ pub struct Subject<'a> {
     pub object: &'a OxenModel,
     /// The wall clock, for the times that the status shows.
     pub now: Timestamp,
-    /// Whether the hub's clock differs from the wall clock.
-    pub clock_differs: bool,
+    /// Whether the hub's clock agrees with the wall clock.
+    pub agreement: Agreement,
     /// The operator's defaults, waits and limits.
     pub rules: &'a Rules,
     /// A new id, for the operation that the decision may record.
@@ -84,7 +84,7 @@ impl Subject<'_> {
     pub(super) fn clock(&self) -> Clock {
         Clock {
             now: self.now,
-            differs: self.clock_differs,
+            agreement: self.agreement,
         }
     }
 

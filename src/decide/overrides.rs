@@ -17,79 +17,109 @@ use crate::api::{
 /// otherwise keep a model active for a year.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 31);
 
-/// The override that is in force, and the requested one that is refused.
+const TOO_FAR: &str = "The end is more than 31 days away. Set an earlier one.";
+const NOT_OWNER: &str = "Another OxenModel controls this model. Set the annotation there.";
+const CLOCK_DIFFERS: &str = "The end can't be judged, because the operator's clock and the hub's \
+                             differ by more than 5 minutes. Correct the clock.";
+
+/// The override that is in force, the requested one that is refused, and the last value of the
+/// annotation that needs no answer any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Judged {
     pub(super) in_force: Option<Override>,
     pub(super) refused: Option<RefusedOverride>,
+    pub(super) handled: Option<String>,
 }
 
 /// Judges the object's annotation.
 ///
 /// An accepted override stays in force until its end or until another value replaces it, also when
-/// the annotation is removed: a GitOps tool removes what `kubectl annotate` sets. A request whose
-/// end has passed is ignored, because it may be an old one that is still in Git. A refused value
-/// stays refused, so that it doesn't take effect at a time at which nobody expects it.
+/// the annotation is removed: a GitOps tool removes what `kubectl annotate` sets. Each value is
+/// handled once, so that an annotation that stays has no effect after its end, whatever the clock
+/// shows then. A request whose end has passed is ignored, because it may be an old one that is
+/// still in Git. A value whose end is too far away stays refused, so that it doesn't take effect at
+/// a time at which nobody expects it.
 pub(super) fn judge(object: &OxenModel, clock: Clock) -> Judged {
-    let now = clock.now;
-    let status = object.status.as_ref();
-    let stored = stored(object, clock).cloned();
-    let kept = |refused| Judged {
-        in_force: stored.clone(),
+    let before = shown(object, clock);
+    let kept = |refused: Option<RefusedOverride>| Judged {
         refused,
+        ..before.clone()
     };
     let Some(value) = annotation(object) else {
         return kept(None);
     };
-    if stored.as_ref().is_some_and(|stored| stored.value == value) {
+    if before.handled.as_deref() == Some(value) {
         return kept(None);
     }
     let quoted = quote(value);
-    let before = status.and_then(|status| status.refused_override.as_ref());
-    if let Some(before) = before.filter(|before| before.value == quoted) {
-        return kept(Some(before.clone()));
+    let too_far = (before.refused.as_ref()).filter(|it| it.value == quoted && it.why == TOO_FAR);
+    if let Some(refused) = too_far {
+        return kept(Some(refused.clone()));
     }
-    let refused = |why: String| kept(Some(RefusedOverride { value: quoted, why }));
-    match value.parse() {
-        Err(why) => refused(why),
-        Ok(OverrideRequest::None) => Judged::default(),
-        Ok(OverrideRequest::Until(_, until)) if until <= now => kept(None),
-        Ok(OverrideRequest::Until(_, until)) if until.duration_since(now) > LONGEST => {
-            refused("the end is more than 31 days away: name an earlier one".into())
+    let refused = |why: &str| {
+        kept(Some(RefusedOverride {
+            value: quoted.clone(),
+            why: why.to_owned(),
+        }))
+    };
+    let (state, until) = match value.parse() {
+        Err(why) => return refused(&why),
+        Ok(OverrideRequest::None) => {
+            return Judged {
+                handled: Some(value.to_owned()),
+                ..Judged::default()
+            };
         }
-        Ok(OverrideRequest::Until(..)) if is_lost(status) => {
-            refused("another OxenModel controls this model: set the annotation there".into())
+        Ok(OverrideRequest::Until(state, until)) => (state, until),
+    };
+    let (over, far) = (
+        until <= clock.now,
+        until.duration_since(clock.now) > LONGEST,
+    );
+    if (over || far) && !clock.is_believed() {
+        refused(CLOCK_DIFFERS)
+    } else if over {
+        Judged {
+            handled: Some(value.to_owned()),
+            ..kept(None)
         }
-        Ok(OverrideRequest::Until(state, until)) => Judged {
+    } else if far {
+        refused(TOO_FAR)
+    } else if is_lost(object) {
+        refused(NOT_OWNER)
+    } else {
+        Judged {
             in_force: Some(Override {
                 value: value.to_owned(),
                 state,
                 until: Time(until),
             }),
             refused: None,
-        },
+            handled: Some(value.to_owned()),
+        }
     }
 }
 
-/// Returns true when the object requests an override, or its end, that the status doesn't answer
-/// yet.
+/// Returns true when the annotation, as it is now, requires another answer than the status has. An
+/// override that has ended by itself requires none, and neither does an object that is being
+/// deleted.
 #[must_use]
 pub fn requests_override(object: &OxenModel, clock: impl Into<Clock>) -> bool {
-    if object.metadata.deletion_timestamp.is_some() {
-        return false;
-    }
     let clock = clock.into();
-    let refused = object.status.as_ref();
-    let refused = refused.and_then(|status| status.refused_override.clone());
-    // An override that has ended needs no answer.
-    let in_force = stored(object, clock).cloned();
-    judge(object, clock) != Judged { in_force, refused }
+    object.metadata.deletion_timestamp.is_none() && judge(object, clock) != shown(object, clock)
 }
 
-/// The override in the status, unless it has ended.
-fn stored(object: &OxenModel, clock: Clock) -> Option<&Override> {
-    let stored = object.status.as_ref()?.override_in_force.as_ref()?;
-    (clock.differs || stored.until.0 > clock.now).then_some(stored)
+/// What the status shows, without an override that has ended.
+fn shown(object: &OxenModel, clock: Clock) -> Judged {
+    let Some(status) = &object.status else {
+        return Judged::default();
+    };
+    let holds = |stored: &&Override| !clock.is_believed() || stored.until.0 > clock.now;
+    Judged {
+        in_force: status.override_in_force.as_ref().filter(holds).cloned(),
+        refused: status.refused_override.clone(),
+        handled: status.handled_override.clone(),
+    }
 }
 
 fn annotation(object: &OxenModel) -> Option<&str> {
@@ -98,10 +128,19 @@ fn annotation(object: &OxenModel) -> Option<&str> {
 }
 
 /// Returns true when the last observation showed that another object owns the model.
-fn is_lost(status: Option<&OxenModelStatus>) -> bool {
-    let conditions = status.map(|status| status.conditions.as_slice());
+fn is_lost(object: &OxenModel) -> bool {
+    let conditions = object.status.as_ref().map(|status| &*status.conditions);
     let ready = reason(conditions.unwrap_or_default(), READY);
     ready == Some(Verdict::Conflict.presentation().reason)
+}
+
+/// Returns true when `after` has an accepted override that `before` doesn't have, and that isn't a
+/// longer time for the same state.
+pub(super) fn is_accepted(before: &OxenModelStatus, after: &OxenModelStatus) -> bool {
+    let state = |status: &OxenModelStatus| status.override_in_force.as_ref().map(|it| it.state);
+    before.override_in_force != after.override_in_force
+        && state(after).is_some()
+        && state(before) != state(after)
 }
 
 /// An event about an override.
@@ -115,7 +154,7 @@ pub struct OverrideEvent {
     pub note: String,
 }
 
-/// The events of a write that replaces the status `before` with the status `after`.
+/// Returns the events of a write that replaces the status `before` with the status `after`.
 #[must_use]
 pub fn override_events(before: &OxenModelStatus, after: &OxenModelStatus) -> Vec<OverrideEvent> {
     let changed = before.override_in_force != after.override_in_force;
@@ -124,7 +163,7 @@ pub fn override_events(before: &OxenModelStatus, after: &OxenModelStatus) -> Vec
             reason: "OverrideAccepted",
             type_: EventType::Normal,
             note: format!(
-                "The desired state is {} until {}, whatever the spec declares. To end that \
+                "The desired state is {} until {}, whatever the spec declares. To end the override \
                  earlier, set the annotation {OVERRIDE_ANNOTATION} to none.",
                 accepted.state, accepted.until.0
             ),
@@ -141,7 +180,7 @@ pub fn override_events(before: &OxenModelStatus, after: &OxenModelStatus) -> Vec
         reason: "OverrideRefused",
         type_: EventType::Warning,
         note: format!(
-            "The annotation {OVERRIDE_ANNOTATION} with the value \"{value}\" is refused: {why}."
+            "The value \"{value}\" of the annotation {OVERRIDE_ANNOTATION} is refused. {why}"
         ),
     });
     in_force.into_iter().chain(refused).collect()

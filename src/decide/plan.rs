@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     requeue::Requeue,
     verdict::{Presentation, Verdict},
@@ -22,6 +24,9 @@ pub struct Plan {
     pub action: Action,
     /// When to reconcile next.
     pub requeue: Requeue,
+    /// When the desired state changes by itself, whether or not the hub's clock agrees. The next
+    /// reconcile is no later.
+    pub change: Option<Timestamp>,
     /// Whether the plan has an event: the finding is a transition, or follows a call that was sent
     /// without an event.
     pub transition: bool,

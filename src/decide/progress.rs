@@ -12,7 +12,7 @@ use super::{
     remote::Remote,
     verdict::{Progress, Ready, Verdict},
 };
-use crate::api::{LiveStatus, OperationKind, OxenModelStatus, State};
+use crate::api::{LiveStatus, OVERRIDE_ANNOTATION, OperationKind, OxenModelStatus, State};
 
 /// The verdict while a call is being made or its effect is awaited.
 pub(super) fn verdict(kind: OperationKind, status: &OxenModelStatus) -> Verdict {
@@ -45,8 +45,8 @@ pub(super) fn would_call(subject: &Subject<'_>, remote: &Remote) -> Finding {
     )
 }
 
-/// The finding of an object whose desired state an override has just changed. The model has not
-/// been retrieved since.
+/// Returns the finding that follows an answered override request, if the object is no longer Ready
+/// because of it. The model has not been observed since the request was answered.
 pub(super) fn after_override(subject: &Subject<'_>) -> Finding {
     let desired = subject.desired();
     let (verdict, suspended) = match desired {
@@ -59,8 +59,8 @@ pub(super) fn after_override(subject: &Subject<'_>) -> Finding {
         verdict
     };
     let message = format!(
-        "The desired state is {desired}, because an override was accepted or ended. The operator \
-         retrieves the model."
+        "The desired state is now {desired}. The operator has not observed the model since the \
+         annotation {OVERRIDE_ANNOTATION} changed."
     );
     Finding::new(verdict, message)
 }

@@ -27,6 +27,15 @@ impl Requeue {
             jitter: Jitter::None,
         }
     }
+
+    /// The same, but after no longer than this time without jitter.
+    pub(super) fn at_most(self, longest: Duration) -> Self {
+        if self.after > longest {
+            Self::exactly(longest)
+        } else {
+            self
+        }
+    }
 }
 
 /// How a time is spread.

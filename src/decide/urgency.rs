@@ -2,7 +2,7 @@
 
 use super::{
     attempts,
-    clock::Clock,
+    clock::{Agreement, Clock},
     conditions::{RECONCILING, STALLED, SYNCED, is_false, is_true},
     desired,
     effect::{Effect, effect},
@@ -10,14 +10,21 @@ use super::{
 };
 use crate::api::{LiveStatus, OperationKind, OxenModel, State};
 
-/// Returns true when somebody waits at this time for the object's next observation: a spec or a desired
-/// state that has not been observed, a deletion, a requested reconcile or override, an operation
-/// whose transition was not seen, a refused call that is tried again, or a model that may need a call,
-/// because it is neither in the desired state nor on its way there. Any other observation is a
-/// routine poll.
+/// Returns true when somebody waits for the object's next observation at `clock`. Any other
+/// observation is a routine poll. Somebody waits for:
+///
+/// - a spec or a desired state that has not been observed, or a deletion,
+/// - a requested reconcile or override,
+/// - an operation whose transition was not seen, or a refused call that is tried again,
+/// - a model that is neither in the desired state nor on its way there, so that it may need a call.
 #[must_use]
 pub fn is_urgent(object: &OxenModel, clock: impl Into<Clock>) -> bool {
     let clock = clock.into();
+    // The first observation after a start decides whether the clock is believed.
+    let clock = match clock.agreement {
+        Agreement::Unknown => clock.now.into(),
+        Agreement::Agrees | Agreement::Differs => clock,
+    };
     let Some(status) = &object.status else {
         return true;
     };

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::OperationKind,
-    decide::{CallOutcome, HubFault},
+    decide::{Agreement, CallOutcome, HubFault},
 };
 
 /// The header that carries an operation's id to the hub's logs.
@@ -78,11 +78,11 @@ impl Client {
         self.url(&["api", "ai"])
     }
 
-    /// Returns true when the hub's clock, by the `Date` of its last response about a model, differs
-    /// from `now` by more than five minutes.
+    /// Returns whether the hub's clock, by the `Date` of its last response about a model, agrees
+    /// with `now`.
     #[must_use]
-    pub fn clock_differs(&self, now: Timestamp) -> bool {
-        self.clock.differs(now)
+    pub fn agreement(&self, now: Timestamp) -> Agreement {
+        self.clock.agreement(now)
     }
 
     /// Retrieves one model. With `live`, the hub asks its provider for the deployments' status

@@ -5,36 +5,59 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, header::AGE};
 use jiff::{SignedDuration, Timestamp};
 
 use super::retry_after::date_of;
+use crate::decide::Agreement;
 
-/// The largest difference between the hub's clock and the operator's that doesn't matter.
+/// The largest difference at which the two clocks count as equal.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// The hub's clock: what it showed, and when it showed that on the monotonic clock.
+/// What the last response said about the hub's clock.
 #[derive(Debug, Default)]
-pub(super) struct HubClock(Mutex<Option<(Timestamp, Instant)>>);
+pub(super) struct HubClock(Mutex<LastDate>);
+
+#[derive(Clone, Copy, Debug, Default)]
+enum LastDate {
+    /// There was no response yet.
+    #[default]
+    Unanswered,
+    /// No response had a `Date`.
+    Absent,
+    /// The hub's clock showed the time when the response was received.
+    Shown(Timestamp, Instant),
+}
 
 impl HubClock {
-    /// Notes the `Date` of a response that has just been received.
+    /// Notes the `Date` of a response that has just been received. A cache that answers in place of
+    /// the hub adds the `Age` of its copy.
     pub(super) fn note(&self, headers: &HeaderMap) {
-        if let Some(date) = date_of(headers) {
-            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some((date, Instant::now()));
+        let age = headers.get(AGE).and_then(|age| age.to_str().ok());
+        let age = age.and_then(|age| age.trim().parse::<u32>().ok());
+        let age = SignedDuration::from_secs(age.unwrap_or_default().into());
+        let shown = date_of(headers).and_then(|date| date.checked_add(age).ok());
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (shown, *last) {
+            (Some(shown), _) => *last = LastDate::Shown(shown, Instant::now()),
+            (None, LastDate::Unanswered) => *last = LastDate::Absent,
+            (None, LastDate::Absent | LastDate::Shown(..)) => {}
         }
     }
 
-    /// Returns true when the hub's clock now shows a time that differs from `now` by more than five
-    /// minutes. A hub that has sent no `Date` agrees.
-    pub(super) fn differs(&self, now: Timestamp) -> bool {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|(shown, at)| differ(shown, at.elapsed(), now))
+    /// Returns whether the hub's clock agrees with `now`. A hub whose responses have no `Date`
+    /// agrees.
+    pub(super) fn agreement(&self, now: Timestamp) -> Agreement {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            LastDate::Unanswered => Agreement::Unknown,
+            LastDate::Shown(shown, at) if differ(shown, at.elapsed(), now) => Agreement::Differs,
+            LastDate::Absent | LastDate::Shown(..) => Agreement::Agrees,
+        }
     }
 }
 
-/// Returns true when a clock that showed `shown` this long ago is too far from `now`.
+/// Returns true when a clock that showed `shown` a time `ago` before `now` differs from `now` by
+/// more than [`TOLERANCE`].
 fn differ(shown: Timestamp, ago: Duration, now: Timestamp) -> bool {
     let ago = SignedDuration::try_from(ago).unwrap_or(SignedDuration::MAX);
     now.duration_since(shown).saturating_sub(ago).abs() > TOLERANCE
@@ -68,20 +91,28 @@ mod tests {
     }
 
     #[test]
-    fn the_last_date_counts_and_no_date_agrees() {
+    fn the_last_date_counts() {
         let clock = HubClock::default();
         let now = Timestamp::now();
-        assert!(!clock.differs(now));
-        let mut headers = HeaderMap::new();
-        let mut note = |date: &str| {
-            headers.insert(DATE, date.parse().unwrap());
-            clock.note(&headers);
+        assert_eq!(clock.agreement(now), Agreement::Unknown);
+        let note = |headers: &[(http::HeaderName, &str)]| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            clock.note(&headers.collect());
+            clock.agreement(now)
         };
-        note("Thu, 01 Jan 2026 00:00:00 GMT");
-        assert!(clock.differs(now));
-        note("an odd date");
-        assert!(clock.differs(now), "it says nothing");
-        note(&now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        assert!(!clock.differs(now));
+        assert_eq!(note(&[]), Agreement::Agrees, "the hub sends no date");
+        let new_year = "Thu, 01 Jan 2026 00:00:00 GMT";
+        assert_eq!(note(&[(DATE, new_year)]), Agreement::Differs);
+        assert_eq!(note(&[(DATE, "an odd date")]), Agreement::Differs);
+        assert_eq!(note(&[]), Agreement::Differs);
+        let ago = |minutes| {
+            let shown = now - SignedDuration::from_mins(minutes);
+            shown.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        };
+        assert_eq!(note(&[(DATE, &ago(0))]), Agreement::Agrees);
+        assert_eq!(note(&[(DATE, &ago(60))]), Agreement::Differs);
+        assert_eq!(note(&[(DATE, &ago(60)), (AGE, "3600")]), Agreement::Agrees);
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::OperationKind,
-    decide::{CallOutcome, HubFault, quote},
+    decide::{Agreement, CallOutcome, HubFault, quote},
 };
 
 /// The hub's client, limited to the rate that the hub allows each key.
@@ -52,10 +52,10 @@ impl LimitedClient {
         self.client.api_base()
     }
 
-    /// Returns true when the hub's clock differs from `now`, see [`Client::clock_differs`].
+    /// Returns whether the hub's clock agrees with `now`, see [`Client::agreement`].
     #[must_use]
-    pub fn clock_differs(&self, now: Timestamp) -> bool {
-        self.client.clock_differs(now)
+    pub fn agreement(&self, now: Timestamp) -> Agreement {
+        self.client.agreement(now)
     }
 
     /// Waits for a permit. The wait may be long, so whatever must be true when the request is sent

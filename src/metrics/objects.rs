@@ -185,7 +185,7 @@ impl Collector for Objects {
             (
                 "oxen_model_until_timestamp_seconds",
                 "When the desired state changes by itself, in seconds since 1970, by `namespace` and \
-                 `name`; absent if it doesn't change within 400 days",
+                 `name`; absent if no such change is known",
                 |object| object.until,
             ),
             (

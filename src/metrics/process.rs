@@ -27,8 +27,8 @@ const WAITS: [f64; 9] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0];
 /// The buckets of a reconcile's duration, including its wait for a permit.
 const RECONCILES: [f64; 9] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
 
-/// The buckets of the delay after a boundary. A leader that ends without a release delays it by
-/// half a minute, and an operator that was down for a night by hours.
+/// The buckets of the delay after a boundary, in seconds. The delay is about half a minute after a
+/// leader ends without releasing its Lease, and hours after an operator was down for a night.
 const BOUNDARIES: [f64; 8] = [1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 28800.0];
 
 /// What becomes of a call.
@@ -241,8 +241,7 @@ impl Metrics {
         register(
             &mut all,
             "oxen_operator_boundary_delay_seconds",
-            "The time from a boundary of a schedule or the end of an override until the status \
-             shows the new desired state",
+            "The time from a boundary until the status shows the new desired state",
             self.boundaries.clone(),
         );
         register(
@@ -309,7 +308,7 @@ impl Metrics {
         self.contacts.get_or_create(&key).set(now);
     }
 
-    /// Notes that the status shows a desired state that has changed by itself this long ago.
+    /// Records the time from a boundary until the status showed the new desired state.
     pub fn boundary_passed(&self, delay: Duration) {
         self.boundaries.observe(delay.as_secs_f64());
     }

@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
     api::{IdleShutdown, LiveStatus, OperationKind, Override, OxenModelStatus, State},
-    decide::{HubFault, Owner, Ownership, desired, next_change, override_events},
+    decide::{
+        Agreement, CallOutcome, HubFault, Owner, Ownership, desired, next_change, override_events,
+    },
 };
 use serde_json::Value;
 use testkit::simulation::{Simulation, mins, secs, shows};
@@ -113,7 +115,7 @@ fn an_override_holds_to_its_end_without_the_annotation() {
 }
 
 #[test]
-fn an_annotation_whose_time_has_come_changes_nothing() {
+fn an_annotation_whose_time_has_passed_changes_nothing() {
     let mut simulation = off();
     simulation.request_override(Some(EVENING));
     simulation.reconcile(shows(LiveStatus::Active));
@@ -149,7 +151,10 @@ fn an_expired_request_leaves_the_override_in_force() {
     let mut simulation = off();
     simulation.request_override(Some(EVENING));
     simulation.reconcile(shows(LiveStatus::Active));
+    let conditions = simulation.status().conditions;
     simulation.request_override(Some("inactive until 2026-11-25T18:00:00Z"));
+    simulation.answer_override().unwrap();
+    assert_eq!(simulation.status().conditions, conditions);
     assert_eq!(simulation.answer_override(), None);
     simulation.reconcile(shows(LiveStatus::Active));
     assert_eq!(in_force(&simulation).as_deref(), Some(EVENING));
@@ -174,11 +179,11 @@ fn a_refused_request_is_reported_once_and_changes_nothing_else() {
     let long = "x".repeat(100_000);
     for (value, why) in [
         ("active until 18:00", "needs a date"),
-        ("on until 2026-11-25T22:00:00Z", "write"),
+        ("on until 2026-11-25T22:00:00Z", "Write"),
         ("active until 2026-11-25T22:00:00", "an offset"),
         (far, "31 days"),
-        ("", "write"),
-        (&long, "write"),
+        ("", "Write"),
+        (&long, "Write"),
     ] {
         for overridden in [false, true] {
             let mut simulation = off();
@@ -248,7 +253,7 @@ fn until_is_the_first_time_at_which_the_desired_state_changes() {
             State::Active,
             "2026-11-26T17:00:00Z",
         ),
-        // It ends with the window, or with its begin.
+        // The override ends when the window ends, or when it begins.
         (
             "2026-11-25T10:00:00Z",
             "active until 2026-11-25T17:00:00Z",
@@ -275,7 +280,7 @@ fn until_is_the_first_time_at_which_the_desired_state_changes() {
         assert_eq!(until(&simulation), Some(time(next)), "{value}");
         assert_eq!(next_change(&simulation.object, time(now)), Some(time(next)));
     }
-    // The spec declares the same state, or nothing that ends.
+    // Without a schedule: the spec declares the override's state, or the other one.
     for (declared, value, next) in [
         (State::Active, EVENING, None),
         (State::Inactive, EVENING, Some(EVENING_END)),
@@ -296,17 +301,57 @@ fn settled_object(now: &str) -> oxen_operator::api::OxenModel {
 }
 
 #[test]
-fn an_override_of_the_state_that_is_declared_leaves_ready_true() {
+fn an_override_of_the_state_that_is_declared_is_confirmed_by_an_observation() {
     let mut simulation = Simulation::new(State::Active).with(|it| it.now = time(NOW));
     simulation.reconcile(shows(LiveStatus::Active));
     let before = simulation.status();
     simulation.request_override(Some(EVENING));
     let plan = simulation.answer_override().unwrap();
-    assert!(!plan.transition);
-    let status = simulation.status();
-    assert_eq!(status.conditions, before.conditions);
-    assert!(status.override_in_force.is_some());
-    assert_eq!(simulation.reconcile(shows(LiveStatus::Active)).call(), None);
+    // A pipeline that waits for Ready must not see the one of an earlier observation.
+    assert_eq!(
+        testkit::simulation::summary(&plan),
+        "False Activating Reconciling"
+    );
+    assert!(!plan.transition, "the desired state is the same");
+    let synced = |status: &OxenModelStatus| {
+        let synced = testkit::simulation::condition(status, "Synced");
+        synced.cloned()
+    };
+    assert_eq!(
+        synced(&plan.status),
+        synced(&before),
+        "the hub was not asked"
+    );
+    let reconciled = simulation.reconcile(shows(LiveStatus::Active));
+    assert_eq!(reconciled.call(), None);
+    assert_eq!(reconciled.summary(), "True Active -");
+
+    // A longer time for the same state changes nothing else.
+    let before = simulation.status();
+    simulation.request_override(Some("active until 2026-11-25T23:00:00Z"));
+    let plan = simulation.answer_override().unwrap();
+    assert_eq!(plan.status.conditions, before.conditions);
+    assert_eq!(plan.status.attempts, before.attempts);
+}
+
+#[test]
+fn an_override_of_the_state_that_is_declared_resets_the_attempts() {
+    let mut simulation = Simulation::new(State::Active).with(|it| it.now = time(NOW));
+    simulation.reconcile(shows(LiveStatus::Active));
+    for _ in 0..3 {
+        simulation.advance(mins(1));
+        let drifted = simulation.reconcile(shows(LiveStatus::Inactive));
+        assert_eq!(drifted.call(), Some(OperationKind::Activate));
+        simulation.reconcile(shows(LiveStatus::Active));
+    }
+    let stalled = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(stalled.summary(), "False DriftContention Stalled");
+    simulation.request_override(Some(EVENING));
+    let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(reconciled.call(), Some(OperationKind::Activate));
+    assert_eq!(reconciled.summary(), "False Activating Reconciling");
+    let corrections = simulation.status().attempts.unwrap().corrections;
+    assert_eq!(corrections.map(|all| all.len()), Some(3));
 }
 
 #[test]
@@ -399,7 +444,7 @@ fn an_object_that_does_not_own_its_model_refuses_an_override() {
     let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
     assert_eq!(reconciled.summary(), "False Conflict Stalled");
     let refused = simulation.status().refused_override.unwrap();
-    assert!(refused.why.contains("another OxenModel"), "{}", refused.why);
+    assert!(refused.why.contains("Another OxenModel"), "{}", refused.why);
     assert_eq!(in_force(&simulation), None);
 }
 
@@ -421,7 +466,7 @@ fn an_override_turns_on_a_model_that_an_idle_shutdown_turned_off() {
     let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
     assert_eq!(reconciled.call(), Some(OperationKind::Activate));
     assert_eq!(reconciled.summary(), "False Activating Reconciling");
-    // It is allowed to be idle again.
+    // The hub may turn the idle model off again.
     simulation.reconcile(shows(LiveStatus::Active));
     simulation.advance(mins(20));
     let idle = simulation.reconcile(shows(LiveStatus::Inactive));
@@ -471,7 +516,7 @@ fn while_the_clocks_differ_time_changes_nothing() {
     scheduled.now = time("2026-11-25T18:00:00Z");
     for mut simulation in [overridden, scheduled] {
         let before = simulation.status();
-        simulation.clock_differs = true;
+        simulation.agreement = Agreement::Differs;
         let reconciled = simulation.reconcile(shows(LiveStatus::Active));
         assert_eq!(reconciled.call(), None);
         assert_eq!(reconciled.summary(), "True Active -");
@@ -485,8 +530,8 @@ fn while_the_clocks_differ_time_changes_nothing() {
         assert_eq!(status.until, None);
         let plan = simulation.decide(shows(LiveStatus::Active));
         assert!(!simulation.would_write(&plan));
-        // The hub's clock was the wrong one.
-        simulation.clock_differs = false;
+        // The hub's clock has been corrected.
+        simulation.agreement = Agreement::Agrees;
         let reconciled = simulation.reconcile(shows(LiveStatus::Active));
         assert_eq!(reconciled.call(), Some(OperationKind::Deactivate));
         let message = &reconciled.plan.message;
@@ -495,9 +540,9 @@ fn while_the_clocks_differ_time_changes_nothing() {
 }
 
 #[test]
-fn while_the_clocks_differ_a_person_changes_everything() {
+fn while_the_clocks_differ_overrides_and_edits_take_effect() {
     let mut simulation = settled("2026-11-25T16:00:00Z", LiveStatus::Active);
-    simulation.clock_differs = true;
+    simulation.agreement = Agreement::Differs;
     simulation.reconcile(shows(LiveStatus::Active));
     simulation.request_override(Some(NIGHT));
     let reconciled = simulation.reconcile(shows(LiveStatus::Active));
@@ -512,9 +557,151 @@ fn while_the_clocks_differ_a_person_changes_everything() {
     });
     let reconciled = simulation.reconcile(shows(LiveStatus::Active));
     assert_eq!(reconciled.call(), Some(OperationKind::Deactivate));
-    // An object that no time changes shows nothing.
+    // An object without a schedule or an override has no note about the clocks.
     let mut plain = Simulation::new(State::Active);
-    plain.clock_differs = true;
+    plain.agreement = Agreement::Differs;
     let reconciled = plain.reconcile(shows(LiveStatus::Active));
     assert!(!reconciled.plan.message.contains("differ by"));
+}
+
+#[test]
+fn an_annotation_that_stays_is_handled_once_whatever_the_clock_shows() {
+    let ended = |value: &str, live| {
+        let mut simulation = off();
+        simulation.request_override(Some(value));
+        simulation.reconcile(shows(live));
+        simulation.now = time("2026-11-26T02:00:00Z");
+        simulation.reconcile(shows(LiveStatus::Inactive));
+        simulation.reconcile(shows(LiveStatus::Inactive));
+        simulation
+    };
+    let old = |value: &str| {
+        let mut simulation = off();
+        simulation.now = time("2026-11-26T02:00:00Z");
+        simulation.request_override(Some(value));
+        simulation.reconcile(shows(LiveStatus::Inactive));
+        simulation
+    };
+    for simulation in [
+        ended(EVENING, LiveStatus::Active),
+        ended(NIGHT, LiveStatus::Inactive),
+        old(EVENING),
+        old(NIGHT),
+    ] {
+        for agreement in [Agreement::Agrees, Agreement::Differs, Agreement::Unknown] {
+            // The clock goes back to a time before the override's end.
+            let mut simulation = simulation.clone();
+            simulation.now = time("2026-11-25T19:00:00Z");
+            simulation.agreement = agreement;
+            assert_eq!(simulation.answer_override(), None, "{agreement:?}");
+            let reconciled = simulation.reconcile(shows(LiveStatus::Inactive));
+            assert_eq!(reconciled.call(), None, "{agreement:?}");
+            assert_eq!(in_force(&simulation), None);
+        }
+    }
+}
+
+#[test]
+fn a_value_can_be_requested_again_after_another_one() {
+    let mut simulation = off();
+    for value in [EVENING, "none", EVENING] {
+        simulation.request_override(Some(value));
+        simulation.reconcile(shows(LiveStatus::Inactive));
+    }
+    assert_eq!(in_force(&simulation).as_deref(), Some(EVENING));
+}
+
+#[test]
+fn a_process_that_the_hub_has_not_answered_ends_nothing() {
+    let mut overridden = off();
+    overridden.request_override(Some(EVENING));
+    overridden.reconcile(shows(LiveStatus::Active));
+    overridden.request_override(None);
+    let scheduled = settled("2026-11-25T16:30:00Z", LiveStatus::Active);
+    for mut simulation in [overridden, scheduled] {
+        // The new process has a clock that is wrong by some hours.
+        let (before, now) = (simulation.status(), simulation.now);
+        simulation.restart();
+        simulation.now = now + SignedDuration::from_hours(5);
+        simulation.agreement = Agreement::Unknown;
+        let away = Err(HubFault::Unreachable("no route".into()).into());
+        simulation.reconcile(away);
+        let status = simulation.status();
+        assert_eq!(status.desired, before.desired);
+        assert_eq!(status.override_in_force, before.override_in_force);
+        assert_eq!(status.until, before.until);
+        simulation.agreement = Agreement::Differs;
+        let reconciled = simulation.reconcile(shows(LiveStatus::Active));
+        assert_eq!(reconciled.call(), None);
+        // The clock was right after all.
+        simulation.agreement = Agreement::Agrees;
+        let reconciled = simulation.reconcile(shows(LiveStatus::Active));
+        assert_eq!(reconciled.call(), Some(OperationKind::Deactivate));
+    }
+}
+
+#[test]
+fn while_the_clocks_differ_an_end_that_cannot_be_judged_is_refused() {
+    for value in [
+        "active until 2026-11-25T17:59:00Z",
+        "active until 2027-03-01T00:00:00Z",
+    ] {
+        let mut simulation = off();
+        simulation.agreement = Agreement::Differs;
+        simulation.request_override(Some(value));
+        simulation.answer_override().unwrap();
+        let refused = simulation.status().refused_override.unwrap();
+        assert!(refused.why.contains("clock"), "{}", refused.why);
+        assert_eq!(simulation.answer_override(), None);
+        // The clock was ahead, or behind.
+        simulation.agreement = Agreement::Agrees;
+        let end = value.strip_prefix("active until ").unwrap();
+        simulation.now = time(end) - SignedDuration::from_hours(1);
+        simulation.reconcile(shows(LiveStatus::Inactive));
+        assert_eq!(in_force(&simulation).as_deref(), Some(value));
+        assert_eq!(simulation.status().refused_override, None);
+    }
+}
+
+#[test]
+fn while_the_clocks_differ_the_object_is_observed_each_minute_and_at_its_boundary() {
+    let mut simulation = settled("2026-11-25T16:30:00Z", LiveStatus::Active);
+    simulation.agreement = Agreement::Differs;
+    let plan = simulation.reconcile(shows(LiveStatus::Active)).plan;
+    assert!(plan.requeue.after <= mins(1));
+    assert_eq!(plan.status.until, None);
+    assert_eq!(plan.change, Some(time("2026-11-25T17:00:00Z")));
+}
+
+#[test]
+fn the_note_about_the_clocks_ends_with_the_difference() {
+    let mut simulation = settled("2026-11-25T16:59:00Z", LiveStatus::Active);
+    simulation.agreement = Agreement::Differs;
+    simulation.outcome = CallOutcome::refused(HubFault::PaymentRequired("pay".into()));
+    simulation.request_override(Some(NIGHT));
+    let refused = simulation.reconcile(shows(LiveStatus::Active)).plan.message;
+    assert!(!refused.contains("differ by"), "{refused}");
+    simulation.agreement = Agreement::Agrees;
+    simulation.advance(secs(1));
+    let later = simulation.reconcile(shows(LiveStatus::Active));
+    let message = &later.plan.status.conditions[0].message;
+    assert!(!message.contains("differ by"), "{message}");
+}
+
+#[test]
+fn a_conflict_that_has_ended_refuses_nothing() {
+    let mut simulation = off();
+    simulation.ownership = Ownership::Lost(Owner {
+        name: Some("older".into()),
+        open: false,
+    });
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    simulation.request_override(Some(EVENING));
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    assert!(simulation.status().refused_override.is_some());
+    simulation.ownership = Ownership::Owned;
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    assert_eq!(in_force(&simulation).as_deref(), Some(EVENING));
+    assert_eq!(simulation.status().refused_override, None);
 }

@@ -159,7 +159,7 @@ fn any_plan() -> Plan {
         rules: &Rules::default(),
         operation_id: String::new(),
         ownership: Ownership::Owned,
-        clock_differs: false,
+        agreement: oxen_operator::decide::Agreement::Agrees,
         crd_terminating: false,
     };
     unobserved(&subject).expect("an invalid spec needs nothing from the hub")

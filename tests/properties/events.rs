@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oxen_operator::{
     api::{DeletionPolicy, IdleShutdown, LiveStatus, State},
-    decide::{CallOutcome, HubFault, Owner, Ownership, Pending},
+    decide::{Agreement, CallOutcome, HubFault, Owner, Ownership, Pending},
 };
 use proptest::prelude::*;
 use testkit::simulation::{
@@ -47,7 +47,7 @@ pub enum Event {
     /// A GitOps tool removes the annotation of an override.
     RemoveOverride,
     /// The hub's clock shows another time, or agrees again.
-    ClockDiffers(bool),
+    Agreement(Agreement),
     /// A person puts another API key into the Secret.
     ChangeSecret,
     /// The hub's list shows that the API key belongs to the model's owner, or doesn't.
@@ -123,6 +123,11 @@ pub fn event() -> impl Strategy<Value = Event> {
         Just(Some(DeletionPolicy::Deactivate)),
         Just(Some(DeletionPolicy::Retain)),
     ];
+    let agreement = prop_oneof![
+        2 => Just(Agreement::Agrees),
+        1 => Just(Agreement::Differs),
+        1 => Just(Agreement::Unknown),
+    ];
     let idle_shutdown = prop_oneof![
         Just(None),
         Just(Some(IdleShutdown::Reactivate)),
@@ -147,7 +152,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         2 => (state(), -5_i64..200).prop_map(|(state, minutes)| Event::Override(state, minutes)),
         1 => Just(Event::EndOverride),
         1 => Just(Event::RemoveOverride),
-        1 => prop::bool::weighted(0.3).prop_map(Event::ClockDiffers),
+        1 => agreement.prop_map(Event::Agreement),
         1 => Just(Event::ChangeSecret),
         1 => prop::bool::weighted(0.7).prop_map(Event::Listed),
         1 => prop::bool::weighted(0.8).prop_map(Event::StoresRecords),

@@ -90,7 +90,7 @@ impl Observer {
             }
             Event::EndOverride => simulation.request_override(Some("none")),
             Event::RemoveOverride => simulation.request_override(None),
-            Event::ClockDiffers(differs) => simulation.clock_differs = differs,
+            Event::Agreement(agreement) => simulation.agreement = agreement,
             Event::ChangeSecret => {
                 simulation.change_secret();
                 self.past.change_secret();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use oxen_operator::{
-    api::{LiveStatus, OperationKind, RECONCILE_ANNOTATION},
+    api::{LiveStatus, OperationKind, OxenModelStatus, RECONCILE_ANNOTATION},
     decide::{CallOutcome, Fault, HubFault, Ownership, Remote, Verdict},
 };
 use testkit::simulation::{Reconciled, Retrieved, Simulation, mins, secs};
@@ -408,11 +408,15 @@ fn effect(kind: OperationKind, live: LiveStatus) -> Effect {
     }
 }
 
-/// Returns true when the attempts start again, because of a new generation, another desired state
-/// or an answered request.
+/// Returns true when the attempts start again, because of a new generation, another desired state,
+/// an accepted override or an answered request.
 pub fn is_renewed(before: &Simulation, reconciled: &Reconciled) -> bool {
     let (old, new) = (before.status(), &reconciled.decided.status);
-    old.observed_generation != new.observed_generation
+    let overridden =
+        |status: &OxenModelStatus| status.override_in_force.as_ref().map(|it| it.state);
+    let accepted = overridden(new).is_some() && overridden(new) != overridden(&old);
+    accepted
+        || old.observed_generation != new.observed_generation
         || old.desired.is_some() && old.desired != new.desired
         || old.last_handled_reconcile_at != new.last_handled_reconcile_at
 }

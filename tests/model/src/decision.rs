@@ -44,7 +44,7 @@ impl Snapshot {
             rules: &RULES,
             operation_id: self.operation_id.clone(),
             ownership: self.ownership.clone(),
-            clock_differs: false,
+            agreement: oxen_operator::decide::Agreement::Agrees,
             crd_terminating: false,
         }
     }

@@ -60,6 +60,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         until,
         override_in_force,
         refused_override,
+        handled_override,
         live,
         since,
         progressing_since,
@@ -78,6 +79,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     override_in_force
         .iter()
         .for_each(|it| (&it.value, it.state, seconds(Some(&it.until))).hash(h));
+    handled_override.hash(h);
     refused_override
         .iter()
         .for_each(|it| (&it.value, &it.why).hash(h));

@@ -11,7 +11,7 @@ use oxen_operator::{
         OxenModelStatus, RECONCILE_ANNOTATION, State,
     },
     decide::{
-        Action, CallOutcome, Clock, CredentialFault, Fault, History, HubFault, KeyUsed,
+        Action, Agreement, CallOutcome, Clock, CredentialFault, Fault, History, HubFault, KeyUsed,
         Observation, Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED,
         Subject, Verdict, after_call, answer_override, decide, not_permitted, not_recorded,
         unobserved,
@@ -30,8 +30,8 @@ pub struct Simulation {
     pub rules: Rules,
     /// The wall clock.
     pub now: Timestamp,
-    /// Whether the hub's clock shows another time.
-    pub clock_differs: bool,
+    /// Whether the hub's clock agrees with the wall clock.
+    pub agreement: Agreement,
     /// The outcome of every call from now on.
     pub outcome: CallOutcome,
     /// What the process remembers of earlier observations.
@@ -164,7 +164,7 @@ impl Simulation {
             object,
             rules: Rules::default(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
-            clock_differs: false,
+            agreement: Agreement::Agrees,
             outcome: CallOutcome::Accepted,
             history: History::default(),
             ownership: Ownership::Owned,
@@ -234,8 +234,8 @@ impl Simulation {
         };
     }
 
-    /// Answers a requested override, before the hub is asked. Returns the plan of that, if one is
-    /// to be answered.
+    /// Accepts or refuses a requested override, before the live GET. Returns the plan, if the
+    /// status needs an answer.
     pub fn answer_override(&mut self) -> Option<Plan> {
         let needed = self.unobserved().is_none();
         let plan = needed.then(|| answer_override(&self.subject())).flatten();
@@ -256,7 +256,7 @@ impl Simulation {
     pub fn clock(&self) -> Clock {
         Clock {
             now: self.now,
-            differs: self.clock_differs,
+            agreement: self.agreement,
         }
     }
 
@@ -408,7 +408,7 @@ impl Simulation {
         Subject {
             object: &self.object,
             now: self.now,
-            clock_differs: self.clock_differs,
+            agreement: self.agreement,
             rules: &self.rules,
             operation_id: format!("operation-{}", self.reconciles),
             ownership: self.ownership.clone(),
