@@ -113,7 +113,7 @@ pub(super) async fn answer_request(
 ) -> Result<(), ReconcileError> {
     let context = &scope.context;
     let plan = answer_override(&prepared.subject(&context.config.rules));
-    // Without the authority, this process writes nothing: the new leader answers the request. An API
+    // Without the authority, this process writes nothing: the new leader answers the request. An
     // server that doesn't store the answer isn't asked to store it again.
     let outdated = context
         .memories

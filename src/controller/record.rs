@@ -74,8 +74,8 @@ fn publish(scope: &Scope, object: &OxenModel, plan: &Plan) {
 }
 
 /// Writes the plan's status with its operation, and returns the written object, or `None` if the
-/// API server did not store `operation`, `attempts` and `override` as they were sent. After `None`, no call may
-/// follow.
+/// API server did not store `operation`, `attempts` and `override` as they were sent. After `None`,
+/// no call may follow.
 ///
 /// While the object says that its CustomResourceDefinition is outdated, a dry run comes first, so
 /// that nothing is written. After `expires`, when the observation is too old for the call, nothing

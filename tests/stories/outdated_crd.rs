@@ -9,12 +9,15 @@ use testkit::world::{World, eventually, install_crd, message, progress, with_crd
 
 use crate::gated::spec;
 
-/// The CustomResourceDefinition of an older version, whose status doesn't have this field.
-fn crd_without(field: &str) -> String {
+/// The CustomResourceDefinition of an older version, whose status doesn't have these fields.
+fn crd_without(missing: &[&str]) -> String {
     let mut crd = serde_json::to_value(api::crd()).unwrap();
     let status = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
     let fields = crd.pointer_mut(status).and_then(Value::as_object_mut);
-    fields.unwrap().remove(field).unwrap();
+    let fields = fields.unwrap();
+    for field in missing {
+        fields.remove(*field).unwrap();
+    }
     crd.to_string()
 }
 
@@ -47,7 +50,7 @@ async fn an_outdated_crd_prevents_every_call_and_is_named() {
         let bot = Model::custom("bot").status("inactive");
         let world = World::on(&cluster, Hub::builder().model(bot)).await;
         let apply = ["apply", "-f", "-"];
-        let applied = cluster.kubectl_stdin(&apply, &crd_without(field)).await;
+        let applied = cluster.kubectl_stdin(&apply, &crd_without(&[field])).await;
         applied.unwrap().ok().unwrap();
         until_pruned(&world, field, &value).await;
         // The hub takes calls that change nothing.
@@ -73,4 +76,43 @@ async fn an_outdated_crd_prevents_every_call_and_is_named() {
         assert_eq!(world.calls("bot"), ["activate"], "{field}");
         drop(operator);
     }
+}
+
+#[tokio::test]
+async fn an_override_that_the_crd_does_not_store_leads_to_no_call() {
+    let cluster = with_crd().await;
+    let bot = Model::custom("bot").status("inactive");
+    let world = World::on(&cluster, Hub::builder().model(bot)).await;
+    let outdated = crd_without(&["override", "refusedOverride", "handledOverride"]);
+    let applied = cluster
+        .kubectl_stdin(&["apply", "-f", "-"], &outdated)
+        .await;
+    applied.unwrap().ok().unwrap();
+    let value = "active until 2100-01-01T00:00:00Z";
+    let end = json!({"value": value, "state": "active", "until": "2100-01-01T00:00:00Z"});
+    until_pruned(&world, "override", &end).await;
+    let _operator = world.operator();
+    let mut idle = spec("inactive");
+    idle["idleShutdown"] = json!("Allow");
+    world.create("bot", idle).await;
+    world.until_reason("bot", "Inactive").await;
+    let now = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
+    let requested = json!({"oxen.ai/override": format!("active until {now}")});
+    let annotation = json!({"metadata": {"annotations": requested}});
+    world.patch("bot", annotation).await;
+    let object = world.until_reason("bot", "CRDOutdated").await;
+    assert_eq!(progress(&object), Some(("Stalled", "CRDOutdated")));
+    world.until_observed("bot", 2).await;
+    let events = world.events("bot").await;
+    world.until_observed("bot", 4).await;
+    // A try is a dry run.
+    let version = world.get("bot").await.metadata.resource_version;
+    world.until_observed("bot", 3).await;
+    assert_eq!(world.get("bot").await.metadata.resource_version, version);
+    assert_eq!(world.events("bot").await, events);
+    assert_eq!(world.calls("bot"), [""; 0]);
+
+    install_crd(&cluster).await;
+    world.until_reason("bot", "Active").await;
+    assert_eq!(world.calls("bot"), ["activate"]);
 }

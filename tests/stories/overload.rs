@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use hub::{Endpoint, Entry, Fault, Journal, Outcome};
+use kube::api::ListParams;
 use serde_json::json;
-use testkit::world::{DEADLINE, World};
+use testkit::world::{DEADLINE, World, eventually};
 
 use crate::rate_limit::{IN_FLIGHT, active, create, hub, name, until, until_all};
 
@@ -95,6 +96,49 @@ async fn the_wait_of_an_object_that_is_not_admitted_counts_as_a_failed_observati
     until(&world, "RateLimited", |objects| all.contains(&objects)).await;
     world.hub.clear_fault(fault);
     until_all(&world, MODELS, "Active").await;
+}
+
+/// An override is accepted although the reconcile of its object doesn't begin.
+#[tokio::test]
+async fn an_override_is_accepted_while_its_object_waits_for_its_slot() {
+    const MODELS: usize = 60;
+    let world = World::new(hub(MODELS)).await;
+    create(
+        &world,
+        MODELS,
+        |model| json!({"model": model, "state": "inactive"}),
+    )
+    .await;
+    let _operator = world.operator_with(&[
+        ("OXEN_SYNC_INTERVAL", "1h"),
+        ("OXEN_REQUEST_TIMEOUT", "120s"),
+    ]);
+    until_all(&world, MODELS, "Inactive").await;
+    world.hub.inject(Fault::hang());
+    for number in 0..MODELS {
+        world.request_reconcile(&name(number), "1").await;
+    }
+    let hanging = |journal: &Journal| {
+        let entries = journal.entries.iter();
+        let hanging = entries.filter(|entry| entry.outcome == Outcome::Pending);
+        hanging.count() == IN_FLIGHT
+    };
+    world.hub.wait_for(DEADLINE, hanging).await.unwrap();
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
+    let requested = json!({"oxen.ai/override": format!("active until {end}")});
+    for number in 0..MODELS {
+        let annotations = json!({"metadata": {"annotations": requested}});
+        world.patch(&name(number), annotations).await;
+    }
+    eventually("all but those in flight are accepted", || async {
+        let objects = world.api().list(&ListParams::default()).await.unwrap();
+        let accepted = objects.iter().filter(|object| {
+            let status = object.status.as_ref();
+            status.is_some_and(|status| status.override_in_force.is_some())
+        });
+        (accepted.count() >= MODELS - IN_FLIGHT).then_some(())
+    })
+    .await;
 }
 
 /// The hub answers no request of three keys, which have many more objects than requests in flight.

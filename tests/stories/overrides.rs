@@ -104,7 +104,7 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
     let operator = world.operator();
     apply_as_flux(&world, "inactive").await;
     world.until_reason("bot", "Inactive").await;
-    // The default sync interval of the tests is short, so polls come while it is in force.
+    // The tests' sync interval is short, so the operator polls while the override is in force.
     let value = until("active", 20);
     annotate(&world, &value).await;
     let object = world.until_reason("bot", "Active").await;
@@ -158,7 +158,7 @@ async fn a_pipeline_waits_as_the_documentation_says() {
         "set -euo pipefail\nkubectl() {{ command kubectl --namespace={namespace} \"$@\"; }}\n{script}"
     );
     world.cluster.bash(&script).await.unwrap().ok().unwrap();
-    // Ready is the one of the override: its model is active.
+    // Ready is True for the override's state: the model is active.
     let object = world.get("bot").await;
     assert_eq!(status(&object).live.unwrap().to_string(), "active");
     assert_eq!(world.calls("bot"), ["activate"]);
@@ -191,7 +191,7 @@ async fn a_mistyped_override_is_reported_once_and_changes_nothing() {
 #[tokio::test]
 async fn an_override_is_accepted_while_the_hub_is_not_asked() {
     let (world, _operator) = settled().await;
-    // The hub asks for no requests for a long time.
+    // The hub answers 429 with a long Retry-After.
     let limited = Fault::status(429).retry_after(Duration::from_secs(600));
     world.hub.inject(limited);
     world.request_reconcile("bot", "now").await;
@@ -243,8 +243,8 @@ async fn while_the_hubs_clock_differs_no_override_ends() {
     let object = world.until_reason("bot", "Active").await;
     let end = status(&object).override_in_force.unwrap().until.0;
     world.hub.set_clock_offset(-3600);
-    let told = |object: &OxenModel| message(object).contains("differ by more than 5 minutes");
-    world.until("bot", "the message says so", told).await;
+    let says_so = |object: &OxenModel| message(object).contains("differ by more than 5 minutes");
+    world.until("bot", "the message says so", says_so).await;
     eventually("the time of the override has passed", || async {
         (Timestamp::now() > end + SignedDuration::from_secs(1)).then_some(())
     })

@@ -1,5 +1,5 @@
 //! The walkthrough of `make demo`: the samples reach the reasons in their files, one model is
-//! deactivated and activated again, an override ends and a window begins on the real clock, and two
+//! deactivated and activated again, an override ends and a window begins in real time, and two
 //! objects are deleted.
 
 use jiff::{SignedDuration, Timestamp};
@@ -138,7 +138,7 @@ async fn await_clocks(
     table.print_until(environment, unmet).await?;
     let posts = environment.hub.journal().posts_for("demo-bot-v1").len();
     if posts != 2 {
-        return Err(format!("the override led to {posts} calls in place of two").into());
+        return Err(format!("the override led to {posts} calls instead of two").into());
     }
     Ok(())
 }
@@ -184,8 +184,8 @@ fn summary(environment: &Environment, samples: usize) -> String {
     let seconds = environment.console.elapsed().as_secs();
     format!(
         "\nIn {seconds} s, {samples} samples reached the reasons in their files. The operator activated {TOGGLED}, \
-         deactivated it, activated it again, and deactivated it when it was deleted. An override kept {OVERRIDDEN} active \
-         for {} s, and the schedule of {SCHEDULED} turned it on at a full minute.\n\
+         deactivated it, activated it again, and deactivated it when it was deleted. An override of {} s turned {OVERRIDDEN} on \
+         and off again, and a window of its schedule turned {SCHEDULED} on.\n\
          The operator made {calls} activate and deactivate calls. It made none for the suspended model, and left the \
          retained model active.\n\
          Next: `make demo-up` keeps this running for your own kubectl, `make test` runs the tests, and README.md has \
