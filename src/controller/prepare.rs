@@ -114,7 +114,7 @@ pub(super) async fn answer_request(
     let context = &scope.context;
     let plan = answer_override(&prepared.subject(&context.config.rules));
     // Without the authority, this process writes nothing: the new leader answers the request. An
-    // server that doesn't store the answer isn't asked to store it again.
+    // API server that doesn't store the answer isn't asked to store it again.
     let outdated = context
         .memories
         .with(&prepared.stored, |memory| memory.pruned.is_some());
