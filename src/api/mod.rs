@@ -12,6 +12,7 @@
 //! | the states that can be declared | `state.rs` |
 //! | a schedule: its windows, dates and time zone | `schedule.rs`, `window.rs`, `dates.rs`, `zone.rs` |
 //! | the status | `status.rs` |
+//! | how long a model was on, and what that cost | `usage.rs` |
 //! | a reference to a key in a Secret | `secret.rs` |
 //! | a duration as manifests and flags write it | `span.rs` |
 //! | the finalizer's and the annotation's names | `names.rs` |
@@ -26,6 +27,7 @@ mod span;
 mod spec;
 mod state;
 mod status;
+mod usage;
 mod window;
 mod zone;
 
@@ -42,5 +44,6 @@ pub use state::{Declared, State};
 pub use status::{
     Attempts, Identity, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
 };
+pub use usage::{OpenPeriod, Usage};
 pub use window::Window;
 pub use zone::Zone;

@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, ResourceExt,
@@ -127,6 +128,15 @@ impl Context {
             authority,
             shutdown,
             memories: Memories::default(),
+        }
+    }
+
+    /// Notes until when another process has observed the objects, if that is known.
+    #[must_use]
+    pub fn watched_until(self, then: Option<Timestamp>) -> Self {
+        Self {
+            memories: Memories::after(then),
+            ..self
         }
     }
 

@@ -13,6 +13,7 @@ use tracing::warn;
 use super::{
     context::Scope,
     error::{ReconcileError, Request},
+    memory::Memory,
 };
 use crate::{
     api::{OxenModel, OxenModelStatus},
@@ -62,6 +63,7 @@ async fn write_if_changed(
     } else {
         write(scope, object, plan, expires).await?
     };
+    memories.with(object, Memory::recorded);
     Ok(after)
 }
 

@@ -33,6 +33,7 @@
 //! | what each verdict means and shows | `verdict.rs` |
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
+//! | how long a model was on, and what that cost | `usage.rs`, `decimal.rs` |
 //! | whether somebody waits for the next observation | `urgency.rs` |
 //! | what a decision leads to | `plan.rs` |
 //! | how the hub's words are quoted and compared | `words.rs` |
@@ -42,6 +43,7 @@
 mod attempts;
 mod calls;
 mod conditions;
+mod decimal;
 mod deletion;
 mod desired;
 mod diagnosis;
@@ -63,6 +65,7 @@ mod schedule;
 mod table;
 mod tracked;
 mod urgency;
+mod usage;
 mod verdict;
 mod words;
 
@@ -86,6 +89,7 @@ pub use rules::Rules;
 pub use schedule::{Stretch, stretches};
 pub use tracked::Tracked;
 pub use urgency::is_urgent;
+pub use usage::{is_counted, price, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 pub(crate) use words::{quote, without_digits};
 
@@ -194,6 +198,7 @@ fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -
         },
         ..remote.clone()
     };
+    usage::observe(seen, status, remote);
     if before != Some(remote.live) {
         status.live = Some(remote.live);
         status.since = Some(Time(subject.now));
@@ -300,7 +305,10 @@ fn conclude(
     requeue: Requeue,
 ) -> Plan {
     let before = std::mem::take(&mut status.conditions);
-    let message = words::with_notes(&finding.message, notes(seen, finding.presentation()));
+    let mut message = words::with_notes(&finding.message, notes(seen, finding.presentation()));
+    if finding.verdict == Verdict::Released {
+        message += &usage::summary(status.usage.as_ref(), subject.now);
+    }
     let judgement = conditions::Judgement {
         presentation: finding.presentation(),
         message: &message,

@@ -25,6 +25,7 @@
 //! | schedules where clocks are changed | `clock_changes.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
+//! | how long a model was on, and what that cost | `usage.rs` |
 //! | what the hub says of deployments | `notes.rs` |
 //! | what writes nothing, and when to reconcile next | `no_writes.rs` |
 //!
@@ -58,4 +59,5 @@ mod table;
 mod tracked;
 mod unsent;
 mod urgency;
+mod usage;
 mod verdicts;

@@ -68,11 +68,15 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         attempts,
         conditions,
         last_handled_reconcile_at,
+        usage,
     } = status;
     (observed_generation, desired, live, seconds(since.as_ref())).hash(h);
     (last_handled_reconcile_at, pricing.is_some(), other_model).hash(h);
     seconds(progressing_since.as_ref()).hash(h);
     seconds(until.as_ref()).hash(h);
+    // No decision reads the usage, but a period that opens or closes is written.
+    let open = usage.as_ref().map(|usage| usage.open.as_ref());
+    open.map(|open| open.map(|it| it.is)).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));
