@@ -44,6 +44,6 @@ pub use state::{Declared, State};
 pub use status::{
     Attempts, Identity, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
 };
-pub use usage::{OpenPeriod, Usage};
+pub use usage::{Counted, OpenPeriod, Usage};
 pub use window::Window;
 pub use zone::Zone;

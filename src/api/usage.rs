@@ -5,8 +5,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::status::LiveStatus;
-
 /// For how long the model has been on, and what that has cost, while this object controlled it. The
 /// period in `open` is not part of the other fields yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,14 +46,28 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenPeriod {
-    /// The live status: `active`, `deploying` or `error`.
-    pub is: LiveStatus,
+    /// The live status.
+    pub is: Counted,
     /// When an observation first showed this status at this price.
     pub since: Time,
     /// The price of each second. Absent where no price is known, and while the model is not
     /// `active`.
     #[serde(default)]
     pub cost_per_second: Option<String>,
+}
+
+/// A live status whose seconds are counted: `active`, which bills, and `deploying` and `error`, which
+/// may bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Counted {
+    /// The model answers requests and bills by the second.
+    Active,
+    /// The model is becoming active.
+    Deploying,
+    /// The hub failed to deploy the model.
+    Error,
 }
 
 /// Reads a usage, or `None` where the JSON is not one. No decision depends on the usage, so it must

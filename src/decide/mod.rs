@@ -89,7 +89,7 @@ pub use rules::Rules;
 pub use schedule::{Stretch, stretches};
 pub use tracked::Tracked;
 pub use urgency::is_urgent;
-pub use usage::{is_counted, price, used_by};
+pub use usage::{counted, price, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 pub(crate) use words::{quote, without_digits};
 

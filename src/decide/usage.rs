@@ -16,7 +16,7 @@ use super::{
     ownership::Ownership,
     remote::Remote,
 };
-use crate::api::{LiveStatus, OpenPeriod, OxenModelStatus, Pricing, Usage};
+use crate::api::{Counted, LiveStatus, OpenPeriod, OxenModelStatus, Pricing, Usage};
 
 /// The fraction digits of a price that count.
 const PRICE_SCALE: u32 = 18;
@@ -83,7 +83,7 @@ pub fn used_by(usage: &Usage, now: Timestamp) -> Usage {
     let seconds = seconds(open.since.0, now);
     let add = |total: &mut i64| *total = total.saturating_add(seconds);
     match open.is {
-        LiveStatus::Active => {
+        Counted::Active => {
             add(&mut used.active_seconds);
             match open.cost_per_second.as_deref().and_then(parse_price) {
                 Some(price) => {
@@ -96,12 +96,8 @@ pub fn used_by(usage: &Usage, now: Timestamp) -> Usage {
                 None => add(&mut used.unpriced_seconds),
             }
         }
-        LiveStatus::Deploying => add(&mut used.deploying_seconds),
-        LiveStatus::Error => add(&mut used.error_seconds),
-        LiveStatus::Inactive
-        | LiveStatus::Deactivating
-        | LiveStatus::Unknown
-        | LiveStatus::None => {}
+        Counted::Deploying => add(&mut used.deploying_seconds),
+        Counted::Error => add(&mut used.error_seconds),
     }
     used
 }
@@ -116,15 +112,17 @@ pub fn price(pricing: Option<&Pricing>) -> Option<String> {
     Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
 }
 
-/// Returns true when this live status opens a period.
+/// The live status as its seconds are counted, or `None` if they are not counted.
 #[must_use]
-pub fn is_counted(live: LiveStatus) -> bool {
+pub fn counted(live: LiveStatus) -> Option<Counted> {
     match live {
-        LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Error => true,
+        LiveStatus::Active => Some(Counted::Active),
+        LiveStatus::Deploying => Some(Counted::Deploying),
+        LiveStatus::Error => Some(Counted::Error),
         LiveStatus::Inactive
         | LiveStatus::Deactivating
         | LiveStatus::Unknown
-        | LiveStatus::None => false,
+        | LiveStatus::None => None,
     }
 }
 
@@ -153,19 +151,15 @@ pub(super) fn summary(usage: Option<&Usage>, now: Timestamp) -> String {
     format!(" Usage since {began}: {}.", words.join(", "))
 }
 
-/// The period that this observation shows.
+/// The period that begins with this observation, if one does.
 fn period(remote: &Remote, now: Timestamp) -> Option<OpenPeriod> {
-    is_counted(remote.live).then(|| OpenPeriod {
-        is: remote.live,
+    let is = counted(remote.live)?;
+    Some(OpenPeriod {
+        is,
         since: Time(now),
-        cost_per_second: match remote.live {
-            LiveStatus::Active => price(remote.pricing.as_ref()),
-            LiveStatus::Inactive
-            | LiveStatus::Deploying
-            | LiveStatus::Deactivating
-            | LiveStatus::Error
-            | LiveStatus::Unknown
-            | LiveStatus::None => None,
+        cost_per_second: match is {
+            Counted::Active => price(remote.pricing.as_ref()),
+            Counted::Deploying | Counted::Error => None,
         },
     })
 }
@@ -236,7 +230,6 @@ fn believed(usage: &Usage, now: Timestamp) -> Usage {
         usage.unpriced_seconds = usage.active_seconds;
     }
     usage.unpriced_seconds = usage.unpriced_seconds.min(usage.active_seconds);
-    usage.open = usage.open.filter(|open| is_counted(open.is));
     if let (Some(open), Some(began)) = (&mut usage.open, &usage.began) {
         past(&mut open.since);
         open.since.0 = open.since.0.max(began.0);

@@ -17,7 +17,7 @@ use prometheus_client::{
 use crate::{
     api::{Declared, OxenModel, OxenModelStatus, State, Usage},
     decide::{
-        DELETION_BLOCKED, READY, STALLED, Verdict, headline, is_counted, is_true, price, used_by,
+        DELETION_BLOCKED, READY, STALLED, Verdict, counted, headline, is_true, price, used_by,
     },
 };
 
@@ -125,7 +125,7 @@ impl ObjectMetrics {
 /// price, so that a sum over all objects has each model once.
 fn price_of(status: &OxenModelStatus) -> Option<String> {
     let usage = status.usage.as_ref()?;
-    let counted = usage.open.is_some() || !status.live.is_some_and(is_counted);
+    let counted = usage.open.is_some() || status.live.and_then(counted).is_none();
     price(status.pricing.as_ref()).filter(|_| counted)
 }
 

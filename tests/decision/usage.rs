@@ -4,7 +4,7 @@ use LiveStatus::{Active, Deactivating, Deploying, Error, Inactive, Unknown};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{DeletionPolicy, LiveStatus, OpenPeriod, Pricing, State, Usage},
+    api::{Counted, DeletionPolicy, LiveStatus, OpenPeriod, Pricing, State, Usage},
     decide::{HubFault, Owner, Ownership, Verdict, price, used_by},
 };
 use serde_json::json;
@@ -70,7 +70,7 @@ fn a_second_counts_from_the_status_that_is_shown_to_the_next_one() {
     let open = stored(&simulation).open.unwrap();
     assert_eq!(open.since.0, time("2026-11-25T07:00:10Z"));
     // Settled polls all day.
-    while simulation.now < time("2026-11-25T16:59:00Z") {
+    while simulation.now < time("2026-11-25T16:50:00Z") {
         assert!(!after(&mut simulation, 300, priced(Active, "0.000694444")));
     }
     let left = time("2026-11-25T17:00:05Z").duration_since(simulation.now);
@@ -99,7 +99,7 @@ fn each_state_that_may_bill_has_its_own_sum() {
         (4, Active),
         (50, Deactivating),
         (600, Inactive),
-        (7, LiveStatus::None),
+        (7, Inactive),
         (80, Active),
     ] {
         after(&mut simulation, seconds, priced(live, "2"));
@@ -111,7 +111,7 @@ fn each_state_that_may_bill_has_its_own_sum() {
     // Whether the other states bill is not known.
     assert_eq!(usage.cost.as_deref(), Some("100.000000000"));
     assert_eq!((usage.unseen_seconds, usage.unpriced_seconds), (0, 0));
-    assert_eq!(usage.open.unwrap().is, Active);
+    assert_eq!(usage.open.unwrap().is, Counted::Active);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn another_price_counts_from_the_observation_that_shows_it() {
     assert_eq!(usage.active_seconds, 100);
     assert_eq!(usage.cost.as_deref(), Some("50.000000000"));
     let expected = OpenPeriod {
-        is: Active,
+        is: Counted::Active,
         since: Time(simulation.now),
         cost_per_second: Some("0.7".into()),
     };
@@ -461,7 +461,7 @@ fn an_edit_by_hand_costs_only_what_cannot_be_believed() {
     simulation.reconcile(priced(Active, "1"));
     after(&mut simulation, 100, priced(Active, "2"));
     let future = simulation.now + SignedDuration::from_hours(5);
-    let open = |is: &str, since: Timestamp, price: &str| json!({"open": {"is": is, "since": since, "costPerSecond": price}});
+    let open = |since: Timestamp, price: &str| json!({"open": {"is": "active", "since": since, "costPerSecond": price}});
     let now = simulation.now;
     let long = "9".repeat(40);
     // The active seconds, those without a price, and the cost after ten more seconds.
@@ -479,12 +479,11 @@ fn an_edit_by_hand_costs_only_what_cannot_be_believed() {
         (json!({"began": null}), 100, 0, 100),
         (json!({"began": future}), 100, 0, 100),
         (json!({"open": null}), 100, 0, 100),
-        (open("inactive", now, "2"), 100, 0, 100),
-        (open("active", future, "2"), 100, 0, 100),
-        (open("active", Timestamp::MIN, "2"), 210, 0, 320),
-        (open("active", now, "much"), 110, 10, 100),
-        (open("active", now, "-2"), 110, 10, 100),
-        (open("active", now, "3"), 110, 0, 130),
+        (open(future, "2"), 100, 0, 100),
+        (open(Timestamp::MIN, "2"), 210, 0, 320),
+        (open(now, "much"), 110, 10, 100),
+        (open(now, "-2"), 110, 10, 100),
+        (open(now, "3"), 110, 0, 130),
     ];
     for (change, active, unpriced, cost) in rows {
         let mut simulation = simulation.clone();

@@ -175,6 +175,11 @@ impl World {
 
     /// Counts the time since the last observation, by what that one showed.
     fn count(&mut self, next: Shown) {
+        let unknown = |shown: &Shown| shown.live == LiveStatus::Unknown;
+        // The time counts when the hub reports the state again.
+        if unknown(&next) && self.last.as_ref().is_some_and(unknown) {
+            return;
+        }
         let Some(last) = self.last.replace(next) else {
             (self.watched_until, self.failing_since) = (Some(next.at), None);
             return;
@@ -261,7 +266,7 @@ proptest! {
                 prop_assert!(is_later(before, meanwhile), "{before:?} {meanwhile:?}");
                 prop_assert!(is_later(meanwhile, &after), "{meanwhile:?} {after:?}");
             }
-            if shown.is_none() {
+            if shown.is_none_or(|shown| shown.live == LiveStatus::Unknown) {
                 continue;
             }
             let mut expected = world.expected.clone();
