@@ -1,16 +1,22 @@
 //! Usage: for how long a model was on, and what that cost, over restarts and leaders.
 
+use std::time::Duration;
+
 use cluster::{Cluster, Signal};
 use hub::{Hub, Model};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
+use k8s_openapi::{
+    api::{coordination::v1::Lease, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
 use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use oxen_operator::api::Usage;
+use oxen_operator::api::{OxenModel, Usage};
 use serde_json::json;
-use testkit::world::{Operator, World, eventually, status};
+use testkit::world::{DEADLINE, Operator, World, eventually, status};
+use tokio::time::{sleep, timeout};
 
 /// A price of which any number of seconds costs a decimal with three digits after its point.
 const COST_PER_SECOND: f64 = 0.125;
@@ -56,16 +62,18 @@ impl Counters {
 
     /// Reads the counters until the model has been active for some seconds more.
     async fn until_more(&mut self, operator: &Operator) {
-        let least = self.active + 2.0;
-        while self.active < least {
-            self.until_there(operator).await;
-        }
+        self.until_active(operator, self.active + 2.0).await;
     }
 
-    async fn until_there(&mut self, operator: &Operator) {
-        while !self.read(operator).await {
-            tokio::task::yield_now().await;
-        }
+    /// Reads the counters until the model has been active for this number of seconds.
+    async fn until_active(&mut self, operator: &Operator, least: f64) {
+        let reading = async {
+            while !self.read(operator).await || self.active < least {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let read = timeout(DEADLINE, reading).await;
+        read.unwrap_or_else(|_| panic!("never active for {least} s"));
     }
 }
 
@@ -76,7 +84,7 @@ fn leader(world: &World<&Cluster>) -> Operator {
     ])
 }
 
-fn usage(object: &oxen_operator::api::OxenModel) -> Usage {
+fn usage(object: &OxenModel) -> Usage {
     status(object).usage.unwrap_or_default()
 }
 
@@ -136,9 +144,7 @@ async fn usage_goes_on_over_restarts_and_leaders_and_no_counter_goes_back() {
     let cost: f64 = closed.cost.as_ref().unwrap().parse().unwrap();
     let seconds = closed.active_seconds as f64;
     assert_eq!(cost, seconds * COST_PER_SECOND);
-    while counters.active < seconds {
-        counters.until_there(&third).await;
-    }
+    counters.until_active(&third, seconds).await;
     assert_eq!((counters.active, counters.cost), (seconds, cost));
 
     // The totals outlive the object in its last event and in the log.
@@ -148,9 +154,7 @@ async fn usage_goes_on_over_restarts_and_leaders_and_no_counter_goes_back() {
     third.until_logged(&totals).await;
     eventually("the event of the release", || async {
         let events = world.event_objects("bot").await;
-        let released = |event: &&k8s_openapi::api::events::v1::Event| {
-            event.reason.as_deref() == Some("Released")
-        };
+        let released = |event: &&Event| event.reason.as_deref() == Some("Released");
         let note = events.iter().find(released)?.note.clone()?;
         assert!(
             note.contains(&totals) && note.contains(&closed.cost.clone()?),
