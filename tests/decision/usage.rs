@@ -136,7 +136,7 @@ fn what_is_used_grows_although_nothing_is_written() {
     let mut simulation = simulation();
     simulation.reconcile(priced(Active, "0.5"));
     let open = stored(&simulation);
-    let weeks = i64::try_from(21 * 24 * 3600_u32).unwrap();
+    let weeks = 21 * 24 * 3600;
     for seconds in [0, 1, 30, 3600, weeks] {
         let at = simulation.now + SignedDuration::from_secs(seconds);
         let used = used_by(&open, at);
