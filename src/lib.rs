@@ -21,7 +21,7 @@
 //! | the states that can be declared | `api/state.rs` |
 //! | a schedule, and its windows | `api/schedule.rs`, `api/window.rs` |
 //! | dates and time zones as manifests write them | `api/dates.rs`, `api/zone.rs` |
-//! | the status and its fields | `api/status.rs` |
+//! | the status and its fields | `api/status.rs`, `api/usage.rs` |
 //! | an override, and which one is in force | `api/overrides.rs`, `decide/overrides.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
 //! | the names of the finalizer and the annotations; the CRD | `api/names.rs`, `api/crd.rs` |
@@ -40,6 +40,7 @@
 //! | what a reason means, and what each verdict shows | `decide/verdict.rs` |
 //! | Ready, Synced, Reconciling, Stalled, DeletionBlocked | `decide/conditions.rs` |
 //! | when to reconcile next | `decide/requeue.rs` |
+//! | how long a model was on, and what that cost | `decide/usage.rs`, `decide/decimal.rs` |
 //! | what a decision may know | `decide/observation.rs`, `decide/remote.rs` |
 //! | what a process remembers of earlier observations | `decide/history.rs` |
 //! | what a process knows of its last operation | `decide/tracked.rs` |

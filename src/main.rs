@@ -106,7 +106,8 @@ async fn run(mut config: Config) -> Result<(), BoxError> {
         () = shutdown.cancelled() => false,
     };
     let (result, events) = if leads {
-        let context = Context::new(config, client, hub, metrics, readiness, authority, shutdown);
+        let context = Context::new(config, client, hub, metrics, readiness, authority, shutdown)
+            .watched_until(candidate.predecessor_led_until());
         let events = context.events.clone();
         (work(context, &mut candidate).await, Some(events))
     } else {

@@ -13,6 +13,7 @@
 //! | a schedule: its windows, dates and time zone | `schedule.rs`, `window.rs`, `dates.rs`, `zone.rs` |
 //! | the status | `status.rs` |
 //! | an override, and the annotation that requests it | `overrides.rs` |
+//! | how long a model was on, and what that cost | `usage.rs` |
 //! | a reference to a key in a Secret | `secret.rs` |
 //! | a duration as manifests and flags write it | `span.rs` |
 //! | the finalizer's and the annotations' names | `names.rs` |
@@ -28,6 +29,7 @@ mod span;
 mod spec;
 mod state;
 mod status;
+mod usage;
 mod window;
 mod zone;
 
@@ -46,5 +48,6 @@ pub use state::{Declared, State};
 pub use status::{
     Attempts, Identity, LiveStatus, ModelStatus, Operation, OperationKind, OxenModelStatus, Pricing,
 };
+pub use usage::{Counted, OpenPeriod, Usage};
 pub use window::Window;
 pub use zone::Zone;

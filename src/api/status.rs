@@ -11,6 +11,7 @@ use strum::VariantArray;
 use super::{
     overrides::{Override, RefusedOverride},
     state::State,
+    usage::{self, Usage},
 };
 
 /// The status of a model's deployments on the hub, folded to one word: `active`, `inactive`,
@@ -113,6 +114,9 @@ pub struct OxenModelStatus {
     /// The last value of the annotation `oxen.ai/reconcile-requested-at` that a reconcile answered.
     #[serde(default)]
     pub last_handled_reconcile_at: Option<String>,
+    /// For how long the model has been on, and what that has cost.
+    #[serde(default, deserialize_with = "usage::lenient")]
+    pub usage: Option<Usage>,
 }
 
 /// The schema's default: an object that was never observed.
@@ -135,6 +139,7 @@ impl Default for OxenModelStatus {
             attempts: None,
             conditions: Vec::new(),
             last_handled_reconcile_at: None,
+            usage: None,
         }
     }
 }

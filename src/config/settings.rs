@@ -55,6 +55,9 @@ pub struct Config {
     pub kube_timeout: Duration,
     /// The time after which a watch is started again.
     pub watch_timeout: Duration,
+    /// How far the metrics of usage are behind. Until then, the status has what an observation
+    /// changed, so that no counter goes back.
+    pub usage_lag: Duration,
     /// The time that work in flight has to end after SIGTERM.
     pub shutdown_timeout: Duration,
     /// The number that constant waits are divided by: 1, except in tests and the demo.
@@ -141,6 +144,7 @@ impl Args {
             max_observation_age: timing.max_observation_age(),
             kube_timeout: timing.kube_timeout(),
             watch_timeout: timing.watch_timeout(),
+            usage_lag: timing.usage_lag(),
             shutdown_timeout: timing.shutdown_timeout(),
             time_scale: self.time_scale,
         })

@@ -23,6 +23,10 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time that work in flight has to end after SIGTERM.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How far the metrics of usage are behind. It is longer than the time from an observation to the
+/// end of the write that follows from it.
+const USAGE_LAG: Duration = Duration::from_secs(60);
+
 /// The time between two reads of the file of certificate authorities.
 const AUTHORITIES_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -100,6 +104,10 @@ impl Timing {
 
     pub(super) fn shutdown_timeout(self) -> Duration {
         self.limit(SHUTDOWN_TIMEOUT, SHORTEST_LIMIT)
+    }
+
+    pub(super) fn usage_lag(self) -> Duration {
+        self.limit(USAGE_LAG, SHORTEST_LIMIT)
     }
 
     pub(super) fn authorities_interval(self) -> Duration {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, ResourceExt,
@@ -138,6 +139,15 @@ impl Context {
         Clock {
             now,
             agreement: self.hub.agreement(now),
+        }
+    }
+
+    /// Notes until when another process has observed the objects, if that is known.
+    #[must_use]
+    pub fn watched_until(self, then: Option<Timestamp>) -> Self {
+        Self {
+            memories: Memories::after(then),
+            ..self
         }
     }
 

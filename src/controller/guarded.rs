@@ -286,6 +286,7 @@ impl Status {
                 .filter_map(|one| Condition::deserialize(one).ok())
                 .collect(),
             last_handled_reconcile_at: Field::of(raw, "lastHandledReconcileAt").ok(),
+            usage: Field::of(raw, "usage").ok(),
         };
         Self {
             status: Some(status),

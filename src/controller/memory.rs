@@ -4,8 +4,10 @@ use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use tokio::{sync::Notify, time::Instant};
 
@@ -18,7 +20,11 @@ use crate::{
 /// The memories of all objects, by UID. They are boxed, because a map has room for more of them
 /// than there are.
 #[derive(Debug, Default)]
-pub(super) struct Memories(Mutex<HashMap<String, Box<Memory>>>);
+pub(super) struct Memories {
+    all: Mutex<HashMap<String, Box<Memory>>>,
+    /// Until when another process has observed the objects, or `None` if that is not known.
+    watched_until: Option<Timestamp>,
+}
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
@@ -141,6 +147,12 @@ impl Memory {
         self.history.failures
     }
 
+    /// Takes into account that the API server has the status that follows from the last observation.
+    pub(super) fn recorded(&mut self) {
+        self.advance();
+        self.history.recorded();
+    }
+
     /// Takes an observation into account, and returns the history with it. `key` is the one that a
     /// request was sent with.
     pub(super) fn observe(
@@ -169,6 +181,29 @@ impl Memory {
 }
 
 impl Memories {
+    /// No memories, in a process that follows one that observed the objects until that time.
+    pub(super) fn after(watched_until: Option<Timestamp>) -> Self {
+        Self {
+            watched_until,
+            ..Self::default()
+        }
+    }
+
+    /// What is remembered of an object that this process has not observed yet.
+    fn unobserved(&self) -> Memory {
+        let watched = self.watched_until.map(|then| {
+            let since = Timestamp::now().duration_since(then);
+            Duration::try_from(since).unwrap_or_default()
+        });
+        Memory {
+            history: History {
+                watched,
+                ..History::default()
+            },
+            ..Memory::default()
+        }
+    }
+
     /// Works with an object's memory. The lock is never held across an await. Nothing is remembered
     /// of an object that the watch doesn't show.
     pub(super) fn with<T>(&self, object: &OxenModel, work: impl FnOnce(&mut Memory) -> T) -> T {
@@ -190,7 +225,9 @@ impl Memories {
         let mut memories = self.lock();
         let memory = match memories.get_mut(uid) {
             Some(memory) => memory,
-            None => memories.entry(uid.to_owned()).or_default(),
+            None => memories
+                .entry(uid.to_owned())
+                .or_insert_with(|| Box::new(self.unobserved())),
         };
         let same = memory.reason.replace(reason) == Some(reason);
         let own = !same && memory.expected.take() == Some(reason);
@@ -231,7 +268,7 @@ impl Memories {
     // A panic while the lock is held leaves each memory as it was or as it should be, so a poisoned
     // lock is usable.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Memory>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -250,8 +287,6 @@ pub(super) fn reason(object: &OxenModel) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;

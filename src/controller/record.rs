@@ -14,6 +14,7 @@ use super::{
     clock::now,
     context::Scope,
     error::{ReconcileError, Request},
+    memory::Memory,
 };
 use crate::{
     api::{OxenModel, OxenModelStatus},
@@ -56,14 +57,29 @@ async fn write_if_changed(
     let memories = &scope.context.memories;
     // A status that the API server does not store as it was sent is not sent again.
     let sent = memories.with(object, |memory| {
-        memory.pruned.as_deref() == Some(&plan.status)
+        let sent = memory.pruned.as_deref();
+        sent.is_some_and(|sent| is_same(sent, &plan.status))
     });
     let after = if sent || object.status.as_ref() == Some(&plan.status) {
         object.clone()
     } else {
         write(scope, object, plan, expires).await?
     };
+    memories.with(object, Memory::recorded);
     Ok(after)
+}
+
+/// Returns true when `sent`, which the API server did not store as it was sent, is this status. A
+/// usage that is not stored begins with each observation, so `sent` doesn't have it.
+fn is_same(sent: &OxenModelStatus, status: &OxenModelStatus) -> bool {
+    if sent.usage.is_some() {
+        return sent == status;
+    }
+    let without = OxenModelStatus {
+        usage: None,
+        ..status.clone()
+    };
+    *sent == without
 }
 
 /// Publishes the event of a recorded plan, if it is a transition.
@@ -141,7 +157,11 @@ async fn write(
         context.metrics.status_pruned(&pruned);
     }
     context.memories.with(object, |memory| {
-        memory.pruned = (!pruned.is_empty()).then(|| Box::new(plan.status.clone()));
+        memory.pruned = (!pruned.is_empty()).then(|| {
+            let mut sent = Box::new(plan.status.clone());
+            sent.usage = sent.usage.filter(|_| !pruned.contains(&"usage".to_owned()));
+            sent
+        });
     });
     context.index.answered(object, &after);
     note_changes(scope, object, &after);

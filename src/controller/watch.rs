@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt};
+use jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     runtime::{
@@ -61,11 +62,9 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     );
     let (objects, writer) = reflector::store();
     let (wake, woken) = context.index.add_scope(namespace.clone());
-    let measured = objects.clone();
-    context
-        .metrics
-        .objects()
-        .add_source(move || object_metrics(&measured));
+    let (measured, lag) = (objects.clone(), config.usage_lag);
+    let metrics = context.metrics.objects();
+    metrics.add_source(move |now| object_metrics(&measured, now - lag));
     let listing = Listing::new(&context, namespace, &monitor);
     let triggers = triggers(listing.clone(), objects.clone(), writer);
     let scope = Arc::new(Scope {
@@ -96,8 +95,8 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     }
 }
 
-/// The metrics of each object.
-fn object_metrics(objects: &Store<Compact>) -> Vec<ObjectMetrics> {
+/// The metrics of each object, with what its model has used by the time `at`.
+fn object_metrics(objects: &Store<Compact>, at: Timestamp) -> Vec<ObjectMetrics> {
     let all = objects.state();
     let metrics = all.iter().map(|stored| {
         let guarded = stored.decode();
@@ -108,7 +107,7 @@ fn object_metrics(objects: &Store<Compact>) -> Vec<ObjectMetrics> {
                 ObjectMetrics::undecodable(metadata)
             }
             // The deletion continues with what can be read.
-            Some(_) | None => ObjectMetrics::from(guarded.object.as_ref()),
+            Some(_) | None => ObjectMetrics::of(&guarded.object, at),
         }
     });
     metrics.collect()

@@ -37,6 +37,11 @@ pub struct History {
     pub call_wait: Duration,
     /// Whether the Secret has changed since the last call, which makes a refused call due at once.
     pub secret_changed: bool,
+    /// The time since the last recorded observation that showed the object's model, by whatever
+    /// process, or `None` if it is not known.
+    pub watched: Option<Duration>,
+    /// The time since the last observation, if it showed the object's model and is not recorded.
+    pub unrecorded: Option<Duration>,
 }
 
 /// Something that an observation shows and that nothing had led to. The operator believes it when
@@ -127,6 +132,8 @@ impl History {
             .for_each(|it| later(&mut it.elapsed));
         self.rivals.iter_mut().for_each(|it| later(&mut it.elapsed));
         self.call_wait = self.call_wait.saturating_sub(by);
+        self.watched.iter_mut().for_each(later);
+        self.unrecorded.iter_mut().for_each(later);
     }
 
     /// Takes an observation into account. `object` is as it was before the observation, and
@@ -157,6 +164,8 @@ impl History {
         }
         let status = object.status.as_ref();
         let remote = retrieved.as_ref().ok();
+        let own = remote.filter(|remote| !is_other(object, remote));
+        self.unrecorded = own.map(|_| Duration::ZERO);
         let live = remote.map(|remote| self.believed(object, remote, rules));
         let open = status.and_then(|status| status.operation.as_ref());
         self.operation = open.map(|open| {
@@ -191,6 +200,12 @@ impl History {
                 elapsed: Duration::ZERO,
             })
         });
+    }
+
+    /// Takes into account that the API server has the status that follows from the last observation.
+    /// Until then, the time before that observation may still have to be counted as unseen.
+    pub fn recorded(&mut self) {
+        self.watched = self.unrecorded.take().or(self.watched);
     }
 
     /// Takes a call's outcome into account.

@@ -35,6 +35,7 @@
 //! | what each verdict means and shows | `verdict.rs` |
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
+//! | how long a model was on, and what that cost | `usage.rs`, `decimal.rs` |
 //! | whether somebody waits for the next observation | `urgency.rs` |
 //! | what a decision leads to | `plan.rs` |
 //! | how the hub's words are quoted and compared | `words.rs` |
@@ -45,6 +46,7 @@ mod attempts;
 mod calls;
 mod clock;
 mod conditions;
+mod decimal;
 mod deletion;
 mod desired;
 mod diagnosis;
@@ -67,6 +69,7 @@ mod schedule;
 mod table;
 mod tracked;
 mod urgency;
+mod usage;
 mod verdict;
 mod words;
 
@@ -93,6 +96,7 @@ pub use rules::Rules;
 pub use schedule::{Stretch, stretches};
 pub use tracked::Tracked;
 pub use urgency::is_urgent;
+pub use usage::{counted, price, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 pub(crate) use words::{quote, without_digits};
 
@@ -240,6 +244,7 @@ fn live(seen: &Observation<'_>, status: &mut OxenModelStatus, remote: &Remote) -
         },
         ..remote.clone()
     };
+    usage::observe(seen, status, remote);
     if before != Some(remote.live) {
         status.live = Some(remote.live);
         status.since = Some(Time(subject.now));
@@ -366,7 +371,10 @@ fn conclude(
         ""
     };
     let message = finding.message.replace(CLOCK_DIFFERS, "") + note;
-    let message = words::with_notes(&message, notes(seen, finding.presentation()));
+    let mut message = words::with_notes(&message, notes(seen, finding.presentation()));
+    if finding.verdict == Verdict::Released {
+        message += &usage::summary(status.usage.as_ref(), subject.now);
+    }
     let judgement = conditions::Judgement {
         presentation: finding.presentation(),
         message: &message,

@@ -2,6 +2,7 @@
 
 use std::{future, sync::Arc};
 
+use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::watch;
 
@@ -57,6 +58,14 @@ impl Candidate {
                 driver.advance().await;
             }
         }
+    }
+
+    /// Until when another process led, as its last renewal of the Lease says. It is `None` without
+    /// an election, and where there was no Lease. The time is of that process's clock, so it may be
+    /// used for statistics, and for no decision.
+    #[must_use]
+    pub fn predecessor_led_until(&self) -> Option<Timestamp> {
+        self.0.as_ref().and_then(|driver| driver.last_renewal())
     }
 
     /// Renews the Lease until leadership is lost, and returns the reason. The future may be

@@ -6,6 +6,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Client,
@@ -20,10 +21,10 @@ use uuid::Uuid;
 
 use super::{
     authority::Grant,
-    lease::{LeaseError, Leases, NAME, namespaces, state},
+    lease::{LeaseError, Leases, NAME, last_renewal, namespaces, state},
     machine::{LeaseUpdate, Machine, Step},
     timing::Timing,
-    view::Takeover,
+    view::{LeaseState, Takeover},
 };
 use crate::{metrics::Metrics, readiness::Readiness};
 
@@ -37,6 +38,8 @@ pub(super) struct Driver {
     leases: Leases,
     /// The Lease as it was last read or written, which the next write replaces.
     base: Option<Lease>,
+    /// When the Lease was last renewed by another process, as that process's clock showed it.
+    last_renewal: Option<Timestamp>,
     /// An item for each possible change of the Lease. The leader doesn't watch it.
     changes: BoxStream<'static, ()>,
     start: Instant,
@@ -82,6 +85,7 @@ impl Driver {
             changes: changes(&leases),
             leases,
             base: None,
+            last_renewal: None,
             start: Instant::now(),
             grants,
             role: Role::Unknown,
@@ -97,6 +101,11 @@ impl Driver {
 
     pub(super) fn leads(&self) -> bool {
         self.machine.grant().is_some()
+    }
+
+    /// When the Lease was last renewed by another process, or `None` if that is not known.
+    pub(super) fn last_renewal(&self) -> Option<Timestamp> {
+        self.last_renewal
     }
 
     /// Returns true when another process leads.
@@ -128,6 +137,10 @@ impl Driver {
         match self.leases.read().await {
             Ok(found) => {
                 let found_state = found.as_ref().map(state);
+                let own = |state: &LeaseState| state.holder == self.identity;
+                if !found_state.as_ref().is_some_and(own) {
+                    self.last_renewal = found.as_ref().and_then(last_renewal);
+                }
                 self.base = found;
                 self.machine.read(sent, self.now(), found_state);
             }

@@ -107,6 +107,12 @@ pub(super) fn namespaces(lease: &Lease) -> Option<&str> {
     annotations.get(NAMESPACES).map(String::as_str)
 }
 
+/// When a Lease was last renewed or released, as its holder's clock showed it.
+pub(super) fn last_renewal(lease: &Lease) -> Option<Timestamp> {
+    let renewed = lease.spec.as_ref()?.renew_time.as_ref()?;
+    Some(renewed.0)
+}
+
 /// The Lease with the update applied, of a process that watches these namespaces. Everything else
 /// on it is kept.
 fn updated(base: Option<&Lease>, update: &LeaseUpdate, namespaces: &str) -> Lease {
@@ -125,7 +131,7 @@ fn updated(base: Option<&Lease>, update: &LeaseUpdate, namespaces: &str) -> Leas
     }
     let before = lease.spec.take().unwrap_or_default();
     let holder = Some(update.holder.clone()).filter(|holder| !holder.is_empty());
-    // The times are for people, and are not compared with a clock.
+    // The times are for people and for the usage. Leadership depends on neither.
     let now = Some(MicroTime(Timestamp::now()));
     let acquired = holder.is_some() && holder != before.holder_identity;
     lease.spec = Some(LeaseSpec {

@@ -1,7 +1,7 @@
 //! The state machine that decides who leads. It has no clock and no client: its state follows only
 //! from what was read and written. Times are durations since the start of this process, on its own
-//! monotonic clock. The times in the Lease are for people, and no two machines' clocks are
-//! compared.
+//! monotonic clock. The times in the Lease are for people and for the usage, and no two
+//! machines' clocks are compared.
 
 use std::time::Duration;
 

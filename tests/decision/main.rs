@@ -26,6 +26,7 @@
 //! | overrides: accepted, refused, replaced and ended | `overrides.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
+//! | how long a model was on, and what that cost | `usage.rs` |
 //! | what the hub says of deployments | `notes.rs` |
 //! | what writes nothing, and when to reconcile next | `no_writes.rs` |
 //!
@@ -60,4 +61,5 @@ mod table;
 mod tracked;
 mod unsent;
 mod urgency;
+mod usage;
 mod verdicts;

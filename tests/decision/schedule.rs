@@ -316,6 +316,7 @@ fn a_settled_poll_in_a_window_writes_nothing() {
         simulation.advance(testkit::simulation::secs(35));
         let plan = simulation.decide(shows(LiveStatus::Active));
         assert!(!simulation.would_write(&plan), "{}", simulation.now);
+        simulation.reconcile(shows(LiveStatus::Active));
     }
 }
 

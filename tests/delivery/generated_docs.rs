@@ -179,7 +179,8 @@ fn metrics() -> String {
         "# Metrics\n\n{GENERATED}\n\n\
          `/metrics` has these metrics in Prometheus' text format. The metrics of each object end \
          with the\nobject. Scrape them with `honorLabels: true`, because `namespace` is the \
-         object's.\n\n| metric | type | meaning |\n|---|---|---|\n"
+         object's.\n[Usage](usage.md) says what the counters of seconds and cost count.\n\n\
+         | metric | type | meaning |\n|---|---|---|\n"
     );
     let mut help = "";
     for line in text.lines() {

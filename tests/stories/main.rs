@@ -35,6 +35,7 @@
 //! | Secrets that can't be read | `secrets.rs` |
 //! | what makes a standby ready | `standby.rs` |
 //! | suspended objects | `suspend.rs` |
+//! | for how long a model was on, over restarts and leaders | `usage.rs` |
 //! | objects that this version can't decode | `undecodable.rs` |
 //! | objects that this version can't decode any more | `undecodable_later.rs` |
 //! | watches that fail, and namespaces that can't be listed | `watches.rs` |
@@ -77,4 +78,5 @@ mod standby;
 mod suspend;
 mod undecodable;
 mod undecodable_later;
+mod usage;
 mod watches;

@@ -5,7 +5,7 @@ use hub::{Endpoint, Fault, Hub, Model};
 use kube::api::{Patch, PatchParams};
 use oxen_operator::api;
 use serde_json::{Value, json};
-use testkit::world::{World, eventually, install_crd, message, progress, with_crd};
+use testkit::world::{World, eventually, install_crd, message, progress, status, with_crd};
 
 use crate::gated::spec;
 
@@ -35,6 +35,30 @@ async fn until_pruned(world: &World<&Cluster>, field: &str, value: &Value) {
     .await;
     world.delete("probe").await;
     world.until_gone("probe").await;
+}
+
+#[tokio::test]
+async fn a_crd_without_usage_causes_no_write_at_each_poll() {
+    let cluster = with_crd().await;
+    let bot = Model::custom("bot").status("active");
+    let world = World::on(&cluster, Hub::builder().model(bot)).await;
+    let apply = ["apply", "-f", "-"];
+    let applied = cluster.kubectl_stdin(&apply, &crd_without(&["usage"])).await;
+    applied.unwrap().ok().unwrap();
+    until_pruned(&world, "usage", &json!({"activeSeconds": 1})).await;
+    let operator = world.operator();
+    world.create("bot", spec("active")).await;
+    world.until_reason("bot", "Active").await;
+    world.until_observed("bot", 2).await;
+    let version = world.get("bot").await.metadata.resource_version;
+    // The time of an observation differs from that of the next one but one, in whole seconds.
+    world.until_observed("bot", 6).await;
+    let object = world.get("bot").await;
+    assert_eq!(object.metadata.resource_version, version);
+    assert_eq!(status(&object).usage, None);
+    operator
+        .until_metric("oxen_operator_status_field_pruned{field=\"usage\"} ", 1.0)
+        .await;
 }
 
 #[tokio::test]

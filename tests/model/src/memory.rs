@@ -169,6 +169,9 @@ fn normalized(history: History) -> History {
         rivals,
         call_wait,
         secret_changed,
+        // Only the usage depends on these, and the model's clock stands still.
+        watched: _,
+        unrecorded: _,
     } = history;
     History {
         failures: 0,
@@ -182,6 +185,8 @@ fn normalized(history: History) -> History {
         rivals: rivals.into_iter().map(normalized_watch).collect(),
         call_wait: threshold(call_wait, RETRY_AFTER),
         secret_changed,
+        watched: None,
+        unrecorded: None,
     }
 }
 

@@ -71,6 +71,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         attempts,
         conditions,
         last_handled_reconcile_at,
+        usage,
     } = status;
     (observed_generation, desired, live, seconds(since.as_ref())).hash(h);
     (last_handled_reconcile_at, pricing.is_some(), other_model).hash(h);
@@ -83,6 +84,9 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     refused_override
         .iter()
         .for_each(|it| (&it.value, &it.why).hash(h));
+    // No decision reads the usage, but a period that opens or closes is written.
+    let open = usage.as_ref().map(|usage| usage.open.as_ref());
+    open.map(|open| open.map(|it| it.is)).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));

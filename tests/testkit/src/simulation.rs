@@ -380,6 +380,7 @@ impl Simulation {
         if self.would_write(plan) {
             self.object.status = Some(plan.status.clone());
         }
+        self.history.recorded();
     }
 
     /// Takes an observation into account, as the controller's memory does.
