@@ -337,3 +337,76 @@ impl fmt::Debug for Objects {
         f.write_str("Objects")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::{encoding::text::encode, registry::Registry};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn object(live: &str, usage: Value) -> OxenModel {
+        let object = json!({
+            "apiVersion": "oxen.ai/v1alpha1",
+            "kind": "OxenModel",
+            "metadata": {"name": "bot", "namespace": "team"},
+            "spec": {"model": "bot", "state": "active"},
+            "status": {
+                "observedGeneration": 1,
+                "live": live,
+                "pricing": {"method": "time", "costPerSecond": "0.5"},
+                "usage": usage,
+            },
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// The values of the metrics of usage, by the middle of their names, at each of these times.
+    fn scraped(object: &OxenModel, times: &[&str]) -> Vec<String> {
+        let objects = Objects::default();
+        let object = object.clone();
+        objects.add_source(move |now| vec![ObjectMetrics::of(&object, now)]);
+        times.iter().for_each(|time| {
+            objects.all(time.parse().unwrap());
+        });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(objects));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let labels = r#"{namespace="team",name="bot"}"#;
+        let series = text.lines().filter(|line| line.contains(labels));
+        let series = series.map(|line| line.replace(labels, "").replace("oxen_model_", ""));
+        let usage = ["seconds_total", "cost"];
+        series
+            .filter(|line| usage.iter().any(|part| line.contains(part)))
+            .collect()
+    }
+
+    #[test]
+    fn usage_has_no_series_where_nothing_is_known() {
+        assert_eq!(scraped(&object("active", Value::Null), &[]), [""; 0]);
+        // Another object controls the model now.
+        let lost = scraped(&object("active", json!({"activeSeconds": 7})), &[]);
+        assert!(lost.contains(&"active_seconds_total 7".to_owned()));
+        assert!(!lost.iter().any(|line| line.contains("cost")), "{lost:?}");
+        let off = scraped(&object("inactive", json!({"activeSeconds": 7})), &[]);
+        assert!(off.contains(&"cost_per_second 0.5".to_owned()), "{off:?}");
+    }
+
+    #[test]
+    fn a_scrape_after_the_clock_went_back_shows_no_less() {
+        let open = json!({"is": "active", "since": "2200-01-01T00:00:00Z", "costPerSecond": "0.5"});
+        let object = object(
+            "active",
+            json!({"began": "2200-01-01T00:00:00Z", "open": open}),
+        );
+        let once = scraped(&object, &["2200-01-01T01:00:00Z"]);
+        assert!(
+            once.contains(&"active_seconds_total 3600".to_owned()),
+            "{once:?}"
+        );
+        assert!(once.contains(&"cost_total 1800.0".to_owned()), "{once:?}");
+        let back = scraped(&object, &["2200-01-01T01:00:00Z", "2200-01-01T00:00:00Z"]);
+        assert_eq!(back, once);
+    }
+}
