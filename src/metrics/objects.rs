@@ -34,6 +34,7 @@ pub struct ObjectMetrics {
     since: Option<i64>,
     until: Option<i64>,
     overridden: Option<State>,
+    activation: Option<i64>,
     ready: bool,
     stalled: bool,
     blocked: bool,
@@ -93,6 +94,7 @@ impl From<&OxenModel> for ObjectMetrics {
     fn from(object: &OxenModel) -> Self {
         let status = object.status.clone().unwrap_or_default();
         let is_true = |type_| is_true(&status.conditions, type_);
+        let activation = status.activations.iter().flatten().next_back();
         Self {
             object: ByObject::of(&object.metadata),
             desired: desired(object, status.desired),
@@ -101,6 +103,7 @@ impl From<&OxenModel> for ObjectMetrics {
             since: status.since.map(|since| since.0.as_second()),
             until: status.until.map(|until| until.0.as_second()),
             overridden: status.override_in_force.map(|it| it.state),
+            activation: activation.copied().map(i64::from),
             ready: is_true(READY),
             stalled: is_true(STALLED),
             blocked: is_true(DELETION_BLOCKED),
@@ -176,7 +179,7 @@ impl Collector for Objects {
             MetricType::Gauge,
         )?)?;
         type Value = fn(&ObjectMetrics) -> Option<i64>;
-        let series: [(&str, &str, Value); 5] = [
+        let series: [(&str, &str, Value); 6] = [
             (
                 "oxen_model_since_timestamp_seconds",
                 "When the live status last changed, in seconds since 1970, by `namespace` and `name`",
@@ -187,6 +190,11 @@ impl Collector for Objects {
                 "When the desired state changes by itself, in seconds since 1970, by `namespace` and \
                  `name`; absent if no such change is known",
                 |object| object.until,
+            ),
+            (
+                "oxen_model_activation_seconds",
+                "How long the model's last activation took, in seconds, by `namespace` and `name`",
+                |object| object.activation,
             ),
             (
                 "oxen_model_ready",

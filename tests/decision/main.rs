@@ -24,6 +24,7 @@
 //! | schedules: boundaries, days and warm-up | `schedule.rs` |
 //! | schedules where clocks are changed | `clock_changes.rs` |
 //! | overrides: accepted, refused, replaced and ended | `overrides.rs` |
+//! | activations, and the warm-up that is learned from them | `warm_up.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
 //! | what the hub says of deployments | `notes.rs` |
@@ -61,3 +62,4 @@ mod tracked;
 mod unsent;
 mod urgency;
 mod verdicts;
+mod warm_up;

@@ -11,6 +11,7 @@
 //! | what the observer itself knows of the object's past | `past.rs` |
 //! | the rules that each reconcile is judged by | `case.rs` |
 //! | schedules of any windows, in many zones | `schedule.rs` |
+//! | a warm-up that is learned from activations of any duration | `warm_up.rs` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod case;
@@ -20,6 +21,7 @@ mod events;
 mod observer;
 mod past;
 mod schedule;
+mod warm_up;
 
 use proptest::test_runner::Config;
 

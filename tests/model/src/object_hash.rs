@@ -69,6 +69,8 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         pricing,
         operation,
         attempts,
+        activations,
+        warm_up,
         conditions,
         last_handled_reconcile_at,
     } = status;
@@ -83,6 +85,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     refused_override
         .iter()
         .for_each(|it| (&it.value, &it.why).hash(h));
+    (activations, warm_up.map(|span| span.0)).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));
