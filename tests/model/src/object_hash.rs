@@ -40,7 +40,9 @@ fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
         idle_shutdown,
     } = spec;
     (model, state, deletion_policy, suspend).hash(h);
-    schedule.is_some().hash(h);
+    // Only the windows of a schedule ever change.
+    let windows = schedule.as_ref().map(|schedule| &schedule.active);
+    windows.map(|windows| format!("{windows:?}")).hash(h);
     (
         api_key_secret_ref.is_some(),
         sync_interval.map(|span| span.0),
