@@ -97,8 +97,12 @@ async fn an_activation_teaches_the_warm_up_of_a_schedule() {
     let [seconds] = seconds[..] else {
         panic!("{seconds:?}")
     };
-    let metric = format!("oxen_model_activation_seconds{{namespace=\"{NAMESPACE}\",name=\"bot\"}}");
-    operator.until_metric(&metric, f64::from(seconds)).await;
+    let labels = format!("{{namespace={:?},name=\"bot\"}}", world.namespace);
+    let line = format!("oxen_model_activation_seconds{labels} {seconds}");
+    eventually(&line, || async {
+        operator.metrics().await.contains(&line).then_some(())
+    })
+    .await;
 
     let begin = Timestamp::now() + SignedDuration::from_hours(6);
     let begin = Timestamp::from_second(begin.as_second() / 60 * 60).unwrap();
