@@ -26,6 +26,7 @@
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
 //! | the names of the finalizer and the annotations; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
+//! | how long before a window a model is turned on | `decide/warm_up.rs` |
 //! | live status x desired state -> the next step | `decide/table.rs` |
 //! | deadlines, suspension, and recording a call | `decide/calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `decide/attempts.rs` |

@@ -37,8 +37,9 @@ pub struct Schedule {
     #[schemars(length(max = 64))]
     pub except: Option<Vec<DateRange>>,
     /// How long before a window the model is turned on, so that it is ready when the window begins:
-    /// a duration of at most `2h`, or `auto`, which this version treats as 0. Unset: the model
-    /// is turned on when the window begins. Example: `10m`.
+    /// a duration of at most `2h`, or `auto`: as long as the slowest of the model's last five
+    /// activations took, and 30 seconds more, at most `1h` and at most the progress deadline.
+    /// Unset: the model is turned on when the window begins. Example: `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<WarmUp>,
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use strum::VariantArray;
 
 use super::{
     overrides::{Override, RefusedOverride},
+    span::Span,
     state::State,
     usage::{self, Usage},
 };
@@ -106,6 +107,15 @@ pub struct OxenModelStatus {
     /// The calls, retries and corrections that this generation has made.
     #[serde(default)]
     pub attempts: Option<Attempts>,
+    /// How many seconds the model's last activations took, up to five, the newest one last: from
+    /// the operator's record of its call until the operator saw the model active.
+    #[serde(default, deserialize_with = "lenient")]
+    #[schemars(length(max = 5))]
+    pub activations: Option<Vec<u32>>,
+    /// With `warmUp: auto`, how long before a window the model is turned on now. It is learned from
+    /// `activations` each time that `desired` becomes `inactive`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub warm_up: Option<Span>,
     /// `Ready` and `Synced` are always present; `Reconciling`, `Stalled` and `DeletionBlocked` only
     /// while True.
     #[serde(default)]
@@ -137,6 +147,8 @@ impl Default for OxenModelStatus {
             pricing: None,
             operation: None,
             attempts: None,
+            activations: None,
+            warm_up: None,
             conditions: Vec::new(),
             last_handled_reconcile_at: None,
             usage: None,
@@ -285,6 +297,17 @@ pub struct Attempts {
     /// When the last three corrections were made. Reaching the desired state keeps them.
     #[serde(default)]
     pub corrections: Option<Vec<Time>>,
+}
+
+/// Reads what can't be decoded as absent. The operator can learn these fields again, so they must
+/// not make an object undecodable.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let raw = serde_json::Value::deserialize(deserializer)?;
+    Ok(T::deserialize(raw).ok())
 }
 
 impl OxenModelStatus {

@@ -282,6 +282,8 @@ impl Status {
             pricing: Field::of(raw, "pricing").ok(),
             operation: open.map(|open| operation_of(open, &mut operation)),
             attempts: Field::of(raw, "attempts").ok(),
+            activations: Field::of(raw, "activations").ok(),
+            warm_up: Field::of(raw, "warmUp").ok(),
             conditions: conditions
                 .filter_map(|one| Condition::deserialize(one).ok())
                 .collect(),
@@ -508,6 +510,30 @@ mod tests {
             Some(LiveStatus::Unknown),
             "an inactive model is a surprise then"
         );
+    }
+
+    #[test]
+    fn what_can_be_learned_again_may_be_unreadable() {
+        for (field, values) in [
+            (
+                "warmUp",
+                [json!("soon"), json!(-7), json!("99999999999999999999h")],
+            ),
+            (
+                "activations",
+                [json!("many"), json!([120, -1]), json!([1e30])],
+            ),
+        ] {
+            for value in values {
+                let odd = guarded(spec(), with(status(), field, value.clone()));
+                assert_eq!(odd.unreadable, None, "{field}: {value}");
+                assert_eq!(odd.object, guarded(spec(), status()).object);
+                // Another field is unreadable.
+                let broken = with(status(), field, value);
+                let odd = guarded(with(spec(), "syncInterval", json!("soon")), broken);
+                assert_eq!(odd.object, guarded(spec(), status()).object);
+            }
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::{
     clock::Clock,
     overrides,
     schedule::{is_active, next_change as next_boundary},
+    warm_up::lead,
 };
-use crate::api::{Declared, Override, OxenModel, OxenModelStatus, Schedule, State, WarmUp};
+use crate::api::{Declared, Override, OxenModel, OxenModelStatus, State};
 
 /// Returns the state that the model should be in at `clock`: inactive for an object that is being
 /// deleted, else the state of the override in force, else what the spec declares. While `clock`
@@ -25,7 +26,7 @@ pub fn desired(object: &OxenModel, clock: impl Into<Clock>) -> State {
         return kept;
     }
     let in_force = overrides::judge(object, clock).in_force;
-    in_force.map_or_else(|| declared(object, clock.now), |it| it.state)
+    in_force.map_or_else(|| declared(object, clock.now, lead(object)), |it| it.state)
 }
 
 /// Returns the stored desired state if the clock can't be believed and only the passing of time
@@ -38,12 +39,10 @@ pub(super) fn kept(object: &OxenModel, clock: Clock) -> Option<State> {
 }
 
 /// The state that the spec declares for `now`.
-fn declared(object: &OxenModel, now: Timestamp) -> State {
+fn declared(object: &OxenModel, now: Timestamp, lead: Duration) -> State {
     match (object.spec.state, &object.spec.schedule) {
         (Declared::Active, _) => State::Active,
-        (Declared::Scheduled, Some(schedule)) if is_active(schedule, now, lead(schedule)) => {
-            State::Active
-        }
+        (Declared::Scheduled, Some(schedule)) if is_active(schedule, now, lead) => State::Active,
         (Declared::Inactive | Declared::Scheduled, _) => State::Inactive,
     }
 }
@@ -55,44 +54,35 @@ fn declared(object: &OxenModel, now: Timestamp) -> State {
 #[must_use]
 pub fn next_change(object: &OxenModel, now: Timestamp) -> Option<Timestamp> {
     let in_force = overrides::judge(object, now.into()).in_force;
-    next_change_from(object, in_force.as_ref(), now)
+    next_change_from(object, in_force.as_ref(), lead(object), now)
 }
 
-/// Returns what [`next_change`] returns if this override is in force.
+/// Returns what [`next_change`] returns if this override and this lead are in force.
 pub(super) fn next_change_from(
     object: &OxenModel,
     in_force: Option<&Override>,
+    lead: Duration,
     now: Timestamp,
 ) -> Option<Timestamp> {
     if object.metadata.deletion_timestamp.is_some() {
         return None;
     }
     match in_force.filter(|it| it.until.0 > now) {
-        None => next_declared(object, now),
-        Some(Override { state, until, .. }) if declared(object, until.0) == *state => {
-            next_declared(object, until.0)
+        None => next_declared(object, now, lead),
+        Some(Override { state, until, .. }) if declared(object, until.0, lead) == *state => {
+            next_declared(object, until.0, lead)
         }
         Some(Override { until, .. }) => Some(until.0),
     }
 }
 
 /// The first instant after `now` at which the spec declares another state.
-fn next_declared(object: &OxenModel, now: Timestamp) -> Option<Timestamp> {
+fn next_declared(object: &OxenModel, now: Timestamp, lead: Duration) -> Option<Timestamp> {
     let schedule = object.spec.schedule.as_ref()?;
     let scheduled = object.spec.state == Declared::Scheduled;
     scheduled
-        .then(|| next_boundary(schedule, now, lead(schedule)))
+        .then(|| next_boundary(schedule, now, lead))
         .flatten()
-}
-
-/// How long before a window the model is turned on.
-#[must_use]
-pub fn lead(schedule: &Schedule) -> Duration {
-    match schedule.warm_up {
-        Some(WarmUp::Fixed(span)) => span.0,
-        // The duration of the model's activations is not known.
-        Some(WarmUp::Auto) | None => Duration::ZERO,
-    }
 }
 
 /// Returns the time from the boundary until `now`, for a write that replaces the status `before`

@@ -9,7 +9,8 @@ use crate::api::{Identity, ModelStatus, OxenModelStatus, RECONCILE_ANNOTATION};
 /// The finding that the hub answered with another identity than before.
 ///
 /// To accept the identity that the status shows, and no other one, a person requests a reconcile
-/// after it was shown. This ends the open operation of the old identity.
+/// after it was shown. This ends the open operation of the old identity, whose activations say
+/// nothing about the new one.
 pub(super) fn changed(
     seen: &Observation<'_>,
     status: &mut OxenModelStatus,
@@ -27,6 +28,7 @@ pub(super) fn changed(
     if shown && seen.subject.requested().is_some() {
         status.other_model = None;
         status.operation = None;
+        status.activations = None;
         status.live = None;
         status.since = None;
         return None;

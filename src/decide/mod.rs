@@ -22,6 +22,7 @@
 //! | the wall clock, and whether the hub's clock agrees | `clock.rs` |
 //! | when a schedule wants its model active | `schedule.rs` |
 //! | overrides: accepted, refused and ended | `overrides.rs` |
+//! | how long before a window a model is turned on | `warm_up.rs` |
 //! | live status x desired state -> the next step | `table.rs` |
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
@@ -71,6 +72,7 @@ mod tracked;
 mod urgency;
 mod usage;
 mod verdict;
+mod warm_up;
 mod words;
 
 use jiff::Timestamp;
@@ -82,7 +84,7 @@ pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
 };
 pub use deletion::blocked_message;
-pub use desired::{boundary_delay, desired, lead, next_change};
+pub use desired::{boundary_delay, desired, next_change};
 pub use fault::{CredentialFault, Fault, HubFault, Remedy};
 pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_other};
 pub use observation::{Observation, Subject};
@@ -98,6 +100,7 @@ pub use tracked::Tracked;
 pub use urgency::is_urgent;
 pub use usage::{counted, price, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
+pub use warm_up::declared_lead;
 pub(crate) use words::{quote, without_digits};
 
 use crate::api::{Declared, LiveStatus, OxenModelStatus};
@@ -330,13 +333,14 @@ fn next_status(subject: &Subject<'_>, answered: bool) -> OxenModelStatus {
         status.refused_override = judged.refused;
         status.handled_override = judged.handled;
     }
+    attempts::renew(subject, &mut status, answered);
+    warm_up::renew(subject, &mut status);
     let kept = desired::kept(subject.object, subject.clock()).is_some();
     status.until = match subject.agreement {
         Agreement::Differs => None,
         Agreement::Unknown if kept => status.until,
         Agreement::Agrees | Agreement::Unknown => next_change_of(subject, &status).map(Time),
     };
-    attempts::renew(subject, &mut status, answered);
     status
 }
 
@@ -427,5 +431,6 @@ fn may_change_by_time(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {
 /// When the desired state changes by itself, if the object has this status.
 fn next_change_of(subject: &Subject<'_>, status: &OxenModelStatus) -> Option<Timestamp> {
     let in_force = status.override_in_force.as_ref();
-    desired::next_change_from(subject.object, in_force, subject.now)
+    let lead = warm_up::lead_by(subject.object, Some(status));
+    desired::next_change_from(subject.object, in_force, lead, subject.now)
 }

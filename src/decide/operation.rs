@@ -17,7 +17,7 @@ use super::{
     progress,
     remote::Remote,
     verdict::Verdict,
-    words,
+    warm_up, words,
 };
 use crate::{
     api::{Attempts, LiveStatus, Operation, OxenModelStatus},
@@ -36,6 +36,7 @@ pub(super) fn follow(
     let operation = status.operation.as_mut()?;
     match effect(operation.kind, remote.live) {
         Effect::Target => {
+            warm_up::arrived(&seen.subject, status);
             close(status);
             return None;
         }

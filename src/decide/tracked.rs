@@ -17,6 +17,8 @@ pub struct Tracked {
     pub operation: Option<Operation>,
     /// The attempts as they are now.
     pub attempts: Attempts,
+    /// The activations as they are now, because the end of an operation adds one.
+    pub activations: Option<Vec<u32>>,
 }
 
 impl Tracked {
@@ -54,6 +56,7 @@ impl Tracked {
     fn take(&mut self, status: &OxenModelStatus) {
         self.operation.clone_from(&status.operation);
         self.attempts = status.attempts();
+        self.activations.clone_from(&status.activations);
     }
 
     /// The object's status, completed with what only this process knows, or `None` if the stored
@@ -68,6 +71,7 @@ impl Tracked {
         }
         let restored = forget_other_object(&mut status, object.metadata.uid.as_deref());
         status.operation.clone_from(&self.operation);
+        status.activations.clone_from(&self.activations);
         if restored || self.attempts.generation >= status.attempts().generation {
             status.attempts = Some(self.attempts.clone());
         }

@@ -44,6 +44,7 @@ pub struct ObjectMetrics {
     since: Option<i64>,
     until: Option<i64>,
     overridden: Option<State>,
+    activation: Option<i64>,
     ready: bool,
     stalled: bool,
     blocked: bool,
@@ -115,6 +116,7 @@ impl ObjectMetrics {
     pub fn of(object: &OxenModel, at: Timestamp) -> Self {
         let status = object.status.clone().unwrap_or_default();
         let is_true = |type_| is_true(&status.conditions, type_);
+        let activation = status.activations.iter().flatten().next_back();
         Self {
             object: ByObject::of(&object.metadata),
             desired: desired(object, status.desired),
@@ -123,6 +125,7 @@ impl ObjectMetrics {
             since: status.since.as_ref().map(|since| since.0.as_second()),
             until: status.until.as_ref().map(|until| until.0.as_second()),
             overridden: status.override_in_force.as_ref().map(|it| it.state),
+            activation: activation.copied().map(i64::from),
             ready: is_true(READY),
             stalled: is_true(STALLED),
             blocked: is_true(DELETION_BLOCKED),
@@ -218,7 +221,7 @@ fn encode_overrides(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) 
 
 fn encode_gauges(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     type Value = fn(&ObjectMetrics) -> Option<i64>;
-    let series: [(&str, &str, Value); 5] = [
+    let series: [(&str, &str, Value); 6] = [
         (
             "oxen_model_since_timestamp_seconds",
             "When the live status last changed, in seconds since 1970, by `namespace` and `name`",
@@ -229,6 +232,11 @@ fn encode_gauges(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) -> 
             "When the desired state changes by itself, in seconds since 1970, by `namespace` and \
              `name`; absent if no such change is known",
             |object| object.until,
+        ),
+        (
+            "oxen_model_activation_seconds",
+            "How long the model's last activation took, in seconds, by `namespace` and `name`",
+            |object| object.activation,
         ),
         (
             "oxen_model_ready",

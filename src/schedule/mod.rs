@@ -21,7 +21,7 @@ pub use manifests::ManifestError;
 use crate::{
     api::{Declared, OxenModelSpec},
     config::{OutputFormat, ScheduleArgs},
-    decide::{lead, stretches},
+    decide::{declared_lead, stretches},
 };
 use manifests::Manifest;
 
@@ -79,13 +79,15 @@ fn on(spec: &OxenModelSpec, range: Range) -> Vec<On> {
     let Range { from, to } = range;
     match (spec.state, &spec.schedule) {
         (Declared::Active, _) => vec![On { from, to }],
-        (Declared::Scheduled, Some(schedule)) => stretches(schedule, from, to, lead(schedule))
-            .map(|stretch| On {
-                from: stretch.from.max(from),
-                to: stretch.to.min(to),
-            })
-            .filter(|on| on.from < on.to)
-            .collect(),
+        (Declared::Scheduled, Some(schedule)) => {
+            stretches(schedule, from, to, declared_lead(schedule))
+                .map(|stretch| On {
+                    from: stretch.from.max(from),
+                    to: stretch.to.min(to),
+                })
+                .filter(|on| on.from < on.to)
+                .collect()
+        }
         (Declared::Inactive | Declared::Scheduled, _) => Vec::new(),
     }
 }

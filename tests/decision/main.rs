@@ -24,6 +24,7 @@
 //! | schedules: boundaries, days and warm-up | `schedule.rs` |
 //! | schedules where clocks are changed | `clock_changes.rs` |
 //! | overrides: accepted, refused, replaced and ended | `overrides.rs` |
+//! | activations, and the warm-up that is learned from them | `warm_up.rs` |
 //! | a stored status of another time or cluster | `restored.rs` |
 //! | what messages say | `messages.rs` |
 //! | how long a model was on, and what that cost | `usage.rs` |
@@ -63,3 +64,4 @@ mod unsent;
 mod urgency;
 mod usage;
 mod verdicts;
+mod warm_up;

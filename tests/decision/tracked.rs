@@ -95,6 +95,20 @@ fn an_end_whose_write_has_no_answer_stays_an_end_whether_or_not_it_took_effect()
 }
 
 #[test]
+fn an_activation_whose_write_failed_is_not_forgotten() {
+    let mut tracked = recorded("a");
+    let ended = OxenModelStatus {
+        activations: Some(vec![120]),
+        ..status(None, 1)
+    };
+    tracked.before_write(&ended);
+    let known = tracked.applied(&stored(status(Some("a"), 1))).unwrap();
+    assert_eq!(known.activations, ended.activations);
+    tracked.stored(&ended);
+    assert_eq!(tracked, Tracked::default());
+}
+
+#[test]
 fn an_operation_that_takes_another_ones_place_gives_it_back() {
     let mut tracked = recorded("a");
     tracked.track("b", &status(Some("a"), 1));

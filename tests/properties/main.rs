@@ -12,6 +12,7 @@
 //! | the rules that each reconcile is judged by | `case.rs` |
 //! | schedules of any windows, in many zones | `schedule.rs` |
 //! | usage over any history | `usage.rs` |
+//! | a warm-up that is learned from activations of any duration | `warm_up.rs` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod case;
@@ -22,6 +23,7 @@ mod observer;
 mod past;
 mod schedule;
 mod usage;
+mod warm_up;
 
 use proptest::test_runner::Config;
 

@@ -116,7 +116,7 @@ fn days() -> impl Strategy<Value = String> {
     ]
 }
 
-fn window() -> impl Strategy<Value = String> {
+pub(crate) fn window() -> impl Strategy<Value = String> {
     let end = prop_oneof![4 => clock_time(), 1 => Just("24:00".to_owned())];
     (days(), clock_time(), end)
         .prop_filter("a window has a length", |(_, start, end)| start != end)
@@ -164,12 +164,17 @@ proptest! {
         except in prop::option::of(0_usize..9),
         lead in prop_oneof![2 => Just(0_usize), 1 => 0_usize..=120],
         overridden in prop::option::of((any::<bool>(), 0..DAYS * 24 * 60)),
+        learned in prop::bool::ANY,
     ) {
         let rules = TimeZone::get(zone).unwrap();
         let clock = Clock::read(&rules, begin(&rules, seconds, near));
         let except = except.and_then(|day| clock.shown.get(day)).map(|day| vec![day.to_string()]);
+        // A learned lead is at most an hour.
+        let lead = if learned { lead.min(60) } else { lead };
+        let fixed = format!("{lead}m");
+        let warm_up = if learned { "auto" } else { &fixed };
         let schedule = json!({
-            "timeZone": zone, "active": windows, "except": except, "warmUp": format!("{lead}m"),
+            "timeZone": zone, "active": windows, "except": except, "warmUp": warm_up,
         });
         let spec = json!({"model": "bot", "state": "scheduled", "schedule": schedule});
         let mut object = OxenModel::new("bot", serde_json::from_value(spec).unwrap());
@@ -179,6 +184,9 @@ proptest! {
         if let Some((active, end)) = overridden {
             wants[..end as usize].fill(active);
             object.status = Some(overridden_until(active, clock.at(end as usize)));
+        }
+        if learned {
+            object.status.get_or_insert_default().warm_up = fixed.parse().ok();
         }
 
         // Windows that begin before or after the readings are not known to the slow definition.

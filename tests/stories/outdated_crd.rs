@@ -43,7 +43,9 @@ async fn a_crd_without_usage_causes_no_write_at_each_poll() {
     let bot = Model::custom("bot").status("active");
     let world = World::on(&cluster, Hub::builder().model(bot)).await;
     let apply = ["apply", "-f", "-"];
-    let applied = cluster.kubectl_stdin(&apply, &crd_without(&["usage"])).await;
+    let applied = cluster
+        .kubectl_stdin(&apply, &crd_without(&["usage"]))
+        .await;
     applied.unwrap().ok().unwrap();
     until_pruned(&world, "usage", &json!({"activeSeconds": 1})).await;
     let operator = world.operator();

@@ -1,8 +1,11 @@
 //! Scheduled models.
 
+use std::time::Duration;
+
 use cluster::Cluster;
 use hub::{Hub, Model};
 use jiff::{SignedDuration, Timestamp};
+use oxen_operator::api::Span;
 use serde_json::{Value, json};
 use testkit::world::{World, eventually, message, status, with_crd};
 
@@ -80,6 +83,42 @@ async fn a_boundary_between_the_record_and_the_call_means_no_call() {
     let object = world.until_reason("bot", "Active").await;
     assert_eq!(status(&object).operation, None);
     assert_eq!(world.calls("bot"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_activation_teaches_the_warm_up_of_a_schedule() {
+    let bot = Model::custom("bot").status("inactive");
+    let world = World::new(Hub::builder().model(bot)).await;
+    let operator = world.operator();
+    let declared = json!({"model": "bot", "state": "active"});
+    world.create("bot", declared).await;
+    let object = world.until_reason("bot", "Active").await;
+    let seconds = status(&object).activations.unwrap();
+    let [seconds] = seconds[..] else {
+        panic!("{seconds:?}")
+    };
+    let labels = format!("{{namespace={:?},name=\"bot\"}}", world.namespace);
+    let line = format!("oxen_model_activation_seconds{labels} {seconds}");
+    eventually(&line, || async {
+        operator.metrics().await.contains(&line).then_some(())
+    })
+    .await;
+
+    let begin = Timestamp::now() + SignedDuration::from_hours(6);
+    let begin = Timestamp::from_second(begin.as_second() / 60 * 60).unwrap();
+    let end = begin + SignedDuration::from_hours(1);
+    let clock = |at: Timestamp| at.strftime("%H:%M").to_string();
+    let scheduled = json!({"model": "bot", "state": "scheduled", "schedule": {
+        "timeZone": "UTC",
+        "active": [format!("{}-{}", clock(begin), clock(end))],
+        "warmUp": "auto",
+    }});
+    world.edit("bot", scheduled).await;
+    let status = status(&world.until_reason("bot", "Inactive").await);
+    let lead = Duration::from_secs((seconds + 30).into());
+    assert_eq!(status.warm_up, Some(Span(lead)));
+    assert_eq!(status.until.map(|until| until.0), Some(begin - lead));
+    assert_eq!(status.activations, Some(vec![seconds]));
 }
 
 /// A scheduled spec with this field of its schedule.

@@ -88,7 +88,15 @@ fn alter_status(mutation: Mutation, snapshot: &Snapshot, input: &mut Snapshot) {
     let shown = shown.map(|remote| remote.model.identity());
     let uid = snapshot.object.metadata.uid.clone();
     let deleting = snapshot.object.deleting();
+    let desired = snapshot.object.desired();
+    let answered = shown.is_some();
     match mutation {
+        Mutation::AttemptsKeptForNewDesired if answered => {
+            change_status(input, |status| status.desired = Some(desired));
+        }
+        Mutation::ReadyKeptForNewDesired if !answered => {
+            change_status(input, |status| status.desired = Some(desired));
+        }
         Mutation::CallWhileOperationOpen => {
             change_status(input, |status| status.operation = None);
         }

@@ -8,9 +8,10 @@ use oxen_operator::{
 use crate::{
     claims::{self, has_older_unobserved, others, outranks},
     counters::{Course, Refused, has_ended},
+    flip::is_flipped,
     hub::{Outcome, Retrieved},
     object::{Object, limit_refusals},
-    reconcile::{is_outdated, operation_id},
+    reconcile::{is_edited, operation_id},
     step_log::{Milestone, Rule},
     table::{is_due, is_transition, requested},
     world::{Reconcile, Snapshot, World},
@@ -46,8 +47,8 @@ pub(crate) fn on_call(
     let alone = gone && others_are_awaited(world, process, slot, snapshot);
     let still_open = still_open(world, process, slot, snapshot);
     let known = world.replicas[process].cache[slot].as_ref();
-    let outdated = is_outdated(known, object);
-    let sent = counters.sent;
+    let (edited, flipped) = (is_edited(known, object), is_flipped(known, object));
+    let (sent, reached) = (counters.sent, counters.reached);
     let ended = sent.is_none_or(|sent| live.is_some_and(|live| is_transition(sent, live)));
     let spaced = counters.refused.is_none_or(Refused::allows_call);
     let recorded = is_recorded(world, slot, object, plan);
@@ -67,11 +68,13 @@ pub(crate) fn on_call(
     log.require(Rule::OneCallAtATime, alone && !still_open);
     log.require(Rule::NoSecondCall, ended);
     log.require(Rule::RefusalsSpaced, spaced);
-    log.require(Rule::CallOnKnownSpec, !outdated);
+    log.require(Rule::CallOnKnownSpec, !edited);
+    log.require(Rule::CallForDesiredState, !flipped);
     log.require(Rule::OwnerOnly, owns);
     log.require(Rule::LeaderOnly, leads);
     log.require(Rule::FinalizerBeforeCall, retains || held);
     let corrects = plan.verdict == Verdict::CorrectingDrift;
+    log.require(Rule::CorrectedAfterSuccess, !corrects || reached);
     log.reach(Milestone::DriftCorrected, corrects);
     let retries = live == Some(LiveStatus::Error);
     log.reach(Milestone::FailedDeploymentRetried, retries);

@@ -4,10 +4,10 @@ use crate::{
     scenario::Scenario,
     scenarios::{
         a_deletion, another_identity, base_model, calls_without_effect, drift, every_fault,
-        every_status, human_actions, lost_statuses, name_and_uuid, name_and_uuid_with_few_faults,
-        orphaned_operation, pruned_records, reads_that_go_back, refusals, refusals_without_end,
-        refused_activations, three_deletions, two_deletions, two_objects, two_of_both,
-        two_processes, unanswered_writes, unobservable_operation,
+        every_status, flips, human_actions, lost_statuses, name_and_uuid,
+        name_and_uuid_with_few_faults, orphaned_operation, pruned_records, reads_that_go_back,
+        refusals, refusals_without_end, refused_activations, three_deletions, two_deletions,
+        two_objects, two_of_both, two_processes, unanswered_writes, unobservable_operation,
     },
 };
 
@@ -37,6 +37,7 @@ pub fn bounded() -> Vec<Scenario> {
         two_deletions(3),
         three_deletions(3),
         lost_statuses(2),
+        flips(2),
     ]
 }
 
@@ -67,6 +68,7 @@ pub fn deep() -> Vec<Scenario> {
         two_deletions(4),
         three_deletions(4),
         lost_statuses(3),
+        flips(4),
     ]
 }
 
@@ -90,5 +92,6 @@ pub fn liveness() -> Vec<Scenario> {
         unobservable_operation(0),
         two_deletions(2),
         lost_statuses(1),
+        flips(1),
     ]
 }

@@ -2,7 +2,7 @@
 //! a process remembers.
 
 use oxen_operator::{
-    api::{LiveStatus, OperationKind},
+    api::{LiveStatus, OperationKind, State},
     decide::Ownership,
 };
 
@@ -18,12 +18,16 @@ use crate::{
 pub struct Counters {
     /// The generation that the counters are about.
     pub generation: i64,
+    /// The desired state that the counters are about.
+    pub desired: Option<State>,
     /// The number of accepted calls since the attempts were renewed.
     pub calls: u8,
     /// The number of corrections within the window.
     pub corrections: u8,
     /// Whether the desired state was reached in this generation.
     pub settled: bool,
+    /// Whether the desired state may have been reached, as far as any process knows.
+    pub reached: bool,
     /// Whether the deletion was reported as blocked.
     pub blocked: bool,
     /// Whether it was reported that another object controls the model.

@@ -61,10 +61,13 @@ impl Snapshot {
 
     /// The production's plan, or `None` where the hub has to be observed first.
     fn plan(&self) -> Option<Plan> {
-        match self.retrieved {
-            None => unobserved(&self.subject()),
-            Some(retrieved) => Some(decide(&self.observation(retrieved))),
-        }
+        let mut plan = match self.retrieved {
+            None => unobserved(&self.subject())?,
+            Some(retrieved) => decide(&self.observation(retrieved)),
+        };
+        // The clock stands still, so durations say nothing and would only add states.
+        plan.status.activations = None;
+        Some(plan)
     }
 }
 

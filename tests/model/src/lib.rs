@@ -15,6 +15,7 @@
 //! | what a process remembers of an object | `memory.rs` |
 //! | a reconcile, step by step | `reconcile.rs`, `record.rs`, `release.rs` |
 //! | everything that can happen next | `step.rs`, `changes.rs` |
+//! | a desired state that changes without an edit | `flip.rs` |
 //! | how many faults and human actions can still happen | `remaining.rs` |
 //! | the bounds of an exploration, and which steps are possible | `scenario.rs` |
 //! | the worlds that a scenario begins in | `start.rs` |
@@ -35,6 +36,7 @@ mod changes;
 mod claims;
 mod counters;
 mod decision;
+mod flip;
 mod graph;
 mod hub;
 mod liveness;

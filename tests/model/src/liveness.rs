@@ -134,6 +134,7 @@ fn kind(step: Step, slots: usize) -> u64 {
         | Step::Drift(_)
         | Step::HideDeployments(_)
         | Step::ForgetModel
+        | Step::Flip(_)
         | Step::FlipState(_)
         | Step::ToggleSuspend(_)
         | Step::ToggleRetain(_)

@@ -45,8 +45,9 @@ impl Hash for HashedTracked {
             ids,
             operation,
             attempts,
+            activations,
         } = &self.0;
-        (ids, operation.is_some()).hash(state);
+        (ids, activations, operation.is_some()).hash(state);
         let operation = operation.iter();
         operation.for_each(|open| hash_operation(open, state));
         hash_attempts(attempts, state);

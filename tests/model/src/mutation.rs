@@ -57,11 +57,17 @@ pub enum Mutation {
     FailedFinalizerIgnored,
     /// The decision after the write of the finalizer counts the reconcile's one observation again.
     ObservationCountedTwice,
+    /// The attempts go on although the desired state has changed.
+    AttemptsKeptForNewDesired,
+    /// Ready is kept through a fault although the desired state has changed.
+    ReadyKeptForNewDesired,
+    /// The desired state isn't compared with the one of the decision before a call.
+    FlipBeforeCallIgnored,
 }
 
 impl Mutation {
     /// All seeded faults.
-    pub const ALL: [Mutation; 49] = [
+    pub const ALL: [Mutation; 52] = [
         Mutation::CallOnUnknown,
         Mutation::UnknownReadAsInactive,
         Mutation::CallBeforeRecord,
@@ -111,5 +117,8 @@ impl Mutation {
         Mutation::FinalizerVersionIgnored,
         Mutation::FailedFinalizerIgnored,
         Mutation::ObservationCountedTwice,
+        Mutation::AttemptsKeptForNewDesired,
+        Mutation::ReadyKeptForNewDesired,
+        Mutation::FlipBeforeCallIgnored,
     ];
 }

@@ -169,9 +169,15 @@ impl Object {
     /// that is being deleted.
     #[must_use]
     pub fn desired(&self) -> State {
-        match self.inner.spec.state {
-            Declared::Active if !self.deleting() => State::Active,
-            Declared::Active | Declared::Inactive | Declared::Scheduled => State::Inactive,
+        let active = match self.inner.spec.state {
+            Declared::Active => true,
+            Declared::Inactive => false,
+            Declared::Scheduled => self.is_open(),
+        };
+        if active && !self.deleting() {
+            State::Active
+        } else {
+            State::Inactive
         }
     }
 

@@ -40,7 +40,9 @@ fn hash_spec(spec: &OxenModelSpec, h: &mut impl Hasher) {
         idle_shutdown,
     } = spec;
     (model, state, deletion_policy, suspend).hash(h);
-    schedule.is_some().hash(h);
+    // Only the windows of a schedule ever change.
+    let windows = schedule.as_ref().map(|schedule| &schedule.active);
+    windows.map(|windows| format!("{windows:?}")).hash(h);
     (
         api_key_secret_ref.is_some(),
         sync_interval.map(|span| span.0),
@@ -69,6 +71,8 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
         pricing,
         operation,
         attempts,
+        activations,
+        warm_up,
         conditions,
         last_handled_reconcile_at,
         usage,
@@ -87,6 +91,7 @@ fn hash_status(status: &OxenModelStatus, h: &mut impl Hasher) {
     // No decision reads the usage, but a period that opens or closes is written.
     let open = usage.as_ref().map(|usage| usage.open.as_ref());
     open.map(|open| open.map(|it| it.is)).hash(h);
+    (activations, warm_up.map(|span| span.0)).hash(h);
     model.iter().for_each(|model| hash_model(model, h));
     operation.iter().for_each(|open| hash_operation(open, h));
     attempts.iter().for_each(|spent| hash_attempts(spent, h));

@@ -42,6 +42,8 @@ pub(crate) fn on_decision(
     let counters = &mut world.slots[slot].counters;
     let knowingly =
         accepted.is_none() || (requested(&snapshot.object) && counters.shown == accepted);
+    // A process may know this although no write holds it.
+    counters.reached |= settles(snapshot, plan);
     log.require(Rule::IdentityAcceptedKnowingly, knowingly);
     log.reach(Milestone::IdentityAccepted, accepted.is_some());
     let gained = counters.lost && plan.verdict != Verdict::Conflict && live.is_some();
@@ -125,18 +127,41 @@ pub(crate) fn on_recorded(world: &mut World, slot: usize, snapshot: &Snapshot, p
     let generation = snapshot.object.metadata.generation.unwrap_or_default();
     let new_generation = generation > counters.generation;
     let answered = snapshot.retrieved.is_some_and(Retrieved::is_answered);
+    let desired = Some(snapshot.object.desired());
+    let flipped = !new_generation
+        && generation == counters.generation
+        && counters
+            .desired
+            .is_some_and(|_| counters.desired != desired);
     if new_generation || (answered && requested(&snapshot.object)) {
         (counters.calls, counters.corrections) = (0, 0);
         counters.settled &= !new_generation;
         counters.generation = generation.max(counters.generation);
         counters.renew_refused();
     }
-    let desired = snapshot.object.desired();
-    let fits = snapshot.retrieved.is_some_and(|it| fits(it, desired));
-    if fits && is_true(&plan.status, READY) {
-        (counters.calls, counters.settled) = (0, true);
+    if new_generation || flipped {
+        (counters.settled, counters.reached) = (false, false);
+        counters.desired = desired;
+    }
+    if flipped {
+        // The clock acknowledges no correction.
+        counters.calls = 0;
         counters.renew_refused();
     }
+    let settled = settles(snapshot, plan);
+    if settled {
+        (counters.calls, counters.settled, counters.reached) = (0, true, true);
+        counters.renew_refused();
+    }
+    let called = flipped && calls(plan);
+    world.log.reach(Milestone::CalledAfterFlip, called);
+}
+
+/// Returns true when a plan says that the object is as desired, and it is.
+fn settles(snapshot: &Snapshot, plan: &Plan) -> bool {
+    let desired = snapshot.object.desired();
+    let fits = snapshot.retrieved.is_some_and(|it| fits(it, desired));
+    fits && is_true(&plan.status, READY)
 }
 
 /// Checks that the written status replaced the object that was decided upon. `before` is what the
@@ -177,6 +202,7 @@ pub(crate) fn on_status(world: &mut World, slot: usize, snapshot: &Snapshot, pla
     let ready = is_true(status, READY);
     let generation = snapshot.object.metadata.generation;
     let kept = is_true(&before, READY)
+        && before.desired == Some(snapshot.object.desired())
         && find(&before, READY).and_then(|own| own.observed_generation) == generation;
     let failed = matches!(
         snapshot.retrieved,

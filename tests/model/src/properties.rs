@@ -48,7 +48,7 @@ always! {
     OwnerOnly: "only the owner sends calls",
     LeaderOnly: "only the leader sends calls, in the term and the reconcile of the live GET",
     FinalizerBeforeCall: "the finalizer is set before the first call",
-    CallsBounded: "a generation sends no more calls than it may",
+    CallsBounded: "a generation and desired state send no more calls than they may",
     CorrectionsBounded: "no more corrections are made than the window allows",
     NoReadyWhileOpen: "Ready is never True while an operation is open",
     ReadyAsDeclared: "Ready is True only if the last live GET showed the desired state",
@@ -64,6 +64,8 @@ always! {
     EndedStaysEnded: "an operation whose end was seen is not open again",
     RefusalsSpaced: "a refused call is not sent again before it is due",
     StalledByOwnCalls: "an object is Stalled for its attempts only after calls of its own",
+    CallForDesiredState: "no call is sent for a desired state that is known to have changed",
+    CorrectedAfterSuccess: "a call corrects drift only where the desired state may have been reached",
 }
 
 sometimes! {
@@ -92,6 +94,7 @@ sometimes! {
     DeactivatedThroughRefusals: "a deactivate call is due after a refused activate call",
     StatusLost: "a status is cleared or replaced after a call that the hub may have taken",
     LastReleased: "the last of several objects is released",
+    CalledAfterFlip: "a call follows another desired state of the same generation",
 }
 
 /// All properties.

@@ -352,8 +352,9 @@ pub(crate) fn releases(plan: &Plan) -> bool {
     plan.verdict == Verdict::Released && plan.action == Action::RemoveFinalizer
 }
 
-/// Returns true when what the process knows of the object by now no longer allows its call.
-pub(crate) fn is_outdated(known: Option<&Stored>, decided: &Object) -> bool {
+/// Returns true when the object, as the process knows it by now, is gone or was edited after the
+/// decision.
+pub(crate) fn is_edited(known: Option<&Stored>, decided: &Object) -> bool {
     known.is_none_or(|known| {
         let (known, decided) = (&known.object, decided);
         known.metadata.uid != decided.metadata.uid

@@ -18,6 +18,7 @@ pub struct Remaining {
     pub write_faults: u8,
     pub changes: u8,
     pub statuses: u8,
+    pub flips: u8,
     pub hours: u8,
 }
 
@@ -38,7 +39,7 @@ impl Remaining {
         }
     }
 
-    fn kinds(&mut self) -> [&mut u8; 12] {
+    fn kinds(&mut self) -> [&mut u8; 13] {
         let Remaining {
             all: _,
             edits,
@@ -52,6 +53,7 @@ impl Remaining {
             write_faults,
             changes,
             statuses,
+            flips,
             hours,
         } = self;
         [
@@ -66,6 +68,7 @@ impl Remaining {
             write_faults,
             changes,
             statuses,
+            flips,
             hours,
         ]
     }
@@ -98,6 +101,7 @@ impl Remaining {
             Step::Create(_) => Some(&mut self.creations),
             Step::RequestReconcile(_) => Some(&mut self.requests),
             Step::ClearStatus(_) | Step::RestoreStatus(..) => Some(&mut self.statuses),
+            Step::Flip(_) => Some(&mut self.flips),
             Step::Tick(Tick::Hours) => Some(&mut self.hours),
             Step::Observe(_, _, None)
             | Step::Decide(..)

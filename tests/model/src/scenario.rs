@@ -1,18 +1,19 @@
 //! A bounded part of everything that can happen, as `stateright` explores it.
 
 use oxen_operator::{
-    api::LiveStatus,
+    api::{Declared, LiveStatus},
     decide::{Action, Plan},
 };
 use stateright::{Model, Property};
 
 use crate::{
     decision::Decision,
+    flip::is_flipped,
     hub::{Outcome, Retrieved},
     mutation::Mutation,
     object::Tick,
     properties,
-    reconcile::{Write, calls, is_outdated},
+    reconcile::{Write, calls, is_edited},
     remaining::Remaining,
     start::{ANOTHER_GENERATION, Start},
     step::Step,
@@ -94,9 +95,12 @@ impl Scenario {
                 let leads = (reconcile.may_call && world.leader == Some(process))
                     || self.decision.is(Mutation::LeadershipIgnored);
                 let known = replica.cache[slot].as_ref();
-                let outdated = is_outdated(known, &reconcile.snapshot.object)
-                    && !self.decision.is(Mutation::OutdatedSpecIgnored);
-                let may = leads && !outdated;
+                let decided = &reconcile.snapshot.object;
+                let edited =
+                    is_edited(known, decided) && !self.decision.is(Mutation::OutdatedSpecIgnored);
+                let flipped = is_flipped(known, decided)
+                    && !self.decision.is(Mutation::FlipBeforeCallIgnored);
+                let may = leads && !edited && !flipped;
                 let outcomes = self.outcomes(world, plan, may);
                 steps.extend(outcomes.map(|outcome| Step::Act(process, slot, outcome)));
             }
@@ -199,7 +203,7 @@ impl Scenario {
         }
     }
 
-    /// What people can do.
+    /// What people and schedules can do.
     fn human_steps(&self, world: &World, steps: &mut Vec<Step>) {
         let remaining = &world.remaining;
         for (at, slot) in world.slots.iter().enumerate() {
@@ -208,6 +212,9 @@ impl Scenario {
                 continue;
             };
             let deleting = stored.object.deleting();
+            if remaining.flips > 0 && stored.object.spec.state == Declared::Scheduled {
+                steps.push(Step::Flip(at));
+            }
             if remaining.edits > 0 {
                 steps.extend((!deleting).then_some(Step::FlipState(at)));
                 steps.extend([Step::ToggleSuspend(at), Step::ToggleRetain(at)]);

@@ -5,7 +5,7 @@ use crate::{
     mutation::Mutation,
     scenario::Scenario,
     scenarios::{
-        a_deletion, another_identity, calls_without_effect, drift, every_fault, few_faults,
+        a_deletion, another_identity, calls_without_effect, drift, every_fault, few_faults, flips,
         lost_statuses, orphaned_operation, pruned_records, reads_that_go_back,
         refusals_without_end, refused_activations, two_deletions, two_objects, two_processes,
         unanswered_writes, unobservable_operation,
@@ -61,6 +61,9 @@ pub fn seeded(mutation: Mutation) -> (Scenario, Option<Rule>) {
         }
         Mutation::AnyIdentityAccepted => (another_identity(3), Rule::IdentityAcceptedKnowingly),
         Mutation::OutdatedSpecIgnored => (few_faults(1), Rule::CallOnKnownSpec),
+        Mutation::AttemptsKeptForNewDesired => (flips(1), Rule::CorrectedAfterSuccess),
+        Mutation::ReadyKeptForNewDesired => (flips(2), Rule::ReadyAsDeclared),
+        Mutation::FlipBeforeCallIgnored => (flips(1), Rule::CallForDesiredState),
         Mutation::UnsentStaysOpen => (few_faults(1), Rule::UnsentEndsAtOnce),
         Mutation::UnansweredRecordForgotten => (unanswered_writes(1), Rule::UnsentEndsAtOnce),
         Mutation::UnansweredEndForgotten => (unanswered_writes(1), Rule::EndedStaysEnded),

@@ -21,6 +21,8 @@ pub const ANOTHER_GENERATION: i64 = 99;
 pub enum Start {
     /// The objects are new.
     New,
+    /// The objects are new, and have a schedule that wants their model active.
+    Scheduled,
     /// The first process has observed the objects, and nothing is left to do.
     Settled,
     /// The same, and then the last object was created.
@@ -63,7 +65,7 @@ impl Scenario {
             log: Default::default(),
         };
         match self.start {
-            Start::New | Start::Unobservable => world,
+            Start::New | Start::Scheduled | Start::Unobservable => world,
             Start::Settled => self.settled(world),
             Start::Leaving => {
                 let called = self.settled(world);
@@ -83,10 +85,12 @@ impl Scenario {
     fn slot(&self, slot: usize, exists: bool) -> Slot {
         let number = u8::try_from(slot).unwrap_or_default();
         let object = Object::new(slot, number, self.models[slot], State::Active);
-        let object = if slot == 0 && self.start == Start::Unobservable {
-            unobservable(&object)
-        } else {
-            object
+        let object = match self.start {
+            Start::Unobservable if slot == 0 => unobservable(&object),
+            Start::Scheduled => object.scheduled(),
+            Start::New | Start::Settled | Start::LastNew | Start::Leaving | Start::Unobservable => {
+                object
+            }
         };
         Slot {
             stored: exists.then_some(Stored { version: 0, object }),

@@ -64,6 +64,8 @@ pub enum Step {
     Prune(Option<Pruned>),
     /// The Secret of an object is created or deleted.
     SetSecret(usize, bool),
+    /// The schedule of the object turns its desired state into the other one.
+    Flip(usize),
     /// A person changes the declared state.
     FlipState(usize),
     /// A person suspends or resumes.
@@ -191,7 +193,9 @@ impl Scenario {
                 let refused = &mut world.slots[slot].counters.refused;
                 refused.iter_mut().for_each(|it| it.secret_changed = true);
             }
+            Step::Flip(slot) => world.flip(slot),
             Step::FlipState(slot) => world.edit(slot, |object| {
+                object.spec.schedule = None;
                 object.spec.state = match object.spec.state {
                     Declared::Active => Declared::Inactive,
                     Declared::Inactive | Declared::Scheduled => Declared::Active,

@@ -36,6 +36,8 @@ pub enum Rule {
     EndedStaysEnded,
     RefusalsSpaced,
     StalledByOwnCalls,
+    CallForDesiredState,
+    CorrectedAfterSuccess,
 }
 
 /// Something that must be reached in some scenario, as a bit.
@@ -68,6 +70,7 @@ pub enum Milestone {
     DeactivatedThroughRefusals,
     StatusLost,
     LastReleased,
+    CalledAfterFlip,
 }
 
 /// What one step did.

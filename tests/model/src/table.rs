@@ -18,11 +18,13 @@ pub(crate) fn is_due(snapshot: &Snapshot, kind: OperationKind) -> bool {
     };
     let status = snapshot.object.status_or_default();
     let late = |time: &Time| age(time) > RULES.progress_deadline;
-    let judged = Some(status.observed_generation) == snapshot.object.metadata.generation;
+    let desired = snapshot.object.desired();
+    let judged = Some(status.observed_generation) == snapshot.object.metadata.generation
+        && status.desired == Some(desired);
     let progressing = status.progressing_since.filter(|_| judged);
     let deploying = status.since.filter(|_| status.live == Some(live));
     let overdue = progressing.iter().chain(&deploying).any(late);
-    match (live, snapshot.object.desired()) {
+    match (live, desired) {
         (LiveStatus::Inactive | LiveStatus::Error, State::Active) => {
             kind == OperationKind::Activate
         }

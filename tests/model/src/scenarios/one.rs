@@ -268,3 +268,24 @@ pub(crate) fn lost_statuses(all: u8) -> Scenario {
         ..few_faults(all)
     }
 }
+
+/// A desired state that changes without an edit, as often as the bounds allow.
+pub(crate) fn flips(all: u8) -> Scenario {
+    Scenario {
+        name: "a desired state that flips",
+        start: Start::Scheduled,
+        limits: Remaining {
+            all,
+            flips: all,
+            retrieve_faults: 1,
+            call_faults: 1,
+            changes: 1,
+            crashes: 1,
+            edits: 1,
+            ..Remaining::default()
+        },
+        call_faults: vec![Outcome::RequestLost, Outcome::Refused(HubFailure::Rejected)],
+        changes: vec![Step::Drift(LiveStatus::Error)],
+        ..few_faults(all)
+    }
+}
