@@ -45,7 +45,7 @@ pub struct Global {
     /// The kubeconfig, which has to exist
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// The longest time for one request; 0 is no limit
+    /// The longest time for one request
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub request_timeout: Timeout,
     /// When to use colour

@@ -1,23 +1,28 @@
 //! What a person should do about an object: from its reason, never from the text of a message.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use oxen_operator::decide::{Progress, SYNCED, Verdict, headline};
+use oxen_operator::decide::{Progress, RECONCILING, STALLED, SYNCED, Verdict, headline, is_true};
 
-use crate::item::{condition, word};
+use crate::item::condition;
 
 /// The verdict behind the conditions. Two verdicts can have one reason: they differ in whether the
 /// hub answered, and in whether a person is needed.
 pub fn verdict(conditions: &[Condition]) -> Option<Verdict> {
     let reason = headline(conditions)?;
     let synced = condition(conditions, SYNCED).is_none_or(|synced| synced.status != "False");
-    let stalled = word(conditions) == "Stalled";
+    let progress = if is_true(conditions, STALLED) {
+        Progress::Stalled
+    } else if is_true(conditions, RECONCILING) {
+        Progress::Reconciling
+    } else {
+        Progress::None
+    };
     let mut found: Vec<Verdict> = (Verdict::ALL.iter().copied())
         .filter(|verdict| verdict.presentation().reason == reason)
         .collect();
     found.sort_by_key(|verdict| {
         let shown = verdict.presentation();
-        let same = (shown.progress == Progress::Stalled) == stalled;
-        (shown.synced != synced, !same)
+        (shown.synced != synced, shown.progress != progress)
     });
     found.first().copied()
 }
