@@ -66,7 +66,6 @@ fn command(verdict: Verdict) -> Option<&'static str> {
         | Verdict::Unauthenticated
         | Verdict::Forbidden
         | Verdict::PaymentRequired => Some("kubectl oxen reconcile NAME"),
-        Verdict::ModelNotFound | Verdict::ModelMismatch => Some("kubectl delete oxm NAME"),
         Verdict::Active
         | Verdict::Inactive
         | Verdict::AlwaysActive
@@ -92,6 +91,8 @@ fn command(verdict: Verdict) -> Option<&'static str> {
         | Verdict::HubFailing
         | Verdict::HubUnreachable
         | Verdict::UnexpectedResponse
+        | Verdict::ModelNotFound
+        | Verdict::ModelMismatch
         | Verdict::InvalidSpec
         | Verdict::Released => None,
     }
