@@ -5,7 +5,7 @@ use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
 use testkit::world::{World, status};
 
-use crate::{fails, oxen};
+use crate::{bash, fails, oxen};
 
 /// A world with an inactive model whose object declares this.
 async fn world(spec: Value) -> World {
@@ -97,6 +97,25 @@ async fn a_wait_without_an_operator_times_out() {
         annotation(&world.get("bot").await).is_some(),
         "it stays in force"
     );
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_only_the_waiting() {
+    let world = world(json!({})).await;
+    // The plugin has been started once it has written. Before it listens for the signal, it ignores
+    // it, because bash starts background jobs so.
+    let script = format!(
+        "kubectl oxen on bot -n {namespace} --for 2h --wait & pid=$!\n\
+         until kubectl get oxm bot -n {namespace} -o yaml | grep -q 'override: active until'\n\
+         do sleep 0.05; done\n\
+         while kill -INT $pid 2>/dev/null; do sleep 0.05; done\nwait $pid; echo $?",
+        namespace = world.namespace
+    );
+    let output = bash(world.cluster, &script).await.ok().unwrap();
+    assert_eq!(output.stdout, "130\n", "{output:?}");
+    let words = "Stopped waiting. The override stays in force until";
+    assert!(output.stderr.contains(words), "{}", output.stderr);
+    assert!(annotation(&world.get("bot").await).is_some());
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub struct Cli {
 
 /// The flags of every command. They are kubectl's own, and mean the same.
 #[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Flags of every command")]
 pub struct Global {
     /// The namespace; the context's own if unset
     #[arg(short, long, global = true, value_name = "NAME")]
@@ -48,8 +49,14 @@ pub struct Global {
     /// The longest time for one request
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub request_timeout: Timeout,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: Color,
     /// The cluster of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
@@ -130,8 +137,8 @@ pub struct StatusArgs {
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
     pub selector: Option<String>,
-    /// The form of the output
-    #[arg(short, long, value_name = "FORM")]
+    /// json, yaml, wide or name
+    #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
     pub output: Option<Output>,
 }
 
@@ -144,7 +151,7 @@ pub struct SteerArgs {
     /// All objects of the namespace with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
     pub selector: Option<String>,
-    /// client prints the patch, server tries it; write --dry-run=server
+    /// client: print the patch; server: try it
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true,
           default_missing_value = "", value_parser = dry_run)]
     pub dry_run: Option<DryRun>,
@@ -154,18 +161,18 @@ pub struct SteerArgs {
     /// Wait until it is done
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
-    /// How long to wait; the progress deadline and a minute if unset
+    /// How long to wait, such as 5m
     #[arg(long, value_name = "TIME", requires = "wait", value_parser = wait_timeout)]
     pub timeout: Option<Duration>,
-    /// The form of the output
-    #[arg(short, long, value_name = "FORM")]
+    /// Print the objects as json, yaml or name
+    #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
     pub output: Option<ObjectOutput>,
 }
 
 /// The arguments of `on` and `off`.
 #[derive(Args)]
 pub struct SwitchArgs {
-    /// When it ends: 18:00, 2026-11-25T18:00 or with an offset
+    /// When it ends, such as 18:00 or 2026-11-25T18:00
     #[arg(long, value_name = "TIME", conflicts_with_all = ["for_", "spec"])]
     pub until: Option<String>,
     /// How long it lasts, such as 2h
@@ -202,7 +209,7 @@ pub struct ReleaseArgs {
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,
-    /// client prints the patch, server tries it; write --dry-run=server
+    /// client: print the patch; server: try it
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true,
           default_missing_value = "", value_parser = dry_run)]
     pub dry_run: Option<DryRun>,

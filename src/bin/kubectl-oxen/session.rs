@@ -184,7 +184,7 @@ mod tests {
             (IsCa::NoCa, false),
         ] {
             let mut params = CertificateParams::new(["a".to_owned()]).unwrap();
-            params.is_ca = is_ca.clone();
+            params.is_ca = is_ca;
             let certificate = params.self_signed(&key).unwrap();
             assert_eq!(is_authority(certificate.der()), authority, "{is_ca:?}");
         }
