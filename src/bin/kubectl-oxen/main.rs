@@ -7,17 +7,17 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | flags and commands | `cli.rs` |
+//! | flags and commands | `cli/` |
 //! | one file for each command | `cmd/` |
 //! | standard output, standard error, width and colour | `console.rs` |
 //! | how a run ends, and its exit code | `outcome.rs` |
-//! | errors as sentences | `explain.rs` |
-//! | the kubeconfig, as kubectl reads it | `kubeconfig.rs`, `proxy.rs`, `exec.rs` |
+//! | errors as sentences | `explain/` |
+//! | the kubeconfig, as kubectl reads it | `kubeconfig/`, `proxy.rs`, `exec.rs` |
 //! | a connection to one cluster | `session.rs` |
 //! | objects and events | `fetch.rs`, `item.rs` |
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
-//! | the screen of one object; the table of many | `screen.rs`, `overview.rs` |
+//! | the screen of one object; the table of many | `screen/`, `overview.rs` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |

@@ -102,15 +102,20 @@ pub async fn run(
             }
         }
     }
+    print(args, console, &changed)?;
+    Ok(outcome)
+}
+
+/// Prints the changed objects, where `-o` asks for them.
+fn print(args: &SteerArgs, console: &Console, changed: &[Item]) -> Result<(), Failure> {
     match args.output {
-        Some(ObjectOutput::Name) => console.print(&output::names(&changed))?,
+        Some(ObjectOutput::Name) => console.print(&output::names(changed)),
         Some(form) if args.dry_run != Some(DryRun::Client) => {
             let yaml = form == ObjectOutput::Yaml;
-            console.print(&output::list(&changed, &Now::here(), yaml)?)?;
+            console.print(&output::list(changed, &Now::here(), yaml)?)
         }
-        Some(_) | None => {}
+        Some(_) | None => Ok(()),
     }
-    Ok(outcome)
 }
 
 struct Steering<'a> {

@@ -19,6 +19,8 @@ pub enum Request {
     Auto,
     /// The spec of this generation, and the state that it declares, if that is fixed.
     Spec(i64, Option<State>),
+    /// The suspension of this generation, after which the operator only observes.
+    Suspend(i64),
     /// The reconcile with this token.
     Reconcile(String),
 }
@@ -54,6 +56,9 @@ impl Request {
             return Progress::Unseen;
         };
         let (reason, message) = (clean::line(&ready.reason), clean::line(&ready.message));
+        if matches!(self, Request::Suspend(_)) {
+            return Progress::Done(reason, message);
+        }
         if is_true(&status.conditions, STALLED) || reason.starts_with("Would") {
             return Progress::Stalled(reason, message);
         }
@@ -80,7 +85,9 @@ impl Request {
                 in_force.is_some_and(|in_force| in_force.value == *value)
             }
             Request::Auto => status.override_in_force.is_none(),
-            Request::Spec(generation, _) => status.observed_generation >= *generation,
+            Request::Spec(generation, _) | Request::Suspend(generation) => {
+                status.observed_generation >= *generation
+            }
             Request::Reconcile(token) => status.last_handled_reconcile_at.as_ref() == Some(token),
         }
     }
@@ -91,7 +98,7 @@ impl Request {
         let wanted = match self {
             Request::Override(_, state) => Some(*state),
             Request::Spec(_, state) => *state,
-            Request::Auto | Request::Reconcile(_) => None,
+            Request::Auto | Request::Suspend(_) | Request::Reconcile(_) => None,
         };
         match (wanted, status.live) {
             (None, _) => true,
@@ -240,6 +247,13 @@ mod tests {
                 false,
                 json!({"live": "none"}),
                 done("Inactive"),
+            ),
+            (
+                Request::Suspend(2),
+                ("False", "WouldActivate"),
+                false,
+                json!({}),
+                done("WouldActivate"),
             ),
             (
                 Request::Reconcile("t".into()),

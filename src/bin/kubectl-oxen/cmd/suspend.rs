@@ -27,7 +27,14 @@ pub async fn run(
         patch: json!({"spec": {"suspend": value}}),
         manager: MANAGER,
         means: Box::new(move |item| means(item, suspend)),
-        request: Box::new(|patched| Request::Spec(steer::generation(patched), None)),
+        request: Box::new(move |patched| {
+            let generation = steer::generation(patched);
+            if suspend {
+                Request::Suspend(generation)
+            } else {
+                Request::Spec(generation, None)
+            }
+        }),
         stays: if suspend {
             "It stays suspended.".into()
         } else {
