@@ -146,6 +146,38 @@ async fn the_screens_are_the_golden_ones() {
     assert!(forced.stdout.contains("\x1b[31m"), "{}", forced.stdout);
 }
 
+/// Runs the plugin on a terminal of this width, with these variables.
+async fn on_a_terminal(world: &World, columns: usize, variables: &str, arguments: &str) -> String {
+    let script = format!(
+        "{variables} script -qec 'stty cols {columns}; kubectl oxen {arguments} -n {}' /dev/null",
+        world.namespace
+    );
+    let output = bash(world.cluster, &script).await.ok().unwrap();
+    output.stdout.replace('\r', "")
+}
+
+#[tokio::test]
+async fn a_terminal_gets_its_width_and_colour_only_where_it_takes_it() {
+    let (world, _operator) = one_of_each_kind().await;
+    for arguments in ["status", "status typo"] {
+        for columns in [80, 60, 20] {
+            let dumb = on_a_terminal(&world, columns, "TERM=dumb", arguments).await;
+            assert!(!dumb.contains('\x1b'), "{dumb}");
+            for line in dumb.lines() {
+                assert!(line.chars().count() <= columns, "{columns}: {line}");
+            }
+        }
+    }
+    let colourful = on_a_terminal(&world, 80, "TERM=xterm", "status").await;
+    assert!(colourful.contains("\x1b[31m"), "{colourful}");
+    let plain = on_a_terminal(&world, 80, "TERM=xterm NO_COLOR=1", "status").await;
+    assert!(!plain.contains('\x1b'), "{plain}");
+    assert!(
+        plain.contains("5 models; 2 bill by time now: 9.00 an hour."),
+        "{plain}"
+    );
+}
+
 #[tokio::test]
 async fn a_reader_that_goes_away_ends_the_program_quietly() {
     let world = World::new(Hub::builder()).await;
