@@ -106,6 +106,9 @@
 //! Dependencies point inward: main -> {controller, check, schedule, authorities, serve, telemetry}
 //! -> config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes
 //! client nor HTTP. A test reads the `use` lines and this table, and keeps both true.
+//!
+//! `bin/kubectl-oxen` is a second program on top of all this, with a map of its own in its
+//! `main.rs`. Some dependencies of the crate are only for it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;

@@ -1,0 +1,102 @@
+//! Text of the hub and of the cluster, made safe for a terminal.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The text without control characters, line breaks and characters that change the direction of
+/// writing. Each run of these and of white space becomes one space.
+pub fn line(text: &str) -> String {
+    let spaced: String = text
+        .chars()
+        .map(|c| if is_unsafe(c) { ' ' } else { c })
+        .collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns true for a character that moves the cursor, changes the terminal or the direction of
+/// writing.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The number of a terminal's cells that the text takes.
+pub fn cells(text: &str) -> usize {
+    text.width()
+}
+
+/// The text, cut to this number of cells. A text that is cut ends with `...`.
+pub fn cut(text: &str, width: usize) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let dots = &"..."[..width.min(3)];
+    let room = width - dots.len();
+    let mut used = 0;
+    let kept = text.chars().take_while(|c| {
+        used += c.width().unwrap_or_default();
+        used <= room
+    });
+    let mut kept: String = kept.collect();
+    kept.push_str(dots);
+    kept
+}
+
+/// The text in lines of at most this many cells, broken between words. A longer word is broken
+/// itself.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let mut current = String::new();
+        for word in paragraph.split(' ') {
+            let joined = if current.is_empty() {
+                cells(word)
+            } else {
+                cells(&current) + 1 + cells(word)
+            };
+            if joined > width && !current.trim().is_empty() {
+                lines.push(std::mem::take(&mut current));
+            } else if !current.is_empty() {
+                current.push(' ');
+            }
+            for c in word.chars() {
+                if cells(&current) + c.width().unwrap_or_default() > width && !current.is_empty() {
+                    lines.push(std::mem::take(&mut current));
+                }
+                current.push(c);
+            }
+        }
+        lines.push(current);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_character_changes_the_terminal() {
+        assert_eq!(line("a\x1b[2Jb\r\nc\u{202e}d\te"), "a [2Jb c d e");
+        assert_eq!(line("  plain  text "), "plain text");
+        assert_eq!(line("日本語 e\u{301} 🦬"), "日本語 e\u{301} 🦬");
+        assert_eq!(line("\u{9b}31mred"), "31mred");
+    }
+
+    #[test]
+    fn text_is_cut_and_wrapped_by_cells() {
+        assert_eq!(cut("日本語日本語", 12), "日本語日本語");
+        assert_eq!(cut("日本語日本語", 10), "日本語...");
+        assert_eq!(cut("abcdef", 2), "..");
+        assert_eq!(cut("abcdef", 0), "");
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("a\nb", 10), ["a", "b"]);
+        for width in 1..30 {
+            let wrapped = wrap("error: 日本語日本語 and a-word-that-is-rather-long", width);
+            let longest = wrapped.iter().map(|line| cells(line)).max().unwrap();
+            assert!(longest <= width.max(2), "{width}: {wrapped:?}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `status`: the screen of one object, or a table of many.
+
+use crate::{
+    cli::{Global, Output, StatusArgs},
+    console::Console,
+    item::Item,
+    outcome::{Failure, Outcome},
+    output,
+    overview::{self, View},
+    screen::{self, Around},
+    session::Session,
+    when::Now,
+};
+
+/// Shows one object or many. Whatever it shows is a success.
+pub async fn run(flags: &Global, args: &StatusArgs, console: &Console) -> Result<Outcome, Failure> {
+    let session = Session::open(flags).await?;
+    match &args.name {
+        Some(name) => one(&session, name, args, console).await?,
+        None => many(&session, args, console).await?,
+    }
+    Ok(Outcome::Done)
+}
+
+async fn one(
+    session: &Session,
+    name: &str,
+    args: &StatusArgs,
+    console: &Console,
+) -> Result<(), Failure> {
+    let shows_events = matches!(args.output, None | Some(Output::Wide));
+    let events = async {
+        if shows_events {
+            session.events(name).await.map_err(|trouble| trouble.why)
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    let (item, events) = futures::join!(session.get(name), events);
+    let items = [item?];
+    let now = Now::here();
+    if let Some(text) = in_form(&items, &now, args.output)? {
+        return console.print(&text);
+    }
+    let [item] = &items;
+    let width = console
+        .width()
+        .filter(|_| args.output != Some(Output::Wide));
+    console.print(&screen::screen(item, &Around { events }, &now, width))
+}
+
+async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result<(), Failure> {
+    let namespace = (!args.all_namespaces).then_some(session.namespace.as_str());
+    let items = session.list(namespace, args.selector.as_deref()).await?;
+    let now = Now::here();
+    if let Some(text) = in_form(&items, &now, args.output)? {
+        return console.print(&text);
+    }
+    if items.is_empty() {
+        console.say(&match namespace {
+            Some(namespace) => format!("No OxenModels in namespace {namespace}."),
+            None => "No OxenModels in any namespace.".into(),
+        });
+        return Ok(());
+    }
+    let width = console.width();
+    let wide = args.output == Some(Output::Wide);
+    let view = View {
+        wide,
+        all_namespaces: args.all_namespaces,
+        width: width.filter(|_| !wide),
+    };
+    console.print(&overview::table(&items, &now, view))?;
+    console.say(&format!("\n{}", overview::summary(&items, &now, width)));
+    Ok(())
+}
+
+/// The objects in the form of `-o`, unless that is a screen or a table.
+fn in_form(items: &[Item], now: &Now, form: Option<Output>) -> Result<Option<String>, Failure> {
+    match form {
+        None | Some(Output::Wide) => Ok(None),
+        Some(Output::Json) => output::list(items, now, false).map(Some),
+        Some(Output::Yaml) => output::list(items, now, true).map(Some),
+        Some(Output::Name) => Ok(Some(output::names(items))),
+    }
+}

@@ -1,0 +1,65 @@
+//! `suspend` and `resume`: whether the operator acts on the model.
+
+use serde_json::{Value, json};
+
+use crate::{
+    amount::{self, Amount},
+    cli::{Global, SteerArgs},
+    console::Console,
+    item::{Item, condition},
+    outcome::{Failure, Outcome},
+    refuse::Change,
+    steer::{self, MANAGER, Plan},
+    wait::Request,
+};
+
+/// Suspends objects, or resumes them.
+pub async fn run(
+    flags: &Global,
+    suspend: bool,
+    args: &SteerArgs,
+    console: &Console,
+) -> Result<Outcome, Failure> {
+    // A merge patch with null takes the field away, as it was before `suspend`.
+    let value = if suspend { json!(true) } else { Value::Null };
+    let plan = Plan {
+        change: Change::Suspend,
+        patch: json!({"spec": {"suspend": value}}),
+        manager: MANAGER,
+        means: Box::new(move |item| means(item, suspend)),
+        request: Box::new(move |patched| {
+            let generation = steer::generation(patched);
+            if suspend {
+                Request::Suspend(generation)
+            } else {
+                Request::Spec(generation, None)
+            }
+        }),
+        stays: if suspend {
+            "It stays suspended.".into()
+        } else {
+            "It stays resumed.".into()
+        },
+        timed: false,
+    };
+    steer::run(flags, args, console, &plan).await
+}
+
+fn means(item: &Item, suspend: bool) -> String {
+    let full = item.full_name();
+    if suspend {
+        return format!("{full}: suspended. The model stays as it is, and is still observed.");
+    }
+    let conditions = item.conditions();
+    let reason = condition(&conditions, "Ready").map(|ready| ready.reason.as_str());
+    let price = amount::per_hour(&item.status()).map(Amount::rounded);
+    let what = match (reason, price) {
+        (Some("WouldActivate"), Some(price)) => {
+            format!(" The operator activates the model, which costs {price} an hour.")
+        }
+        (Some("WouldActivate"), None) => " The operator activates the model.".into(),
+        (Some("WouldDeactivate"), _) => " The operator deactivates the model.".into(),
+        _ => String::new(),
+    };
+    format!("{full}: resumed.{what}")
+}

@@ -1,0 +1,79 @@
+//! Standard output, which is data, and standard error, which is words.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::{clean, cli::Color, outcome::Failure};
+
+/// The width where the terminal doesn't tell its own.
+pub const DEFAULT_WIDTH: usize = 80;
+
+/// Where a run writes.
+pub struct Console {
+    color: ColorChoice,
+}
+
+impl Console {
+    /// A console with this choice of colour. `auto` follows the terminal, NO_COLOR and TERM.
+    pub fn new(color: Color) -> Self {
+        let color = match color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::AlwaysAnsi,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { color }
+    }
+
+    /// The width of the terminal that shows standard output, or `None` if it isn't shown on one. On
+    /// a pipe nothing is cut.
+    pub fn width(&self) -> Option<usize> {
+        let stdout = io::stdout();
+        stdout.is_terminal().then(|| terminal_width(&stdout))
+    }
+
+    /// Writes data to standard output.
+    ///
+    /// # Errors
+    ///
+    /// The reader has gone, or the data can't be written.
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = AutoStream::new(io::stdout(), self.color).lock();
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Failure::ReaderGone,
+            _ => Failure::Because(format!("standard output can't be written: {error}")),
+        })
+    }
+
+    /// Writes a line for people to standard error. It is wrapped at the width of the terminal.
+    pub fn say(&self, text: &str) {
+        let stderr = io::stderr();
+        let text = if stderr.is_terminal() {
+            clean::wrap(text, terminal_width(&stderr)).join("\n")
+        } else {
+            text.to_owned()
+        };
+        // Nobody is left to tell where standard error fails.
+        let _ = writeln!(stderr.lock(), "{text}");
+    }
+
+    /// Writes an error: what is the case, and what to do.
+    pub fn error(&self, sentence: &str) {
+        self.say(&format!("error: {sentence}"));
+    }
+
+    /// Writes a warning.
+    pub fn warn(&self, sentence: &str) {
+        self.say(&format!("warning: {sentence}"));
+    }
+}
+
+/// The width of the terminal, or 80 columns where it tells 0 or nothing.
+fn terminal_width(stream: impl std::os::fd::AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream);
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { DEFAULT_WIDTH } else { columns }
+}

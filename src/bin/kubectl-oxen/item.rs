@@ -1,0 +1,93 @@
+//! One object of the cluster, decoded or not.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{ResourceExt, core::DynamicObject};
+use oxen_operator::{
+    api::{OxenModel, OxenModelStatus, State},
+    decide::{RECONCILING, STALLED, is_true},
+};
+use serde_json::Value;
+
+/// An object. One that this version can't decode is shown as far as it goes, and hides no other.
+pub struct Item {
+    /// The object as the API server sent it, without its managed fields.
+    pub raw: DynamicObject,
+    /// The decoded object, or why it can't be decoded.
+    pub object: Result<OxenModel, String>,
+}
+
+impl Item {
+    /// Decodes an object.
+    pub fn new(mut raw: DynamicObject) -> Self {
+        raw.metadata.managed_fields = None;
+        let object = raw.clone().try_parse().map_err(|error| error.to_string());
+        Self { raw, object }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> String {
+        self.raw.namespace().unwrap_or_default()
+    }
+
+    /// The name.
+    pub fn name(&self) -> String {
+        self.raw.name_any()
+    }
+
+    /// The namespace and the name.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace(), self.name())
+    }
+
+    /// The status, which is empty for an object that can't be decoded.
+    pub fn status(&self) -> OxenModelStatus {
+        let object = self.object.as_ref().ok();
+        object
+            .and_then(|object| object.status.clone())
+            .unwrap_or_default()
+    }
+
+    /// The conditions, also of an object that can't be decoded.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let stored: Option<&Value> = self.raw.data.pointer("/status/conditions");
+        let stored = stored.and_then(Value::as_array).into_iter().flatten();
+        stored
+            .filter_map(|one| serde_json::from_value(one.clone()).ok())
+            .collect()
+    }
+
+    /// Whether the object is suspended.
+    pub fn suspended(&self) -> bool {
+        self.raw.data.pointer("/spec/suspend") == Some(&Value::Bool(true))
+    }
+
+    /// The text of a field, or nothing.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.raw.data.pointer(pointer).and_then(Value::as_str)
+    }
+}
+
+/// The condition of a type.
+pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|one| one.type_ == type_)
+}
+
+/// The one word for the conditions: `Stalled`, `Reconciling`, `Ready`, `Not ready` or `Unknown`.
+pub fn word(conditions: &[Condition]) -> &'static str {
+    let ready = condition(conditions, "Ready").map(|ready| ready.status.as_str());
+    match ready {
+        _ if is_true(conditions, STALLED) => "Stalled",
+        Some("True") => "Ready",
+        _ if is_true(conditions, RECONCILING) => "Reconciling",
+        Some("False") => "Not ready",
+        _ => "Unknown",
+    }
+}
+
+/// The call that leads to a state.
+pub fn verb(state: State) -> &'static str {
+    match state {
+        State::Active => "activates",
+        State::Inactive => "deactivates",
+    }
+}

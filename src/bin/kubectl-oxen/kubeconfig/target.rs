@@ -1,0 +1,172 @@
+//! The one cluster and user that are used, and what the flags change in them.
+
+use std::path::PathBuf;
+
+use kube::config::{
+    AuthInfo, Cluster, Kubeconfig, KubeconfigError, LoadDataError, NamedAuthInfo, NamedCluster,
+    NamedContext,
+};
+
+use crate::cli::Global;
+
+/// The one cluster and user that are used, with the flags over them. No other user is touched.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The context's name, if one is used.
+    pub context: Option<String>,
+    /// The context's namespace.
+    pub namespace: Option<String>,
+    /// The name of the cluster's entry.
+    pub cluster_name: String,
+    /// The cluster's entry.
+    pub cluster: Cluster,
+    /// The name of the user's entry.
+    pub user_name: String,
+    /// The user's entry.
+    pub user: AuthInfo,
+}
+
+/// Puts the flags over the entries, as kubectl does.
+pub(super) fn overlay(target: &mut Target, flags: &Global) {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let cluster = &mut target.cluster;
+    if flags.server.is_some() {
+        cluster.server.clone_from(&flags.server);
+    }
+    if flags.certificate_authority.is_some() {
+        cluster.certificate_authority = path(&flags.certificate_authority);
+        cluster.certificate_authority_data = None;
+    }
+    if flags.insecure_skip_tls_verify {
+        cluster.insecure_skip_tls_verify = Some(true);
+        cluster.certificate_authority = None;
+        cluster.certificate_authority_data = None;
+    }
+    if flags.tls_server_name.is_some() {
+        cluster.tls_server_name.clone_from(&flags.tls_server_name);
+    }
+    let user = &mut target.user;
+    if let Some(token) = &flags.token {
+        user.token = Some(token.clone().into());
+        user.token_file = None;
+        user.exec = None;
+    }
+    if flags.client_certificate.is_some() {
+        user.client_certificate = path(&flags.client_certificate);
+        user.client_certificate_data = None;
+    }
+    if flags.client_key.is_some() {
+        user.client_key = path(&flags.client_key);
+        user.client_key_data = None;
+    }
+    act_as(user, flags);
+}
+
+/// Puts the flags for impersonation over a user's entry.
+pub fn act_as(user: &mut AuthInfo, flags: &Global) {
+    if flags.impersonate.is_some() {
+        user.impersonate.clone_from(&flags.impersonate);
+    }
+    if flags.as_uid.is_some() {
+        user.impersonate_uid.clone_from(&flags.as_uid);
+    }
+    if !flags.as_group.is_empty() {
+        user.impersonate_groups = Some(flags.as_group.clone());
+    }
+    for pair in &flags.as_user_extra {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let extra = user.impersonate_user_extra.get_or_insert_default();
+        extra.entry(key.into()).or_default().push(value.into());
+    }
+}
+
+impl Target {
+    /// A kubeconfig with nothing but this target, which kube turns into certificates and a URL.
+    /// `proxy` is set always, so that kube reads no proxy from the environment.
+    pub fn into_kubeconfig(mut self, proxy: &str) -> Kubeconfig {
+        let compact = |data: &str| data.chars().filter(|c| !c.is_whitespace()).collect();
+        let data = &mut self.cluster.certificate_authority_data;
+        *data = data
+            .as_deref()
+            .map(compact)
+            .filter(|data: &String| !data.is_empty());
+        let data = &mut self.user.client_certificate_data;
+        *data = data.as_deref().map(compact);
+        self.cluster.proxy_url = Some(proxy.into());
+        Kubeconfig {
+            clusters: vec![NamedCluster {
+                name: "one".into(),
+                cluster: Some(self.cluster),
+                ..NamedCluster::default()
+            }],
+            auth_infos: vec![NamedAuthInfo {
+                name: "one".into(),
+                auth_info: Some(self.user),
+                ..NamedAuthInfo::default()
+            }],
+            contexts: vec![NamedContext {
+                name: "one".into(),
+                context: Some(kube::config::Context {
+                    cluster: "one".into(),
+                    user: Some("one".into()),
+                    namespace: self.namespace,
+                    ..kube::config::Context::default()
+                }),
+                ..NamedContext::default()
+            }],
+            current_context: Some("one".into()),
+            ..Kubeconfig::default()
+        }
+    }
+}
+
+/// The sentence for an entry of the kubeconfig that can't be used. It quotes no value that may be
+/// secret.
+pub fn unusable(target: &Target, error: &KubeconfigError) -> String {
+    let (cluster, user) = (&target.cluster_name, &target.user_name);
+    let data = |entry: &str, error: &LoadDataError| match error {
+        LoadDataError::DecodeBase64(_) => format!("{entry} is no valid base64."),
+        LoadDataError::ReadFile(cause, path) => {
+            format!("{entry} can't be read from {}: {cause}.", path.display())
+        }
+        LoadDataError::NoBase64DataOrFile => format!("{entry} is missing."),
+    };
+    match error {
+        KubeconfigError::MissingClusterUrl => {
+            format!("cluster \"{cluster}\" of the kubeconfig has no server.")
+        }
+        KubeconfigError::ParseClusterUrl(_) => {
+            format!("the server of cluster \"{cluster}\" of the kubeconfig is no URL.")
+        }
+        KubeconfigError::ParseProxyUrl(_) => {
+            format!("the proxy-url of cluster \"{cluster}\" of the kubeconfig is no URL.")
+        }
+        KubeconfigError::LoadCertificateAuthority(cause) => data(
+            &format!("the certificate authority of cluster \"{cluster}\" of the kubeconfig"),
+            cause,
+        ),
+        KubeconfigError::LoadClientCertificate(cause) => data(
+            &format!("the client certificate of user \"{user}\" of the kubeconfig"),
+            cause,
+        ),
+        KubeconfigError::LoadClientKey(cause) => data(
+            &format!("the client key of user \"{user}\" of the kubeconfig"),
+            cause,
+        ),
+        KubeconfigError::ParseCertificates(_) => format!(
+            "the certificate authority of cluster \"{cluster}\" of the kubeconfig is no PEM text."
+        ),
+        KubeconfigError::ParseNoProxy(_) => {
+            "NO_PROXY has an entry that is no host, network or address.".into()
+        }
+        // These are about choosing and merging, which this program does itself.
+        KubeconfigError::CurrentContextNotSet
+        | KubeconfigError::KindMismatch
+        | KubeconfigError::ApiVersionMismatch
+        | KubeconfigError::LoadContext(_)
+        | KubeconfigError::LoadClusterOfContext(_)
+        | KubeconfigError::FindPath
+        | KubeconfigError::ReadConfig(..)
+        | KubeconfigError::Parse(_) => "the kubeconfig is not valid.".into(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Each difference between kube's loader and kubectl's, on files in a folder.
+
+use std::{env, fs};
+
+use super::*;
+
+fn config(name: &str) -> String {
+    format!(
+        "{{clusters: [{{name: {name}, cluster: {{server: 'https://{name}:6443'}}}}], \
+         users: [{{name: {name}, user: {{token: {name}-token}}}}], \
+         contexts: [{{name: {name}, context: {{cluster: {name}, user: {name}, namespace: ''}}}}], \
+         current-context: {name}}}"
+    )
+}
+
+/// A folder with these files, and an environment whose KUBECONFIG lists these names.
+fn world(files: &[(&str, String)], listed: &[&str]) -> (tempfile::TempDir, Environment) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let paths = listed.iter().map(|name| match *name {
+        "" => PathBuf::new(),
+        name => folder.path().join(name),
+    });
+    let environment = Environment {
+        kubeconfig: (!listed.is_empty()).then(|| env::join_paths(paths).unwrap()),
+        home: Some(folder.path().join("home")),
+        in_pod: false,
+    };
+    (folder, environment)
+}
+
+fn target(environment: &Environment, flags: &Global) -> Result<Target, String> {
+    match read(flags, environment)? {
+        Source::Files(config) => select(&config, flags),
+        Source::Pod => panic!("the pod"),
+    }
+}
+
+#[test]
+fn files_that_do_not_exist_are_skipped_unless_all_are() {
+    let (_folder, environment) = world(&[("a", config("a"))], &["absent", "", "a"]);
+    let found = target(&environment, &Global::default()).unwrap();
+    assert_eq!(found.cluster.server.as_deref(), Some("https://a:6443"));
+    assert_eq!(found.context.as_deref(), Some("a"));
+    assert_eq!(found.namespace, None, "an empty namespace is none");
+
+    let (folder, environment) = world(&[], &["x", "y"]);
+    let error = target(&environment, &Global::default()).unwrap_err();
+    let (x, y) = (folder.path().join("x"), folder.path().join("y"));
+    assert_eq!(
+        error,
+        format!(
+            "there is no kubeconfig: KUBECONFIG names {} and {}, which do not exist. Pass \
+             --kubeconfig FILE.",
+            x.display(),
+            y.display()
+        )
+    );
+    let (_folder, environment) = world(&[], &[]);
+    assert_eq!(
+        target(&environment, &Global::default()).unwrap_err(),
+        "there is no kubeconfig: KUBECONFIG is not set and ~/.kube/config does not exist. Pass \
+         --kubeconfig FILE."
+    );
+}
+
+#[test]
+fn an_empty_current_context_does_not_win_and_the_first_entry_does() {
+    let empty = "{current-context: '', clusters: [{name: b, cluster: {server: 'https://first'}}]}";
+    let files = [("a", empty.to_owned()), ("b", config("b"))];
+    let (_folder, environment) = world(&files, &["a", "b"]);
+    let found = target(&environment, &Global::default()).unwrap();
+    assert_eq!(found.context.as_deref(), Some("b"));
+    assert_eq!(found.cluster.server.as_deref(), Some("https://first"));
+}
+
+#[test]
+fn a_named_file_has_to_exist_and_is_the_only_one() {
+    let files = [("a", config("a")), ("b", config("b"))];
+    let (folder, environment) = world(&files, &["a"]);
+    let flags = |name: &str| Global {
+        kubeconfig: Some(folder.path().join(name)),
+        ..Global::default()
+    };
+    let found = target(&environment, &flags("b")).unwrap();
+    assert_eq!(found.context.as_deref(), Some("b"));
+    let error = target(&environment, &flags("c")).unwrap_err();
+    assert!(error.ends_with("there is no such file."), "{error}");
+}
+
+#[test]
+fn unknown_names_are_told_with_the_known_ones() {
+    let files = [("a", config("prod")), ("b", config("kind-dev"))];
+    let (_folder, environment) = world(&files, &["a", "b"]);
+    for (flags, error) in [
+        (
+            Global {
+                context: Some("nope".into()),
+                ..Global::default()
+            },
+            "the kubeconfig has no context \"nope\". It has: kind-dev, prod.",
+        ),
+        (
+            Global {
+                cluster: Some("nope".into()),
+                ..Global::default()
+            },
+            "the kubeconfig has no cluster \"nope\". It has: kind-dev, prod.",
+        ),
+        (
+            Global {
+                user: Some("nope".into()),
+                ..Global::default()
+            },
+            "the kubeconfig has no user \"nope\". It has: kind-dev, prod.",
+        ),
+    ] {
+        assert_eq!(target(&environment, &flags).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn a_pods_account_is_used_only_where_there_is_no_kubeconfig() {
+    let (_folder, environment) = world(&[], &[]);
+    let environment = Environment {
+        in_pod: true,
+        ..environment
+    };
+    let flags = Global::default();
+    assert!(matches!(read(&flags, &environment), Ok(Source::Pod)));
+    let named = Global {
+        context: Some("a".into()),
+        ..Global::default()
+    };
+    assert!(read(&named, &environment).is_err());
+
+    let (_folder, broken) = world(&[("a", "clusters: [".into())], &["a"]);
+    let broken = Environment {
+        in_pod: true,
+        ..broken
+    };
+    let error = read(&flags, &broken).unwrap_err();
+    assert!(error.contains("is not valid"), "{error}");
+}
+
+#[test]
+fn a_broken_file_is_named_and_never_quoted() {
+    let text = "users: [{name: a, user: {token: [SECRET]}}]";
+    let (folder, environment) = world(&[("a", text.into())], &["a"]);
+    let error = target(&environment, &Global::default()).unwrap_err();
+    let path = folder.path().join("a");
+    assert!(error.contains(path.to_str().unwrap()), "{error}");
+    assert!(!error.contains("SECRET"), "{error}");
+}
+
+#[test]
+fn flags_lie_over_the_entries() {
+    let (_folder, environment) = world(&[("a", config("a"))], &["a"]);
+    let flags = Global {
+        server: Some("https://other".into()),
+        token: Some("t".into()),
+        insecure_skip_tls_verify: true,
+        impersonate: Some("jane".into()),
+        as_group: vec!["g".into()],
+        as_uid: Some("u".into()),
+        as_user_extra: vec!["k=1".into(), "k=2".into()],
+        ..Global::default()
+    };
+    let found = target(&environment, &flags).unwrap();
+    assert_eq!(found.cluster.server.as_deref(), Some("https://other"));
+    assert_eq!(found.cluster.insecure_skip_tls_verify, Some(true));
+    assert_eq!(found.user.impersonate.as_deref(), Some("jane"));
+    assert_eq!(found.user.impersonate_groups, Some(vec!["g".into()]));
+    assert_eq!(found.user.impersonate_uid.as_deref(), Some("u"));
+    assert_eq!(found.user.impersonate_user_extra.unwrap()["k"], ["1", "2"]);
+
+    // --server needs no kubeconfig at all.
+    let (_folder, none) = world(&[], &[]);
+    let found = target(&none, &flags).unwrap();
+    assert_eq!(found.cluster.server.as_deref(), Some("https://other"));
+}
+
+#[tokio::test]
+async fn base64_with_line_breaks_is_read_and_kube_reads_no_proxy() {
+    let pem = rcgen_certificate();
+    let data = base64_lines(&pem);
+    let text = format!(
+        "clusters:\n- name: a\n  cluster:\n    server: https://a\n    \
+         certificate-authority-data: |\n{data}\ncontexts:\n- name: a\n  context: {{cluster: a, \
+         user: a}}\ncurrent-context: a\n"
+    );
+    let (_folder, environment) = world(&[("a", text)], &["a"]);
+    let found = target(&environment, &Global::default()).unwrap();
+    let config = found.into_kubeconfig("http://proxy");
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options);
+    let config = config.await.unwrap();
+    assert_eq!(config.root_cert.unwrap().len(), 1);
+    assert_eq!(config.default_namespace, "default");
+    assert_eq!(config.proxy_url, Some("http://proxy".parse().unwrap()));
+}
+
+fn rcgen_certificate() -> String {
+    let issued = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+    issued.cert.pem()
+}
+
+fn base64_lines(pem: &str) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let encoded = STANDARD.encode(pem);
+    let lines = encoded.as_bytes().chunks(60);
+    lines
+        .map(|line| format!("      {}", String::from_utf8_lossy(line)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

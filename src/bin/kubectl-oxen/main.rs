@@ -1,0 +1,130 @@
+//! `kubectl oxen`: shows and steers OxenModels from the terminal. No other module ends the process.
+//!
+//! Standard output is data, and standard error is words. Texts of the hub and of the cluster lose
+//! their control characters before they are shown.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | flags and commands | `cli/` |
+//! | one file for each command | `cmd/` |
+//! | standard output, standard error, width and colour | `console.rs` |
+//! | how a run ends, and its exit code | `outcome.rs` |
+//! | errors as sentences | `explain/` |
+//! | the kubeconfig, as kubectl reads it | `kubeconfig/`, `proxy.rs`, `exec.rs` |
+//! | a connection to one cluster | `session.rs` |
+//! | objects and events | `fetch.rs`, `item.rs` |
+//! | what the operator does next | `next.rs` |
+//! | what a person should do | `fix.rs` |
+//! | the screen of one object; the table of many | `screen/`, `overview.rs` |
+//! | `-o json`, `yaml` and `name` | `output.rs` |
+//! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
+//! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
+//! | tables, wrapped text, ages, times, amounts | `table.rs`, `clean.rs`, `age.rs`, `when.rs`, `amount.rs` |
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod age;
+mod amount;
+mod clean;
+mod cli;
+mod cmd;
+mod console;
+mod exec;
+mod explain;
+mod fetch;
+mod fix;
+mod item;
+mod kubeconfig;
+mod next;
+mod outcome;
+mod output;
+mod overview;
+mod proxy;
+mod refuse;
+mod screen;
+mod session;
+mod steer;
+mod table;
+mod wait;
+mod watch;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+use cli::{Cli, Command};
+use console::Console;
+use outcome::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let console = Console::new(cli.global.color);
+    let outcome = match run(cli, &console) {
+        Ok(outcome) => outcome,
+        // The reader of a pipe went away. That is no error.
+        Err(Failure::ReaderGone) => Outcome::Done,
+        Err(Failure::Because(sentence)) => {
+            console.error(&sentence);
+            Outcome::Failed
+        }
+    };
+    ExitCode::from(outcome.code())
+}
+
+/// Prints what clap has to say. Its own exit code of a wrong usage is 2, which means "stalled"
+/// here.
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    let _ = error.print();
+    let outcome = if asked {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    };
+    ExitCode::from(outcome.code())
+}
+
+fn run(cli: Cli, console: &Console) -> Result<Outcome, Failure> {
+    let Some(command) = cli.command else {
+        console.print(&Cli::command().render_help().to_string())?;
+        return Ok(Outcome::Done);
+    };
+    // One connection and a few requests need no other threads.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Because(format!("no runtime: {error}")))?;
+    let outcome = runtime.block_on(dispatch(cli.global, command, console));
+    // A name that is still being resolved delays no exit.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(
+    global: cli::Global,
+    command: Command,
+    console: &Console,
+) -> Result<Outcome, Failure> {
+    match command {
+        Command::Status(args) => cmd::status::run(&global, &args, console).await,
+        Command::On(args) => {
+            cmd::switch::run(&global, cmd::switch::Switch::On, &args, console).await
+        }
+        Command::Off(args) => {
+            cmd::switch::run(&global, cmd::switch::Switch::Off, &args, console).await
+        }
+        Command::Auto(args) => cmd::auto::run(&global, &args, console).await,
+        Command::Reconcile(args) => cmd::reconcile::run(&global, &args, console).await,
+        Command::Suspend(args) => cmd::suspend::run(&global, true, &args, console).await,
+        Command::Resume(args) => cmd::suspend::run(&global, false, &args, console).await,
+        Command::Release(args) => cmd::release::run(&global, &args, console).await,
+    }
+}

@@ -1,0 +1,225 @@
+//! Why a change is refused before it is written, and who would take it back: pure functions of the
+//! object.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use oxen_operator::{api::Declared, decide::READY};
+
+use crate::item::{Item, condition};
+
+/// A change of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An override, or its end.
+    Override,
+    /// The spec declares another state.
+    Spec(Declared),
+    /// The operator is asked to reconcile.
+    Reconcile,
+    /// `spec.suspend` changes.
+    Suspend,
+}
+
+/// Why the operator would not act on the change, and what comes first; `None` if it would.
+pub fn refusal(item: &Item, change: Change) -> Option<String> {
+    let (full, name) = (item.full_name(), item.name());
+    let here = format!("{name} -n {}", item.namespace());
+    if item.raw.metadata.deletion_timestamp.is_some() {
+        return Some(format!(
+            "{full} is being deleted, so the operator would not act. To let go of its model as it \
+             is: kubectl oxen release {here}"
+        ));
+    }
+    if change == Change::Suspend {
+        return None;
+    }
+    if item.suspended() {
+        return Some(format!(
+            "{full} is suspended, so the operator would not act. First: kubectl oxen resume {here}"
+        ));
+    }
+    if let Change::Spec(declared) = change {
+        return spec_refusal(item, declared);
+    }
+    let conditions: Vec<Condition> = item.conditions();
+    let ready = condition(&conditions, READY)?;
+    (change == Change::Override && ready.reason == "Conflict").then(|| {
+        format!(
+            "{full} does not control its model, so the operator would not act. {}",
+            crate::clean::line(&ready.message)
+        )
+    })
+}
+
+/// Why the API server would refuse the state.
+fn spec_refusal(item: &Item, declared: Declared) -> Option<String> {
+    let scheduled = item.raw.data.pointer("/spec/schedule").is_some();
+    let (full, name) = (item.full_name(), item.name());
+    match (declared, scheduled) {
+        (Declared::Active, true) => Some(format!(
+            "{full} has a schedule, and state: active allows none: take the schedule out, or: \
+             kubectl oxen on {name} -n {} --until 18:00",
+            item.namespace()
+        )),
+        (Declared::Scheduled, false) => Some(format!(
+            "{full} has no schedule, which state: scheduled needs: add one to its spec."
+        )),
+        (Declared::Active | Declared::Inactive | Declared::Scheduled, _) => None,
+    }
+}
+
+/// Who manages the object, and would set a changed spec back.
+pub fn manager(item: &Item) -> Option<String> {
+    let metadata = &item.raw.metadata;
+    let label = |name: &str| metadata.labels.as_ref()?.get(name).map(String::as_str);
+    let annotation = |name: &str| metadata.annotations.as_ref()?.get(name).map(String::as_str);
+    for (group, kind) in [("kustomize", "Kustomization"), ("helm", "HelmRelease")] {
+        let name = label(&format!("{group}.toolkit.fluxcd.io/name"));
+        if let Some(name) = name {
+            let namespace = label(&format!("{group}.toolkit.fluxcd.io/namespace"));
+            let within = namespace.map(|it| format!(" in {it}")).unwrap_or_default();
+            return Some(format!("Flux ({kind} {name}{within})"));
+        }
+    }
+    if let Some(id) = annotation("argocd.argoproj.io/tracking-id") {
+        let application = id.split(':').next().unwrap_or(id);
+        return Some(format!("Argo CD (Application {application})"));
+    }
+    if let Some(name) = label("argocd.argoproj.io/instance") {
+        return Some(format!("Argo CD (Application {name})"));
+    }
+    let helm = label("app.kubernetes.io/managed-by") == Some("Helm");
+    let release = annotation("meta.helm.sh/release-name");
+    release
+        .filter(|_| helm)
+        .map(|name| format!("Helm (release {name})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn item(metadata: Value, spec: Value, reason: &str) -> Item {
+        let mut object = json!({
+            "apiVersion": "oxen.ai/v1alpha1", "kind": "OxenModel",
+            "metadata": {"name": "bot", "namespace": "a"},
+            "spec": spec,
+            "status": {"conditions": [{"type": "Ready", "status": "False", "reason": reason,
+                "message": "The older OxenModel \"old\" controls this model.",
+                "lastTransitionTime": "2026-11-25T09:00:00Z"}]},
+        });
+        for (key, value) in metadata.as_object().unwrap() {
+            object["metadata"][key] = value.clone();
+        }
+        Item::new(serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_change_on_which_the_operator_would_not_act_is_refused() {
+        let spec = || json!({"model": "m", "state": "active"});
+        let suspended = || json!({"model": "m", "state": "active", "suspend": true});
+        let scheduled = || json!({"model": "m", "state": "inactive", "schedule": {}});
+        let deleting = || json!({"deletionTimestamp": "2026-11-25T09:00:00Z"});
+        for (metadata, spec, reason, change, words) in [
+            (json!({}), spec(), "Active", Change::Override, None),
+            (
+                json!({}),
+                suspended(),
+                "Active",
+                Change::Override,
+                Some("oxen resume bot -n a"),
+            ),
+            (
+                json!({}),
+                suspended(),
+                "Active",
+                Change::Reconcile,
+                Some("is suspended"),
+            ),
+            (json!({}), suspended(), "Active", Change::Suspend, None),
+            (
+                deleting(),
+                spec(),
+                "Active",
+                Change::Override,
+                Some("is being deleted"),
+            ),
+            (
+                deleting(),
+                spec(),
+                "Active",
+                Change::Suspend,
+                Some("is being deleted"),
+            ),
+            (
+                json!({}),
+                spec(),
+                "Conflict",
+                Change::Override,
+                Some("\"old\" controls"),
+            ),
+            (json!({}), spec(), "Conflict", Change::Reconcile, None),
+            (
+                json!({}),
+                scheduled(),
+                "Inactive",
+                Change::Spec(Declared::Active),
+                Some("take the schedule out, or: kubectl oxen on bot -n a --until 18:00"),
+            ),
+            (
+                json!({}),
+                scheduled(),
+                "Inactive",
+                Change::Spec(Declared::Inactive),
+                None,
+            ),
+            (
+                json!({}),
+                spec(),
+                "Active",
+                Change::Spec(Declared::Scheduled),
+                Some("no schedule"),
+            ),
+        ] {
+            let found = refusal(&item(metadata, spec, reason), change);
+            assert_eq!(
+                found.is_some(),
+                words.is_some(),
+                "{change:?} {reason}: {found:?}"
+            );
+            for (found, words) in found.iter().zip(words) {
+                assert!(found.contains(words), "{found}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_tool_that_would_set_a_spec_back_is_named() {
+        let spec = || json!({"model": "m", "state": "active"});
+        for (metadata, expected) in [
+            (json!({}), None),
+            (
+                json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps",
+                                  "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}),
+                Some("Flux (Kustomization apps in flux-system)"),
+            ),
+            (
+                json!({"labels": {"helm.toolkit.fluxcd.io/name": "apps"}}),
+                Some("Flux (HelmRelease apps)"),
+            ),
+            (
+                json!({"annotations": {"argocd.argoproj.io/tracking-id": "web:oxen.ai/x:a/b"}}),
+                Some("Argo CD (Application web)"),
+            ),
+            (
+                json!({"labels": {"app.kubernetes.io/managed-by": "Helm"},
+                       "annotations": {"meta.helm.sh/release-name": "r"}}),
+                Some("Helm (release r)"),
+            ),
+        ] {
+            let item = item(metadata, spec(), "Active");
+            assert_eq!(manager(&item).as_deref(), expected);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Times of day as people write and read them, in one time zone.
+
+use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
+use oxen_operator::api::Span;
+
+use crate::age;
+
+/// The longest time that the operator accepts for an override.
+const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+
+/// The time at which a report is made, and the zone of its times of day.
+#[derive(Clone, Debug)]
+pub struct Now {
+    /// The time.
+    pub time: Timestamp,
+    /// The zone.
+    pub zone: TimeZone,
+}
+
+impl Now {
+    /// This machine's clock and zone.
+    pub fn here() -> Self {
+        Self {
+            time: Timestamp::now(),
+            zone: TimeZone::system(),
+        }
+    }
+
+    fn zoned(&self, time: Timestamp) -> Zoned {
+        time.to_zoned(self.zone.clone())
+    }
+
+    /// The time of day, with its day if that isn't today: `18:00 today`, `Thu 26 Nov 08:00`.
+    pub fn day_and_time(&self, time: Timestamp) -> String {
+        let (now, time) = (self.zoned(self.time), self.zoned(time));
+        if now.date() == time.date() {
+            format!("{} today", time.strftime("%H:%M"))
+        } else if now.year() == time.year() {
+            time.strftime("%a %-d %b %H:%M").to_string()
+        } else {
+            time.strftime("%a %-d %b %Y %H:%M").to_string()
+        }
+    }
+
+    /// The time of day, and how far away it is: `18:00 today (in 7h48m)`.
+    pub fn coming(&self, time: Timestamp) -> String {
+        let away = age::between(self.time, time);
+        format!("{} (in {away})", self.day_and_time(time))
+    }
+
+    /// The time for a narrow column: `18:00`, `Mon 08:00` or `25 Dec 08:00`.
+    pub fn short(&self, time: Timestamp) -> String {
+        let (now, zoned) = (self.zoned(self.time), self.zoned(time));
+        let week = time.duration_since(self.time).abs() < SignedDuration::from_hours(6 * 24);
+        if now.date() == zoned.date() {
+            zoned.strftime("%H:%M").to_string()
+        } else if week {
+            zoned.strftime("%a %H:%M").to_string()
+        } else if now.year() == zoned.year() {
+            zoned.strftime("%-d %b %H:%M").to_string()
+        } else {
+            zoned.strftime("%-d %b %Y").to_string()
+        }
+    }
+
+    /// The time of day to the second, for a line of progress.
+    pub fn clock(&self, time: Timestamp) -> String {
+        self.zoned(time).strftime("%H:%M:%S").to_string()
+    }
+
+    /// The time as an override's annotation holds it, with this zone's offset.
+    pub fn annotated(&self, time: Timestamp) -> String {
+        self.zoned(time)
+            .strftime("%Y-%m-%dT%H:%M:%S%:z")
+            .to_string()
+    }
+
+    /// The instant that `--until` names: the next time that the zone's clock shows a time of day, a
+    /// local time, or a time with an offset.
+    ///
+    /// # Errors
+    ///
+    /// It is no time, is in the past, or is more than 31 days away.
+    pub fn until(&self, text: &str) -> Result<Timestamp, String> {
+        let time = self.instant(text).ok_or_else(|| {
+            format!(
+                "--until {text} is not a time: write 18:00, 2026-11-25T18:00 or \
+                 2026-11-25T18:00+01:00"
+            )
+        })?;
+        if time <= self.time {
+            return Err(format!("--until {text} is in the past"));
+        }
+        self.within(time, &format!("--until {text}"))
+    }
+
+    /// The instant that `--for` leads to.
+    ///
+    /// # Errors
+    ///
+    /// It is more than 31 days away, or no time at all.
+    pub fn after(&self, span: Span) -> Result<Timestamp, String> {
+        let flag = format!("--for {span}");
+        let seconds = SignedDuration::try_from(span.0).ok();
+        let time = seconds.and_then(|span| self.time.checked_add(span).ok());
+        match time.and_then(|time| Timestamp::from_second(time.as_second()).ok()) {
+            Some(time) if time > self.time => self.within(time, &flag),
+            Some(_) => Err(format!("{flag} is no time: write --for 2h")),
+            None => Err(too_long(&flag)),
+        }
+    }
+
+    fn within(&self, time: Timestamp, flag: &str) -> Result<Timestamp, String> {
+        if time.duration_since(self.time) > LONGEST {
+            return Err(too_long(flag));
+        }
+        Ok(time)
+    }
+
+    fn instant(&self, text: &str) -> Option<Timestamp> {
+        if !text.contains('T') {
+            let time: civil::Time = text.parse().ok()?;
+            let today = self.zoned(self.time).date();
+            let mut days = std::iter::successors(Some(today), |day| day.tomorrow().ok()).take(3);
+            return days.find_map(|day| {
+                let time = day.to_datetime(time).to_zoned(self.zone.clone()).ok()?;
+                (time.timestamp() > self.time).then_some(time.timestamp())
+            });
+        }
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Some(time);
+        }
+        let local: civil::DateTime = text.parse().ok()?;
+        let zoned = local.to_zoned(self.zone.clone()).ok()?;
+        Some(zoned.timestamp())
+    }
+}
+
+fn too_long(flag: &str) -> String {
+    format!("{flag} is too long: an override lasts at most 31 days (744h)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(text: &str) -> Now {
+        Now {
+            time: text.parse().unwrap(),
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+        }
+    }
+
+    #[test]
+    fn until_names_an_instant() {
+        let now = now("2026-11-25T09:12:30Z");
+        for (text, instant) in [
+            ("18:00", "2026-11-25T17:00:00Z"),
+            ("10:12", "2026-11-26T09:12:00Z"),
+            ("10:13", "2026-11-25T09:13:00Z"),
+            ("09:00", "2026-11-26T08:00:00Z"),
+            ("2026-11-27T18:00", "2026-11-27T17:00:00Z"),
+            ("2026-11-27T18:00+03:00", "2026-11-27T15:00:00Z"),
+            ("2026-11-27T18:00Z", "2026-11-27T18:00:00Z"),
+        ] {
+            assert_eq!(now.until(text), Ok(instant.parse().unwrap()), "{text}");
+        }
+        for (text, problem) in [
+            ("25:00", "--until 25:00 is not a time: write 18:00"),
+            ("soon", "is not a time"),
+            ("", "is not a time"),
+            ("2026-11-27", "is not a time"),
+            ("2026-11-24T18:00", "is in the past"),
+            ("2027-11-24T18:00", "at most 31 days (744h)"),
+        ] {
+            let error = now.until(text).unwrap_err();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+        assert!(now.after("2h".parse().unwrap()).is_ok());
+        assert!(now.after("744h".parse().unwrap()).is_ok());
+        let long = now.after("1000h".parse().unwrap()).unwrap_err();
+        assert!(long.contains("at most 31 days (744h)"), "{long}");
+    }
+
+    #[test]
+    fn a_time_in_a_gap_or_a_fold_is_an_instant() {
+        let gap = now("2027-03-28T00:00:00Z").until("02:30").unwrap();
+        assert_eq!(gap, "2027-03-28T01:30:00Z".parse().unwrap());
+        let fold = now("2027-10-31T00:00:00Z").until("02:30").unwrap();
+        assert_eq!(fold, "2027-10-31T00:30:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn times_name_another_day() {
+        let now = now("2026-11-25T09:12:00Z");
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(
+            now.coming(time("2026-11-25T17:00:00Z")),
+            "18:00 today (in 7h48m)"
+        );
+        assert_eq!(
+            now.day_and_time(time("2026-11-26T07:00:00Z")),
+            "Thu 26 Nov 08:00"
+        );
+        assert_eq!(now.short(time("2026-11-30T07:00:00Z")), "Mon 08:00");
+        assert_eq!(now.short(time("2026-12-25T07:00:00Z")), "25 Dec 08:00");
+        assert_eq!(now.short(time("2027-01-25T07:00:00Z")), "25 Jan 2027");
+        assert_eq!(
+            now.annotated(time("2026-11-25T17:00:00Z")),
+            "2026-11-25T18:00:00+01:00"
+        );
+    }
+}

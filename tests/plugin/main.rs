@@ -1,0 +1,41 @@
+//! `kubectl oxen`: the real kubectl calls the plugin, against a real API server and the simulated
+//! hub.
+//!
+//! # Layout
+//!
+//! | what | where |
+//! |---|---|
+//! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
+//! | the screen and the table, and what a pipe gets | `screens.rs` |
+//! | overrides and other changes, and waiting for them | `steer.rs` |
+//! | the expected output | `golden/` |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod errors;
+mod screens;
+mod steer;
+
+use cluster::{Cluster, Output};
+use testkit::world::{World, program};
+
+/// Runs a bash script that finds kubectl and the plugin.
+async fn bash(cluster: &Cluster, script: &str) -> Output {
+    let plugin = program().with_file_name("kubectl-oxen");
+    assert!(plugin.is_file(), "{} is missing", plugin.display());
+    let folder = plugin.parent().unwrap().display();
+    let script = format!("export PATH='{folder}':$PATH\n{script}");
+    cluster.bash(&script).await.unwrap()
+}
+
+/// Runs `kubectl oxen` in the world's namespace.
+async fn oxen(world: &World, arguments: &str) -> Output {
+    let script = format!("kubectl oxen {arguments} -n {}", world.namespace);
+    bash(world.cluster, &script).await
+}
+
+/// Checks the exit code, and that standard error is exactly this.
+fn fails(output: &Output, code: i32, error: &str) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert_eq!(output.stderr.trim_end(), error, "{output:?}");
+    assert_eq!(output.stdout, "", "{output:?}");
+}
