@@ -56,7 +56,7 @@ pub struct Context {
     /// Bounds the requests to the Kubernetes API.
     kube_permits: KubePermits,
     pub(super) memories: Memories,
-    pub(super) index: Index,
+    pub(super) index: Arc<Index>,
 }
 
 /// One watch of objects, over one namespace or all, and what its reconciles need.
@@ -71,21 +71,12 @@ pub(super) struct Scope {
 impl Scope {
     /// The object with this name as the watch has it now, or `None` if there is none.
     pub(super) fn named(&self, object: &OxenModel) -> Option<Arc<Compact>> {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let name = ObjectRef::new(&object.name_any());
-        self.objects.get(&name.within(namespace))
+        named(&self.objects, object)
     }
 
     /// The object as the watch has it now, or `None` if it is gone or another one has its name.
     pub(super) fn latest(&self, known: &Guarded) -> Option<Guarded> {
-        let latest = self.named(&known.object)?;
-        if latest.uid() != known.uid() {
-            None
-        } else if latest.version() == known.version() {
-            Some(known.clone())
-        } else {
-            Some(latest.decode())
-        }
+        latest(&self.objects, known)
     }
 
     /// A function that starts a reconcile of an object.
@@ -102,6 +93,24 @@ impl Scope {
     pub(super) fn newest(&self, known: &Guarded) -> Option<Arc<OxenModel>> {
         let index = &self.context.index;
         index.newest(known.uid(), || self.latest(known))
+    }
+}
+
+fn named(objects: &Store<Compact>, object: &OxenModel) -> Option<Arc<Compact>> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = ObjectRef::new(&object.name_any());
+    objects.get(&name.within(namespace))
+}
+
+/// The object as the store has it now, or `None` if it is gone or another one has its name.
+pub(super) fn latest(objects: &Store<Compact>, known: &Guarded) -> Option<Guarded> {
+    let latest = named(objects, &known.object)?;
+    if latest.uid() != known.uid() {
+        None
+    } else if latest.version() == known.version() {
+        Some(known.clone())
+    } else {
+        Some(latest.decode())
     }
 }
 
@@ -122,7 +131,7 @@ impl Context {
             hub: LimitedClient::new(hub, config.rate_limits.clone()),
             admission: Admission::default(),
             kube_permits: KubePermits::default(),
-            index: Index::new(config.rules.clone()),
+            index: Arc::new(Index::new(config.rules.clone())),
             config,
             client,
             metrics,

@@ -23,9 +23,10 @@ use tracing::{error, info, warn};
 
 use super::{
     compact::Compact,
-    context::{Context, Scope},
+    context::{Context, Scope, latest},
     dispatch::{error_policy, reconcile},
     health::{Health, Monitor},
+    index::Index,
     listing::{Change, FirstList, PATIENCE},
     memory::reason,
     secrets::{GuardedSecret, Secrets, watched_version},
@@ -62,9 +63,9 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     );
     let (objects, writer) = reflector::store();
     let (wake, woken) = context.index.add_scope(namespace.clone());
-    let (measured, lag) = (objects.clone(), config.usage_lag);
+    let (measured, index, lag) = (objects.clone(), context.index.clone(), config.usage_lag);
     let metrics = context.metrics.objects();
-    metrics.add_source(move |now| object_metrics(&measured, now - lag));
+    metrics.add_source(move |now| object_metrics(&measured, &index, now - lag));
     let listing = Listing::new(&context, namespace, &monitor);
     let triggers = triggers(listing.clone(), objects.clone(), writer);
     let scope = Arc::new(Scope {
@@ -95,20 +96,22 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
     }
 }
 
-/// The metrics of each object, with what its model has used by the time `at`.
-fn object_metrics(objects: &Store<Compact>, at: Timestamp) -> Vec<ObjectMetrics> {
+/// The metrics of each object, with what its model has used by the time `at`. They include this
+/// process's own writes before the watch shows them, so that a slow watch sets no counter back.
+fn object_metrics(objects: &Store<Compact>, index: &Index, at: Timestamp) -> Vec<ObjectMetrics> {
     let all = objects.state();
-    let metrics = all.iter().map(|stored| {
+    let metrics = all.iter().filter_map(|stored| {
         let guarded = stored.decode();
+        let newest = index.newest(guarded.uid(), || latest(objects, &guarded))?;
         let metadata = &guarded.object.metadata;
         let deleting = metadata.deletion_timestamp.is_some();
-        match &guarded.unreadable {
+        Some(match &guarded.unreadable {
             Some(unreadable) if !(deleting && unreadable.deletable) => {
                 ObjectMetrics::undecodable(metadata)
             }
             // The deletion continues with what can be read.
-            Some(_) | None => ObjectMetrics::of(&guarded.object, at),
-        }
+            Some(_) | None => ObjectMetrics::of(&newest, at),
+        })
     });
     metrics.collect()
 }
@@ -251,5 +254,50 @@ pub(super) fn log_error(problem: &watcher::Error, namespace: Option<&str>) {
         );
     } else {
         warn!(namespace, %problem, "the watch of OxenModels failed; retrying");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{api::OxenModel, decide::Rules};
+
+    fn version(version: &str, active_seconds: i64) -> serde_json::Value {
+        json!({
+            "apiVersion": "oxen.ai/v1alpha1",
+            "kind": "OxenModel",
+            "metadata": {
+                "name": "bot", "namespace": "team", "uid": "uid-1", "resourceVersion": version,
+            },
+            "spec": {"model": "bot", "state": "active"},
+            "status": {
+                "observedGeneration": 1,
+                "live": "active",
+                "usage": {"activeSeconds": active_seconds},
+            },
+        })
+    }
+
+    #[test]
+    fn an_own_write_counts_before_the_watch_shows_it() {
+        let (objects, mut writer) = reflector::store();
+        let index = Index::new(Rules::default());
+        let compact: Compact = serde_json::from_value(version("1", 100)).unwrap();
+        writer.apply_watcher_event(&Event::Apply(compact.clone()));
+        let shown = compact.decode();
+        assert!(index.show(&shown));
+        let now = Timestamp::now();
+        let metrics = || object_metrics(&objects, &index, now);
+        assert_eq!(metrics(), [ObjectMetrics::of(&shown.object, now)]);
+
+        let written: OxenModel = serde_json::from_value(version("2", 700)).unwrap();
+        index.answered(&shown.object, &Arc::new(written.clone()));
+        assert_eq!(metrics(), [ObjectMetrics::of(&written, now)]);
+
+        let later: Compact = serde_json::from_value(version("3", 800)).unwrap();
+        writer.apply_watcher_event(&Event::Apply(later.clone()));
+        assert_eq!(metrics(), [ObjectMetrics::of(&later.decode().object, now)]);
     }
 }
