@@ -40,6 +40,9 @@ pub(super) struct Memory {
     history: History,
     /// When `history` was last advanced.
     advanced: Instant,
+    /// The unseen seconds in a write that may have taken effect without an answer, and when the
+    /// observation was made that it follows from.
+    unanswered: Option<(i64, Instant)>,
     /// The key that last retrieved the object's own model.
     pub(super) key: Option<ApiKey>,
     /// The version of the object's Secret when it was last looked up, or `None` before that.
@@ -74,6 +77,7 @@ impl Default for Memory {
             pruned: None,
             history: History::default(),
             advanced: Instant::now(),
+            unanswered: None,
             key: None,
             secret: None,
             backing_off_until: None,
@@ -145,6 +149,33 @@ impl Memory {
     /// The number of observations in a row that the hub left unanswered.
     pub(super) fn failures(&self) -> u32 {
         self.history.failures
+    }
+
+    /// Takes into account that a reconcile starts from this version of the object. Until its
+    /// observation, it writes nothing that follows from one. If the version shows that a write
+    /// without an answer took effect, the observation of that write is recorded.
+    pub(super) fn start_from(&mut self, stored: &OxenModel) {
+        self.advance();
+        let shown = unseen_seconds(stored.status.as_ref());
+        let unanswered = self.unanswered.take_if(|(sent, _)| *sent == shown);
+        if let Some((_, observed)) = unanswered {
+            let since = self.advanced.duration_since(observed);
+            let watched = self.history.watched.unwrap_or(since);
+            self.history.watched = Some(watched.min(since));
+        }
+        self.history.unrecorded = None;
+    }
+
+    /// Takes into account that a write of this status in place of `stored` failed, and may have
+    /// taken effect nevertheless.
+    pub(super) fn unanswered(&mut self, stored: &OxenModel, sent: &OxenModelStatus) {
+        self.advance();
+        let observed = self.history.unrecorded;
+        let observed = observed.and_then(|since| self.advanced.checked_sub(since));
+        let unseen = unseen_seconds(Some(sent));
+        if unseen != unseen_seconds(stored.status.as_ref()) {
+            self.unanswered = observed.map(|observed| (unseen, observed));
+        }
     }
 
     /// Takes into account that the API server has the status that follows from the last observation.
@@ -272,6 +303,11 @@ impl Memories {
     }
 }
 
+fn unseen_seconds(status: Option<&OxenModelStatus>) -> i64 {
+    let usage = status.and_then(|status| status.usage.as_ref());
+    usage.map_or(0, |usage| usage.unseen_seconds)
+}
+
 /// A hash of everything that is a reason to reconcile an object at once.
 pub(super) fn reason(object: &OxenModel) -> u64 {
     let meta = object.meta();
@@ -291,7 +327,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{LiveStatus, Operation, OperationKind},
+        api::{LiveStatus, Operation, OperationKind, Usage},
         decide::HubFault,
     };
 
@@ -357,6 +393,64 @@ mod tests {
         for version in [None, Some(3)] {
             assert!(look_up(version), "a deletion and another Secret count");
         }
+    }
+
+    fn shown() -> Result<Box<Remote>, Fault> {
+        Ok(Box::new(Remote {
+            base: false,
+            live: LiveStatus::Active,
+            others: Vec::new(),
+            notes: Vec::new(),
+            model: serde_json::from_value(serde_json::json!({"id": "m", "owner": "a"})).unwrap(),
+            pricing: None,
+        }))
+    }
+
+    fn used(unseen_seconds: i64) -> OxenModel {
+        let mut object = at("1").as_ref().clone();
+        object.status = Some(OxenModelStatus {
+            usage: Some(Usage {
+                unseen_seconds,
+                ..Usage::default()
+            }),
+            ..OxenModelStatus::default()
+        });
+        object
+    }
+
+    /// A memory of an object that was observed again after a gap of an hour.
+    async fn after_a_gap(object: &OxenModel) -> Memory {
+        let (mut memory, rules) = (Memory::default(), Rules::default());
+        memory.observe(object, &shown(), None, &[], &rules);
+        memory.recorded();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        memory.start_from(object);
+        let history = memory.observe(object, &shown(), None, &[], &rules);
+        assert_eq!(history.watched, Some(Duration::from_secs(3600)));
+        memory
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_follows_from_no_observation_records_none() {
+        let object = at("1");
+        let mut memory = after_a_gap(&object).await;
+        // The write of the observation fails, and the next reconcile writes without one.
+        memory.start_from(&object);
+        memory.recorded();
+        assert_eq!(memory.history.watched, Some(Duration::from_secs(3600)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_without_an_answer_counts_if_the_object_shows_it() {
+        let (stored, sent) = (used(7), used(3607));
+        let mut memory = after_a_gap(&stored).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        memory.unanswered(&stored, sent.status.as_ref().unwrap());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        memory.start_from(&stored);
+        assert_eq!(memory.history.watched, Some(Duration::from_secs(3605)));
+        memory.start_from(&sent);
+        assert_eq!(memory.history.watched, Some(Duration::from_secs(5)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -64,7 +64,10 @@ pub(super) async fn prepare(scope: &Scope, watched: &Guarded) -> Result<Prepared
     // This is read first, so that no change is missed.
     let changes = memories.with(&watched.object, |memory| memory.changes);
     let stored = newest(scope, watched).await?;
-    let object = memories.with(&stored, |memory| memory.with_tracked(&stored));
+    let object = memories.with(&stored, |memory| {
+        memory.start_from(&stored);
+        memory.with_tracked(&stored)
+    });
     let crd_terminating = crd_terminating(scope, &object).await?;
     Ok(Prepared {
         watched: watched.clone(),

@@ -69,8 +69,8 @@ async fn write_if_changed(
     Ok(after)
 }
 
-/// Returns true when `sent`, which the API server did not store as it was sent, is this status. A
-/// usage that is not stored begins with each observation, so `sent` doesn't have it.
+/// Returns true when `sent`, which the API server did not store as it was sent, is this status. If
+/// usage is not stored, each observation starts a new one, so it is left out of the comparison.
 fn is_same(sent: &OxenModelStatus, status: &OxenModelStatus) -> bool {
     if sent.usage.is_some() {
         return sent == status;
@@ -145,7 +145,13 @@ async fn write(
     expires: Option<Instant>,
 ) -> Result<Arc<OxenModel>, ReconcileError> {
     let context = &scope.context;
-    let after = send(scope, object, &plan.status, false, expires).await?;
+    let sent = send(scope, object, &plan.status, false, expires).await;
+    let after = sent.inspect_err(|error| {
+        if error.code() != Some(409) {
+            let memories = &context.memories;
+            memories.with(object, |memory| memory.unanswered(object, &plan.status));
+        }
+    })?;
     context.metrics.status_written();
     let pruned = pruned_fields(&plan.status, after.status.as_ref());
     if !pruned.is_empty() {
