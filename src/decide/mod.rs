@@ -377,7 +377,7 @@ fn conclude(
     let message = finding.message.replace(CLOCK_DIFFERS, "") + note;
     let mut message = words::with_notes(&message, notes(seen, finding.presentation()));
     if finding.verdict == Verdict::Released {
-        message += &usage::summary(status.usage.as_ref(), subject.now);
+        message += &usage::summary(subject, seen, &status);
     }
     let judgement = conditions::Judgement {
         presentation: finding.presentation(),

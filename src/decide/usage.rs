@@ -50,8 +50,11 @@ pub(super) fn observe(seen: &Observation<'_>, status: &mut OxenModelStatus, remo
         },
         None => return,
     };
-    let mut usage = if counts {
-        let unseen = unseen(seen, status, remote, &before);
+    let unknown = |live| live == LiveStatus::Unknown;
+    // These seconds are added once, when the hub shows a known status again.
+    let unknown = status.live.is_some_and(unknown) && unknown(remote.live);
+    let mut usage = if counts && !unknown {
+        let unseen = unseen(subject, seen.history.watched, status, &before);
         Usage {
             unseen_seconds: before.unseen_seconds.saturating_add(unseen),
             ..before
@@ -127,10 +130,23 @@ pub fn counted(live: LiveStatus) -> Option<Counted> {
 }
 
 /// The usage of an object that is released, in words, or an empty text where nothing was counted.
-pub(super) fn summary(usage: Option<&Usage>, now: Timestamp) -> String {
-    let Some(usage) = usage.map(|usage| used_by(usage, now)) else {
+/// `status` is the object's last status.
+pub(super) fn summary(
+    subject: &Subject<'_>,
+    seen: Option<&Observation<'_>>,
+    status: &OxenModelStatus,
+) -> String {
+    let now = subject.now;
+    let Some(mut usage) = status.usage.as_ref().map(|usage| used_by(usage, now)) else {
         return String::new();
     };
+    // The seconds before an observation that showed the model are in the usage already.
+    let shown = seen.is_some_and(Observation::is_live) && status.live != Some(LiveStatus::Unknown);
+    if !shown && !matches!(subject.ownership, Ownership::Lost(_)) {
+        let watched = seen.and_then(|seen| seen.history.watched);
+        let unseen = unseen(subject, watched, status, &usage);
+        usage.unseen_seconds = usage.unseen_seconds.saturating_add(unseen);
+    }
     let began = usage.began.as_ref().map_or(now, |began| began.0);
     let counted = [
         (usage.active_seconds, "active"),
@@ -164,39 +180,41 @@ fn period(remote: &Remote, now: Timestamp) -> Option<OpenPeriod> {
     })
 }
 
-/// The seconds up to this observation in which it is not known what the model did, and which are
-/// not in the usage yet.
-fn unseen(seen: &Observation<'_>, status: &OxenModelStatus, remote: &Remote, usage: &Usage) -> i64 {
-    let subject = &seen.subject;
-    let known = remote.live != LiveStatus::Unknown;
-    match status.live {
-        // The seconds before an object's first observation are not counted at all.
-        None => 0,
-        // They count when the hub shows a known status again, so that none counts twice.
-        Some(LiveStatus::Unknown) if known => {
-            let began = usage.began.as_ref();
-            let since = status.since.as_ref().max(began);
-            since.map_or(0, |since| seconds(since.0, subject.now))
+/// The seconds up to now in which it is not known what the model did, and which are not in the usage
+/// yet. `watched` is the time since the last recorded observation that showed the model, if that is
+/// known.
+fn unseen(
+    subject: &Subject<'_>,
+    watched: Option<Duration>,
+    status: &OxenModelStatus,
+    usage: &Usage,
+) -> i64 {
+    // An observation has shown the model at both of these times.
+    let shown = usage.began.as_ref().max(status.since.as_ref());
+    let longest = shown.map_or(Duration::ZERO, |shown| subject.since(shown.0));
+    let unseen = match status.live {
+        Some(LiveStatus::Unknown) => longest,
+        // There is no live status after the identity of another model was accepted.
+        Some(_) | None => {
+            let gap = gap(subject, watched).map(|gap| gap.min(longest));
+            gap.filter(|gap| *gap > longest_wait(subject))
+                .unwrap_or_default()
         }
-        Some(LiveStatus::Unknown) => 0,
-        Some(_) => {
-            let gap = gap(seen).filter(|gap| *gap > longest_wait(subject));
-            gap.map_or(0, |gap| i64::try_from(gap.as_secs()).unwrap_or(i64::MAX))
-        }
-    }
+    };
+    i64::try_from(unseen.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The time since an observation last showed the model, or `None` if it is not known. The status
-/// knows it, too, where the last observation failed: no process has observed the model since then.
-fn gap(seen: &Observation<'_>) -> Option<Duration> {
-    let subject = &seen.subject;
+/// The time since an observation last showed the model, or `None` if it is not known. If the last
+/// observation failed, the status also says since when, and no process has observed the model since
+/// then.
+fn gap(subject: &Subject<'_>, watched: Option<Duration>) -> Option<Duration> {
     let status = subject.object.status.as_ref();
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     let failed = conditions
         .iter()
         .find(|one| one.type_ == SYNCED && is_false(conditions, SYNCED));
     let failing = failed.map(|one| subject.since(one.last_transition_time.0));
-    seen.history.watched.max(failing)
+    watched.max(failing)
 }
 
 /// The longest time between two observations that is not a gap: the sync interval with its jitter,

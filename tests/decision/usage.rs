@@ -4,7 +4,9 @@ use LiveStatus::{Active, Deactivating, Deploying, Error, Inactive, Unknown};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use oxen_operator::{
-    api::{Counted, DeletionPolicy, LiveStatus, OpenPeriod, Pricing, State, Usage},
+    api::{
+        Counted, DeletionPolicy, LiveStatus, OpenPeriod, OxenModelStatus, Pricing, State, Usage,
+    },
     decide::{HubFault, Owner, Ownership, Verdict, price, used_by},
 };
 use serde_json::json;
@@ -346,6 +348,36 @@ fn a_restart_during_an_outage_does_not_shorten_the_gap() {
 }
 
 #[test]
+fn no_gap_is_longer_than_the_usage_or_the_live_status() {
+    // The Lease of the predecessor is older than what the object's status shows.
+    let gap_after = |wait, change: &dyn Fn(&mut Simulation)| {
+        let mut simulation = simulation();
+        simulation.reconcile(shows(Active));
+        after(&mut simulation, 7200, outage());
+        change(&mut simulation);
+        simulation.restart();
+        simulation.history.watched = Some(secs(36_000));
+        after(&mut simulation, wait, shows(Active));
+        stored(&simulation).unseen_seconds
+    };
+    let status = |simulation: &mut Simulation| simulation.object.status.clone().unwrap();
+    assert_eq!(gap_after(5, &|_| ()), 7205);
+    let without = |simulation: &mut Simulation| {
+        let usage = None;
+        let status = status(simulation);
+        simulation.object.status = Some(OxenModelStatus { usage, ..status });
+    };
+    assert_eq!(gap_after(5, &without), 0);
+    let since = |simulation: &mut Simulation| {
+        let since = Some(Time(simulation.now));
+        let status = status(simulation);
+        simulation.object.status = Some(OxenModelStatus { since, ..status });
+    };
+    assert_eq!(gap_after(5, &since), 0);
+    assert_eq!(gap_after(3600, &since), 3600);
+}
+
+#[test]
 fn a_gap_is_counted_once_although_its_write_failed() {
     let mut simulation = simulation();
     simulation.reconcile(shows(Active));
@@ -437,8 +469,7 @@ fn another_identity_is_unseen_time_of_the_model() {
     assert_eq!(simulation.status().model.unwrap().owner, "other");
     let usage = stored(&simulation);
     assert_eq!((usage.active_seconds, usage.open), (6300, None));
-    after(&mut simulation, 300, other());
-    assert_eq!(stored(&simulation).unseen_seconds, 6600);
+    assert_eq!(usage.unseen_seconds, 6300);
     assert!(!after(&mut simulation, 300, other()));
 }
 
@@ -544,6 +575,19 @@ fn a_release_names_what_was_used() {
         plan.message,
         "The model is left as it is: deletionPolicy is Retain. Usage since 2026-11-01T08:00:00Z: \
          100 s active, 7 s in error, cost 50.000000000."
+    );
+
+    // Since then, nobody has observed the model.
+    retained = simulation.clone();
+    after(&mut retained, 10, outage());
+    retained.delete();
+    retained.advance(secs(3600));
+    let plan = retained.unobserved().unwrap();
+    assert!(
+        plan.message
+            .ends_with("100 s active, 3610 s in error, 3600 s unseen, cost 50.000000000."),
+        "{}",
+        plan.message
     );
 
     simulation.object.spec.deletion_policy = None;
