@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, readiness::Readiness};
@@ -97,9 +97,11 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
 
 async fn metrics_text(State(shared): State<Shared>) -> impl IntoResponse {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    match shared.metrics.text() {
-        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text),
-        Err(_) => (
+    // The metrics of thousands of objects take a while, in which the thread can do nothing else.
+    let metrics = shared.metrics;
+    match spawn_blocking(move || metrics.text()).await {
+        Ok(Ok(text)) => (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text),
+        Ok(Err(_)) | Err(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             [(header::CONTENT_TYPE, "text/plain")],
             String::new(),

@@ -55,8 +55,8 @@ pub struct Config {
     pub kube_timeout: Duration,
     /// The time after which a watch is started again.
     pub watch_timeout: Duration,
-    /// How far the metrics of usage are behind. Until then, the status has what an observation
-    /// changed, so that no counter goes back.
+    /// How far the metrics of usage are behind. By then, what an observation changed is in the
+    /// status, so that no counter goes back.
     pub usage_lag: Duration,
     /// The time that work in flight has to end after SIGTERM.
     pub shutdown_timeout: Duration,

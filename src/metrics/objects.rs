@@ -4,6 +4,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-type Source = Box<dyn Fn(Timestamp) -> Vec<ObjectMetrics> + Send + Sync>;
+type Source = Arc<dyn Fn(Timestamp) -> Vec<ObjectMetrics> + Send + Sync>;
 
 /// The sources of the objects' metrics. All clones share them.
 #[derive(Clone, Default)]
@@ -30,8 +31,8 @@ pub struct Objects(Arc<Mutex<Sources>>);
 #[derive(Default)]
 struct Sources {
     all: Vec<Source>,
-    /// The time of the last scrape.
-    last: Timestamp,
+    /// The time of the last scrape, as the sources got it and on the monotonic clock.
+    last: Option<(Timestamp, Instant)>,
 }
 
 /// The metrics of one object.
@@ -77,21 +78,37 @@ struct Overridden {
 }
 
 impl Objects {
-    /// Adds a source of objects. Its argument is the time of the scrape, which never goes back, even
-    /// if the wall clock does.
+    /// Adds a source of objects. Its argument is the time of the scrape. This is the wall clock, but
+    /// it never goes back, and it goes no more than twice as fast as the monotonic clock. So a wall
+    /// clock that is wrong for a while is wrong here for about as long.
     pub fn add_source(
         &self,
         source: impl Fn(Timestamp) -> Vec<ObjectMetrics> + Send + Sync + 'static,
     ) {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.all.push(Box::new(source));
+        sources.all.push(Arc::new(source));
     }
 
     fn all(&self, now: Timestamp) -> Vec<ObjectMetrics> {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.last = sources.last.max(now);
-        let now = sources.last;
-        sources.all.iter().flat_map(|source| source(now)).collect()
+        let (now, all) = {
+            let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (sources.time(now, Instant::now()), sources.all.clone())
+        };
+        // A source may take long, so the lock isn't held meanwhile.
+        all.iter().flat_map(|source| source(now)).collect()
+    }
+}
+
+impl Sources {
+    /// The time of a scrape at this time of the wall clock and of the monotonic clock.
+    fn time(&mut self, wall: Timestamp, monotonic: Instant) -> Timestamp {
+        let time = self.last.map_or(wall, |(last, then)| {
+            let passed = monotonic.duration_since(then).saturating_mul(2);
+            let latest = last.checked_add(passed).unwrap_or(last);
+            wall.clamp(last, latest)
+        });
+        self.last = Some((time, monotonic));
+        time
     }
 }
 
@@ -117,6 +134,10 @@ impl ObjectMetrics {
         let status = object.status.clone().unwrap_or_default();
         let is_true = |type_| is_true(&status.conditions, type_);
         let activation = status.activations.iter().flatten().next_back();
+        // A restored status has the usage of another object until the first reconcile.
+        let spender = status.attempts.as_ref().and_then(|it| it.uid.as_ref());
+        let restored = spender.is_some_and(|uid| object.metadata.uid.as_ref() != Some(uid));
+        let usage = status.usage.as_ref().filter(|_| !restored);
         Self {
             object: ByObject::of(&object.metadata),
             desired: desired(object, status.desired),
@@ -129,18 +150,19 @@ impl ObjectMetrics {
             ready: is_true(READY),
             stalled: is_true(STALLED),
             blocked: is_true(DELETION_BLOCKED),
-            price: price_of(&status),
-            usage: status.usage.map(|usage| used_by(&usage, at)),
+            price: usage.and_then(|usage| price_of(&status, usage)),
+            usage: usage.map(|usage| used_by(usage, at)),
         }
     }
 }
 
-/// The price of an object whose usage is counted. Another object that controls the model has no
+/// The price of an object whose usage is counted. An object that doesn't control its model has no
 /// price, so that a sum over all objects has each model once.
-fn price_of(status: &OxenModelStatus) -> Option<String> {
-    let usage = status.usage.as_ref()?;
+fn price_of(status: &OxenModelStatus, usage: &Usage) -> Option<String> {
+    let conflict = Verdict::Conflict.presentation().reason;
     let counted = usage.open.is_some() || status.live.and_then(counted).is_none();
-    price(status.pricing.as_ref()).filter(|_| counted)
+    let lost = status.conditions.iter().any(|one| one.reason == conflict);
+    price(status.pricing.as_ref()).filter(|_| counted && !lost)
 }
 
 /// The desired state, which is empty for a schedule that was never judged.
@@ -348,6 +370,9 @@ impl fmt::Debug for Objects {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
     use prometheus_client::{encoding::text::encode, registry::Registry};
     use serde_json::{Value, json};
 
@@ -399,6 +424,63 @@ mod tests {
         assert!(!lost.iter().any(|line| line.contains("cost")), "{lost:?}");
         let off = scraped(&object("inactive", json!({"activeSeconds": 7})), &[]);
         assert!(off.contains(&"cost_per_second 0.5".to_owned()), "{off:?}");
+    }
+
+    #[test]
+    fn only_an_object_that_controls_its_model_has_a_price() {
+        for live in ["active", "inactive"] {
+            let mut lost = object(live, json!({"activeSeconds": 7}));
+            let ready = json!([{
+                "type": "Ready",
+                "status": "False",
+                "reason": "Conflict",
+                "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]);
+            lost.status.as_mut().unwrap().conditions = serde_json::from_value(ready).unwrap();
+            let lost = scraped(&lost, &[]);
+            assert!(lost.contains(&"active_seconds_total 7".to_owned()));
+            assert!(!lost.iter().any(|line| line.contains("cost")), "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_another_object_has_no_usage() {
+        let mut object = object("inactive", json!({"activeSeconds": 7}));
+        object.metadata.uid = Some("uid-2".into());
+        assert_ne!(scraped(&object, &[]), [""; 0]);
+        let attempts = json!({"generation": 1, "uid": "uid-1"});
+        let status = object.status.as_mut().unwrap();
+        status.attempts = Some(serde_json::from_value(attempts).unwrap());
+        assert_eq!(scraped(&object, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn the_time_of_a_scrape_follows_a_clock_that_jumps() {
+        let mut sources = Sources::default();
+        let (wall, monotonic) = (Timestamp::UNIX_EPOCH, Instant::now());
+        // When the wall clock shows what, and which time the scrape gets.
+        for (passed, shown, time) in [
+            (0, 0, 0),
+            (30, 30, 30),
+            // It is a day ahead for half a minute.
+            (40, 86_440, 50),
+            (70, 86_470, 110),
+            (80, 80, 110),
+            (110, 110, 110),
+            (140, 140, 140),
+            // It is set back for good.
+            (170, 70, 140),
+            (250, 150, 150),
+            // It is set ahead for good.
+            (310, 310, 270),
+            (340, 340, 330),
+            (350, 350, 350),
+        ] {
+            let wall = wall + SignedDuration::from_secs(shown);
+            let at = sources.time(wall, monotonic + Duration::from_secs(passed));
+            assert_eq!(at.as_second(), time, "{passed}");
+        }
     }
 
     #[test]
