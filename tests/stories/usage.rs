@@ -7,7 +7,7 @@ use hub::{Hub, Model};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::{coordination::v1::Lease, events::v1::Event},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
+    apimachinery::pkg::apis::meta::v1::{MicroTime, Time},
 };
 use kube::{
     Api,
@@ -17,6 +17,8 @@ use oxen_operator::api::{OxenModel, Usage};
 use serde_json::json;
 use testkit::world::{DEADLINE, Operator, World, eventually, status};
 use tokio::time::{sleep, timeout};
+
+use crate::gated::{Gated, STATUS};
 
 /// A price of which any number of seconds costs a decimal with three digits after its point.
 const COST_PER_SECOND: f64 = 0.125;
@@ -98,6 +100,18 @@ async fn empty_lease(world: &World<&Cluster>, renewed: Timestamp) {
     patched.unwrap();
 }
 
+/// Makes the object one that is three hours old, and the Lease one that nobody has held for two.
+async fn leave_alone(world: &World<&Cluster>) {
+    let now = Timestamp::now();
+    let born = Time(now - SignedDuration::from_hours(3));
+    let status = json!({"since": born, "usage": {"began": born}});
+    let patch = Patch::Merge(json!({ "status": status }));
+    let params = PatchParams::default();
+    let patched = world.api().patch_status("bot", &params, &patch).await;
+    patched.unwrap();
+    empty_lease(world, now - SignedDuration::from_hours(2)).await;
+}
+
 #[tokio::test]
 async fn usage_goes_on_over_restarts_and_leaders_and_no_counter_goes_back() {
     let pricing = json!({"pricing": {"method": "time", "cost_per_second": COST_PER_SECOND}});
@@ -124,8 +138,9 @@ async fn usage_goes_on_over_restarts_and_leaders_and_no_counter_goes_back() {
 
     // A crash, and nobody leads for two hours.
     second.kill();
-    let renewed = Timestamp::now() - SignedDuration::from_hours(2);
-    empty_lease(&world, renewed).await;
+    leave_alone(&world).await;
+    let began = usage(&world.get("bot").await).began;
+    let writes = world.writes("status");
     let third = leader(&world);
     let gap = |object: &_| usage(object).unseen_seconds >= 7200;
     let object = world.until("bot", "unseen for two hours", gap).await;
@@ -139,7 +154,7 @@ async fn usage_goes_on_over_restarts_and_leaders_and_no_counter_goes_back() {
     world.edit("bot", json!({"state": "inactive"})).await;
     let object = world.until_reason("bot", "Inactive").await;
     let closed = usage(&object);
-    assert_eq!((&closed.began, &closed.open), (&began.began, &None));
+    assert_eq!((&closed.began, &closed.open), (&began, &None));
     assert!(closed.active_seconds >= 6 && closed.unpriced_seconds == 0);
     let cost: f64 = closed.cost.as_ref().unwrap().parse().unwrap();
     let seconds = closed.active_seconds as f64;
@@ -163,6 +178,29 @@ async fn usage_goes_on_over_restarts_and_leaders_and_no_counter_goes_back() {
         Some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_gap_counts_once_although_the_answer_of_its_write_is_lost() {
+    let gated = Gated::new().await;
+    let Gated { world, gate } = &gated;
+    let elected = [
+        ("OXEN_LEADER_ELECT", "true"),
+        ("POD_NAMESPACE", world.namespace.as_str()),
+    ];
+    let first = gated.operator_with(&elected);
+    gated.settle().await;
+    first.kill();
+    leave_alone(world).await;
+    // The gap is written, and the operator's request times out.
+    let mut held = gate.hold_answer(STATUS.0, STATUS.1);
+    let _second = gated.operator_with(&elected);
+    held.arrived().await;
+    let counted = usage(&world.get("bot").await).unseen_seconds;
+    assert!(counted >= 7200, "{counted}");
+    world.until_observed("bot", 2).await;
+    drop(held);
+    assert_eq!(usage(&world.get("bot").await).unseen_seconds, counted);
 }
 
 #[tokio::test]
