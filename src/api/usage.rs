@@ -25,7 +25,7 @@ pub struct Usage {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub error_seconds: i64,
-    /// How long nobody could observe the model, whatever it did meanwhile.
+    /// How long it was not known what the model did. These seconds can be in the other sums, too.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub unseen_seconds: i64,

@@ -25,8 +25,8 @@ use crate::{
     decide::{Jitter, Requeue, is_urgent, next_change, requests_override, unobserved},
 };
 
-/// The time until an object that waits for its slot is looked at again after it requested an
-/// override.
+/// The time after which an object that waits for its slot is reconciled again, if it has requested
+/// an override.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Reconciles an object, whether or not it can be decoded, if it is admitted. Otherwise the
@@ -109,8 +109,8 @@ async fn reconcile_admitted(
 }
 
 /// Reconciles an object that waits for its slot, without an observation: answers a requested
-/// override, and, if `overdue` is true, reports that the object has waited for longer than Ready is
-/// kept. Such a wait counts as a failed observation. `change` is when the desired state changes by
+/// override, and, if `overdue` is true, reports that the object has waited for longer than the grace
+/// period. Such a wait counts as a failed observation. `change` is when the desired state changes by
 /// itself.
 #[instrument(
     level = "error",

@@ -116,8 +116,8 @@ pub(super) async fn answer_request(
 ) -> Result<(), ReconcileError> {
     let context = &scope.context;
     let plan = answer_override(&prepared.subject(&context.config.rules));
-    // Without the authority, this process writes nothing: the new leader answers the request. An
-    // API server that doesn't store the answer isn't asked to store it again.
+    // A process that no longer leads writes nothing: the new leader answers the request. If the API
+    // server didn't store an earlier answer, it isn't asked again.
     let outdated = context
         .memories
         .with(&prepared.stored, |memory| memory.pruned.is_some());

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 pub struct Clock {
     /// The time on the wall clock.
     pub now: Timestamp,
-    /// Whether the hub's clock shows the same time. Only while it does, an override ends, and a
-    /// window begins or ends.
+    /// Whether the hub's clock shows the same time. Unless it does, no override ends, and no window
+    /// begins or ends.
     pub agreement: Agreement,
 }
 

@@ -47,10 +47,10 @@ fn declared(object: &OxenModel, now: Timestamp, lead: Duration) -> State {
     }
 }
 
-/// Returns the first instant after `now` at which the desired state changes if the object doesn't,
-/// whether or not the hub's clock agrees. Returns `None` if no change is found. The search covers
-/// the 400 days after `now`, or after the end of an override whose state the spec then declares
-/// too.
+/// Returns the first instant after `now` at which the desired state changes if the object doesn't
+/// change, whether or not the hub's clock agrees. Returns `None` if no change is found. The search
+/// covers 400 days from `now`. If the spec declares the override's state at the override's end, the
+/// search covers 400 days from that end instead.
 #[must_use]
 pub fn next_change(object: &OxenModel, now: Timestamp) -> Option<Timestamp> {
     let in_force = overrides::judge(object, now.into()).in_force;

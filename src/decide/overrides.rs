@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    clock::Clock,
+    clock::{Agreement, Clock},
     conditions::{READY, reason},
     verdict::{EventType, Verdict},
     words::quote,
@@ -23,7 +23,7 @@ const CLOCK_DIFFERS: &str = "The end can't be judged, because the operator's clo
                              differ by more than 5 minutes. Correct the clock.";
 
 /// The override that is in force, the requested one that is refused, and the last value of the
-/// annotation that needs no answer any more.
+/// annotation that has been handled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Judged {
     pub(super) in_force: Option<Override>,
@@ -33,12 +33,12 @@ pub(super) struct Judged {
 
 /// Judges the object's annotation.
 ///
-/// An accepted override stays in force until its end or until another value replaces it, also when
-/// the annotation is removed: a GitOps tool removes what `kubectl annotate` sets. Each value is
-/// handled once, so that an annotation that stays has no effect after its end, whatever the clock
-/// shows then. A request whose end has passed is ignored, because it may be an old one that is
-/// still in Git. A value whose end is too far away stays refused, so that it doesn't take effect at
-/// a time at which nobody expects it.
+/// An accepted override stays in force until its end or until another value replaces it, even if the
+/// annotation is removed: a GitOps tool removes what `kubectl annotate` sets. Each value is handled
+/// once. So an annotation that stays has no effect after the override's end, even if the clock goes
+/// back. A request whose end has passed is ignored, because it may be an old one that is still in
+/// Git. A value whose end is too far away stays refused, so that it doesn't take effect when nobody
+/// expects it.
 pub(super) fn judge(object: &OxenModel, clock: Clock) -> Judged {
     let before = shown(object, clock);
     let kept = |refused: Option<RefusedOverride>| Judged {
@@ -76,7 +76,10 @@ pub(super) fn judge(object: &OxenModel, clock: Clock) -> Judged {
         until <= clock.now,
         until.duration_since(clock.now) > LONGEST,
     );
-    if (over || far) && !clock.is_believed() {
+    if (over || far) && clock.agreement == Agreement::Unknown {
+        // The first observation decides whether the end can be judged.
+        before
+    } else if (over || far) && clock.agreement == Agreement::Differs {
         refused(CLOCK_DIFFERS)
     } else if over {
         Judged {
@@ -100,16 +103,15 @@ pub(super) fn judge(object: &OxenModel, clock: Clock) -> Judged {
     }
 }
 
-/// Returns true when the annotation, as it is now, requires another answer than the status has. An
-/// override that has ended by itself requires none, and neither does an object that is being
-/// deleted.
+/// Returns true when the annotation needs an answer that the status doesn't have yet. An override
+/// that has ended by itself needs none, and neither does an object that is being deleted.
 #[must_use]
 pub fn requests_override(object: &OxenModel, clock: impl Into<Clock>) -> bool {
     let clock = clock.into();
     object.metadata.deletion_timestamp.is_none() && judge(object, clock) != shown(object, clock)
 }
 
-/// What the status shows, without an override that has ended.
+/// Returns the answer that the status has, without an override that has ended.
 fn shown(object: &OxenModel, clock: Clock) -> Judged {
     let Some(status) = &object.status else {
         return Judged::default();
@@ -134,8 +136,8 @@ fn is_lost(object: &OxenModel) -> bool {
     ready == Some(Verdict::Conflict.presentation().reason)
 }
 
-/// Returns true when `after` has an accepted override that `before` doesn't have, and that isn't a
-/// longer time for the same state.
+/// Returns true when `after` has an override in force, and `before` has none or one for the other
+/// state. A new end for the same state doesn't count.
 pub(super) fn is_accepted(before: &OxenModelStatus, after: &OxenModelStatus) -> bool {
     let state = |status: &OxenModelStatus| status.override_in_force.as_ref().map(|it| it.state);
     before.override_in_force != after.override_in_force

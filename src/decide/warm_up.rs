@@ -1,9 +1,9 @@
 //! How long before a window a scheduled model is turned on: its lead.
 //!
-//! With `warmUp: auto`, the lead is learned from the object's own activations. The lead in force is
-//! in the status, and another one takes its place only when the desired state turns to inactive. If
-//! each activation changed it, one that was faster than the ones before could shorten the lead in
-//! the middle of a warm-up, and the model would be turned off and on again.
+//! With `warmUp: auto`, the lead is learned from the object's own activations. The learned lead in
+//! force is in the status. It is replaced only when the desired state becomes inactive. If each
+//! activation replaced it, a fast activation could shorten the lead in the middle of a warm-up, and
+//! the model would be turned off and on again.
 
 use std::time::Duration;
 
@@ -43,8 +43,8 @@ pub(super) fn lead_by(object: &OxenModel, status: Option<&OxenModelStatus>) -> D
     learned.unwrap_or_else(|| declared_lead(schedule))
 }
 
-/// Notes the learned lead that is in force from now on. It is computed where the status has none,
-/// and when the desired state turns to inactive.
+/// Updates the learned lead in the status. It is computed if the status has none, and when the
+/// desired state becomes inactive, unless the clock can't be believed.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus) {
     status.activations = status.activations.take().map(newest);
     let schedule = subject.object.spec.schedule.as_ref();
@@ -54,7 +54,7 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus) {
     status.warm_up = learned.map(Span);
 }
 
-/// The learned lead that is in force from now on.
+/// Returns the learned lead in force from now on: the previous one, or a newly computed one.
 fn next(subject: &Subject<'_>, status: &OxenModelStatus, schedule: &Schedule) -> Option<Duration> {
     let now = subject.now;
     let before = frozen(status);
@@ -70,7 +70,7 @@ fn next(subject: &Subject<'_>, status: &OxenModelStatus, schedule: &Schedule) ->
     Some(if same { learned } else { current })
 }
 
-/// The lead that the activations teach: the slowest one and a margin, or 0 if none is known.
+/// Computes the lead from the activations: the slowest one plus a margin, or 0 if none is known.
 fn learned(status: &OxenModelStatus, progress_deadline: Duration) -> Duration {
     let slowest = status.activations.iter().flatten().max();
     slowest.map_or(Duration::ZERO, |seconds| {
@@ -98,7 +98,7 @@ pub(super) fn arrived(subject: &Subject<'_>, status: &mut OxenModelStatus) {
     let operation = before.and_then(|status| status.operation.as_ref());
     let activation = operation.filter(|open| open.kind == OperationKind::Activate);
     let duration = activation.map(|open| subject.now.duration_since(open.started.0).as_secs());
-    // A negative duration says that the clock was set back meanwhile.
+    // A negative duration means that the clock was set back in the meantime.
     if let Some(seconds) = duration.and_then(|seconds| u32::try_from(seconds).ok()) {
         let mut all = status.activations.take().unwrap_or_default();
         all.push(seconds);
@@ -106,7 +106,7 @@ pub(super) fn arrived(subject: &Subject<'_>, status: &mut OxenModelStatus) {
     }
 }
 
-/// The last activations, with the newest one last.
+/// Returns the newest durations, with the newest one last.
 fn newest(mut all: Vec<u32>) -> Vec<u32> {
     let extra = all.len().saturating_sub(ACTIVATIONS);
     all.split_off(extra)

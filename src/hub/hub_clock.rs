@@ -1,4 +1,4 @@
-//! The hub's clock, as the `Date` of its last response shows it.
+//! The hub's clock, as the `Date` of the last response that had one shows it.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,24 +14,24 @@ use crate::decide::Agreement;
 /// The largest difference at which the two clocks count as equal.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What the last response said about the hub's clock.
+/// What the responses so far say about the hub's clock.
 #[derive(Debug, Default)]
 pub(super) struct HubClock(Mutex<LastDate>);
 
 #[derive(Clone, Copy, Debug, Default)]
 enum LastDate {
-    /// There was no response yet.
+    /// The hub has not answered yet.
     #[default]
     Unanswered,
-    /// No response had a `Date`.
+    /// The hub has answered, and none of its responses had a `Date`.
     Absent,
-    /// The hub's clock showed the time when the response was received.
+    /// The time that the hub's clock showed, and the instant at which that response was received.
     Shown(Timestamp, Instant),
 }
 
 impl HubClock {
-    /// Notes the `Date` of a response that has just been received. A cache that answers in place of
-    /// the hub adds the `Age` of its copy.
+    /// Notes the `Date` of a response that has just been received. If a cache answered in place of
+    /// the hub, the `Age` of its copy is added to the `Date`.
     pub(super) fn note(&self, headers: &HeaderMap) {
         let age = headers.get(AGE).and_then(|age| age.to_str().ok());
         let age = age.and_then(|age| age.trim().parse::<u32>().ok());

@@ -308,7 +308,7 @@ fn encode_seconds(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) ->
         ),
         (
             "oxen_model_unseen_seconds_total",
-            "How long nobody could observe the model, by `namespace` and `name`",
+            "How long it was not known what the model did, by `namespace` and `name`",
             |usage| usage.unseen_seconds,
         ),
         (
@@ -346,7 +346,7 @@ fn encode_costs(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) -> f
     let help = "What the active seconds with a known price have cost, in the hub's currency, by \
                 `namespace` and `name`";
     costs.encode(counter(encoder, "oxen_model_cost_total", help)?)?;
-    let help = "What a second costs in which the model is active, in the hub's currency, by \
+    let help = "The price per second while the model is active, in the hub's currency, by \
                 `namespace` and `name`";
     let name = "oxen_model_cost_per_second";
     prices.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)

@@ -253,7 +253,7 @@ fn until_is_the_first_time_at_which_the_desired_state_changes() {
             State::Active,
             "2026-11-26T17:00:00Z",
         ),
-        // The override ends when the window ends, or when it begins.
+        // The override ends when the window ends, or when the next window begins.
         (
             "2026-11-25T10:00:00Z",
             "active until 2026-11-25T17:00:00Z",
@@ -307,7 +307,7 @@ fn an_override_of_the_state_that_is_declared_is_confirmed_by_an_observation() {
     let before = simulation.status();
     simulation.request_override(Some(EVENING));
     let plan = simulation.answer_override().unwrap();
-    // A pipeline that waits for Ready must not see the one of an earlier observation.
+    // A pipeline that waits for Ready must not see the condition of an earlier observation.
     assert_eq!(
         testkit::simulation::summary(&plan),
         "False Activating Reconciling"
@@ -704,4 +704,24 @@ fn a_conflict_that_has_ended_refuses_nothing() {
     simulation.reconcile(shows(LiveStatus::Inactive));
     assert_eq!(in_force(&simulation).as_deref(), Some(EVENING));
     assert_eq!(simulation.status().refused_override, None);
+}
+
+#[test]
+fn an_end_that_cannot_be_judged_yet_waits_for_the_first_observation() {
+    let mut simulation = off();
+    simulation.restart();
+    simulation.agreement = Agreement::Unknown;
+    simulation.request_override(Some("active until 2026-11-25T17:59:00Z"));
+    assert_eq!(simulation.answer_override(), None);
+    let away = Err(HubFault::Unreachable("no route".into()).into());
+    simulation.reconcile(away);
+    assert_eq!(simulation.status().refused_override, None);
+    simulation.agreement = Agreement::Agrees;
+    simulation.reconcile(shows(LiveStatus::Inactive));
+    let status = simulation.status();
+    assert_eq!(
+        (status.refused_override, status.override_in_force),
+        (None, None)
+    );
+    assert!(status.handled_override.is_some());
 }

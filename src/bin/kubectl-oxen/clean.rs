@@ -12,6 +12,13 @@ pub fn line(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The text with a space in place of each character that [`line`] removes, but with its line breaks
+/// and its indentation.
+pub fn lines(text: &str) -> String {
+    let safe = |c: char| if c != '\n' && is_unsafe(c) { ' ' } else { c };
+    text.chars().map(safe).collect()
+}
+
 /// Returns true for a character that moves the cursor, changes the terminal or the direction of
 /// writing.
 fn is_unsafe(c: char) -> bool {
@@ -82,6 +89,7 @@ mod tests {
         assert_eq!(line("  plain  text "), "plain text");
         assert_eq!(line("日本語 e\u{301} 🦬"), "日本語 e\u{301} 🦬");
         assert_eq!(line("\u{9b}31mred"), "31mred");
+        assert_eq!(lines("  a\x1b[2J\n  b\u{202e}"), "  a [2J\n  b ");
     }
 
     #[test]

@@ -48,13 +48,15 @@ impl Console {
         })
     }
 
-    /// Writes a line for people to standard error. It is wrapped at the width of the terminal.
+    /// Writes lines for people to standard error. They are wrapped at the width of the terminal, and
+    /// have no control characters, whatever they quote.
     pub fn say(&self, text: &str) {
         let stderr = io::stderr();
+        let text = clean::lines(text);
         let text = if stderr.is_terminal() {
-            clean::wrap(text, terminal_width(&stderr)).join("\n")
+            clean::wrap(&text, terminal_width(&stderr)).join("\n")
         } else {
-            text.to_owned()
+            text
         };
         // Nobody is left to tell where standard error fails.
         let _ = writeln!(stderr.lock(), "{text}");

@@ -132,7 +132,7 @@ async fn of_files(mut target: Target) -> Result<(Config, Place, Option<String>),
     let authorities = config.root_cert.as_deref().unwrap_or_default();
     let place = Place {
         context: copy.context,
-        server: copy.cluster.server.unwrap_or_default(),
+        server: without_user_info(copy.cluster.server.unwrap_or_default()),
         cluster: copy.cluster_name,
         user: copy.user_name,
         leaf_authority: authorities.len() == 1 && authorities.iter().all(|der| !is_authority(der)),
@@ -140,7 +140,35 @@ async fn of_files(mut target: Target) -> Result<(Config, Place, Option<String>),
     Ok((config, place, namespace))
 }
 
+/// The URL without a user name and a password, which no message may show.
+fn without_user_info(url: String) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url;
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
+}
+
 fn of_pod(flags: &Global) -> Result<(Config, Place, Option<String>), Failure> {
+    let given = [
+        ("--server", flags.server.is_some()),
+        ("--token", flags.token.is_some()),
+        (
+            "--certificate-authority",
+            flags.certificate_authority.is_some(),
+        ),
+        ("--client-certificate", flags.client_certificate.is_some()),
+        ("--client-key", flags.client_key.is_some()),
+    ];
+    if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+        return Err(format!(
+            "{flag} has no effect on the account of this pod, which is used because there is no \
+             kubeconfig. Pass --kubeconfig FILE, or leave {flag} out."
+        )
+        .into());
+    }
     let config = Config::incluster();
     let mut config =
         config.map_err(|error| format!("the account of this pod can't be used: {error}."))?;
@@ -173,6 +201,18 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     use super::*;
+
+    #[test]
+    fn no_password_of_a_url_is_shown() {
+        for (url, shown) in [
+            ("https://u:SECRET@host:6443/a", "https://host:6443/a"),
+            ("https://u:a@b@host", "https://host"),
+            ("https://host/p@th", "https://host/p@th"),
+            ("host:1", "host:1"),
+        ] {
+            assert_eq!(without_user_info(url.into()), shown);
+        }
+    }
 
     #[test]
     fn a_servers_own_certificate_is_told_from_an_authority() {

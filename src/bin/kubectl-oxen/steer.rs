@@ -142,7 +142,8 @@ impl Steering<'_> {
         }
         let dry = args.dry_run == Some(DryRun::Server);
         let name = item.name();
-        let patched = self.session.patch(&name, &plan.patch, manager, dry).await?;
+        let patch = of_object(&plan.patch, &item);
+        let patched = self.session.patch(&name, &patch, manager, dry).await?;
         let note = if dry { " (server dry run)" } else { "" };
         self.console.say(&format!("{}{note}", (plan.means)(&item)));
         if plan.timed {
@@ -196,6 +197,13 @@ fn written_at(object: &DynamicObject, manager: &str) -> Option<Timestamp> {
     own.filter_map(|entry| entry.time.as_ref())
         .map(|time| time.0)
         .max()
+}
+
+/// The patch, limited to this object: another one that has its name by then is left alone.
+pub fn of_object(patch: &Value, item: &Item) -> Value {
+    let mut patch = patch.clone();
+    patch["metadata"]["uid"] = json!(item.raw.metadata.uid);
+    patch
 }
 
 /// The merge patch that sets an annotation.

@@ -118,7 +118,9 @@ impl Now {
     }
 
     fn instant(&self, text: &str) -> Option<Timestamp> {
-        if !text.contains('T') {
+        // The parsers of jiff accept more than they return, and skip a date before a time of day.
+        let is_clock = |text: &str| text.bytes().all(|it| it.is_ascii_digit() || it == b':');
+        if is_clock(text) {
             let time: civil::Time = text.parse().ok()?;
             let today = self.zoned(self.time).date();
             let mut days = std::iter::successors(Some(today), |day| day.tomorrow().ok()).take(3);
@@ -129,6 +131,10 @@ impl Now {
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             return Some(time);
+        }
+        let (_, clock) = text.split_once(['T', 't', ' '])?;
+        if !is_clock(clock) {
+            return None;
         }
         let local: civil::DateTime = text.parse().ok()?;
         let zoned = local.to_zoned(self.zone.clone()).ok()?;
@@ -162,12 +168,17 @@ mod tests {
             ("2026-11-27T18:00", "2026-11-27T17:00:00Z"),
             ("2026-11-27T18:00+03:00", "2026-11-27T15:00:00Z"),
             ("2026-11-27T18:00Z", "2026-11-27T18:00:00Z"),
+            ("2026-11-27 18:00", "2026-11-27T17:00:00Z"),
+            ("2026-11-27 18:00:30+03:00", "2026-11-27T15:00:30Z"),
         ] {
             assert_eq!(now.until(text), Ok(instant.parse().unwrap()), "{text}");
         }
         for (text, problem) in [
             ("25:00", "--until 25:00 is not a time: write 18:00"),
             ("soon", "is not a time"),
+            ("18:00+05:00", "is not a time"),
+            ("2026-11-27T18:00[America/New_York]", "is not a time"),
+            ("2020-01-01 18:00", "is in the past"),
             ("", "is not a time"),
             ("2026-11-27", "is not a time"),
             ("2026-11-24T18:00", "is in the past"),

@@ -17,6 +17,7 @@ fn random_walks_keep_every_rule_and_converge() {
         Milestone::RecordPruned,
         Milestone::DeactivatedThroughRefusals,
         Milestone::StatusLost,
+        Milestone::CalledAfterFlip,
     ];
     for (name, milestone) in SOMETIMES {
         let reached = walks.reached.contains(name) || rare.contains(milestone);

@@ -13,7 +13,7 @@ use crate::{
     item::{Item, condition},
     outcome::{Failure, Outcome},
     session::Session,
-    steer::MANAGER,
+    steer::{MANAGER, of_object},
     when::Now,
 };
 
@@ -51,6 +51,7 @@ pub async fn run(
     if !args.yes && !confirmed()? {
         return Err("nothing was changed.".to_owned().into());
     }
+    let patch = of_object(&patch, &item);
     session.patch(&args.name, &patch, manager, false).await?;
     console.say(&format!("{full}: released. The model stays as it is."));
     Ok(Outcome::Done)

@@ -60,6 +60,25 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) {
         user.client_key_data = None;
     }
     act_as(user, flags);
+    target.cluster.server = target.cluster.server.take().map(|server| {
+        let cluster = &target.cluster;
+        let encrypted = cluster.certificate_authority.is_some()
+            || cluster.certificate_authority_data.is_some()
+            || cluster.insecure_skip_tls_verify == Some(true)
+            || target.user.client_certificate.is_some()
+            || target.user.client_certificate_data.is_some();
+        with_scheme(server, encrypted)
+    });
+}
+
+/// The URL of a server, which may be written without its scheme, as in `localhost:8001`. kubectl
+/// then uses TLS if there is a setting of it.
+fn with_scheme(server: String, encrypted: bool) -> String {
+    match (server.contains("://") || server.is_empty(), encrypted) {
+        (true, _) => server,
+        (false, true) => format!("https://{server}"),
+        (false, false) => format!("http://{server}"),
+    }
 }
 
 /// Puts the flags for impersonation over a user's entry.
@@ -168,5 +187,23 @@ pub fn unusable(target: &Target, error: &KubeconfigError) -> String {
         | KubeconfigError::FindPath
         | KubeconfigError::ReadConfig(..)
         | KubeconfigError::Parse(_) => "the kubeconfig is not valid.".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_scheme_has_tls_if_there_is_a_setting_of_it() {
+        for (server, encrypted, url) in [
+            ("localhost:8001", false, "http://localhost:8001"),
+            ("10.0.0.1:6443", true, "https://10.0.0.1:6443"),
+            ("https://a", false, "https://a"),
+            ("http://a", true, "http://a"),
+            ("", true, ""),
+        ] {
+            assert_eq!(with_scheme(server.into(), encrypted), url);
+        }
     }
 }
