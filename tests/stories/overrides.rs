@@ -105,7 +105,7 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
     apply_as_flux(&world, "inactive").await;
     world.until_reason("bot", "Inactive").await;
     // The tests' sync interval is short, so the operator polls while the override is in force.
-    let value = until("active", 20);
+    let value = until("active", 30);
     annotate(&world, &value).await;
     let object = world.until_reason("bot", "Active").await;
     assert!(is_annotated(&object));
@@ -239,7 +239,7 @@ async fn an_override_between_the_record_and_the_call_means_no_call() {
 #[tokio::test]
 async fn while_the_hubs_clock_differs_no_override_ends() {
     let (world, _operator) = settled().await;
-    annotate(&world, &until("active", 10)).await;
+    annotate(&world, &until("active", 30)).await;
     let object = world.until_reason("bot", "Active").await;
     let end = status(&object).override_in_force.unwrap().until.0;
     world.hub.set_clock_offset(-3600);

@@ -66,7 +66,7 @@ async fn a_boundary_between_the_record_and_the_call_means_no_call() {
 
     // The model is wanted inactive until the boundary, so a deactivate call is due now.
     let mut held = gated.gate.hold_answer(STATUS.0, STATUS.1);
-    let begin = soon(6);
+    let begin = soon(8);
     world.edit("bot", from(begin)).await;
     held.arrived().await;
     let recorded = status(&world.get("bot").await);

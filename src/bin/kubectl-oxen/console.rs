@@ -18,6 +18,10 @@ impl Console {
     /// A console with this choice of colour. `auto` follows the terminal, NO_COLOR and TERM.
     pub fn new(color: Color) -> Self {
         let color = match color {
+            // In a CI job, anstream's own choice is colour, whatever TERM says.
+            Color::Auto if std::env::var_os("TERM").is_some_and(|it| it == "dumb") => {
+                ColorChoice::Never
+            }
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::AlwaysAnsi,
             Color::Never => ColorChoice::Never,
