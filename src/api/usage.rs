@@ -56,8 +56,8 @@ pub struct OpenPeriod {
     pub cost_per_second: Option<String>,
 }
 
-/// A live status whose seconds are counted: `active`, which bills, and `deploying` and `error`, which
-/// may bill.
+/// A live status whose seconds are counted: `active`, which bills, and `deploying` and `error`,
+/// which may bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]

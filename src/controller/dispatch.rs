@@ -109,9 +109,9 @@ async fn reconcile_admitted(
 }
 
 /// Reconciles an object that waits for its slot, without an observation: answers a requested
-/// override, and, if `overdue` is true, reports that the object has waited for longer than the grace
-/// period. Such a wait counts as a failed observation. `change` is when the desired state changes by
-/// itself.
+/// override, and, if `overdue` is true, reports that the object has waited for longer than the
+/// grace period. Such a wait counts as a failed observation. `change` is when the desired state
+/// changes by itself.
 #[instrument(
     level = "error",
     name = "reconcile",

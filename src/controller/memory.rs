@@ -178,7 +178,8 @@ impl Memory {
         }
     }
 
-    /// Takes into account that the API server has the status that follows from the last observation.
+    /// Takes into account that the API server has the status that follows from the last
+    /// observation.
     pub(super) fn recorded(&mut self) {
         self.advance();
         self.history.recorded();

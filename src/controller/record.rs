@@ -121,8 +121,8 @@ pub(super) async fn record_operation(
     Ok(recorded)
 }
 
-/// Returns true when a write holds the plan's operation, attempts and override. A write that is refused as
-/// invalid (422) holds nothing.
+/// Returns true when a write holds the plan's operation, attempts and override. A write that is
+/// refused as invalid (422) holds nothing.
 fn is_stored(
     written: &Result<Arc<OxenModel>, ReconcileError>,
     plan: &Plan,

@@ -1,7 +1,7 @@
-//! The watches, and what starts a reconcile: a new generation, a deletion, a change of the finalizers
-//! or of one of the two annotations, a Secret, another object's ownership, or the requeue time. The
-//! operator's own writes of an object start no reconcile of it, so they never shorten the wait until
-//! the requeue time.
+//! The watches, and what starts a reconcile: a new generation, a deletion, a change of the
+//! finalizers or of one of the two annotations, a Secret, another object's ownership, or the
+//! requeue time. The operator's own writes of an object start no reconcile of it, so they never
+//! shorten the wait until the requeue time.
 
 use std::{
     future,

@@ -53,8 +53,8 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus, answere
 }
 
 /// Removes the attempts, the operation, the activations, the model's last live status and the usage
-/// from a status that was restored from a backup of an object with another UID. Returns true when it
-/// is such a status.
+/// from a status that was restored from a backup of an object with another UID. Returns true when
+/// it is such a status.
 pub(super) fn forget_other_object(status: &mut OxenModelStatus, uid: Option<&str>) -> bool {
     let spent = status.attempts.as_ref();
     let restored = spent.is_some_and(|spent| spent.uid.as_deref() != uid);

@@ -202,8 +202,9 @@ impl History {
         });
     }
 
-    /// Takes into account that the API server has the status that follows from the last observation.
-    /// Until then, the time before that observation may still have to be counted as unseen.
+    /// Takes into account that the API server has the status that follows from the last
+    /// observation. Until then, the time before that observation may still have to be counted as
+    /// unseen.
     pub fn recorded(&mut self) {
         self.watched = self.unrecorded.take().or(self.watched);
     }

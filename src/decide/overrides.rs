@@ -33,12 +33,12 @@ pub(super) struct Judged {
 
 /// Judges the object's annotation.
 ///
-/// An accepted override stays in force until its end or until another value replaces it, even if the
-/// annotation is removed: a GitOps tool removes what `kubectl annotate` sets. Each value is handled
-/// once. So an annotation that stays has no effect after the override's end, even if the clock goes
-/// back. A request whose end has passed is ignored, because it may be an old one that is still in
-/// Git. A value whose end is too far away stays refused, so that it doesn't take effect when nobody
-/// expects it.
+/// An accepted override stays in force until its end or until another value replaces it, even if
+/// the annotation is removed: a GitOps tool removes what `kubectl annotate` sets. Each value is
+/// handled once. So an annotation that stays has no effect after the override's end, even if the
+/// clock goes back. A request whose end has passed is ignored, because it may be an old one that is
+/// still in Git. A value whose end is too far away stays refused, so that it doesn't take effect
+/// when nobody expects it.
 pub(super) fn judge(object: &OxenModel, clock: Clock) -> Judged {
     let before = shown(object, clock);
     let kept = |refused: Option<RefusedOverride>| Judged {

@@ -180,9 +180,9 @@ fn period(remote: &Remote, now: Timestamp) -> Option<OpenPeriod> {
     })
 }
 
-/// The seconds up to now in which it is not known what the model did, and which are not in the usage
-/// yet. `watched` is the time since the last recorded observation that showed the model, if that is
-/// known.
+/// The seconds up to now in which it is not known what the model did, and which are not in the
+/// usage yet. `watched` is the time since the last recorded observation that showed the model, if
+/// that is known.
 fn unseen(
     subject: &Subject<'_>,
     watched: Option<Duration>,

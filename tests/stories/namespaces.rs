@@ -97,8 +97,8 @@ async fn until_namespace_names_the_finalizer(world: &World) {
 }
 
 /// Checks that the API server refused no request of a reconcile. In a namespace that is being
-/// deleted, only events can't be written, and that fails nothing. A connection that breaks on a busy
-/// machine is no refusal.
+/// deleted, only events can't be written, and that fails nothing. A connection that breaks on a
+/// busy machine is no refusal.
 fn nothing_was_refused(operator: &Operator) {
     let log = operator.log();
     let is_refusal = |line: &str| {

@@ -12,8 +12,8 @@ pub fn line(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text with a space in place of each character that [`line()`] removes, but with its line breaks
-/// and its indentation.
+/// The text with a space in place of each character that [`line()`] removes, but with its line
+/// breaks and its indentation.
 pub fn lines(text: &str) -> String {
     let safe = |c: char| if c != '\n' && is_unsafe(c) { ' ' } else { c };
     text.chars().map(safe).collect()

@@ -52,8 +52,8 @@ impl Console {
         })
     }
 
-    /// Writes lines for people to standard error. They are wrapped at the width of the terminal, and
-    /// have no control characters, whatever they quote.
+    /// Writes lines for people to standard error. They are wrapped at the width of the terminal,
+    /// and have no control characters, whatever they quote.
     pub fn say(&self, text: &str) {
         let stderr = io::stderr();
         let text = clean::lines(text);

@@ -29,8 +29,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads the kubeconfig, runs the user's credential plugin once, and makes a client. It sends no
-    /// request.
+    /// Reads the kubeconfig, runs the user's credential plugin once, and makes a client. It sends
+    /// no request.
     ///
     /// # Errors
     ///

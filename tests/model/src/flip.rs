@@ -50,8 +50,8 @@ impl Object {
 }
 
 impl World {
-    /// The clock passes a boundary of the object's schedule. So every copy of the object has another
-    /// desired state at once, also one that a reconcile has yet to decide on.
+    /// The clock passes a boundary of the object's schedule. So every copy of the object has
+    /// another desired state at once, also one that a reconcile has yet to decide on.
     pub(crate) fn flip(&mut self, slot: usize) {
         let stored = self.slots[slot].stored.iter_mut();
         let caches = self.replicas.iter_mut();

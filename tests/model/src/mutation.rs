@@ -50,8 +50,8 @@ pub enum Mutation {
     ClearedOperationForgotten,
     RestoredStatusBelieved,
     RestoredOperationForgotten,
-    /// The write of the finalizer names no version, and the reconcile continues with the object as it
-    /// was before, although the object was edited meanwhile.
+    /// The write of the finalizer names no version, and the reconcile continues with the object as
+    /// it was before, although the object was edited meanwhile.
     FinalizerVersionIgnored,
     /// The write of the finalizer fails, and the reconcile continues as if it had been made.
     FailedFinalizerIgnored,

@@ -1,6 +1,6 @@
 //! The observer, which checks each decision and status write by its own version of the rules, as
-//! `call_rules.rs` and `release_rules.rs` check each call and release. It uses the true state of the
-//! world and its own counters, and doesn't rely on the status.
+//! `call_rules.rs` and `release_rules.rs` check each call and release. It uses the true state of
+//! the world and its own counters, and doesn't rely on the status.
 
 use oxen_operator::{
     api::{LiveStatus, OperationKind, OxenModelStatus},
@@ -247,8 +247,8 @@ pub(crate) fn on_status(world: &mut World, slot: usize, snapshot: &Snapshot, pla
     log.reach(Milestone::RecordPruned, pruned);
 }
 
-/// Counts a call whose outcome is recorded, where the hub accepted it. A refused call, and one whose
-/// outcome is lost, spends no attempt.
+/// Counts a call whose outcome is recorded, where the hub accepted it. A refused call, and one
+/// whose outcome is lost, spends no attempt.
 pub(crate) fn on_outcome(world: &mut World, slot: usize, outcome: Outcome, plan: &Plan) {
     let counters = &mut world.slots[slot].counters;
     if matches!(outcome, Outcome::Accepted | Outcome::AcceptedLate) {

@@ -18,8 +18,8 @@ use crate::{
 };
 
 impl Worker<'_> {
-    /// Returns true when the status differs from the one that the reconcile began with, and from the
-    /// one that the API server did not store as it was sent. The status of an object that is
+    /// Returns true when the status differs from the one that the reconcile began with, and from
+    /// the one that the API server did not store as it was sent. The status of an object that is
     /// released is not written.
     pub(crate) fn writes(&self, reconcile: &Reconcile, plan: &Plan) -> bool {
         let memory = &self.world.replicas[self.process].memories[self.slot];

@@ -19,9 +19,9 @@ use crate::{
 };
 
 impl Worker<'_> {
-    /// Adds or removes the finalizer of an object that isn't being deleted, and decides again with the
-    /// same observation. Where the write has no answer, only the plan's status is still written. After
-    /// a conflict, nothing is.
+    /// Adds or removes the finalizer of an object that isn't being deleted, and decides again with
+    /// the same observation. Where the write has no answer, only the plan's status is still
+    /// written. After a conflict, nothing is.
     pub(crate) fn change_finalizer(
         &mut self,
         mut reconcile: Reconcile,
@@ -148,8 +148,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Changes the finalizer in the API server, and returns the object's new version. An object that
-    /// is being deleted is gone then.
+    /// Changes the finalizer in the API server, and returns the object's new version. An object
+    /// that is being deleted is gone then.
     fn write_finalizer(
         &mut self,
         reconcile: &Reconcile,

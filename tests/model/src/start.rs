@@ -31,8 +31,8 @@ pub enum Start {
     /// has accepted. The first object says that the model is to be left as it is. These are one of
     /// the scenario's call faults, and one of its edits.
     Leaving,
-    /// The first object is being deleted, has an open operation, and has no Secret, so that it can't
-    /// be observed any more. The Secret isn't created again.
+    /// The first object is being deleted, has an open operation, and has no Secret, so that it
+    /// can't be observed any more. The Secret isn't created again.
     Unobservable,
 }
 

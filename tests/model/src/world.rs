@@ -126,8 +126,8 @@ pub struct Reconcile {
     pub version: u8,
     /// Whether another object controlled the model, as far as the process knew at the decision.
     pub outranked: bool,
-    /// Whether another object said that the model is to be left as it is, as far as the process knew
-    /// at the decision.
+    /// Whether another object said that the model is to be left as it is, as far as the process
+    /// knew at the decision.
     pub left_as_it_is: bool,
     /// Whether a call may go out: the observation is recent, and the term has not ended.
     pub may_call: bool,
@@ -151,8 +151,8 @@ impl Reconcile {
 /// What a decision is based on: the parts of an `Observation` that can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The object as the process knew it when the reconcile began, or as the reconcile wrote it when it
-    /// changed the finalizer, with the operation that the process tracks.
+    /// The object as the process knew it when the reconcile began, or as the reconcile wrote it
+    /// when it changed the finalizer, with the operation that the process tracks.
     pub object: Object,
     /// What became of the live GET, or `None` where nothing was needed from the hub.
     pub retrieved: Option<Retrieved>,

@@ -12,8 +12,8 @@ fn each_seeded_fault_breaks_the_rule_that_covers_it() {
     }
 }
 
-/// The production keeps every rule in each of the bounded scenarios, so what breaks a rule here is the
-/// seeded fault.
+/// The production keeps every rule in each of the bounded scenarios, so what breaks a rule here is
+/// the seeded fault.
 #[test]
 fn each_seeded_fault_is_sought_within_a_bounded_scenario() {
     for mutation in Mutation::ALL {

@@ -121,7 +121,7 @@ pub enum Command {
     Suspend(SteerArgs),
     /// Let the operator act again
     Resume(SteerArgs),
-    /// Let go of a model whose deletion is blocked, and leave it as it is
+    /// End a blocked deletion, and leave the model as it is
     Release(ReleaseArgs),
 }
 

@@ -231,8 +231,8 @@ pub(crate) fn refused_activations(all: u8) -> Scenario {
     }
 }
 
-/// A CustomResourceDefinition that drops operations or attempts. No process crashes, because only its memory
-/// has an operation that was dropped after its call.
+/// A CustomResourceDefinition that drops operations or attempts. No process crashes, because only
+/// its memory has an operation that was dropped after its call.
 pub(crate) fn pruned_records(all: u8) -> Scenario {
     Scenario {
         name: "records that the API server drops",
