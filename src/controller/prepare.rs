@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     api::OxenModel,
-    decide::{Clock, HubFault, Observation, Ownership, Rules, Subject, answer_override, decide},
+    decide::{
+        Clock, HubFault, Observation, Ownership, Plan, Rules, Subject, answer_override, decide,
+    },
 };
 
 /// An object and what is known about it before its live GET.
@@ -43,6 +45,14 @@ impl Prepared {
         let memories = &scope.context.memories;
         self.object = memories.with(&after, |memory| memory.with_tracked(&after));
         self.stored = after;
+    }
+
+    /// Writes the plan's status, and continues with the written object.
+    async fn record(&mut self, scope: &Scope, plan: &Plan) -> Result<(), ReconcileError> {
+        let written = record(scope, &self.stored, plan).await;
+        let after = noting_conflicts(scope, &self.stored, written)?;
+        self.wrote(scope, after);
+        Ok(())
     }
 
     pub(super) fn subject<'a>(&'a self, rules: &'a Rules) -> Subject<'a> {
@@ -124,10 +134,7 @@ pub(super) async fn answer_request(
     let Some(plan) = plan.filter(|_| context.authority.holds() && !outdated) else {
         return Ok(());
     };
-    let written = record(scope, &prepared.stored, &plan).await;
-    let after = noting_conflicts(scope, &prepared.stored, written)?;
-    prepared.wrote(scope, after);
-    Ok(())
+    prepared.record(scope, &plan).await
 }
 
 /// Records that the hub could not be asked about an object for longer than the grace period, unless
@@ -158,10 +165,7 @@ pub(super) async fn record_wait(
         history,
         key_proven: false,
     });
-    let written = record(scope, &prepared.stored, &plan).await;
-    let after = noting_conflicts(scope, &object, written)?;
-    prepared.wrote(scope, after);
-    Ok(())
+    prepared.record(scope, &plan).await
 }
 
 /// The ownership by the identity of an earlier observation. It decides only deletions.

@@ -35,22 +35,24 @@ pub fn headline(conditions: &[Condition]) -> Option<&str> {
 /// Returns true when the condition of this type is present and True.
 #[must_use]
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
-    find(conditions, type_).is_some_and(|condition| condition.status == "True")
+    condition(conditions, type_).is_some_and(|condition| condition.status == "True")
 }
 
 /// Returns true when a condition is present with the status False.
 #[must_use]
 pub(super) fn is_false(conditions: &[Condition], type_: &str) -> bool {
-    find(conditions, type_).is_some_and(|condition| condition.status == "False")
+    condition(conditions, type_).is_some_and(|condition| condition.status == "False")
 }
 
 /// The reason of the condition of this type, if it is present.
 #[must_use]
 pub(super) fn reason<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a str> {
-    find(conditions, type_).map(|condition| condition.reason.as_str())
+    condition(conditions, type_).map(|condition| condition.reason.as_str())
 }
 
-fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+/// Returns the condition of this type, if it is present.
+#[must_use]
+pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|one| one.type_ == type_)
 }
 
@@ -88,14 +90,14 @@ impl Judgement<'_> {
         let kept = ready == Ready::Kept
             && !self.deleting
             && !self.desired_changed
-            && find(before, READY)
+            && condition(before, READY)
                 .is_some_and(|ready| ready.observed_generation == Some(self.generation));
         let mut after = Vec::new();
         // The other conditions of the finding have the same message as Ready.
         let mut message = self.message.to_owned();
         if kept {
             for type_ in [READY, RECONCILING, STALLED] {
-                after.extend(find(before, type_).cloned());
+                after.extend(condition(before, type_).cloned());
             }
         } else {
             let ready = match ready {
@@ -136,7 +138,7 @@ impl Judgement<'_> {
     /// hub that differ only in tokens with a digit, and all words that a fault or a call's outcome
     /// quotes while the reason and the generation stay the same.
     fn message(&self, before: &[Condition], type_: &str, status: &str, reason: &str) -> String {
-        let last = find(before, type_).filter(|last| last.status == status && !self.refresh);
+        let last = condition(before, type_).filter(|last| last.status == status && !self.refresh);
         let Some(last) = last else {
             return self.message.to_owned();
         };
@@ -159,7 +161,7 @@ impl Judgement<'_> {
         reason: &str,
         message: &str,
     ) -> Condition {
-        let last = find(before, type_).filter(|last| last.status == status);
+        let last = condition(before, type_).filter(|last| last.status == status);
         Condition {
             type_: type_.into(),
             status: status.into(),

@@ -76,12 +76,13 @@ mod warm_up;
 mod words;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
 pub use clock::{Agreement, Clock};
 pub use conditions::{
-    DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, headline, is_true, undecodable,
+    DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, condition, headline, is_true,
+    undecodable,
 };
 pub use deletion::blocked_message;
 pub use desired::{boundary_delay, desired, next_change};
@@ -142,8 +143,7 @@ pub fn answer_override(subject: &Subject<'_>) -> Option<Plan> {
     let mut plan = conclude(subject, None, next, finding, requeue::unobserved(subject));
     if observed && turns {
         // The hub was not asked.
-        let synced = |condition: &&Condition| condition.type_ == SYNCED;
-        let before = stored.conditions.iter().find(synced).cloned();
+        let before = condition(&stored.conditions, SYNCED).cloned();
         plan.status.conditions.retain(|it| it.type_ != SYNCED);
         plan.status.conditions.extend(before);
         plan.transition &= subject.desired_changed();

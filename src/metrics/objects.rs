@@ -78,9 +78,9 @@ struct Overridden {
 }
 
 impl Objects {
-    /// Adds a source of objects. Its argument is the time of the scrape. This is the wall clock, but
-    /// it never goes back, and it goes no more than twice as fast as the monotonic clock. So a wall
-    /// clock that is wrong for a while is wrong here for about as long.
+    /// Adds a source of objects. Its argument is the time of the scrape. This is the wall clock,
+    /// but it never goes back, and it goes no more than twice as fast as the monotonic clock. So a
+    /// wall clock that is wrong for a while is wrong here for about as long.
     pub fn add_source(
         &self,
         source: impl Fn(Timestamp) -> Vec<ObjectMetrics> + Send + Sync + 'static,
@@ -125,9 +125,7 @@ impl ObjectMetrics {
             ..Self::default()
         }
     }
-}
 
-impl ObjectMetrics {
     /// The metrics of an object, with what its model has used by the time `at`.
     #[must_use]
     pub fn of(object: &OxenModel, at: Timestamp) -> Self {
@@ -331,7 +329,8 @@ fn encode_seconds(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) ->
 }
 
 fn encode_costs(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    // A decimal in a float is close enough to read, and a greater decimal never gives a smaller one.
+    // A decimal in a float is close enough to read, and a greater decimal never gives a smaller
+    // one.
     let float = |decimal: &Option<String>| decimal.as_ref()?.parse::<f64>().ok();
     let costs = Family::<ByObject, Counter<f64, AtomicU64>>::default();
     let prices = Family::<ByObject, Gauge<f64, AtomicU64>>::default();

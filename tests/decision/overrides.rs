@@ -38,6 +38,14 @@ fn off() -> Simulation {
     settled(NOW, LiveStatus::Inactive)
 }
 
+/// An object whose window is over, with an override in force that keeps its model active.
+fn overridden() -> Simulation {
+    let mut simulation = off();
+    simulation.request_override(Some(EVENING));
+    simulation.reconcile(shows(LiveStatus::Active));
+    simulation
+}
+
 fn in_force(simulation: &Simulation) -> Option<String> {
     let status = simulation.status();
     status.override_in_force.map(|accepted| accepted.value)
@@ -116,9 +124,7 @@ fn an_override_holds_to_its_end_without_the_annotation() {
 
 #[test]
 fn an_annotation_whose_time_has_passed_changes_nothing() {
-    let mut simulation = off();
-    simulation.request_override(Some(EVENING));
-    simulation.reconcile(shows(LiveStatus::Active));
+    let mut simulation = overridden();
     simulation.now = time(EVENING_END);
     let reconciled = simulation.reconcile(shows(LiveStatus::Active));
     assert_eq!(reconciled.call(), Some(OperationKind::Deactivate));
@@ -134,9 +140,7 @@ fn an_annotation_whose_time_has_passed_changes_nothing() {
 
 #[test]
 fn none_ends_an_override_at_once() {
-    let mut simulation = off();
-    simulation.request_override(Some(EVENING));
-    simulation.reconcile(shows(LiveStatus::Active));
+    let mut simulation = overridden();
     simulation.request_override(Some("none"));
     let reconciled = simulation.reconcile(shows(LiveStatus::Active));
     assert_eq!(reconciled.call(), Some(OperationKind::Deactivate));
@@ -148,9 +152,7 @@ fn none_ends_an_override_at_once() {
 
 #[test]
 fn an_expired_request_leaves_the_override_in_force() {
-    let mut simulation = off();
-    simulation.request_override(Some(EVENING));
-    simulation.reconcile(shows(LiveStatus::Active));
+    let mut simulation = overridden();
     let conditions = simulation.status().conditions;
     simulation.request_override(Some("inactive until 2026-11-25T18:00:00Z"));
     simulation.answer_override().unwrap();
@@ -162,9 +164,7 @@ fn an_expired_request_leaves_the_override_in_force() {
 
 #[test]
 fn a_valid_request_replaces_the_override_in_force() {
-    let mut simulation = off();
-    simulation.request_override(Some(EVENING));
-    simulation.reconcile(shows(LiveStatus::Active));
+    let mut simulation = overridden();
     let before = simulation.status();
     simulation.request_override(Some(NIGHT));
     let reconciled = simulation.reconcile(shows(LiveStatus::Active));
@@ -490,9 +490,7 @@ fn an_override_at_an_unreachable_hub_is_accepted_and_shown() {
 
 #[test]
 fn a_clock_that_goes_back_leaves_an_override_in_force() {
-    let mut simulation = off();
-    simulation.request_override(Some(EVENING));
-    simulation.reconcile(shows(LiveStatus::Active));
+    let mut simulation = overridden();
     simulation.now -= SignedDuration::from_hours(1);
     let reconciled = simulation.reconcile(shows(LiveStatus::Active));
     assert_eq!(
@@ -508,9 +506,7 @@ fn a_clock_that_goes_back_leaves_an_override_in_force() {
 #[test]
 fn while_the_clocks_differ_time_changes_nothing() {
     // A boundary, and the end of an override.
-    let mut overridden = off();
-    overridden.request_override(Some(EVENING));
-    overridden.reconcile(shows(LiveStatus::Active));
+    let mut overridden = overridden();
     overridden.now = time(EVENING_END) + SignedDuration::from_hours(1);
     let mut scheduled = settled("2026-11-25T16:00:00Z", LiveStatus::Active);
     scheduled.now = time("2026-11-25T18:00:00Z");
@@ -613,9 +609,7 @@ fn a_value_can_be_requested_again_after_another_one() {
 
 #[test]
 fn a_process_that_the_hub_has_not_answered_ends_nothing() {
-    let mut overridden = off();
-    overridden.request_override(Some(EVENING));
-    overridden.reconcile(shows(LiveStatus::Active));
+    let mut overridden = overridden();
     overridden.request_override(None);
     let scheduled = settled("2026-11-25T16:30:00Z", LiveStatus::Active);
     for mut simulation in [overridden, scheduled] {

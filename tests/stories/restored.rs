@@ -30,19 +30,7 @@ fn old_status() -> Value {
 
 async fn restore(world: &World) {
     let patch = json!({"status": old_status()}).to_string();
-    let command = [
-        "patch",
-        "oxm",
-        "bot",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-    ];
-    world
-        .kubectl(&[&command[..], &[&patch]].concat())
-        .await
-        .ok()
-        .unwrap();
+    world.patch_status("bot", &patch).await.ok().unwrap();
 }
 
 fn is_accepted(object: &OxenModel) -> bool {

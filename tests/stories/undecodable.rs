@@ -189,16 +189,7 @@ async fn an_object_that_the_schema_would_refuse_affects_no_other_object() {
         patch(&world, name, held).await;
     }
     let newer = json!({"status": {"observedGeneration": 1, "live": "resting"}}).to_string();
-    let arguments = [
-        "patch",
-        "oxm",
-        "newer",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &newer,
-    ];
-    world.kubectl(&arguments).await.ok().unwrap();
+    world.patch_status("newer", &newer).await.ok().unwrap();
     install_crd(&cluster).await;
     eventually("the rules are back in force", || async {
         let output = world

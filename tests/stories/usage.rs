@@ -213,19 +213,9 @@ async fn a_usage_that_was_edited_by_hand_costs_only_itself() {
         .create("bot", json!({"model": "bot", "state": "active"}))
         .await;
     world.until_reason("bot", "Active").await;
-    let patch = [
-        "patch",
-        "oxm",
-        "bot",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-    ];
     let edit = async |usage: &str| {
-        let patch_of = format!(r#"{{"status": {{"usage": {usage}}}}}"#);
-        world
-            .kubectl(&[&patch[..], &[patch_of.as_str()]].concat())
-            .await
+        let patch = format!(r#"{{"status": {{"usage": {usage}}}}}"#);
+        world.patch_status("bot", &patch).await
     };
     // The schema refuses what it can.
     for usage in [

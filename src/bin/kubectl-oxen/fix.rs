@@ -1,9 +1,9 @@
 //! What a person should do about an object: from its reason, never from the text of a message.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use oxen_operator::decide::{Progress, RECONCILING, STALLED, SYNCED, Verdict, headline, is_true};
-
-use crate::item::condition;
+use oxen_operator::decide::{
+    Progress, RECONCILING, STALLED, SYNCED, Verdict, condition, headline, is_true,
+};
 
 /// The verdict behind the conditions. Two verdicts can have one reason: they differ in whether the
 /// hub answered, and in whether a person is needed.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, core::DynamicObject};
 use oxen_operator::{
     api::{OxenModel, OxenModelStatus, State},
-    decide::{RECONCILING, STALLED, is_true},
+    decide::{READY, RECONCILING, STALLED, condition, is_true},
 };
 use serde_json::Value;
 
@@ -67,14 +67,9 @@ impl Item {
     }
 }
 
-/// The condition of a type.
-pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|one| one.type_ == type_)
-}
-
 /// The one word for the conditions: `Stalled`, `Reconciling`, `Ready`, `Not ready` or `Unknown`.
 pub fn word(conditions: &[Condition]) -> &'static str {
-    let ready = condition(conditions, "Ready").map(|ready| ready.status.as_str());
+    let ready = condition(conditions, READY).map(|ready| ready.status.as_str());
     match ready {
         _ if is_true(conditions, STALLED) => "Stalled",
         Some("True") => "Ready",

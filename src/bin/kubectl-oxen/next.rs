@@ -1,16 +1,15 @@
 //! What the operator does next with an object: a pure function of the object and the time. It tells
 //! only times that the status or the spec hold.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use oxen_operator::{
     api::{LiveStatus, OxenModel, State},
-    decide::{Progress, RequeuePolicy, Verdict, desired, next_change},
+    decide::{Progress, RequeuePolicy, Rules, Verdict, desired, next_change},
 };
 
 use crate::{fix, item::verb, when::Now};
-
-/// How long three corrections hold up the next one.
-const CORRECTION_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// A change of the desired state that comes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +55,15 @@ pub fn next(object: &OxenModel, now: &Now) -> String {
 
 /// The next observation, and the next call where it is bounded.
 fn poll(object: &OxenModel, now: &Now, verdict: Verdict, policy: RequeuePolicy) -> String {
+    let rules = Rules::default();
     if verdict.presentation().refusal {
-        return "tries the call again within 15m".into();
+        return format!(
+            "tries the call again within {}",
+            minutes(rules.refusal_last)
+        );
     }
+    // These waits are spread by a tenth.
+    let spread = |wait: Duration| minutes(wait.mul_f64(1.1));
     match policy {
         RequeuePolicy::SyncInterval => {
             let interval = object.spec.sync_interval;
@@ -75,20 +80,37 @@ fn poll(object: &OxenModel, now: &Now, verdict: Verdict, policy: RequeuePolicy) 
         }
         RequeuePolicy::Transition => "observes every few seconds".into(),
         RequeuePolicy::Outcome => "observes at least each minute".into(),
-        RequeuePolicy::Failure => "tries again within 15m; observes each minute".into(),
+        RequeuePolicy::Failure => {
+            let [.., last] = rules.failure_delays;
+            format!("tries again within {}; observes each minute", minutes(last))
+        }
         RequeuePolicy::Overdue => "observes each minute".into(),
-        RequeuePolicy::Unauthorized => "asks the hub again within 6m".into(),
-        RequeuePolicy::Payment => "asks the hub again within 17m".into(),
-        RequeuePolicy::Backoff => "asks the hub again within 5m".into(),
+        RequeuePolicy::Unauthorized => {
+            format!(
+                "asks the hub again within {}",
+                spread(rules.unauthorized_retry)
+            )
+        }
+        RequeuePolicy::Payment => {
+            format!("asks the hub again within {}", spread(rules.payment_retry))
+        }
+        RequeuePolicy::Backoff => {
+            format!("asks the hub again within {}", minutes(rules.backoff_last))
+        }
         RequeuePolicy::RetryAfter => "asks again when the hub allows it".into(),
     }
+}
+
+/// A wait in whole minutes, rounded up.
+fn minutes(wait: Duration) -> String {
+    format!("{}m", wait.as_secs().div_ceil(60))
 }
 
 fn is_stalled(verdict: Verdict) -> bool {
     verdict.presentation().progress == Progress::Stalled
 }
 
-/// When the oldest of three corrections is an hour old.
+/// When the oldest of three corrections no longer holds up the next one.
 fn correction(object: &OxenModel) -> Option<Timestamp> {
     let attempts = object.status.as_ref()?.attempts.as_ref()?;
     let oldest = attempts
@@ -97,7 +119,8 @@ fn correction(object: &OxenModel) -> Option<Timestamp> {
         .flatten()
         .map(|time| time.0)
         .min()?;
-    oldest.checked_add(CORRECTION_WINDOW).ok()
+    let window = SignedDuration::try_from(Rules::default().correction_window).ok()?;
+    oldest.checked_add(window).ok()
 }
 
 /// When the object becomes Stalled if nothing changes, where its own spec says after how long.

@@ -1,12 +1,15 @@
 //! The table of many objects, and the words below it.
 
-use oxen_operator::api::LiveStatus;
+use oxen_operator::{
+    api::LiveStatus,
+    decide::{condition, headline},
+};
 
 use crate::{
     age,
     amount::{self, Amount},
     clean,
-    item::{Item, condition, word},
+    item::{Item, word},
     next,
     table::{self, Column, Fit},
     when::Now,
@@ -114,7 +117,7 @@ fn reason(item: &Item) -> String {
         return "InvalidSpec?".into();
     }
     let conditions = item.conditions();
-    let reason = oxen_operator::decide::headline(&conditions).map(clean::line);
+    let reason = headline(&conditions).map(clean::line);
     reason.unwrap_or_else(|| "-".into())
 }
 

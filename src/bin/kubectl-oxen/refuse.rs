@@ -2,9 +2,12 @@
 //! object.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use oxen_operator::{api::Declared, decide::READY};
+use oxen_operator::{
+    api::Declared,
+    decide::{READY, condition},
+};
 
-use crate::item::{Item, condition};
+use crate::item::Item;
 
 /// A change of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +28,8 @@ pub fn refusal(item: &Item, change: Change) -> Option<String> {
     let here = format!("{name} -n {}", item.namespace());
     if item.raw.metadata.deletion_timestamp.is_some() {
         return Some(format!(
-            "{full} is being deleted, so the operator would not act. To let go of its model as it \
-             is: kubectl oxen release {here}"
+            "{full} is being deleted, so the operator would not act. To release it and leave its \
+             model as it is: kubectl oxen release {here}"
         ));
     }
     if change == Change::Suspend {

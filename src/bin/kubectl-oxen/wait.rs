@@ -5,10 +5,10 @@
 
 use oxen_operator::{
     api::{LiveStatus, OxenModel, OxenModelStatus, State},
-    decide::{READY, STALLED, is_true},
+    decide::{READY, STALLED, condition, is_true},
 };
 
-use crate::{clean, item::condition};
+use crate::clean;
 
 /// What was requested, by what the status shows once the operator has seen it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -308,7 +308,8 @@ impl Simulation {
         not_permitted(&seen, plan, why)
     }
 
-    /// Reconciles the object: answers an override, observes, decides, records, acts, and records the outcome.
+    /// Reconciles the object: answers an override, observes, decides, records, acts, and records
+    /// the outcome.
     pub fn reconcile(&mut self, retrieved: Retrieved) -> Reconciled {
         self.reconciles += 1;
         self.answer_override();
@@ -491,5 +492,5 @@ pub fn synced(plan: &Plan) -> &str {
 /// The condition of this type.
 #[must_use]
 pub fn condition<'a>(status: &'a OxenModelStatus, type_: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|one| one.type_ == type_)
+    oxen_operator::decide::condition(&status.conditions, type_)
 }

@@ -416,6 +416,14 @@ impl<C: Deref<Target = Cluster>> World<C> {
         applied.unwrap()
     }
 
+    /// Patches the status of an OxenModel with kubectl, as a person does by hand. The patch is a
+    /// merge patch of the whole object.
+    pub async fn patch_status(&self, name: &str, patch: &str) -> cluster::Output {
+        let arguments = ["patch", "oxm", name, "--subresource=status", "--type=merge"];
+        self.kubectl(&[&arguments[..], &["-p", patch]].concat())
+            .await
+    }
+
     /// Runs kubectl in this namespace.
     pub async fn kubectl(&self, arguments: &[&str]) -> cluster::Output {
         let all: Vec<&str> = ["--namespace", &self.namespace]
@@ -568,8 +576,7 @@ pub fn status(object: &OxenModel) -> OxenModelStatus {
 
 /// Returns the condition of this type.
 pub fn condition<'a>(object: &'a OxenModel, type_: &str) -> Option<&'a Condition> {
-    let conditions = &object.status.as_ref()?.conditions;
-    conditions.iter().find(|one| one.type_ == type_)
+    oxen_operator::decide::condition(&object.status.as_ref()?.conditions, type_)
 }
 
 /// Returns the condition Ready.

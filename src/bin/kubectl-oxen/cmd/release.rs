@@ -1,8 +1,11 @@
-//! `release`: an object whose deletion waits lets go of its model as it is.
+//! `release`: ends a blocked deletion, and leaves the model as it is.
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use oxen_operator::{api::LiveStatus, decide::READY};
+use oxen_operator::{
+    api::LiveStatus,
+    decide::{READY, condition},
+};
 use serde_json::json;
 
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     clean,
     cli::{DryRun, Global, ReleaseArgs},
     console::Console,
-    item::{Item, condition},
+    item::Item,
     outcome::{Failure, Outcome},
     session::Session,
     steer::{MANAGER, of_object},

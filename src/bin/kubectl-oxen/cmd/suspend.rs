@@ -1,12 +1,13 @@
 //! `suspend` and `resume`: whether the operator acts on the model.
 
+use oxen_operator::decide::condition;
 use serde_json::{Value, json};
 
 use crate::{
     amount::{self, Amount},
     cli::{Global, SteerArgs},
     console::Console,
-    item::{Item, condition},
+    item::Item,
     outcome::{Failure, Outcome},
     refuse::Change,
     steer::{self, MANAGER, Plan},

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
     api::{Declared, OxenModel, OxenModelStatus},
-    decide::{DELETION_BLOCKED, READY, SYNCED, is_true},
+    decide::{DELETION_BLOCKED, READY, SYNCED, condition, is_true},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     clean,
     fetch::Seen,
     fix,
-    item::{Item, condition, word},
+    item::{Item, word},
     next,
     table::{self, Column, Fit},
     when::Now,
