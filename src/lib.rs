@@ -42,6 +42,7 @@
 //! | Ready, Synced, Reconciling, Stalled, DeletionBlocked | `decide/conditions.rs` |
 //! | when to reconcile next | `decide/requeue.rs` |
 //! | how long a model was on, and what that cost | `decide/usage.rs`, `decide/decimal.rs` |
+//! | models that may bill and that no OxenModel manages | `decide/unmanaged.rs` |
 //! | what a decision may know | `decide/observation.rs`, `decide/remote.rs` |
 //! | what a process remembers of earlier observations | `decide/history.rs` |
 //! | what a process knows of its last operation | `decide/tracked.rs` |

@@ -37,6 +37,7 @@
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
 //! | how long a model was on, and what that cost | `usage.rs`, `decimal.rs` |
+//! | models that no OxenModel manages | `unmanaged.rs` |
 //! | whether somebody waits for the next observation | `urgency.rs` |
 //! | what a decision leads to | `plan.rs` |
 //! | how the hub's words are quoted and compared | `words.rs` |
@@ -69,6 +70,7 @@ mod rules;
 mod schedule;
 mod table;
 mod tracked;
+mod unmanaged;
 mod urgency;
 mod usage;
 mod verdict;
@@ -98,6 +100,7 @@ pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use schedule::{Stretch, stretches};
 pub use tracked::Tracked;
+pub use unmanaged::{Managed, unmanaged};
 pub use urgency::is_urgent;
 pub use usage::{counted, price, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};

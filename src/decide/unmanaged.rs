@@ -1,0 +1,140 @@
+//! Custom models that may bill and that no OxenModel manages.
+
+use std::collections::HashSet;
+
+use super::remote::Remote;
+use crate::api::{Identity, LiveStatus, ModelStatus};
+
+/// What the OxenModels manage, as far as [`unmanaged`] asks. It is about one API key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Managed {
+    identities: HashSet<Identity>,
+    /// The names in the specs of objects whose model was never observed.
+    names: HashSet<String>,
+    /// The owners of the models that objects of this key manage.
+    owners: HashSet<String>,
+}
+
+impl Managed {
+    /// Adds an OxenModel: the name in its spec, and the model that its status shows. Objects of
+    /// every key count, because two keys may see the same model. `same_key` says whether the object
+    /// uses the key that this is about.
+    pub fn add(&mut self, name: &str, model: Option<&ModelStatus>, same_key: bool) {
+        let Some(model) = model else {
+            self.names.insert(name.to_owned());
+            return;
+        };
+        if same_key && !model.is_base() {
+            self.owners.insert(model.owner.clone());
+        }
+        self.identities.insert(model.identity());
+    }
+}
+
+/// Returns true when a model that the hub shows for the key may bill and is in no OxenModel. A list
+/// may be older than the models' statuses, so a person or a metric gets the answer only for a model
+/// that a live GET showed.
+///
+/// Base models are always active and bill nobody by time. A model of an account none of whose
+/// models this key manages is not reported, because the list also has other accounts' models.
+#[must_use]
+pub fn unmanaged(model: &Remote, managed: &Managed) -> bool {
+    let on = match model.live {
+        LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown => true,
+        LiveStatus::Inactive | LiveStatus::Deactivating | LiveStatus::Error | LiveStatus::None => {
+            false
+        }
+    };
+    let identity = model.model.identity();
+    let with_owner = format!("{}/{}", identity.owner, identity.id);
+    on && !model.base
+        && managed.owners.contains(&identity.owner)
+        && !managed.names.contains(&identity.id)
+        && !managed.names.contains(&with_owner)
+        && !managed.identities.contains(&identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(owner: &str, id: &str) -> ModelStatus {
+        ModelStatus {
+            id: id.into(),
+            owner: owner.into(),
+            display_name: None,
+            type_: Some("custom".into()),
+            endpoint: None,
+            source_model: None,
+            url: None,
+        }
+    }
+
+    fn remote(owner: &str, id: &str, live: LiveStatus) -> Remote {
+        Remote {
+            base: false,
+            live,
+            others: Vec::new(),
+            notes: Vec::new(),
+            model: model(owner, id),
+            pricing: None,
+        }
+    }
+
+    /// One object of this key, one of another key, and one that was never observed.
+    fn managed() -> Managed {
+        let mut managed = Managed::default();
+        managed.add("a", Some(&model("acme", "a")), true);
+        managed.add("b", Some(&model("other", "b")), false);
+        managed.add("new", None, true);
+        managed.add("acme/newer", None, true);
+        managed
+    }
+
+    #[test]
+    fn only_a_model_that_may_bill_is_unmanaged() {
+        for live in LiveStatus::ALL {
+            let on = matches!(
+                live,
+                LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown
+            );
+            let remote = remote("acme", "free", *live);
+            assert_eq!(unmanaged(&remote, &managed()), on, "{live}");
+        }
+    }
+
+    #[test]
+    fn a_model_of_an_object_or_of_a_foreign_account_is_not_unmanaged() {
+        for (owner, id, expected) in [
+            ("acme", "free", true),
+            ("acme", "a", false),
+            ("acme", "new", false),
+            ("acme", "newer", false),
+            ("acme", "b", true),
+            ("other", "free", false),
+            ("foreign", "a", false),
+        ] {
+            let remote = remote(owner, id, LiveStatus::Active);
+            assert_eq!(unmanaged(&remote, &managed()), expected, "{owner}/{id}");
+        }
+    }
+
+    #[test]
+    fn a_base_model_is_never_unmanaged_and_makes_no_owner_known() {
+        let mut managed = managed();
+        let base = ModelStatus {
+            type_: Some("base".into()),
+            ..model("oxen", "claude")
+        };
+        managed.add("claude", Some(&base), true);
+        assert!(!unmanaged(
+            &remote("oxen", "free", LiveStatus::Active),
+            &managed
+        ));
+        let remote = Remote {
+            base: true,
+            ..remote("acme", "free", LiveStatus::Active)
+        };
+        assert!(!unmanaged(&remote, &managed));
+    }
+}
