@@ -2,8 +2,8 @@
 //! errors, which can hold a token.
 
 use std::{
-    io::ErrorKind,
-    process::{Command, Stdio},
+    io::{self, ErrorKind, IsTerminal},
+    process::{Command, Output, Stdio},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -34,6 +34,11 @@ struct Status {
 /// The plugin can't be run, fails, or prints no credentials. Its arguments, environment and output
 /// are never shown.
 pub fn resolve(target: &mut Target) -> Result<(), String> {
+    resolve_with(target, io::stdin().is_terminal())
+}
+
+/// [`resolve`], where `terminal` says whether standard input is one.
+fn resolve_with(target: &mut Target, terminal: bool) -> Result<(), String> {
     let user = target.user_name.clone();
     if let Some(provider) = &target.user.auth_provider {
         return Err(format!(
@@ -53,7 +58,15 @@ pub fn resolve(target: &mut Target) -> Result<(), String> {
     }
     let gave_none =
         |why: &str| format!("\"{command}\" gave no credentials for user \"{user}\": {why}.");
-    let output = run(&exec, &command, target).map_err(|error| match error.kind() {
+    let mode = exec.interactive_mode.as_ref();
+    if mode == Some(&ExecInteractiveMode::Always) && !terminal {
+        return Err(gave_none(
+            "it asks questions, and standard input is no terminal",
+        ));
+    }
+    // As kubectl, a plugin reads standard input only where a person is there to write.
+    let interactive = terminal && mode != Some(&ExecInteractiveMode::Never);
+    let output = run(&exec, &command, target, interactive).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             let hint = exec.install_hint.as_deref().unwrap_or("Install it.");
             format!(
@@ -97,9 +110,8 @@ fn adopt(user: &mut AuthInfo, status: Status) -> Option<()> {
     Some(())
 }
 
-fn run(exec: &ExecConfig, command: &str, target: &Target) -> std::io::Result<std::process::Output> {
-    let never = exec.interactive_mode == Some(ExecInteractiveMode::Never);
-    let mut spec = json!({"interactive": !never});
+fn run(exec: &ExecConfig, command: &str, target: &Target, interactive: bool) -> io::Result<Output> {
+    let mut spec = json!({ "interactive": interactive });
     if exec.provide_cluster_info {
         spec["cluster"] = cluster_info(target);
     }
@@ -114,10 +126,10 @@ fn run(exec: &ExecConfig, command: &str, target: &Target) -> std::io::Result<std
         .args(exec.args.iter().flatten())
         .envs(environment)
         .env("KUBERNETES_EXEC_INFO", info.to_string())
-        .stdin(if never {
-            Stdio::null()
-        } else {
+        .stdin(if interactive {
             Stdio::inherit()
+        } else {
+            Stdio::null()
         })
         .stderr(Stdio::inherit())
         .output()
@@ -227,5 +239,28 @@ mod tests {
         assert_eq!(user["token"], "t");
         assert_eq!(user["client-certificate-data"], "UEVN");
         assert_eq!(runs(&folder), 1);
+    }
+
+    #[test]
+    fn a_program_is_interactive_only_on_a_terminal() {
+        let print = "echo \"{\\\"status\\\": {\\\"token\\\": \\\"$(echo $KUBERNETES_EXEC_INFO |\
+                     grep -o 'interactive.:[a-z]*')\\\"}}\" | tr -d '\"' | sed 's/interactive:/is /'";
+        for (mode, terminal, told) in [
+            (None, false, "is false"),
+            (None, true, "is true"),
+            (Some("IfAvailable"), false, "is false"),
+            (Some("Always"), true, "is true"),
+            (Some("Never"), true, "is false"),
+        ] {
+            let (_folder, path) = program(print);
+            let mut target = target(json!({"command": path, "interactiveMode": mode}));
+            resolve_with(&mut target, terminal).unwrap();
+            let user = serde_json::to_value(&target.user).unwrap();
+            assert_eq!(user["token"], told, "{mode:?} {terminal}");
+        }
+        let (_folder, path) = program(print);
+        let mut target = target(json!({"command": path, "interactiveMode": "Always"}));
+        let error = resolve_with(&mut target, false).unwrap_err();
+        assert!(error.contains("standard input is no terminal"), "{error}");
     }
 }
