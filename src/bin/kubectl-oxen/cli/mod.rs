@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
+mod empty;
+
 const EXAMPLES: &str = "\
 Examples:
   kubectl oxen status -A
