@@ -6,14 +6,20 @@
 //! | what | where |
 //! |---|---|
 //! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
+//! | proxies, certificates and credential plugins | `connection.rs` |
 //! | the screen and the table, and what a pipe gets | `screens.rs` |
-//! | overrides and other changes, and waiting for them | `steer.rs` |
+//! | overrides and other changes | `steer.rs` |
+//! | what is refused before it is written | `refusals.rs` |
+//! | waiting for a change | `waits.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod connection;
 mod errors;
+mod refusals;
 mod screens;
 mod steer;
+mod waits;
 
 use cluster::{Cluster, Output};
 use testkit::world::{World, program};
