@@ -29,6 +29,13 @@ impl Managed {
         }
         self.identities.insert(model.identity());
     }
+
+    /// Returns true when the owner of any model that this key manages is known. Until then,
+    /// [`unmanaged`] reports no model.
+    #[must_use]
+    pub fn knows_an_owner(&self) -> bool {
+        !self.owners.is_empty()
+    }
 }
 
 /// Returns true when a model that the hub shows for the key may bill and is in no OxenModel. A list

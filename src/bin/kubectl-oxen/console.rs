@@ -55,15 +55,7 @@ impl Console {
     /// Writes lines for people to standard error. They are wrapped at the width of the terminal,
     /// and have no control characters, whatever they quote.
     pub fn say(&self, text: &str) {
-        let stderr = io::stderr();
-        let text = clean::lines(text);
-        let text = if stderr.is_terminal() {
-            clean::wrap(&text, terminal_width(&stderr)).join("\n")
-        } else {
-            text
-        };
-        // Nobody is left to tell where standard error fails.
-        let _ = writeln!(stderr.lock(), "{text}");
+        say(text);
     }
 
     /// Writes an error: what is the case, and what to do.
@@ -75,6 +67,19 @@ impl Console {
     pub fn warn(&self, sentence: &str) {
         self.say(&format!("warning: {sentence}"));
     }
+}
+
+/// Writes lines as [`Console::say`] does.
+pub fn say(text: &str) {
+    let stderr = io::stderr();
+    let text = clean::lines(text);
+    let text = if stderr.is_terminal() {
+        clean::wrap(&text, terminal_width(&stderr)).join("\n")
+    } else {
+        text
+    };
+    // Nobody is left to tell where standard error fails.
+    let _ = writeln!(stderr.lock(), "{text}");
 }
 
 /// The width of the terminal, or 80 columns where it tells 0 or nothing.

@@ -85,7 +85,7 @@ impl Session {
         &self,
         namespace: Option<&str>,
         selector: Option<&str>,
-    ) -> Result<Vec<Item>, Failure> {
+    ) -> Result<Vec<Item>, Trouble> {
         let api = self.models(namespace);
         let asked = Asked {
             namespace,

@@ -15,6 +15,12 @@
 //! | the kubeconfig, as kubectl reads it | `kubeconfig/`, `proxy.rs`, `exec.rs` |
 //! | a connection to one cluster | `session.rs` |
 //! | objects and events | `fetch.rs`, `item.rs` |
+//! | the API key, and what a Secret says of it | `key.rs` |
+//! | the hub; the hub and the cluster together | `hub.rs`, `reach.rs` |
+//! | which OxenModels manage which models | `objects.rs` |
+//! | the hub's models as a table; their prices | `catalog.rs`, `price.rs` |
+//! | manifests of models that exist already | `manifest.rs` |
+//! | `-v` | `verbose.rs` |
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
 //! | the screen of one object; the table of many | `screen/`, `overview.rs` |
@@ -26,6 +32,7 @@
 
 mod age;
 mod amount;
+mod catalog;
 mod clean;
 mod cli;
 mod cmd;
@@ -34,18 +41,25 @@ mod exec;
 mod explain;
 mod fetch;
 mod fix;
+mod hub;
 mod item;
+mod key;
 mod kubeconfig;
+mod manifest;
 mod next;
+mod objects;
 mod outcome;
 mod output;
 mod overview;
+mod price;
 mod proxy;
+mod reach;
 mod refuse;
 mod screen;
 mod session;
 mod steer;
 mod table;
+mod verbose;
 mod wait;
 mod watch;
 mod when;
@@ -130,5 +144,9 @@ async fn dispatch(
         Command::Suspend(args) => cmd::suspend::run(&global, true, &args, console).await,
         Command::Resume(args) => cmd::suspend::run(&global, false, &args, console).await,
         Command::Release(args) => cmd::release::run(&global, &args, console).await,
+        Command::Models(args) => cmd::models::run(&global, &args, console).await,
+        Command::Search(args) => cmd::models::search(&global, &args, console).await,
+        Command::Model(args) => cmd::model::run(&global, &args, console).await,
+        Command::Import(args) => cmd::import::run(&global, &args, console).await,
     }
 }

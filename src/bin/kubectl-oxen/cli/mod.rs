@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
 mod empty;
+mod hub;
+
+pub use hub::{ImportArgs, ModelArgs, ModelsArgs, SearchArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +63,9 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: Color,
+    /// Tell each request, its status and its duration
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// The cluster of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub cluster: Option<String>,
@@ -125,6 +131,14 @@ pub enum Command {
     Resume(SteerArgs),
     /// End a blocked deletion, and leave the model as it is
     Release(ReleaseArgs),
+    /// List the hub's models, and which OxenModel manages each
+    Models(ModelsArgs),
+    /// List the hub's models whose name matches
+    Search(SearchArgs),
+    /// Show one model of the hub
+    Model(ModelArgs),
+    /// Print manifests for models that exist already
+    Import(ImportArgs),
 }
 
 /// The arguments of `status`.

@@ -1,6 +1,9 @@
 //! One file for each command.
 
 pub mod auto;
+pub mod import;
+pub mod model;
+pub mod models;
 pub mod reconcile;
 pub mod release;
 pub mod status;
