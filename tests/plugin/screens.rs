@@ -90,7 +90,7 @@ fn word(word: &str) -> String {
 }
 
 /// Fails if the text differs from the golden file.
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/golden");
     let path = Path::new(folder).join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | flags and commands | `cli/` |
 //! | one file for each command | `cmd/` |
+//! | `doctor`, with a file for each group of checks | `doctor/` |
 //! | standard output, standard error, width and colour | `console.rs` |
 //! | how a run ends, and its exit code | `outcome.rs` |
 //! | errors as sentences | `explain/` |
@@ -37,6 +38,7 @@ mod clean;
 mod cli;
 mod cmd;
 mod console;
+mod doctor;
 mod exec;
 mod explain;
 mod fetch;
@@ -148,5 +150,6 @@ async fn dispatch(
         Command::Search(args) => cmd::models::search(&global, &args, console).await,
         Command::Model(args) => cmd::model::run(&global, &args, console).await,
         Command::Import(args) => cmd::import::run(&global, &args, console).await,
+        Command::Doctor(args) => doctor::run(&global, &args, console).await,
     }
 }

@@ -84,6 +84,11 @@ impl Session {
         answer.map_err(|error| self.trouble(&error, asked))
     }
 
+    /// The cluster and the user, by the names of the kubeconfig.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The trouble behind an error of this session's client.
     pub fn trouble(&self, error: &kube::Error, asked: Asked<'_>) -> Trouble {
         explain(error, &self.place, asked)

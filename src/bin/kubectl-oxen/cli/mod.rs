@@ -5,9 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
+mod doctor;
 mod empty;
 mod hub;
 
+pub use doctor::{DataOutput, DoctorArgs};
 pub use hub::{ImportArgs, ModelArgs, ModelsArgs, SearchArgs};
 
 const EXAMPLES: &str = "\
@@ -139,6 +141,8 @@ pub enum Command {
     Model(ModelArgs),
     /// Print manifests for models that exist already
     Import(ImportArgs),
+    /// Check the cluster, the operator, your rights, the hub and its keys
+    Doctor(DoctorArgs),
 }
 
 /// The arguments of `status`.
