@@ -31,6 +31,10 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// before the request, and the operator asks the hub at once.
 const UNANSWERED: Duration = Duration::from_secs(20);
 
+/// How long renewed credentials are expected to be accepted. Where they are refused before, they
+/// are not renewed again.
+const RENEWED: Duration = Duration::from_secs(60);
+
 /// A change that is waited for.
 pub struct Changed {
     /// The object after the change, and then as it was last seen.
@@ -92,7 +96,7 @@ impl Waits<'_> {
             begun: Instant::now(),
             told: Progress::Unseen,
             complained: false,
-            renewed: false,
+            renewed: None,
         };
         let outcome = tokio::select! {
             done = follow.objects() => done,
@@ -123,8 +127,8 @@ struct Follow<'a> {
     told: Progress,
     /// Whether the connection is lost, and this was told.
     complained: bool,
-    /// Whether the credentials were renewed since the last answer.
-    renewed: bool,
+    /// When the credentials were renewed.
+    renewed: Option<Instant>,
 }
 
 /// What follows an error of the watch.
@@ -137,14 +141,14 @@ enum Next {
 
 impl Follow<'_> {
     /// Follows the object to the end of the wait. Credentials that are no longer accepted are
-    /// renewed once.
+    /// renewed.
     async fn objects(&mut self) -> Result<Outcome, Failure> {
         let mut session = self.waits.session.current().await;
         loop {
             if let Some(outcome) = self.watch(&session).await? {
                 return Ok(outcome);
             }
-            self.renewed = true;
+            self.renewed = Some(Instant::now());
             session = self.waits.session.renew(&session).await?;
         }
     }
@@ -171,7 +175,7 @@ impl Follow<'_> {
             };
             match event {
                 Some(Ok(Some(object))) => {
-                    (self.complained, self.renewed) = (false, false);
+                    self.complained = false;
                     if let Some(outcome) = self.observe(object)? {
                         return Ok(Some(outcome));
                     }
@@ -189,7 +193,8 @@ impl Follow<'_> {
     /// Goes on where the connection is lost. A refusal of the API server ends the wait.
     fn lost(&mut self, error: &watcher::Error, session: &Session) -> Result<Next, Failure> {
         let code = code(error);
-        if code == Some(401) && !self.renewed {
+        let renewed = self.renewed.is_some_and(|at| at.elapsed() < RENEWED);
+        if code == Some(401) && !renewed {
             return Ok(Next::Renew);
         }
         if let (Some(401 | 403 | 404), Some(cause)) = (code, cause(error)) {
