@@ -281,7 +281,7 @@ mod tests {
         let line = "kubectl -n team-b patch secret oxen-api-key -p \
                     '{\"stringData\": {\"api-key\": \"YOUR_API_KEY\"}}'";
         let check = Check::fail("key-accepted", "it is not").fix(line);
-        let text = report(vec![check]).text(Some(60));
+        let text = report(vec![check]).text(Some(64));
         assert_eq!(
             text,
             "KEYS      about keys\n\
