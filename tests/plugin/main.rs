@@ -5,13 +5,17 @@
 //!
 //! | what | where |
 //! |---|---|
+//! | completion | `complete.rs` |
 //! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
 //! | the screen and the table, and what a pipe gets | `screens.rs` |
+//! | the session in README.md | `readme.rs` |
 //! | overrides and other changes, and waiting for them | `steer.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod complete;
 mod errors;
+mod readme;
 mod screens;
 mod steer;
 

@@ -8,7 +8,7 @@ use kube::{Client, Config, config::KubeConfigOptions};
 
 use crate::{
     cli::Global,
-    exec,
+    exec::{self, Terminal},
     explain::{Asked, Place, Trouble, explain, timed_out},
     kubeconfig::{self, Environment, Source, Target},
     outcome::Failure,
@@ -36,9 +36,23 @@ impl Session {
     ///
     /// The kubeconfig or the credentials can't be used.
     pub async fn open(flags: &Global) -> Result<Self, Failure> {
+        Self::open_with(flags, Terminal::Shared).await
+    }
+
+    /// Does the same as [`Session::open()`], but a credential plugin neither asks nor prints
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// The kubeconfig or the credentials can't be used.
+    pub async fn open_quietly(flags: &Global) -> Result<Self, Failure> {
+        Self::open_with(flags, Terminal::Withheld).await
+    }
+
+    async fn open_with(flags: &Global, terminal: Terminal) -> Result<Self, Failure> {
         let (config, place, namespace) = match kubeconfig::read(flags, &Environment::of_process())?
         {
-            Source::Files(files) => of_files(kubeconfig::select(&files, flags)?).await?,
+            Source::Files(files) => of_files(kubeconfig::select(&files, flags)?, terminal).await?,
             Source::Pod => of_pod(flags)?,
         };
         let namespace = flags.namespace.clone().or(namespace);
@@ -108,8 +122,11 @@ fn prepared(mut config: Config) -> Config {
     config
 }
 
-async fn of_files(mut target: Target) -> Result<(Config, Place, Option<String>), Failure> {
-    exec::resolve(&mut target)?;
+async fn of_files(
+    mut target: Target,
+    terminal: Terminal,
+) -> Result<(Config, Place, Option<String>), Failure> {
+    exec::resolve(&mut target, terminal).await?;
     let server: Option<Uri> = target
         .cluster
         .server

@@ -208,8 +208,10 @@ fn summary(environment: &Environment, samples: usize) -> String {
          and off again, and a window of its schedule turned {SCHEDULED} on.\n\
          The operator made {calls} activate and deactivate calls. It made none for the suspended model, and left the \
          retained model active. It reports that model, because no object manages it any more.\n\
-         Next: `make demo-up` keeps this running for your own kubectl, `make test` runs the tests, and README.md has \
-         the documentation.",
+         Next: `make test` runs the tests, README.md has the documentation, and `make demo-up` keeps this running for \
+         your own kubectl, and for the plugin:\n\
+         \x20   kubectl oxen status\n\
+         \x20   kubectl oxen on demo-bot --for 2m --wait",
         OVERRIDE.as_secs()
     )
 }

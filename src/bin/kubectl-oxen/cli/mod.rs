@@ -5,6 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
+mod completion;
+
+pub use completion::{CompletionArgs, Shell};
+
 const EXAMPLES: &str = "\
 Examples:
   kubectl oxen status -A
@@ -123,6 +127,8 @@ pub enum Command {
     Resume(SteerArgs),
     /// End a blocked deletion, and leave the model as it is
     Release(ReleaseArgs),
+    /// Print the script that completes names and flags
+    Completion(CompletionArgs),
 }
 
 /// The arguments of `status`.
@@ -301,3 +307,6 @@ fn object_name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod man_page;
