@@ -39,12 +39,16 @@ impl Item {
         format!("{}/{}", self.namespace(), self.name())
     }
 
-    /// The status, which is empty for an object that can't be decoded.
+    /// The status, also of an object whose spec can't be decoded. It is empty where there is none.
     pub fn status(&self) -> OxenModelStatus {
-        let object = self.object.as_ref().ok();
-        object
-            .and_then(|object| object.status.clone())
-            .unwrap_or_default()
+        let status = match &self.object {
+            Ok(object) => object.status.clone(),
+            Err(_) => {
+                let raw = self.raw.data.get("status").cloned();
+                raw.and_then(|raw| serde_json::from_value(raw).ok())
+            }
+        };
+        status.unwrap_or_default()
     }
 
     /// The conditions, also of an object that can't be decoded.

@@ -18,6 +18,7 @@
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
 //! | the screen of one object; the table of many | `screen/`, `overview.rs` |
+//! | what the models have used and cost | `usage.rs`, `cost/` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
@@ -30,10 +31,13 @@ mod clean;
 mod cli;
 mod cmd;
 mod console;
+mod cost;
 mod exec;
 mod explain;
 mod fetch;
 mod fix;
+#[cfg(test)]
+mod golden;
 mod item;
 mod kubeconfig;
 mod next;
@@ -46,6 +50,7 @@ mod screen;
 mod session;
 mod steer;
 mod table;
+mod usage;
 mod wait;
 mod watch;
 mod when;
@@ -115,6 +120,7 @@ async fn dispatch(
 ) -> Result<Outcome, Failure> {
     match command {
         Command::Status(args) => cmd::status::run(&global, &args, console).await,
+        Command::Cost(args) => cmd::cost::run(&global, &args, console).await,
         Command::On(args) => {
             cmd::switch::run(&global, cmd::switch::Switch::On, &args, console).await
         }

@@ -1,14 +1,19 @@
 //! The flags and commands.
 
+mod cost;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
+pub use cost::{CostArgs, TableOutput};
+
 const EXAMPLES: &str = "\
 Examples:
   kubectl oxen status -A
   kubectl oxen status support-bot
+  kubectl oxen cost -A
   kubectl oxen on support-bot --until 18:00 --wait
   kubectl oxen auto support-bot
 
@@ -109,6 +114,8 @@ pub struct Global {
 pub enum Command {
     /// Show one model, or a table of all models
     Status(StatusArgs),
+    /// Show what the models have cost
+    Cost(CostArgs),
     /// Turn models on until a time, whatever their specs declare
     On(SwitchArgs),
     /// Turn models off for a while, whatever their specs declare

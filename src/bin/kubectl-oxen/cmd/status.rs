@@ -57,10 +57,7 @@ async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result
         return console.print(&text);
     }
     if items.is_empty() {
-        console.say(&match namespace {
-            Some(namespace) => format!("No OxenModels in namespace {namespace}."),
-            None => "No OxenModels in any namespace.".into(),
-        });
+        super::say_none(console, namespace);
         return Ok(());
     }
     let width = console.width();
