@@ -19,6 +19,7 @@
 //! | what a person should do | `fix.rs` |
 //! | the screen of one object; the table of many | `screen/`, `overview.rs` |
 //! | what the models have used and cost | `usage.rs`, `cost/` |
+//! | when a model is active, as bars and as a table | `schedule/` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
@@ -46,6 +47,7 @@ mod output;
 mod overview;
 mod proxy;
 mod refuse;
+mod schedule;
 mod screen;
 mod session;
 mod steer;
@@ -121,6 +123,7 @@ async fn dispatch(
     match command {
         Command::Status(args) => cmd::status::run(&global, &args, console).await,
         Command::Cost(args) => cmd::cost::run(&global, &args, console).await,
+        Command::Schedule(args) => cmd::schedule::run(&global, &args, console).await,
         Command::On(args) => {
             cmd::switch::run(&global, cmd::switch::Switch::On, &args, console).await
         }

@@ -1,6 +1,7 @@
 //! The flags and commands.
 
 mod cost;
+mod schedule;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
 pub use cost::{CostArgs, TableOutput};
+pub use schedule::ScheduleArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,6 +118,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Show what the models have cost
     Cost(CostArgs),
+    /// Show when a model is active, or all models
+    Schedule(ScheduleArgs),
     /// Turn models on until a time, whatever their specs declare
     On(SwitchArgs),
     /// Turn models off for a while, whatever their specs declare

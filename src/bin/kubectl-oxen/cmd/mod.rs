@@ -4,6 +4,7 @@ pub mod auto;
 pub mod cost;
 pub mod reconcile;
 pub mod release;
+pub mod schedule;
 pub mod status;
 pub mod suspend;
 pub mod switch;

@@ -197,7 +197,8 @@ fn live(status: &OxenModelStatus, now: &Now) -> Option<String> {
     })
 }
 
-fn schedule(object: &OxenModel) -> Option<String> {
+/// The windows, the zone and the exceptions of an object's schedule.
+pub fn schedule(object: &OxenModel) -> Option<String> {
     let schedule = object.spec.schedule.as_ref()?;
     let windows: Vec<String> = schedule.active.iter().map(|it| it.clone().into()).collect();
     let except: Vec<String> = (schedule.except.iter().flatten())
