@@ -20,6 +20,7 @@
 //! | the screen of one object; the table of many | `screen/`, `overview.rs` |
 //! | what the models have used and cost | `usage.rs`, `cost/` |
 //! | when a model is active, as bars and as a table | `schedule/` |
+//! | `--watch` | `live/` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
@@ -41,6 +42,7 @@ mod fix;
 mod golden;
 mod item;
 mod kubeconfig;
+mod live;
 mod next;
 mod outcome;
 mod output;

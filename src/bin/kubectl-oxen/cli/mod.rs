@@ -148,6 +148,9 @@ pub struct StatusArgs {
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
     pub selector: Option<String>,
+    /// Show each change until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
     /// json, yaml, wide or name
     #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
     pub output: Option<Output>,

@@ -36,7 +36,7 @@ pub async fn run(flags: &Global, args: &CostArgs, console: &Console) -> Result<O
         Some(TableOutput::Wide) | None => {}
     }
     if items.is_empty() {
-        super::say_none(console, namespace);
+        console.say(&super::none(namespace));
     } else if report.items.is_empty() {
         console.say("The operator has not counted any usage of these models yet.");
     }

@@ -9,12 +9,10 @@ pub mod status;
 pub mod suspend;
 pub mod switch;
 
-use crate::console::Console;
-
 /// Says that there are no objects.
-fn say_none(console: &Console, namespace: Option<&str>) {
-    console.say(&match namespace {
+pub fn none(namespace: Option<&str>) -> String {
+    match namespace {
         Some(namespace) => format!("No OxenModels in namespace {namespace}."),
         None => "No OxenModels in any namespace.".into(),
-    });
+    }
 }

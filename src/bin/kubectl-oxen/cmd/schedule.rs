@@ -70,7 +70,7 @@ async fn many(session: &Session, args: &ScheduleArgs, console: &Console) -> Resu
         return console.print(&output::text(&schedule::data(&all, &days), yaml)?);
     }
     if items.is_empty() {
-        super::say_none(console, namespace);
+        console.say(&super::none(namespace));
         return Ok(());
     }
     let full_names = args.all_namespaces;
