@@ -47,6 +47,8 @@ mod next;
 mod outcome;
 mod output;
 mod overview;
+#[cfg(test)]
+mod properties;
 mod proxy;
 mod refuse;
 mod schedule;

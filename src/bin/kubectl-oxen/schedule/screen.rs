@@ -222,7 +222,10 @@ fn state_now(object: &OxenModel, now: &Now) -> String {
         None => "",
     };
     match next_change(&object, now.time) {
-        Some(at) => format!("{state} now{by}, until {}.", now.coming(at)),
+        Some(at) => {
+            let (until, away) = (now.day_and_time(at), age::between(now.time, at));
+            format!("{state} now{by}, until {until} (in {away}).")
+        }
         None => format!("{state} now{by}; no change is coming."),
     }
 }
