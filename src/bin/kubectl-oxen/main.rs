@@ -18,6 +18,9 @@
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
 //! | the screen of one object; the table of many | `screen/`, `overview.rs` |
+//! | what the models have used and cost | `usage.rs`, `cost/` |
+//! | when a model is active, as bars and as a table | `schedule/` |
+//! | `--watch` | `live/` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
@@ -32,22 +35,30 @@ mod cli;
 mod cmd;
 mod complete;
 mod console;
+mod cost;
 mod exec;
 mod explain;
 mod fetch;
 mod fix;
+#[cfg(test)]
+mod golden;
 mod item;
 mod kubeconfig;
+mod live;
 mod next;
 mod outcome;
 mod output;
 mod overview;
+#[cfg(test)]
+mod properties;
 mod proxy;
 mod refuse;
+mod schedule;
 mod screen;
 mod session;
 mod steer;
 mod table;
+mod usage;
 mod wait;
 mod watch;
 mod when;
@@ -123,6 +134,8 @@ async fn dispatch(
 ) -> Result<Outcome, Failure> {
     match command {
         Command::Status(args) => cmd::status::run(&global, &args, console).await,
+        Command::Cost(args) => cmd::cost::run(&global, &args, console).await,
+        Command::Schedule(args) => cmd::schedule::run(&global, &args, console).await,
         Command::On(args) => {
             cmd::switch::run(&global, cmd::switch::Switch::On, &args, console).await
         }

@@ -1,18 +1,23 @@
 //! `-o json`, `yaml` and `name`.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{amount, item::Item, next, outcome::Failure, when::Now};
+use crate::{amount, item::Item, next, outcome::Failure, usage::Used, when::Now};
 
 /// Objects as JSON or YAML, in one list for one object and for many. What the plugin computed is
 /// beside each object's own fields. An absent value is absent.
 pub fn list(items: &[Item], now: &Now, yaml: bool) -> Result<String, Failure> {
     let items: Vec<Value> = items.iter().map(|item| value(item, now)).collect();
-    let list = json!({ "items": items });
+    text(&json!({ "items": items }), yaml)
+}
+
+/// A value as JSON or YAML.
+pub fn text(value: &impl Serialize, yaml: bool) -> Result<String, Failure> {
     let text = if yaml {
-        serde_yaml::to_string(&list).map_err(|error| error.to_string())
+        serde_yaml::to_string(value).map_err(|error| error.to_string())
     } else {
-        serde_json::to_string_pretty(&list)
+        serde_json::to_string_pretty(value)
             .map(|text| text + "\n")
             .map_err(|error| error.to_string())
     };
@@ -37,6 +42,12 @@ fn value(item: &Item, now: &Now) -> Value {
     }
     if let Some(price) = amount::per_hour(&item.status()) {
         value["perHour"] = json!(price.rounded());
+    }
+    if let Some(used) = Used::of(&item.status(), now.time) {
+        value["activeSeconds"] = json!(used.active_seconds);
+        if let Some(cost) = used.cost {
+            value["cost"] = json!(cost);
+        }
     }
     value
 }

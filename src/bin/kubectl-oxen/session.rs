@@ -93,6 +93,11 @@ impl Session {
         answer.map_err(|error| self.trouble(&error, asked))
     }
 
+    /// The trouble of an API server that has said nothing for so long.
+    pub fn silent(&self, limit: Duration) -> Trouble {
+        timed_out(&self.place, limit.as_secs_f64())
+    }
+
     /// The trouble behind an error of this session's client.
     pub fn trouble(&self, error: &kube::Error, asked: Asked<'_>) -> Trouble {
         explain(error, &self.place, asked)

@@ -1,18 +1,23 @@
 //! The flags and commands.
 
+mod completion;
+mod cost;
+mod schedule;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
-mod completion;
-
 pub use completion::{CompletionArgs, Shell};
+pub use cost::{CostArgs, TableOutput};
+pub use schedule::ScheduleArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   kubectl oxen status -A
   kubectl oxen status support-bot
+  kubectl oxen cost -A
   kubectl oxen on support-bot --until 18:00 --wait
   kubectl oxen auto support-bot
 
@@ -113,6 +118,10 @@ pub struct Global {
 pub enum Command {
     /// Show one model, or a table of all models
     Status(StatusArgs),
+    /// Show what the models have cost
+    Cost(CostArgs),
+    /// Show when a model is active, or all models
+    Schedule(ScheduleArgs),
     /// Turn models on until a time, whatever their specs declare
     On(SwitchArgs),
     /// Turn models off for a while, whatever their specs declare
@@ -143,6 +152,9 @@ pub struct StatusArgs {
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
     pub selector: Option<String>,
+    /// Show each change until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
     /// json, yaml, wide or name
     #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
     pub output: Option<Output>,
