@@ -23,8 +23,8 @@
 //! | `--watch` | `live/` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
-//! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
 //! | candidates for a word that is being typed | `complete.rs` |
+//! | waiting for a change: the pure machine, and its driver | `wait/`, `watch.rs` |
 //! | tables, wrapped text, ages, times, amounts | `table.rs`, `clean.rs`, `age.rs`, `when.rs`, `amount.rs` |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -121,7 +121,11 @@ fn run(cli: Cli, console: &Console) -> Result<Outcome, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Because(format!("no runtime: {error}")))?;
-    let outcome = runtime.block_on(dispatch(cli.global, command, console));
+    if let Some(warning) = when::Now::here().warning() {
+        console.warn(warning);
+    }
+    let global = cli.global.without_empty_values();
+    let outcome = runtime.block_on(dispatch(global, command, console));
     // A name that is still being resolved delays no exit.
     runtime.shutdown_background();
     outcome

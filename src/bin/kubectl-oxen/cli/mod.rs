@@ -2,6 +2,7 @@
 
 mod completion;
 mod cost;
+mod empty;
 mod schedule;
 
 use std::{path::PathBuf, time::Duration};
