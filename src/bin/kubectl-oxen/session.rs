@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     cli::Global,
-    exec,
+    exec::{self, Terminal},
     explain::{Asked, Place, Trouble, explain, timed_out},
     kubeconfig::{self, Environment, Source, Target},
     outcome::Failure,
@@ -36,9 +36,23 @@ impl Session {
     ///
     /// The kubeconfig or the credentials can't be used.
     pub async fn open(flags: &Global) -> Result<Self, Failure> {
+        Self::open_with(flags, Terminal::Shared).await
+    }
+
+    /// Does the same as [`Session::open()`], but a credential plugin neither asks nor prints
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// The kubeconfig or the credentials can't be used.
+    pub async fn open_quietly(flags: &Global) -> Result<Self, Failure> {
+        Self::open_with(flags, Terminal::Withheld).await
+    }
+
+    async fn open_with(flags: &Global, terminal: Terminal) -> Result<Self, Failure> {
         let (config, place, namespace) = match kubeconfig::read(flags, &Environment::of_process())?
         {
-            Source::Files(files) => of_files(kubeconfig::select(&files, flags)?).await?,
+            Source::Files(files) => of_files(kubeconfig::select(&files, flags)?, terminal).await?,
             Source::Pod => of_pod(flags)?,
         };
         let namespace = flags.namespace.clone().or(namespace);
@@ -87,6 +101,11 @@ impl Session {
     /// The cluster and the user, by the names of the kubeconfig.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The trouble of an API server that has said nothing for so long.
+    pub fn silent(&self, limit: Duration) -> Trouble {
+        timed_out(&self.place, limit.as_secs_f64())
     }
 
     /// The trouble behind an error of this session's client.
@@ -157,8 +176,11 @@ fn prepared(mut config: Config) -> Config {
     config
 }
 
-async fn of_files(mut target: Target) -> Result<(Config, Place, Option<String>), Failure> {
-    exec::resolve(&mut target)?;
+async fn of_files(
+    mut target: Target,
+    terminal: Terminal,
+) -> Result<(Config, Place, Option<String>), Failure> {
+    exec::resolve(&mut target, terminal).await?;
     let server: Option<Uri> = target
         .cluster
         .server

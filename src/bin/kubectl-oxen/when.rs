@@ -87,6 +87,28 @@ impl Now {
         }
     }
 
+    /// The day since which something is so, or the time of day if that is today: `1 November`,
+    /// `08:04 today`.
+    pub fn since(&self, time: Timestamp) -> String {
+        self.day(time, "%H:%M today", "%-d %B")
+    }
+
+    /// What [`since`](Self::since) says, for a narrow column: `1 Nov` or `08:04`.
+    pub fn short_day(&self, time: Timestamp) -> String {
+        self.day(time, "%H:%M", "%-d %b")
+    }
+
+    fn day(&self, time: Timestamp, today: &str, day: &str) -> String {
+        let (now, time) = (self.zoned(self.time), self.zoned(time));
+        if now.date() == time.date() {
+            time.strftime(today).to_string()
+        } else if now.year() == time.year() {
+            time.strftime(day).to_string()
+        } else {
+            time.strftime(&format!("{day} %Y")).to_string()
+        }
+    }
+
     /// The time of day to the second, for a line of progress.
     pub fn clock(&self, time: Timestamp) -> String {
         self.zoned(time).strftime("%H:%M:%S").to_string()

@@ -1,21 +1,28 @@
 //! The flags and commands.
 
+mod completion;
+mod cost;
+mod doctor;
+mod empty;
+mod hub;
+mod schedule;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
-mod doctor;
-mod empty;
-mod hub;
-
+pub use completion::{CompletionArgs, Shell};
+pub use cost::{CostArgs, TableOutput};
 pub use doctor::{DataOutput, DoctorArgs};
 pub use hub::{ImportArgs, ModelArgs, ModelsArgs, SearchArgs};
+pub use schedule::ScheduleArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   kubectl oxen status -A
   kubectl oxen status support-bot
+  kubectl oxen cost -A
   kubectl oxen on support-bot --until 18:00 --wait
   kubectl oxen auto support-bot
 
@@ -119,6 +126,10 @@ pub struct Global {
 pub enum Command {
     /// Show one model, or a table of all models
     Status(StatusArgs),
+    /// Show what the models have cost
+    Cost(CostArgs),
+    /// Show when a model is active, or all models
+    Schedule(ScheduleArgs),
     /// Turn models on until a time, whatever their specs declare
     On(SwitchArgs),
     /// Turn models off for a while, whatever their specs declare
@@ -143,6 +154,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Check the cluster, the operator, your rights, the hub and its keys
     Doctor(DoctorArgs),
+    /// Print the script that completes names and flags
+    Completion(CompletionArgs),
 }
 
 /// The arguments of `status`.
@@ -157,6 +170,9 @@ pub struct StatusArgs {
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
     pub selector: Option<String>,
+    /// Show each change until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
     /// json, yaml, wide or name
     #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
     pub output: Option<Output>,
@@ -321,3 +337,6 @@ fn object_name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod man_page;
