@@ -14,7 +14,7 @@
 //! | how a run ends, and its exit code | `outcome.rs` |
 //! | errors as sentences | `explain/` |
 //! | the kubeconfig, as kubectl reads it | `kubeconfig/`, `proxy.rs`, `exec.rs` |
-//! | a connection to one cluster | `session.rs` |
+//! | a connection to one cluster, and its renewal | `session.rs`, `renewable.rs` |
 //! | objects and events | `fetch.rs`, `item.rs` |
 //! | the API key, and what a Secret says of it | `key.rs` |
 //! | the hub; the hub and the cluster together | `hub.rs`, `reach.rs` |
@@ -31,7 +31,7 @@
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | candidates for a word that is being typed | `complete.rs` |
-//! | waiting for a change: the pure machine, and its driver | `wait/`, `watch.rs` |
+//! | waiting for a change: the pure machine, and its driver | `wait/`, `watch/` |
 //! | tables, wrapped text, ages, times, amounts | `table.rs`, `clean.rs`, `age.rs`, `when.rs`, `amount.rs` |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -68,6 +68,7 @@ mod properties;
 mod proxy;
 mod reach;
 mod refuse;
+mod renewable;
 mod schedule;
 mod screen;
 mod session;

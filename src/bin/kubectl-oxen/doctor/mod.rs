@@ -8,6 +8,7 @@ mod hub;
 mod keys;
 mod models;
 mod operator;
+mod paste;
 mod plugin;
 mod report;
 mod rights;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::paste::command;
 use crate::{
     clean,
     cli::DataOutput,
@@ -15,7 +16,7 @@ const DIM: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
 
 /// The width of what stands before a check's message.
-const INDENT: usize = 8;
+pub const INDENT: usize = 8;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -120,51 +121,6 @@ impl Check {
         let remedies = remedies.flat_map(|(label, line)| command(label, line, width));
         messages.chain(remedies).collect()
     }
-}
-
-/// A line to paste, continued with a backslash where it is too long. It is broken only between the
-/// shell's words.
-fn command(label: &str, line: &str, width: usize) -> Vec<String> {
-    let indent = INDENT + label.len() + 2;
-    let mut rows = vec![String::new()];
-    for word in words(&clean::line(line)) {
-        let row = rows.last_mut().map(std::mem::take).unwrap_or_default();
-        let joined = clean::cells(&row) + 1 + clean::cells(&word);
-        rows.pop();
-        if row.is_empty() {
-            rows.push(word);
-        } else if indent + joined + 2 <= width {
-            rows.push(format!("{row} {word}"));
-        } else {
-            rows.extend([format!("{row} \\"), word]);
-        }
-    }
-    let label = format!("{}{label}: ", " ".repeat(INDENT));
-    let shown = rows.into_iter().enumerate().map(|(at, row)| match at {
-        0 => format!("{label}{row}"),
-        _ => format!("{}{row}", " ".repeat(indent)),
-    });
-    shown.collect()
-}
-
-/// The words of a line of shell, with their quotes.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut quote) = (vec![String::new()], None);
-    for c in line.chars() {
-        match (c, quote) {
-            (' ', None) => {
-                words.push(String::new());
-                continue;
-            }
-            ('\'' | '"', None) => quote = Some(c),
-            (c, Some(open)) if c == open => quote = None,
-            _ => {}
-        }
-        if let Some(word) = words.last_mut() {
-            word.push(c);
-        }
-    }
-    words
 }
 
 /// Checks that belong together.

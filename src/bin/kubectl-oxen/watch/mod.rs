@@ -8,18 +8,21 @@ use kube::{
     core::DynamicObject,
     runtime::{WatchStreamExt, watcher},
 };
-use oxen_operator::api::{OxenModel, Span, State};
+use oxen_operator::api::OxenModel;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::{
-    age, clean,
+    clean,
     console::Console,
     item::Item,
     outcome::{Failure, Outcome},
-    session::{Renewable, Session},
+    renewable::Renewable,
+    session::Session,
     wait::{Progress, Request},
     when::Now,
 };
+
+mod words;
 
 /// How long a wait lasts for an object whose spec has no progress deadline.
 const DEFAULT: Duration = Duration::from_secs(31 * 60);
@@ -245,106 +248,6 @@ impl Follow<'_> {
             }
             Progress::Over(why) => Err(format!("{full} is not waited for: {why}.").into()),
         }
-    }
-
-    /// Says that the object is as wanted.
-    fn done(&self, reason: &str) -> Result<Outcome, Failure> {
-        let state = self
-            .request
-            .wanted()
-            .map_or_else(|| reason.into(), |state| state.to_string());
-        let then = (self.waits.then)(self.item);
-        let verdict = format!("{} is {state} after {}{then}.", self.full, self.elapsed());
-        if self.waits.verdicts {
-            self.waits.console.print(&format!("{verdict}\n"))?;
-        } else {
-            self.waits.console.say(&verdict);
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// Says that the hub leaves the request unanswered.
-    fn unanswered(&self) -> Outcome {
-        if let Progress::Unanswered(reason, message) = &self.told {
-            let (full, stays) = (&self.full, self.waits.stays);
-            self.waits.console.error(&format!(
-                "the hub has not answered about {full} since the request: {reason}. {message} \
-                 {stays}"
-            ));
-        }
-        Outcome::Stalled
-    }
-
-    fn tell(&self, progress: &Progress) {
-        let seen = matches!(
-            progress,
-            Progress::Working(..) | Progress::Done(..) | Progress::Stalled(..)
-        );
-        let before = matches!(self.told, Progress::Unseen | Progress::Unanswered(..));
-        let now = Now::here();
-        let time = now.clock(now.time);
-        if seen && before {
-            self.say(&format!("{time}  accepted by the operator"));
-        }
-        match progress {
-            Progress::Working(reason, message)
-            | Progress::Done(reason, message)
-            | Progress::Stalled(reason, message)
-            | Progress::Unanswered(reason, message) => {
-                self.say(&format!("{time}  {reason}: {message}"));
-            }
-            Progress::Unseen
-            | Progress::Overridden(..)
-            | Progress::Refused(_)
-            | Progress::Over(_) => {}
-        }
-    }
-
-    /// Says a line of progress, with the object's name where there are several.
-    fn say(&self, text: &str) {
-        let name = if self.waits.several {
-            format!("{}  ", self.name)
-        } else {
-            String::new()
-        };
-        self.waits.console.say(&format!("  {name}{text}"));
-    }
-
-    fn remind(&self) {
-        let what = match &self.told {
-            Progress::Working(reason, _) => reason.as_str(),
-            Progress::Unanswered(..) => "not answered by the hub",
-            _ => "not seen by the operator",
-        };
-        self.say(&format!("still {what} after {}", self.elapsed()));
-    }
-
-    fn timed_out(&self, limit: Duration) {
-        let (full, limit, stays) = (&self.full, Span(limit), self.waits.stays);
-        let live = self.item.status().live;
-        let now = live.map_or_else(|| "never observed".into(), |live| live.to_string());
-        let wanted = match self.request.wanted() {
-            Some(State::Active) => "active",
-            Some(State::Inactive) => "inactive",
-            None => "done",
-        };
-        self.waits.console.error(&match &self.told {
-            Progress::Working(..) | Progress::Unanswered(..) if wanted != "done" => {
-                format!("{full} is not {wanted} after {limit}: {now}. {stays}")
-            }
-            Progress::Working(reason, message) | Progress::Unanswered(reason, message) => {
-                format!("{full} is not done after {limit}: {reason}. {message} {stays}")
-            }
-            _ => format!(
-                "{full} is not {wanted} after {limit}: the operator has not seen the request: \
-                 kubectl oxen doctor. {stays}"
-            ),
-        });
-    }
-
-    fn elapsed(&self) -> String {
-        let elapsed = jiff::SignedDuration::try_from(self.begun.elapsed());
-        age::duration(elapsed.unwrap_or_default())
     }
 }
 
