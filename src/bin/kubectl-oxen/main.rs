@@ -23,7 +23,8 @@
 //! | `--watch` | `live/` |
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
-//! | waiting for a change: the pure machine, and its driver | `wait.rs`, `watch.rs` |
+//! | candidates for a word that is being typed | `complete.rs` |
+//! | waiting for a change: the pure machine, and its driver | `wait/`, `watch.rs` |
 //! | tables, wrapped text, ages, times, amounts | `table.rs`, `clean.rs`, `age.rs`, `when.rs`, `amount.rs` |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -32,6 +33,7 @@ mod amount;
 mod clean;
 mod cli;
 mod cmd;
+mod complete;
 mod console;
 mod cost;
 mod exec;
@@ -70,6 +72,12 @@ use console::Console;
 use outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == complete::COMMAND) {
+        // kubectl falls back to the names of files if this fails, so it never does.
+        let _ = Console::new(cli::Color::Never).print(&complete::answer(words.collect()));
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -113,7 +121,11 @@ fn run(cli: Cli, console: &Console) -> Result<Outcome, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Because(format!("no runtime: {error}")))?;
-    let outcome = runtime.block_on(dispatch(cli.global, command, console));
+    if let Some(warning) = when::Now::here().warning() {
+        console.warn(warning);
+    }
+    let global = cli.global.without_empty_values();
+    let outcome = runtime.block_on(dispatch(global, command, console));
     // A name that is still being resolved delays no exit.
     runtime.shutdown_background();
     outcome
@@ -139,5 +151,6 @@ async fn dispatch(
         Command::Suspend(args) => cmd::suspend::run(&global, true, &args, console).await,
         Command::Resume(args) => cmd::suspend::run(&global, false, &args, console).await,
         Command::Release(args) => cmd::release::run(&global, &args, console).await,
+        Command::Completion(args) => cmd::completion::run(&args, console),
     }
 }

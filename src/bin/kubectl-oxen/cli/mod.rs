@@ -1,6 +1,8 @@
 //! The flags and commands.
 
+mod completion;
 mod cost;
+mod empty;
 mod schedule;
 
 use std::{path::PathBuf, time::Duration};
@@ -8,6 +10,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
+pub use completion::{CompletionArgs, Shell};
 pub use cost::{CostArgs, TableOutput};
 pub use schedule::ScheduleArgs;
 
@@ -134,6 +137,8 @@ pub enum Command {
     Resume(SteerArgs),
     /// End a blocked deletion, and leave the model as it is
     Release(ReleaseArgs),
+    /// Print the script that completes names and flags
+    Completion(CompletionArgs),
 }
 
 /// The arguments of `status`.
@@ -315,3 +320,6 @@ fn object_name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod man_page;

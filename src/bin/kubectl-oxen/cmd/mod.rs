@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod auto;
+pub mod completion;
 pub mod cost;
 pub mod reconcile;
 pub mod release;
