@@ -111,8 +111,8 @@ impl Args {
             progress_deadline: self.progress_deadline.0,
             ..Rules::default()
         });
-        let authorities_file = self.hub.authorities_file();
-        let (route, warnings) = self.hub.route_with(authorities_file.as_ref())?;
+        let authorities_file = self.hub.route.authorities_file();
+        let (route, warnings) = self.hub.route.route_with(authorities_file.as_ref())?;
         for warning in warnings {
             warn!("{warning}");
         }

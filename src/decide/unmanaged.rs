@@ -38,6 +38,13 @@ impl Managed {
         Arc::make_mut(&mut self.objects).add(&claimant.model, identity);
     }
 
+    /// Returns true when the owner of any model that this key manages is known. Until then,
+    /// [`unmanaged`] reports no model.
+    #[must_use]
+    pub fn knows_an_owner(&self) -> bool {
+        !self.owners.is_empty()
+    }
+
     /// The same objects, for the key whose objects manage models of these owners.
     pub(crate) fn with_owners(&self, owners: HashSet<String>) -> Self {
         Self {

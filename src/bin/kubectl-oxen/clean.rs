@@ -19,6 +19,27 @@ pub fn lines(text: &str) -> String {
     text.chars().map(safe).collect()
 }
 
+/// The JSON text with the same meaning and without characters that change the terminal. In a
+/// string, an escape takes the place of each. Outside of strings, JSON has only white space of
+/// them.
+pub fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => safe.push(c),
+            '\r' | '\t' => safe.push(' '),
+            c if is_unsafe(c) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Returns true where each line of the text can be shown as it is.
+pub fn is_safe(text: &str) -> bool {
+    text.chars().all(|c| c == '\n' || !is_unsafe(c))
+}
+
 /// Returns true for a character that moves the cursor, changes the terminal or the direction of
 /// writing.
 fn is_unsafe(c: char) -> bool {
@@ -103,6 +124,10 @@ mod tests {
         assert_eq!(line("  plain  text "), "plain text");
         assert_eq!(line("日本語 e\u{301} 🦬"), "日本語 e\u{301} 🦬");
         assert_eq!(line("\u{9b}31mred"), "31mred");
+        assert_eq!(
+            json("{\r\n\"a\": \"\u{9b}31m\u{202e}\u{7f}ä\"}"),
+            "{ \n\"a\": \"\\u009b31m\\u202e\\u007fä\"}"
+        );
         assert_eq!(lines("  a\x1b[2J\n  b\u{202e}"), "  a [2J\n  b ");
     }
 

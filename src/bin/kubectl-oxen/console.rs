@@ -93,15 +93,7 @@ impl Console {
     /// Writes lines for people to standard error. They are wrapped at the width of the terminal,
     /// and have no control characters, whatever they quote.
     pub fn say(&self, text: &str) {
-        let stderr = io::stderr();
-        let text = clean::lines(text);
-        let text = if stderr.is_terminal() {
-            clean::wrap(&text, terminal_width(&stderr)).join("\n")
-        } else {
-            text
-        };
-        // Nobody is left to tell where standard error fails.
-        let _ = writeln!(stderr.lock(), "{text}");
+        say(text);
     }
 
     /// Writes an error: what is the case, and what to do.
@@ -121,6 +113,19 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
         ErrorKind::BrokenPipe => Failure::ReaderGone,
         _ => Failure::Because(format!("standard output can't be written: {error}")),
     })
+}
+
+/// Writes lines as [`Console::say`] does.
+pub fn say(text: &str) {
+    let stderr = io::stderr();
+    let text = clean::lines(text);
+    let text = if stderr.is_terminal() {
+        clean::wrap(&text, terminal_width(&stderr)).join("\n")
+    } else {
+        text
+    };
+    // Nobody is left to tell where standard error fails.
+    let _ = writeln!(stderr.lock(), "{text}");
 }
 
 /// The width of the terminal, or 80 columns where it tells 0 or nothing.

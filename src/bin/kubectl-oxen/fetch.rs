@@ -103,7 +103,7 @@ impl Session {
         &self,
         namespace: Option<&str>,
         selector: Option<&str>,
-    ) -> Result<Vec<Item>, Failure> {
+    ) -> Result<Vec<Item>, Trouble> {
         let scope = Scope {
             namespace,
             selector,

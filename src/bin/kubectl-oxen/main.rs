@@ -15,6 +15,12 @@
 //! | the kubeconfig, as kubectl reads it | `kubeconfig/`, `proxy.rs`, `exec.rs` |
 //! | a connection to one cluster | `session.rs` |
 //! | objects and events | `fetch.rs`, `item.rs` |
+//! | the API key, and what a Secret says of it | `key.rs` |
+//! | the hub; the hub and the cluster together | `hub.rs`, `reach.rs` |
+//! | which OxenModels manage which models | `objects.rs` |
+//! | the hub's models as a table; their prices | `catalog.rs`, `price.rs` |
+//! | manifests of models that exist already | `manifest.rs` |
+//! | `-v` | `verbose.rs` |
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
 //! | the screen of one object; the table of many | `screen/`, `overview.rs` |
@@ -30,6 +36,7 @@
 
 mod age;
 mod amount;
+mod catalog;
 mod clean;
 mod cli;
 mod cmd;
@@ -42,16 +49,22 @@ mod fetch;
 mod fix;
 #[cfg(test)]
 mod golden;
+mod hub;
 mod item;
+mod key;
 mod kubeconfig;
 mod live;
+mod manifest;
 mod next;
+mod objects;
 mod outcome;
 mod output;
 mod overview;
+mod price;
 #[cfg(test)]
 mod properties;
 mod proxy;
+mod reach;
 mod refuse;
 mod schedule;
 mod screen;
@@ -59,6 +72,7 @@ mod session;
 mod steer;
 mod table;
 mod usage;
+mod verbose;
 mod wait;
 mod watch;
 mod when;
@@ -152,5 +166,9 @@ async fn dispatch(
         Command::Resume(args) => cmd::suspend::run(&global, false, &args, console).await,
         Command::Release(args) => cmd::release::run(&global, &args, console).await,
         Command::Completion(args) => cmd::completion::run(&args, console),
+        Command::Models(args) => cmd::models::run(&global, &args, console).await,
+        Command::Search(args) => cmd::models::search(&global, &args, console).await,
+        Command::Model(args) => cmd::model::run(&global, &args, console).await,
+        Command::Import(args) => cmd::import::run(&global, &args, console).await,
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     explain::{Asked, Place, Trouble, explain, timed_out},
     kubeconfig::{self, Environment, Source, Target},
     outcome::Failure,
-    proxy,
+    proxy, verbose,
 };
 
 /// Takes the place of a proxy while kube reads the entry, so that kube asks no environment for one.
@@ -65,6 +65,11 @@ impl Session {
             };
             explain(&error, &place, asked)
         })?;
+        let client = if flags.verbose {
+            verbose::told(client)
+        } else {
+            client
+        };
         Ok(Self {
             client,
             namespace: namespace.unwrap_or_else(|| "default".into()),

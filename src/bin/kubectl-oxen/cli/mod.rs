@@ -3,6 +3,7 @@
 mod completion;
 mod cost;
 mod empty;
+mod hub;
 mod schedule;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,6 +13,7 @@ use oxen_operator::api::Span;
 
 pub use completion::{CompletionArgs, Shell};
 pub use cost::{CostArgs, TableOutput};
+pub use hub::{ImportArgs, ModelArgs, ModelsArgs, SearchArgs};
 pub use schedule::ScheduleArgs;
 
 const EXAMPLES: &str = "\
@@ -68,6 +70,9 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: Color,
+    /// Tell each request, its status and its duration
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// The cluster of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub cluster: Option<String>,
@@ -137,6 +142,14 @@ pub enum Command {
     Resume(SteerArgs),
     /// End a blocked deletion, and leave the model as it is
     Release(ReleaseArgs),
+    /// List the hub's models, and which OxenModel manages each
+    Models(ModelsArgs),
+    /// List the hub's models whose name matches
+    Search(SearchArgs),
+    /// Show one model of the hub
+    Model(ModelArgs),
+    /// Print manifests for models that exist already
+    Import(ImportArgs),
     /// Print the script that completes names and flags
     Completion(CompletionArgs),
 }

@@ -3,6 +3,9 @@
 pub mod auto;
 pub mod completion;
 pub mod cost;
+pub mod import;
+pub mod model;
+pub mod models;
 pub mod reconcile;
 pub mod release;
 pub mod schedule;

@@ -19,6 +19,10 @@ use crate::{
     when::Now,
 };
 
+mod model;
+
+pub use model::model_screen;
+
 /// The width of a row's heading, with the space after it.
 const HEADING: usize = 11;
 
