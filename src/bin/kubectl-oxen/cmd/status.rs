@@ -28,16 +28,25 @@ async fn one(
     args: &StatusArgs,
     console: &Console,
 ) -> Result<(), Failure> {
-    let shows_events = matches!(args.output, None | Some(Output::Wide));
+    let is_screen = matches!(args.output, None | Some(Output::Wide));
     let events = async {
-        if shows_events {
+        if is_screen {
             session.events(name).await.map_err(|trouble| trouble.why)
         } else {
             Ok(Vec::new())
         }
     };
-    let (item, events) = futures::join!(session.get(name), events);
-    let items = [item?];
+    let item = async {
+        let item = session.get(name).await?;
+        let key = match &item.object {
+            Ok(object) if is_screen => Some(session.check_key(object).await),
+            Ok(_) | Err(_) => None,
+        };
+        Ok::<_, Failure>((item, key))
+    };
+    let (item, events) = futures::join!(item, events);
+    let (item, key) = item?;
+    let items = [item];
     let now = Now::here();
     if let Some(text) = in_form(&items, &now, args.output)? {
         return console.print(&text);
@@ -46,7 +55,7 @@ async fn one(
     let width = console
         .width()
         .filter(|_| args.output != Some(Output::Wide));
-    console.print(&screen::screen(item, &Around { events }, &now, width))
+    console.print(&screen::screen(item, &Around { events, key }, &now, width))
 }
 
 async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result<(), Failure> {
