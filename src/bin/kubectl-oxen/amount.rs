@@ -36,7 +36,7 @@ impl Amount {
     }
 
     /// The exact amount, with two decimal places at least.
-    pub fn exact(self) -> String {
+    pub fn in_full(self) -> String {
         let one = 10_i128.pow(PLACES);
         let fraction = format!("{:018}", self.0 % one);
         let fraction = fraction.trim_end_matches('0');
@@ -78,7 +78,7 @@ mod tests {
             assert_eq!(price.rounded(), hour, "{second}");
         }
         for (text, exact) in [("3", "3.00"), ("0.5", "0.50"), ("0.0254", "0.0254")] {
-            assert_eq!(Amount::parse(text).unwrap().exact(), exact);
+            assert_eq!(Amount::parse(text).unwrap().in_full(), exact);
         }
         for text in ["", ".", "-1", "1e3", "one", "1.2.3", "9999999999999"] {
             assert_eq!(Amount::parse(text), None, "{text}");

@@ -14,7 +14,7 @@ pub fn price(pricing: &Pricing) -> Option<String> {
             amount(&pricing.cost_per_second)?.times(3600).rounded()
         ),
         "token" => {
-            let million = |amount: Amount| amount.times(1_000_000).exact();
+            let million = |amount: Amount| amount.times(1_000_000).in_full();
             let input = amount(&pricing.input_cost_per_token).map(million);
             let output = amount(&pricing.output_cost_per_token).map(million);
             let both: Vec<String> = input.into_iter().chain(output).collect();
@@ -23,12 +23,12 @@ pub fn price(pricing: &Pricing) -> Option<String> {
             }
             format!("{}/1M tokens", both.join("+"))
         }
-        "per_image" => format!("{}/image", amount(&pricing.cost_per_image)?.exact()),
+        "per_image" => format!("{}/image", amount(&pricing.cost_per_image)?.in_full()),
         "per_video_output_second" => {
             let usual = amount(&pricing.cost_per_second);
             let usual = usual.or_else(|| amount(&pricing.cost_per_second_high_res));
             let usual = usual.or_else(|| amount(&pricing.cost_per_second_with_audio));
-            format!("{}/second of video", usual?.exact())
+            format!("{}/second of video", usual?.in_full())
         }
         _ => return None,
     })
@@ -50,7 +50,7 @@ pub fn more(pricing: &Pricing) -> Option<String> {
     ];
     let parts: Vec<String> = parts
         .into_iter()
-        .filter_map(|(text, what)| Some(format!("{} {what}", amount(text)?.exact())))
+        .filter_map(|(text, what)| Some(format!("{} {what}", amount(text)?.in_full())))
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
