@@ -6,14 +6,19 @@
 //! | what | where |
 //! |---|---|
 //! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
+//! | the hub's models, the API key, `-v` | `hub_side.rs`, `unmanaged.rs` |
+//! | manifests of models that exist already | `import.rs` |
 //! | the screen and the table, and what a pipe gets | `screens.rs` |
 //! | overrides and other changes, and waiting for them | `steer.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod errors;
+mod hub_side;
+mod import;
 mod screens;
 mod steer;
+mod unmanaged;
 
 use cluster::{Cluster, Output};
 use testkit::world::{World, program};
@@ -31,6 +36,25 @@ async fn bash(cluster: &Cluster, script: &str) -> Output {
 async fn oxen(world: &World, arguments: &str) -> Output {
     let script = format!("kubectl oxen {arguments} -n {}", world.namespace);
     bash(world.cluster, &script).await
+}
+
+/// Runs `kubectl oxen` in the world's namespace, and with the world's hub.
+async fn with_hub(world: &World, arguments: &str) -> Output {
+    let variables = format!(
+        "unset OXEN_API_KEY\nexport OXEN_BASE_URL={}",
+        world.hub.url()
+    );
+    let namespace = &world.namespace;
+    let script = format!("{variables}\nkubectl oxen {arguments} -n {namespace}");
+    bash(world.cluster, &script).await
+}
+
+/// Fails if the hub's key, or its form in a Secret, is in the output.
+fn holds_no_key(output: &Output) {
+    let text = format!("{}{}", output.stdout, output.stderr);
+    for key in [hub::KEY, "bm90LWEtcmVhbC1rZXk"] {
+        assert!(!text.contains(key), "{text}");
+    }
 }
 
 /// Checks the exit code, and that standard error is exactly this.
