@@ -160,6 +160,16 @@ pub struct Args {
     )]
     pub(super) sync_interval: Span,
 
+    /// How often the models of each API key are listed, to find those that are on and in no
+    /// OxenModel. `0s` turns this off.
+    #[arg(
+        long,
+        env = "OXEN_UNMANAGED_INTERVAL",
+        value_name = "DURATION",
+        default_value = "15m"
+    )]
+    pub(super) unmanaged_interval: Span,
+
     /// How long a transition may take before the object is Stalled, where its spec has no
     /// progressDeadline.
     #[arg(

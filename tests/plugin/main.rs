@@ -5,20 +5,40 @@
 //!
 //! | what | where |
 //! |---|---|
+//! | completion | `complete.rs` |
 //! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
 //! | the hub's models, the API key, `-v` | `hub_side.rs`, `unmanaged.rs` |
 //! | manifests of models that exist already | `import.rs` |
-//! | the screen and the table, and what a pipe gets | `screens.rs` |
-//! | overrides and other changes, and waiting for them | `steer.rs` |
+//! | proxies, certificates and credential plugins | `connection.rs` |
+//! | the session in README.md | `readme.rs` |
+//! | the screen and the table | `screens.rs` |
+//! | pipes, and terminals of any width | `pipes.rs` |
+//! | what the models have cost | `cost.rs` |
+//! | when the models are active | `schedule.rs` |
+//! | `--watch` | `watch.rs` |
+//! | a pseudo-terminal | `terminal.rs` |
+//! | overrides and other changes | `steer.rs` |
+//! | what is refused before it is written | `refusals.rs` |
+//! | waiting for a change | `waits.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod complete;
+mod connection;
+mod cost;
 mod errors;
 mod hub_side;
 mod import;
+mod pipes;
+mod readme;
+mod refusals;
+mod schedule;
 mod screens;
 mod steer;
+mod terminal;
 mod unmanaged;
+mod waits;
+mod watch;
 
 use cluster::{Cluster, Output};
 use testkit::world::{World, program};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{amount, clean, item::Item, next, outcome::Failure, when::Now};
+use crate::{amount, clean, item::Item, next, outcome::Failure, usage::Used, when::Now};
 
 /// Objects as JSON or YAML, in one list for one object and for many. What the plugin computed is
 /// beside each object's own fields. An absent value is absent.
@@ -45,6 +45,12 @@ fn value(item: &Item, now: &Now) -> Value {
     }
     if let Some(price) = amount::per_hour(&item.status()) {
         value["perHour"] = json!(price.rounded());
+    }
+    if let Some(used) = Used::of(&item.status(), now.time) {
+        value["activeSeconds"] = json!(used.active_seconds);
+        if let Some(cost) = used.cost {
+            value["cost"] = json!(cost);
+        }
     }
     value
 }
