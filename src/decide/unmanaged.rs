@@ -32,17 +32,17 @@ impl Managed {
         Arc::make_mut(&mut self.objects).add(name, identity);
     }
 
+    /// Adds an OxenModel of any key, as a claimant of its model.
+    pub(crate) fn add_claimant(&mut self, claimant: &Claimant) {
+        let identity = claimant.identity.as_deref().cloned();
+        Arc::make_mut(&mut self.objects).add(&claimant.model, identity);
+    }
+
     /// Returns true when the owner of any model that this key manages is known. Until then,
     /// [`unmanaged`] reports no model.
     #[must_use]
     pub fn knows_an_owner(&self) -> bool {
         !self.owners.is_empty()
-    }
-
-    /// Adds an OxenModel of any key, as a claimant of its model.
-    pub(crate) fn add_claimant(&mut self, claimant: &Claimant) {
-        let identity = claimant.identity.as_deref().cloned();
-        Arc::make_mut(&mut self.objects).add(&claimant.model, identity);
     }
 
     /// The same objects, for the key whose objects manage models of these owners.

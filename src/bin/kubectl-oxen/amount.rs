@@ -69,7 +69,7 @@ impl Amount {
     }
 
     /// The exact amount, with two decimal places at least.
-    pub fn in_full(self) -> String {
+    pub fn plain(self) -> String {
         let one = 10_i128.pow(PLACES);
         let fraction = format!("{:018}", self.0 % one);
         let fraction = fraction.trim_end_matches('0');
@@ -124,8 +124,8 @@ mod tests {
             let price = Amount::parse(second).unwrap().times(3600);
             assert_eq!(price.rounded(), hour, "{second}");
         }
-        for (text, exact) in [("3", "3.00"), ("0.5", "0.50"), ("0.0254", "0.0254")] {
-            assert_eq!(Amount::parse(text).unwrap().in_full(), exact);
+        for (text, plain) in [("3", "3.00"), ("0.5", "0.50"), ("0.0254", "0.0254")] {
+            assert_eq!(Amount::parse(text).unwrap().plain(), plain);
         }
         for text in ["", ".", "-1", "1e3", "one", "1.2.3", "99999999999999999999"] {
             assert_eq!(Amount::parse(text), None, "{text}");

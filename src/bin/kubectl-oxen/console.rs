@@ -107,6 +107,14 @@ impl Console {
     }
 }
 
+/// What became of a write to standard output.
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Because(format!("standard output can't be written: {error}")),
+    })
+}
+
 /// Writes lines as [`Console::say`] does.
 pub fn say(text: &str) {
     let stderr = io::stderr();
@@ -118,14 +126,6 @@ pub fn say(text: &str) {
     };
     // Nobody is left to tell where standard error fails.
     let _ = writeln!(stderr.lock(), "{text}");
-}
-
-/// What became of a write to standard output.
-fn written(result: io::Result<()>) -> Result<(), Failure> {
-    result.map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => Failure::ReaderGone,
-        _ => Failure::Because(format!("standard output can't be written: {error}")),
-    })
 }
 
 /// The width of the terminal, or 80 columns where it tells 0 or nothing.

@@ -165,10 +165,10 @@ async fn dispatch(
         Command::Suspend(args) => cmd::suspend::run(&global, true, &args, console).await,
         Command::Resume(args) => cmd::suspend::run(&global, false, &args, console).await,
         Command::Release(args) => cmd::release::run(&global, &args, console).await,
+        Command::Completion(args) => cmd::completion::run(&args, console),
         Command::Models(args) => cmd::models::run(&global, &args, console).await,
         Command::Search(args) => cmd::models::search(&global, &args, console).await,
         Command::Model(args) => cmd::model::run(&global, &args, console).await,
         Command::Import(args) => cmd::import::run(&global, &args, console).await,
-        Command::Completion(args) => cmd::completion::run(&args, console),
     }
 }

@@ -11,7 +11,7 @@ pub fn price(pricing: &Pricing) -> Option<String> {
     Some(match pricing.method.as_deref()? {
         "time" => format!("{}/hour", per_hour(pricing)?.rounded()),
         "token" => {
-            let million = |amount: Amount| amount.times(1_000_000).in_full();
+            let million = |amount: Amount| amount.times(1_000_000).plain();
             let input = amount(&pricing.input_cost_per_token).map(million);
             let output = amount(&pricing.output_cost_per_token).map(million);
             let both: Vec<String> = input.into_iter().chain(output).collect();
@@ -20,12 +20,12 @@ pub fn price(pricing: &Pricing) -> Option<String> {
             }
             format!("{}/1M tokens", both.join("+"))
         }
-        "per_image" => format!("{}/image", amount(&pricing.cost_per_image)?.in_full()),
+        "per_image" => format!("{}/image", amount(&pricing.cost_per_image)?.plain()),
         "per_video_output_second" => {
             let usual = amount(&pricing.cost_per_second);
             let usual = usual.or_else(|| amount(&pricing.cost_per_second_high_res));
             let usual = usual.or_else(|| amount(&pricing.cost_per_second_with_audio));
-            format!("{}/second of video", usual?.in_full())
+            format!("{}/second of video", usual?.plain())
         }
         _ => return None,
     })
@@ -45,7 +45,7 @@ pub fn more(pricing: &Pricing) -> Option<String> {
     ];
     let parts: Vec<String> = parts
         .into_iter()
-        .filter_map(|(text, what)| Some(format!("{} {what}", amount(text)?.in_full())))
+        .filter_map(|(text, what)| Some(format!("{} {what}", amount(text)?.plain())))
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
