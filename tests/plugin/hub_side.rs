@@ -36,10 +36,10 @@ async fn the_screens_of_the_hub_are_the_golden_ones() {
     world.until_reason("shots", "WouldDeactivate").await;
     let variables = format!("TERM=dumb OXEN_BASE_URL={}", world.hub.url());
     for (name, arguments) in [
+        ("search", "search kling"),
         ("models", "models"),
         ("models-custom", "models --custom"),
         ("models-active", "models --active"),
-        ("search", "search kling"),
         ("model", "model support-bot-v2 --live"),
         ("model-base", "model flux-2-dev"),
     ] {
@@ -52,6 +52,11 @@ async fn the_screens_of_the_hub_are_the_golden_ones() {
         let piped = with_hub(&world, arguments).await.ok().unwrap();
         assert!(!piped.stdout.contains('\x1b'), "{name}");
         holds_no_key(&piped);
+        if name == "search" {
+            // Where its name is cut depends on the length of the namespace's name.
+            let kling = "kling-video-o3-pro-reference-to-video";
+            world.hub.remove_model(kling).unwrap();
+        }
     }
     for (name, arguments) in [
         ("models-wide", "models -o wide"),
