@@ -56,7 +56,7 @@ async fn one_of_each_kind() -> (World, Operator) {
 
 /// The text with ages, times of day, the namespace and the hub's URL replaced, and with the space
 /// between columns as wide as it needs to be at least.
-fn masked(world: &World, text: &str) -> String {
+pub fn masked(world: &World, text: &str) -> String {
     let text = text.replace(&world.namespace, "NAMESPACE");
     let text = text.replace(&world.hub.url(), "HUB");
     let line = |line: &str| {
@@ -107,7 +107,7 @@ fn word(word: &str) -> String {
 }
 
 /// Fails if the text differs from the golden file.
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/golden");
     let path = Path::new(folder).join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -165,7 +165,12 @@ async fn the_screens_are_the_golden_ones() {
 }
 
 /// Runs the plugin on a terminal of this width, with these variables.
-async fn on_a_terminal(world: &World, columns: usize, variables: &str, arguments: &str) -> String {
+pub async fn on_a_terminal(
+    world: &World,
+    columns: usize,
+    variables: &str,
+    arguments: &str,
+) -> String {
     let script = format!(
         "{variables} script -qec 'stty cols {columns}; kubectl oxen {arguments} -n {}' /dev/null",
         world.namespace

@@ -211,7 +211,7 @@ proptest! {
     ) {
         let seen = Seen { reason: TEXTS[4].into(), message: TEXTS[3..5].concat(), at: None };
         for item in &items {
-            let around = Around { events: Ok(vec![seen.clone()]) };
+            let around = Around { events: Ok(vec![seen.clone()]), key: None };
             fits(&screen::screen(item, &around, &now, Some(width)), width)?;
             screen::screen(item, &around, &now, None);
         }
