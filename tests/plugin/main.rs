@@ -20,12 +20,14 @@
 //! | overrides and other changes | `steer.rs` |
 //! | what is refused before it is written | `refusals.rs` |
 //! | waiting for a change | `waits.rs` |
+//! | the checks of an installation | `doctor.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod complete;
 mod connection;
 mod cost;
+mod doctor;
 mod errors;
 mod hub_side;
 mod import;

@@ -1,6 +1,6 @@
 //! The hub, as a person asks it: with one key, and with its faults as sentences.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, rc::Rc, time::Duration};
 
 use futures::{StreamExt, stream};
 use oxen_operator::{
@@ -29,7 +29,7 @@ const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A client of the hub with a key.
 pub struct Hub {
-    client: Client,
+    client: Rc<Client>,
     key: Key,
     base: String,
 }
@@ -118,10 +118,24 @@ impl Hub {
             verbose::tell_origin(&key.origin.to_string());
         }
         Ok(Self {
-            client: client.map_err(|error| format!("{error}."))?,
+            client: Rc::new(client.map_err(|error| format!("{error}."))?),
             key,
             base,
         })
+    }
+
+    /// The same client with another key.
+    pub fn with_key(&self, key: Key) -> Self {
+        Self {
+            client: self.client.clone(),
+            key,
+            base: self.base.clone(),
+        }
+    }
+
+    /// The hub's URL.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Where the key comes from.
