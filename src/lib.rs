@@ -72,6 +72,7 @@
 //! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
 //! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
 //! | operations whose object is gone | `controller/index/orphans.rs` |
+//! | the scan for unmanaged models, and its findings | `controller/scan/mod.rs`, `controller/scan/keys.rs`, `controller/scan/findings.rs` |
 //! | which objects are found by a key | `controller/index/groups.rs` |
 //! | how many reconciles run at once, and which go first | `controller/admission/mod.rs`, `decide/urgency.rs` |
 //! | values that exist while they are used | `controller/in_use.rs` |
@@ -91,7 +92,7 @@
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
 //! | whether a call may start now | `leader/authority.rs` |
 //! | the election's durations | `leader/timing.rs` |
-//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/text.rs` |
+//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/unmanaged.rs`, `metrics/text.rs` |
 //! | `keep`: what a keeper writes, and whether the model is active | `keep/renewal.rs`, `keep/readiness.rs` |
 //! | `keep`: its requests | `keep/driver.rs` |
 //! | flags and environment variables | `config/args.rs`, `config/keep.rs`, `config/settings.rs`, `config/error.rs` |

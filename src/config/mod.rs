@@ -21,7 +21,7 @@ mod route;
 mod settings;
 mod timing;
 
-pub use args::{Args, Cli, Command, HubArgs, LogFormat, OutputFormat, ScheduleArgs};
+pub use args::{Args, Cli, Command, HubArgs, LogFormat, OutputFormat, RouteArgs, ScheduleArgs};
 pub use authorities::{Authorities, AuthoritiesFile};
 pub use error::ConfigError;
 pub use keep::{Keep, KeepArgs, KeepTask};

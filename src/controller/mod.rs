@@ -13,6 +13,7 @@
 //! | observing an object | `observe.rs` |
 //! | the live GET, its permit and Retry-After | `retrieve.rs` |
 //! | which API key an object uses | `credentials.rs` |
+//! | the scan for unmanaged models | `scan/` |
 //! | the Secrets that are watched | `secrets.rs` |
 //! | which object controls a model, who is woken, and who uses a Secret | `index/` |
 //! | the finalizer, and the call to the hub | `act.rs` |
@@ -52,6 +53,7 @@ mod reconcile;
 mod record;
 mod requeue;
 mod retrieve;
+mod scan;
 mod secrets;
 mod standby;
 mod streams;
@@ -66,10 +68,21 @@ use std::sync::Arc;
 
 use futures::future;
 
+use context::Scopes;
+
 /// Runs until the shutdown, and then until the work in flight has ended.
 pub async fn run(context: Arc<Context>) {
-    let scopes = context.config.scopes();
-    let scopes = scopes.map(|namespace| watch::run(context.clone(), namespace.map(Into::into)));
+    let scopes = Scopes::default();
+    let namespaces = context.config.scopes();
+    let watches = namespaces.map(|namespace| {
+        let namespace = namespace.map(Into::into);
+        watch::run(context.clone(), namespace, &scopes)
+    });
     // No scope reconciles before all have listed their objects, so all of them run at once.
-    future::join_all(scopes).await;
+    let watches = future::join_all(watches);
+    // The scan has no end of its own, and nothing is lost when it ends early.
+    tokio::select! {
+        _ = watches => {}
+        never = scan::run(&context, &scopes) => match never {},
+    }
 }

@@ -2,7 +2,7 @@
 //! errors, which can hold a token.
 
 use std::{
-    io::ErrorKind,
+    io::{self, ErrorKind, IsTerminal},
     process::{Output, Stdio},
 };
 
@@ -44,6 +44,13 @@ struct Status {
 /// The plugin can't be run, fails, or prints no credentials. Its arguments, environment and output
 /// are never shown. The plugin is killed when the future is dropped.
 pub async fn resolve(target: &mut Target, terminal: Terminal) -> Result<(), String> {
+    // As with kubectl, a plugin reads standard input only where a person is there to write.
+    let asks = terminal == Terminal::Shared && io::stdin().is_terminal();
+    resolve_with(target, terminal, asks).await
+}
+
+/// [`resolve`], where `asks` says whether the plugin may ask the user.
+async fn resolve_with(target: &mut Target, terminal: Terminal, asks: bool) -> Result<(), String> {
     let user = target.user_name.clone();
     if let Some(provider) = &target.user.auth_provider {
         return Err(format!(
@@ -63,7 +70,14 @@ pub async fn resolve(target: &mut Target, terminal: Terminal) -> Result<(), Stri
     }
     let gave_none =
         |why: &str| format!("\"{command}\" gave no credentials for user \"{user}\": {why}.");
-    let output = run(&exec, &command, target, terminal).await;
+    let mode = exec.interactive_mode.as_ref();
+    if mode == Some(&ExecInteractiveMode::Always) && !asks {
+        return Err(gave_none(
+            "it asks questions, and standard input is no terminal",
+        ));
+    }
+    let interactive = asks && mode != Some(&ExecInteractiveMode::Never);
+    let output = run(&exec, &command, target, terminal, interactive).await;
     let output = output.map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             let hint = exec.install_hint.as_deref().unwrap_or("Install it.");
@@ -113,9 +127,8 @@ async fn run(
     command: &str,
     target: &Target,
     terminal: Terminal,
-) -> std::io::Result<Output> {
-    let interactive =
-        terminal == Terminal::Shared && exec.interactive_mode != Some(ExecInteractiveMode::Never);
+    interactive: bool,
+) -> io::Result<Output> {
     let mut spec = json!({"interactive": interactive});
     if exec.provide_cluster_info {
         spec["cluster"] = cluster_info(target);
@@ -249,5 +262,32 @@ mod tests {
         assert_eq!(user["token"], "t");
         assert_eq!(user["client-certificate-data"], "UEVN");
         assert_eq!(runs(&folder), 1);
+    }
+
+    #[tokio::test]
+    async fn a_program_is_interactive_only_on_a_terminal() {
+        let print = "echo \"{\\\"status\\\": {\\\"token\\\": \\\"$(echo $KUBERNETES_EXEC_INFO |\
+                     grep -o 'interactive.:[a-z]*')\\\"}}\" | tr -d '\"' | sed 's/interactive:/is /'";
+        for (mode, terminal, told) in [
+            (None, false, "is false"),
+            (None, true, "is true"),
+            (Some("IfAvailable"), false, "is false"),
+            (Some("Always"), true, "is true"),
+            (Some("Never"), true, "is false"),
+        ] {
+            let (_folder, path) = program(print);
+            let mut target = target(json!({"command": path, "interactiveMode": mode}));
+            resolve_with(&mut target, Terminal::Shared, terminal)
+                .await
+                .unwrap();
+            let user = serde_json::to_value(&target.user).unwrap();
+            assert_eq!(user["token"], told, "{mode:?} {terminal}");
+        }
+        let (_folder, path) = program(print);
+        let mut target = target(json!({"command": path, "interactiveMode": "Always"}));
+        let error = resolve_with(&mut target, Terminal::Shared, false)
+            .await
+            .unwrap_err();
+        assert!(error.contains("standard input is no terminal"), "{error}");
     }
 }
