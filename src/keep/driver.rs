@@ -214,20 +214,19 @@ pub(super) async fn wait(
 
 /// The trouble with what to do about it.
 fn explained(trouble: &Trouble) -> String {
-    let code = match trouble {
-        Trouble::Kube(kube::Error::Api(answer)) => answer.code,
-        _ => 0,
-    };
-    let fix = match code {
-        403 => ". Grant the pod's ServiceAccount get and patch on this OxenModel",
-        404 => ". Create the OxenModel, or correct --model-object",
-        _ => "",
-    };
+    if let Trouble::Kube(kube::Error::Api(answer)) = trouble {
+        let fix = match answer.code {
+            403 => ". Grant the pod's ServiceAccount get and patch on this OxenModel",
+            404 => ". Create the OxenModel, or correct --model-object",
+            _ => "",
+        };
+        return format!("{}{fix}", answer.message.trim_end_matches('.'));
+    }
     let mut text = trouble.to_string();
     let mut cause = std::error::Error::source(trouble);
     while let Some(source) = cause {
         text = format!("{text}: {source}");
         cause = source.source();
     }
-    format!("{text}{fix}")
+    text
 }

@@ -197,7 +197,7 @@ async fn a_wait_ends_with_the_model_or_with_the_reason() {
         (
             vec![gone()],
             Err(
-                "the model of the OxenModel bot is not active after 1m: NotFound: NotFound. Create \
+                "the model of the OxenModel bot is not active after 1m: NotFound. Create \
                  the OxenModel, or correct --model-object",
             ),
         ),
