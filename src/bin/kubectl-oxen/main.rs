@@ -20,7 +20,7 @@
 //! | the hub; the hub and the cluster together | `hub.rs`, `reach.rs` |
 //! | which OxenModels manage which models | `objects.rs` |
 //! | the hub's models as a table; their prices | `catalog.rs`, `price.rs` |
-//! | manifests of models that exist already | `manifest.rs` |
+//! | manifests of models that exist already | `manifest/` |
 //! | `-v` | `verbose.rs` |
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
