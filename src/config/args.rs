@@ -161,7 +161,7 @@ pub struct Args {
     pub(super) sync_interval: Span,
 
     /// How often the models of each API key are listed, to find those that are on and in no
-    /// OxenModel. `0s` turns this off.
+    /// OxenModel. At least `1m`; `0s` turns this off.
     #[arg(
         long,
         env = "OXEN_UNMANAGED_INTERVAL",
