@@ -24,6 +24,7 @@
 //! | the status and its fields | `api/status.rs`, `api/usage.rs` |
 //! | an override, and which one is in force | `api/overrides.rs`, `decide/overrides.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
+//! | the limits of a namespace, and whether they allow a call | `api/budget.rs`, `decide/budget.rs` |
 //! | the names of the finalizer and the annotations; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
 //! | how long before a window a model is turned on | `decide/warm_up.rs` |
@@ -73,6 +74,8 @@
 //! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
 //! | operations whose object is gone | `controller/index/orphans.rs` |
 //! | which objects are found by a key | `controller/index/groups.rs` |
+//! | the budgets of each namespace, what counts towards them, and their lock | `controller/index/budgets/mod.rs`, `controller/index/budgets/tally.rs`, `controller/index/budgets/ask.rs` |
+//! | the watch of budgets, and their status | `controller/budgets.rs`, `controller/guarded_budget.rs` |
 //! | how many reconciles run at once, and which go first | `controller/admission/mod.rs`, `decide/urgency.rs` |
 //! | values that exist while they are used | `controller/in_use.rs` |
 //! | the write-ahead record and every other status write | `controller/record.rs` |
@@ -91,7 +94,7 @@
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
 //! | whether a call may start now | `leader/authority.rs` |
 //! | the election's durations | `leader/timing.rs` |
-//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/text.rs` |
+//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/budgets.rs`, `metrics/text.rs` |
 //! | flags and environment variables | `config/args.rs`, `config/settings.rs`, `config/error.rs` |
 //! | the settings of the hub's URL, the proxy and the authorities | `config/route.rs`, `config/authorities.rs` |
 //! | constant and derived durations | `config/timing.rs`, `backoff.rs` |

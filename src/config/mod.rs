@@ -19,8 +19,10 @@ mod route;
 mod settings;
 mod timing;
 
-pub use args::{Args, Cli, Command, HubArgs, LogFormat, OutputFormat, ScheduleArgs};
+pub use args::{
+    Args, Cli, Command, CrdArgs, CustomResource, HubArgs, LogFormat, OutputFormat, ScheduleArgs,
+};
 pub use authorities::{Authorities, AuthoritiesFile};
 pub use error::ConfigError;
-pub use operator_key::{KeySource, KeySourceError, OperatorKey};
+pub use operator_key::{KeyNamespaces, KeySource, KeySourceError, OperatorKey};
 pub use settings::Config;

@@ -20,6 +20,7 @@
 //! | publishing events, and repeating an existing event | `events.rs`, `event_series.rs` |
 //! | what a process remembers of an object | `memory.rs` |
 //! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
+//! | the watch of budgets, and writing their status | `budgets.rs`, `guarded_budget.rs` |
 //! | an object in the store of the watch | `compact.rs` |
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
@@ -31,6 +32,7 @@
 
 mod act;
 mod admission;
+mod budgets;
 mod clock;
 mod compact;
 mod context;
@@ -40,6 +42,7 @@ mod error;
 mod event_series;
 mod events;
 mod guarded;
+mod guarded_budget;
 mod health;
 mod in_use;
 mod index;
@@ -69,7 +72,17 @@ use futures::future;
 /// Runs until the shutdown, and then until the work in flight has ended.
 pub async fn run(context: Arc<Context>) {
     let scopes = context.config.scopes();
-    let scopes = scopes.map(|namespace| watch::run(context.clone(), namespace.map(Into::into)));
+    let scopes: Vec<Option<String>> = scopes.map(|scope| scope.map(Into::into)).collect();
+    if context.config.budgets {
+        let index = context.index.clone();
+        let metrics = context.metrics.budgets();
+        metrics.set_source(move || budgets::metrics(&index));
+    }
+    let limited = scopes.iter().filter(|_| context.config.budgets);
+    let budgets = limited.map(|scope| budgets::run(&context, scope.clone()));
+    let objects = scopes
+        .iter()
+        .map(|scope| watch::run(context.clone(), scope.clone()));
     // No scope reconciles before all have listed their objects, so all of them run at once.
-    future::join_all(scopes).await;
+    future::join(future::join_all(budgets), future::join_all(objects)).await;
 }

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     attempts::{self, CALLS},
-    finalizer,
+    budget, finalizer,
     observation::{Observation, Subject},
     plan::{Action, Finding},
     progress::{self, would_call},
@@ -235,6 +235,9 @@ fn call(
     kind: OperationKind,
 ) -> Finding {
     let subject = &seen.subject;
+    if let (OperationKind::Activate, Some(refusal)) = (kind, &seen.refusal) {
+        return budget::refused(refusal, remote.live);
+    }
     let unspent = status.attempts();
     let refused = attempts::last_refusal(&unspent).is_some();
     let finding = if refused {

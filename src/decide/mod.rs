@@ -26,6 +26,7 @@
 //! | live status x desired state -> the next step | `table.rs` |
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
+//! | whether the budgets of the namespace allow an activate call | `budget.rs` |
 //! | an open operation, and what became of its call | `operation.rs`, `outcome.rs`, `effect.rs` |
 //! | findings on the way to the desired state, and the progress deadline | `progress.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
@@ -45,6 +46,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod attempts;
+mod budget;
 mod calls;
 mod clock;
 mod conditions;
@@ -81,6 +83,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
+pub use budget::{Limit, Price, Refusal, Total, counts, exceeded};
 pub use clock::{Agreement, Clock};
 pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, condition, headline, is_true,

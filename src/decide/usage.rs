@@ -19,7 +19,7 @@ use super::{
 use crate::api::{Counted, LiveStatus, OpenPeriod, OxenModelStatus, Pricing, Usage};
 
 /// The fraction digits of a price that count.
-const PRICE_SCALE: u32 = 18;
+pub(super) const PRICE_SCALE: u32 = 18;
 
 /// The digits of a price before its point. A price with more of them is not a price.
 const PRICE_DIGITS: usize = 6;
@@ -109,10 +109,14 @@ pub fn used_by(usage: &Usage, now: Timestamp) -> Usage {
 /// price is not a plain decimal.
 #[must_use]
 pub fn price(pricing: Option<&Pricing>) -> Option<String> {
-    let pricing = pricing.filter(|pricing| pricing.method.as_deref() == Some("time"))?;
-    let price = parse_price(pricing.cost_per_second.as_deref()?)?;
-    let text = decimal::format(price, PRICE_SCALE);
+    let text = decimal::format(exact_price(pricing)?, PRICE_SCALE);
     Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+}
+
+/// The same price, in units of 10 to the power of `-PRICE_SCALE`.
+pub(super) fn exact_price(pricing: Option<&Pricing>) -> Option<i128> {
+    let pricing = pricing.filter(|pricing| pricing.method.as_deref() == Some("time"))?;
+    parse_price(pricing.cost_per_second.as_deref()?)
 }
 
 /// The live status as its seconds are counted, or `None` if they are not counted.

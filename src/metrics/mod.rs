@@ -7,11 +7,14 @@
 //! |---|---|
 //! | the metrics of the process, with their names | `process.rs` |
 //! | the metrics of each object, with their names | `objects.rs` |
+//! | the metrics of each budget, with their names | `budgets.rs` |
 //! | from OpenMetrics to the text format | `text.rs` |
 
+mod budgets;
 mod objects;
 mod process;
 mod text;
 
+pub use budgets::{BudgetMetrics, Budgets};
 pub use objects::{ObjectMetrics, Objects};
 pub use process::{Metrics, time_zones};
