@@ -9,7 +9,7 @@
 # | oxen-operator-linux-ARCHITECTURE.cdx.json | its SBOM, as CycloneDX |
 # | oxen-operator-VERSION.tgz | the chart |
 # | crds.yaml | the CustomResourceDefinition |
-# | kustomize.tar.gz | the kustomize base and the example overlay |
+# | kustomize.tar.gz | the kustomize base, its components and the example overlay |
 # | SHA256SUMS | the checksums of the other files |
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -64,6 +64,6 @@ done
 "$(tests/tools/build.sh --print-helm)" package charts/oxen-operator --destination dist >/dev/null
 cp crds/oxenmodels.yaml dist/crds.yaml
 tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
-  kustomize/base kustomize/overlays | gzip -n >dist/kustomize.tar.gz
+  kustomize/base kustomize/components kustomize/overlays | gzip -n >dist/kustomize.tar.gz
 (cd dist && sha256sum -- * >SHA256SUMS)
 ls -l dist

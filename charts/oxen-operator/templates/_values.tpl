@@ -52,6 +52,7 @@ syncInterval: 5m
 progressDeadline: 30m
 namespaces: []
 secretNames: [oxen-api-key]
+budgets: {enabled: false}
 hub:
   url: https://hub.oxen.ai
   rate: 50
