@@ -139,8 +139,10 @@ crd: require build ## Generate the files in crds/ from the Rust types
 kustomize: tools ## Generate kustomize/base from the chart
 	@kustomize/render.sh
 
-docs: require ## Generate docs/reasons.md, docs/configuration.md and docs/metrics.md from the code
-	UPDATE_DOCS=1 cargo test --locked --test delivery generated_docs
+docs: require tools build ## Generate the pages of docs/ and the session in README.md that come from the code
+	UPDATE_DOCS=1 cargo test $(WORKSPACE) --test delivery generated_docs
+	UPDATE_DOCS=1 cargo test $(WORKSPACE) --bin kubectl-oxen man_page
+	UPDATE_DOCS=1 cargo test $(WORKSPACE) --test plugin readme
 
 hub: require build ## Run the simulated hub; ARGS=--help prints its options
 	@$(BIN)/hub $(ARGS)

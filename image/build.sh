@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Builds the program for the image. It is static, and the build is reproducible: the same commit
-# gives the same bytes on every machine with the same compilers. The program contains the list of
-# its dependencies, which `cargo audit bin` and image scanners read. The Dockerfile,
-# `make image-binary` and `make dist` use this script.
+# Builds a program of a release, by default the one for the image. It is static, and the build is
+# reproducible: the same commit gives the same bytes on every machine with the same compilers. The
+# program contains the list of its dependencies, which `cargo audit bin` and image scanners read.
+# The Dockerfile, `make image-binary` and `make dist` use this script.
 #
-#   image/build.sh FOLDER [ARCHITECTURE]
+#   image/build.sh FOLDER [ARCHITECTURE [PROGRAM]]
 #
-# This writes FOLDER/oxen-operator. ARCHITECTURE is amd64 or arm64. The default is this
-# machine's architecture. Any other architecture needs the compilers that image/cross.sh installs.
+# This writes FOLDER/PROGRAM. PROGRAM is oxen-operator, or kubectl-oxen. ARCHITECTURE is amd64 or
+# arm64. The default is this machine's architecture. Any other architecture needs the compilers that
+# image/cross.sh installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
+program=${3:-oxen-operator}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
 # shellcheck source=image/target.sh
@@ -42,6 +44,6 @@ export CFLAGS="-ffile-prefix-map=$PWD=/build -ffile-prefix-map=$out=/build/targe
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0} CARGO_INCREMENTAL=0
 
 # With --target, cargo does not apply the flags to build scripts and procedural macros.
-cargo auditable build --release --locked --bin oxen-operator \
+cargo auditable build --release --locked --bin "$program" \
   --target "$target" --target-dir "$out/build"
-install -m 755 "$out/build/$target/release/oxen-operator" "$out/oxen-operator"
+install -m 755 "$out/build/$target/release/$program" "$out/$program"

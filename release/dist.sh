@@ -7,6 +7,8 @@
 # |---|---|
 # | oxen-operator-linux-ARCHITECTURE | the static program |
 # | oxen-operator-linux-ARCHITECTURE.cdx.json | its SBOM, as CycloneDX |
+# | kubectl-oxen-linux-ARCHITECTURE.tar.gz | the kubectl plugin, with the license |
+# | oxen.yaml | the manifest of the plugin for krew |
 # | oxen-operator-VERSION.tgz | the chart |
 # | crds.yaml | the CustomResourceDefinition |
 # | kustomize.tar.gz | the kustomize base, its components and the example overlay |
@@ -46,6 +48,14 @@ sbom() {
   rm -rf "$copy"
 }
 
+# archive FILE FOLDER NAME...: makes an archive of files that has the same bytes each time.
+archive() {
+  local file=$1 folder=$2
+  shift 2
+  tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
+    -C "$folder" "$@" | gzip -n >"$file"
+}
+
 for architecture in "$@"; do
   program=dist/oxen-operator-linux-$architecture
   # shellcheck source=../image/target.sh
@@ -59,11 +69,14 @@ for architecture in "$@"; do
       fail "$program has another version than $version"
     "$program" crd | cmp - crds/oxenmodels.yaml
   fi
+  image/build.sh "$built" "$architecture" kubectl-oxen
+  install -m 644 LICENSE "$built/LICENSE"
+  archive "dist/kubectl-oxen-linux-$architecture.tar.gz" "$built" LICENSE kubectl-oxen
 done
+release/krew.sh dist "$@" >dist/oxen.yaml
 
 "$(tests/tools/build.sh --print-helm)" package charts/oxen-operator --destination dist >/dev/null
 cp crds/oxenmodels.yaml dist/crds.yaml
-tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
-  kustomize/base kustomize/components kustomize/overlays | gzip -n >dist/kustomize.tar.gz
+archive dist/kustomize.tar.gz . kustomize/base kustomize/components kustomize/overlays
 (cd dist && sha256sum -- * >SHA256SUMS)
 ls -l dist

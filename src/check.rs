@@ -42,7 +42,7 @@ pub enum CheckError {
 ///
 /// Says why the hub can't be used, and which setting to check.
 pub async fn check(args: &HubArgs, environment: Option<Vec<u8>>) -> Result<String, CheckError> {
-    let (route, warnings) = args.route()?;
+    let (route, warnings) = args.route.route()?;
     let hub = route.base.to_string();
     let source = args.key(environment.as_deref())?;
     let key = source.ok_or(CheckError::NoKey)?.key().await?;

@@ -73,6 +73,7 @@
 //! | which API key an object uses | `controller/credentials.rs`, `controller/secrets.rs` |
 //! | who is woken when ownership changes, and who uses a Secret | `controller/index/mod.rs`, `controller/index/entries.rs` |
 //! | operations whose object is gone | `controller/index/orphans.rs` |
+//! | the scan for unmanaged models, and its findings | `controller/scan/mod.rs`, `controller/scan/keys.rs`, `controller/scan/findings.rs` |
 //! | which objects are found by a key | `controller/index/groups.rs` |
 //! | the budgets of each namespace, what counts towards them, and their lock | `controller/index/budgets/mod.rs`, `controller/index/budgets/tally.rs`, `controller/index/budgets/ask.rs` |
 //! | the watch of budgets, and their status | `controller/budgets.rs`, `controller/guarded_budget.rs` |
@@ -94,7 +95,7 @@
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
 //! | whether a call may start now | `leader/authority.rs` |
 //! | the election's durations | `leader/timing.rs` |
-//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/budgets.rs`, `metrics/text.rs` |
+//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/budgets.rs`, `metrics/unmanaged.rs`, `metrics/text.rs` |
 //! | flags and environment variables | `config/args.rs`, `config/settings.rs`, `config/error.rs` |
 //! | the settings of the hub's URL, the proxy and the authorities | `config/route.rs`, `config/authorities.rs` |
 //! | constant and derived durations | `config/timing.rs`, `backoff.rs` |

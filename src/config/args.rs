@@ -87,9 +87,9 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| fix.to_owned())
 }
 
-/// How the hub is reached, and the operator's own key.
+/// How the hub is reached. The kubectl plugin has these flags, too.
 #[derive(Debug, ClapArgs)]
-pub struct HubArgs {
+pub struct RouteArgs {
     /// The hub's URL, http or https.
     #[arg(
         long,
@@ -109,6 +109,14 @@ pub struct HubArgs {
     /// It is read again when it changes.
     #[arg(long, env = "OXEN_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
+}
+
+/// How the hub is reached, and the operator's own key.
+#[derive(Debug, ClapArgs)]
+pub struct HubArgs {
+    /// How the hub is reached.
+    #[command(flatten)]
+    pub route: RouteArgs,
 
     /// A file with the operator's own API key. It is read for each use, so that the key can be
     /// rotated. Alternatively, set the environment variable OXEN_API_KEY.
@@ -173,6 +181,16 @@ pub struct Args {
         default_value = "5m"
     )]
     pub(super) sync_interval: Span,
+
+    /// How often the models of each API key are listed, to find those that are on and in no
+    /// OxenModel. `0s` turns this off.
+    #[arg(
+        long,
+        env = "OXEN_UNMANAGED_INTERVAL",
+        value_name = "DURATION",
+        default_value = "15m"
+    )]
+    pub(super) unmanaged_interval: Span,
 
     /// How long a transition may take before the object is Stalled, where its spec has no
     /// progressDeadline.

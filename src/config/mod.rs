@@ -20,7 +20,8 @@ mod settings;
 mod timing;
 
 pub use args::{
-    Args, Cli, Command, CrdArgs, CustomResource, HubArgs, LogFormat, OutputFormat, ScheduleArgs,
+    Args, Cli, Command, CrdArgs, CustomResource, HubArgs, LogFormat, OutputFormat, RouteArgs,
+    ScheduleArgs,
 };
 pub use authorities::{Authorities, AuthoritiesFile};
 pub use error::ConfigError;

@@ -2,10 +2,10 @@
 
 use url::Url;
 
-use super::{args::HubArgs, authorities::AuthoritiesFile, error::ConfigError};
+use super::{args::RouteArgs, authorities::AuthoritiesFile, error::ConfigError};
 use crate::hub::Route;
 
-impl HubArgs {
+impl RouteArgs {
     /// How the hub is reached, and warnings about parts of the settings that can't be used.
     ///
     /// # Errors
@@ -90,12 +90,12 @@ mod tests {
     use crate::config::{Cli, Command};
 
     /// The arguments of `check` with these flags, and their `Debug`.
-    fn parsed(flags: &[&str]) -> (HubArgs, String) {
+    fn parsed(flags: &[&str]) -> (RouteArgs, String) {
         let all = ["oxen-operator", "check"];
         let cli = Cli::try_parse_from(all.iter().chain(flags)).unwrap();
         let debug = format!("{cli:?}");
         match cli.command {
-            Command::Check(args) => (args, debug),
+            Command::Check(args) => (args.route, debug),
             other => panic!("{other:?}"),
         }
     }

@@ -62,6 +62,10 @@ pub struct Config {
     /// How far the metrics of usage are behind. By then, what an observation changed is in the
     /// status, so that no counter goes back.
     pub usage_lag: Duration,
+    /// The time from the first lists of objects to the first scan for unmanaged models.
+    pub first_scan: Duration,
+    /// The time between two scans for unmanaged models, or `None` for no scans.
+    pub unmanaged_interval: Option<Duration>,
     /// The time that work in flight has to end after SIGTERM.
     pub shutdown_timeout: Duration,
     /// The number that constant waits are divided by: 1, except in tests and the demo.
@@ -111,8 +115,8 @@ impl Args {
             progress_deadline: self.progress_deadline.0,
             ..Rules::default()
         });
-        let authorities_file = self.hub.authorities_file();
-        let (route, warnings) = self.hub.route_with(authorities_file.as_ref())?;
+        let authorities_file = self.hub.route.authorities_file();
+        let (route, warnings) = self.hub.route.route_with(authorities_file.as_ref())?;
         for warning in warnings {
             warn!("{warning}");
         }
@@ -151,6 +155,8 @@ impl Args {
             kube_timeout: timing.kube_timeout(),
             watch_timeout: timing.watch_timeout(),
             usage_lag: timing.usage_lag(),
+            first_scan: timing.first_scan(),
+            unmanaged_interval: Some(self.unmanaged_interval.0).filter(|it| !it.is_zero()),
             shutdown_timeout: timing.shutdown_timeout(),
             time_scale: self.time_scale,
         })

@@ -33,6 +33,9 @@ const BUDGET_INTERVAL: Duration = Duration::from_secs(10);
 /// The time between two reads of the file of certificate authorities.
 const AUTHORITIES_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The time from the lists of objects to the first scan. Most objects have been observed by then.
+const FIRST_SCAN: Duration = Duration::from_secs(60);
+
 /// The time without a 429 that raises the rate of requests by one step.
 const RATE_RECOVERY: Duration = Duration::from_secs(10);
 
@@ -119,6 +122,10 @@ impl Timing {
 
     pub(super) fn authorities_interval(self) -> Duration {
         self.wait(AUTHORITIES_INTERVAL)
+    }
+
+    pub(super) fn first_scan(self) -> Duration {
+        self.wait(FIRST_SCAN)
     }
 
     pub(super) fn rate_recovery(self) -> Duration {

@@ -1,6 +1,9 @@
 //! What all reconciles share.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -66,6 +69,25 @@ pub(super) struct Scope {
     pub(super) secrets: Secrets,
     /// Starts a reconcile of an object.
     pub(super) wake: UnboundedSender<ObjectRef<Compact>>,
+}
+
+/// The scopes of this process.
+#[derive(Default)]
+pub(super) struct Scopes(Mutex<Vec<Arc<Scope>>>);
+
+impl Scopes {
+    pub(super) fn add(&self, scope: Arc<Scope>) {
+        self.lock().push(scope);
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Scope>> {
+        self.lock().clone()
+    }
+
+    // Every change under this lock is a single insertion, so a poisoned lock is usable.
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Scope>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Scope {

@@ -8,6 +8,7 @@ use super::{
     admission::Lane,
     context::Scope,
     error::{ReconcileError, Request},
+    memory::SecretVersion,
     secrets::{Lookup, version},
 };
 use crate::{
@@ -32,13 +33,28 @@ impl From<Result<ApiKey, CredentialFault>> for Credentials {
     }
 }
 
-/// Finds the object's API key.
+/// Finds the object's API key, and remembers the version of its Secret.
 pub(super) async fn find(scope: &Scope, object: &OxenModel) -> Result<Credentials, ReconcileError> {
+    let (found, secret) = look_up(scope, object).await?;
+    if let Some(version) = secret {
+        let memories = &scope.context.memories;
+        memories.with(object, |memory| memory.looked_up(version));
+    }
+    Ok(found)
+}
+
+/// Finds the object's API key, and the version of its Secret if the key comes from one.
+pub(super) async fn look_up(
+    scope: &Scope,
+    object: &OxenModel,
+) -> Result<(Credentials, Option<SecretVersion>), ReconcileError> {
     if let Some(named) = &object.spec.api_key_secret_ref {
-        return Ok(key_of(named, fetch(scope, object, &named.name).await?).into());
+        let fetched = fetch(scope, object, &named.name).await?;
+        let version = fetched.version();
+        return Ok((key_of(named, fetched).into(), Some(version)));
     }
     if let Some(operator_key) = allowed_operator_key(scope, object) {
-        return Ok(read_operator_key(operator_key).await.into());
+        return Ok((read_operator_key(operator_key).await.into(), None));
     }
     let default = SecretKeyRef {
         name: DEFAULT_SECRET.into(),
@@ -46,10 +62,12 @@ pub(super) async fn find(scope: &Scope, object: &OxenModel) -> Result<Credential
     };
     let fetched = fetch(scope, object, &default.name).await?;
     let missing = matches!(fetched, Fetched::Missing);
+    let version = Some(fetched.version());
     if missing && scope.context.config.operator_key.is_some() {
-        return Ok(Credentials::Fault(CredentialFault::OperatorKeyNotAllowed));
+        let fault = Credentials::Fault(CredentialFault::OperatorKeyNotAllowed);
+        return Ok((fault, version));
     }
-    Ok(key_of(&default, fetched).into())
+    Ok((key_of(&default, fetched).into(), version))
 }
 
 /// The namespace and name of the Secret that an object's key comes from. Both are empty for the
@@ -152,21 +170,23 @@ enum Fetched {
     Forbidden,
 }
 
-/// Looks up the object's Secret, and remembers its version.
+impl Fetched {
+    fn version(&self) -> SecretVersion {
+        match self {
+            Self::Found(secret) => version(secret),
+            Self::Missing | Self::Forbidden => None,
+        }
+    }
+}
+
+/// Looks up the object's Secret.
 async fn fetch(scope: &Scope, object: &OxenModel, name: &str) -> Result<Fetched, ReconcileError> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let fetched = match scope.secrets.get(namespace, name) {
-        Lookup::Found(secret) => Fetched::Found(secret),
-        Lookup::Missing => Fetched::Missing,
-        Lookup::Unwatched => read(scope, namespace, name).await?,
-    };
-    let version = match &fetched {
-        Fetched::Found(secret) => version(secret),
-        Fetched::Missing | Fetched::Forbidden => None,
-    };
-    let memories = &scope.context.memories;
-    memories.with(object, |memory| memory.looked_up(version));
-    Ok(fetched)
+    match scope.secrets.get(namespace, name) {
+        Lookup::Found(secret) => Ok(Fetched::Found(secret)),
+        Lookup::Missing => Ok(Fetched::Missing),
+        Lookup::Unwatched => read(scope, namespace, name).await,
+    }
 }
 
 /// Reads a Secret that isn't watched.

@@ -13,6 +13,7 @@
 //! | observing an object | `observe.rs` |
 //! | the live GET, its permit and Retry-After | `retrieve.rs` |
 //! | which API key an object uses | `credentials.rs` |
+//! | the scan for unmanaged models | `scan/` |
 //! | the Secrets that are watched | `secrets.rs` |
 //! | which object controls a model, who is woken, and who uses a Secret | `index/` |
 //! | the finalizer, and the call to the hub | `act.rs` |
@@ -55,6 +56,7 @@ mod reconcile;
 mod record;
 mod requeue;
 mod retrieve;
+mod scan;
 mod secrets;
 mod standby;
 mod streams;
@@ -69,20 +71,28 @@ use std::sync::Arc;
 
 use futures::future;
 
+use context::Scopes;
+
 /// Runs until the shutdown, and then until the work in flight has ended.
 pub async fn run(context: Arc<Context>) {
-    let scopes = context.config.scopes();
-    let scopes: Vec<Option<String>> = scopes.map(|scope| scope.map(Into::into)).collect();
+    let scopes = Scopes::default();
+    let namespaces = context.config.scopes();
+    let namespaces: Vec<Option<String>> = namespaces.map(|one| one.map(Into::into)).collect();
     if context.config.budgets {
         let index = context.index.clone();
         let metrics = context.metrics.budgets();
         metrics.set_source(move || budgets::metrics(&index));
     }
-    let limited = scopes.iter().filter(|_| context.config.budgets);
-    let budgets = limited.map(|scope| budgets::run(&context, scope.clone()));
-    let objects = scopes
+    let limited = namespaces.iter().filter(|_| context.config.budgets);
+    let budgets = limited.map(|namespace| budgets::run(&context, namespace.clone()));
+    let watches = namespaces
         .iter()
-        .map(|scope| watch::run(context.clone(), scope.clone()));
+        .map(|namespace| watch::run(context.clone(), namespace.clone(), &scopes));
     // No scope reconciles before all have listed their objects, so all of them run at once.
-    future::join(future::join_all(budgets), future::join_all(objects)).await;
+    let watches = future::join(future::join_all(budgets), future::join_all(watches));
+    // The scan has no end of its own, and nothing is lost when it ends early.
+    tokio::select! {
+        _ = watches => {}
+        never = scan::run(&context, &scopes) => match never {},
+    }
 }

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use super::{
     compact::Compact,
-    context::{Context, Scope, latest},
+    context::{Context, Scope, Scopes, latest},
     dispatch::{error_policy, reconcile},
     health::{Health, Monitor},
     index::Index,
@@ -47,7 +47,7 @@ struct Listing {
 }
 
 /// Watches one namespace, or all, until the shutdown, and then until the work in flight has ended.
-pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
+pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, scopes: &Scopes) {
     let config = &context.config;
     let monitor = Monitor {
         client: context.client.clone(),
@@ -74,6 +74,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>) {
         secrets,
         wake,
     });
+    scopes.add(scope.clone());
     let waking = context.clone();
     // The number of reconciles is bounded by `Admission`.
     let working = Controller::for_stream(triggers, objects.clone())

@@ -101,7 +101,7 @@ pub use plan::{Action, Plan};
 pub use remote::Remote;
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
-pub use schedule::{Stretch, stretches};
+pub use schedule::{Stretch, instant, stretches};
 pub use tracked::Tracked;
 pub use unmanaged::{Managed, unmanaged};
 pub use urgency::is_urgent;

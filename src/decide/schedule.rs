@@ -132,8 +132,10 @@ fn exists(zone: &TimeZone, day: Date) -> bool {
     midnight(day).is_some_and(|begin| next.is_none_or(|end| begin < end))
 }
 
-/// The first instant at which the zone's clock shows this time or a later one.
-fn instant(zone: &TimeZone, time: DateTime) -> Option<Timestamp> {
+/// The first instant at which the zone's clock shows this time or a later one, or `None` if that is
+/// out of range.
+#[must_use]
+pub fn instant(zone: &TimeZone, time: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(time);
     match ambiguous.offset() {
         // With the offset after the gap, the time is an instant before the gap. The change to that

@@ -1,18 +1,24 @@
 //! Custom models that may bill and that no OxenModel manages.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use super::remote::Remote;
+use super::{ownership::Claimant, remote::Remote};
 use crate::api::{Identity, LiveStatus, ModelStatus};
 
 /// What the OxenModels manage, as far as [`unmanaged`] asks. It is about one API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Managed {
+    /// What all objects manage, of every key. All keys share it.
+    objects: Arc<Objects>,
+    /// The owners of the models that objects of this key manage.
+    owners: HashSet<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Objects {
     identities: HashSet<Identity>,
     /// The names in the specs of objects whose model was never observed.
     names: HashSet<String>,
-    /// The owners of the models that objects of this key manage.
-    owners: HashSet<String>,
 }
 
 impl Managed {
@@ -20,14 +26,40 @@ impl Managed {
     /// every key count, because two keys may see the same model. `same_key` says whether the object
     /// uses the key that this is about.
     pub fn add(&mut self, name: &str, model: Option<&ModelStatus>, same_key: bool) {
-        let Some(model) = model else {
-            self.names.insert(name.to_owned());
-            return;
-        };
-        if same_key && !model.is_base() {
-            self.owners.insert(model.owner.clone());
+        let identity = model.map(ModelStatus::identity);
+        let owner = model.filter(|model| same_key && !model.is_base());
+        self.owners.extend(owner.map(|model| model.owner.clone()));
+        Arc::make_mut(&mut self.objects).add(name, identity);
+    }
+
+    /// Adds an OxenModel of any key, as a claimant of its model.
+    pub(crate) fn add_claimant(&mut self, claimant: &Claimant) {
+        let identity = claimant.identity.as_deref().cloned();
+        Arc::make_mut(&mut self.objects).add(&claimant.model, identity);
+    }
+
+    /// Returns true when the owner of any model that this key manages is known. Until then,
+    /// [`unmanaged`] reports no model.
+    #[must_use]
+    pub fn knows_an_owner(&self) -> bool {
+        !self.owners.is_empty()
+    }
+
+    /// The same objects, for the key whose objects manage models of these owners.
+    pub(crate) fn with_owners(&self, owners: HashSet<String>) -> Self {
+        Self {
+            objects: self.objects.clone(),
+            owners,
         }
-        self.identities.insert(model.identity());
+    }
+}
+
+impl Objects {
+    fn add(&mut self, name: &str, identity: Option<Identity>) {
+        match identity {
+            Some(identity) => self.identities.insert(identity),
+            None => self.names.insert(name.to_owned()),
+        };
     }
 }
 
@@ -49,9 +81,9 @@ pub fn unmanaged(model: &Remote, managed: &Managed) -> bool {
     let with_owner = format!("{}/{}", identity.owner, identity.id);
     on && !model.base
         && managed.owners.contains(&identity.owner)
-        && !managed.names.contains(&identity.id)
-        && !managed.names.contains(&with_owner)
-        && !managed.identities.contains(&identity)
+        && !managed.objects.names.contains(&identity.id)
+        && !managed.objects.names.contains(&with_owner)
+        && !managed.objects.identities.contains(&identity)
 }
 
 #[cfg(test)]

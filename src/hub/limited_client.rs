@@ -122,6 +122,19 @@ impl Permit<'_> {
         end(self.in_flight, found)
     }
 
+    /// Lists all models one at a time, see [`Client::list_each`].
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault.
+    pub async fn list_each(
+        self,
+        on_model: impl FnMut(Model) -> ControlFlow<()>,
+    ) -> Result<(), HubFault> {
+        let listed = self.client.list_each(self.key, None, None, on_model).await;
+        end(self.in_flight, listed.map(|_| ()))
+    }
+
     /// Lists the names of up to `most` models whose name matches, as a message shows them. See
     /// [`Client::search_each`].
     ///

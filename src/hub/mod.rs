@@ -47,7 +47,7 @@ pub use limited_client::{LimitedClient, Permit};
 pub use limiter::{Priority, RateLimits};
 pub use limits::Limits;
 pub use list_reader::ListReader;
-pub use response::Response;
+pub use response::{Response, page_code};
 pub use route::{Route, SetupError};
 pub use wire::{
     Capabilities, DeploymentItem, Developer, FineTuning, Model, Number, Pricing, Unread, Word,

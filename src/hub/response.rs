@@ -16,6 +16,9 @@ use super::{
 };
 use crate::decide::{CallOutcome, HubFault, quote};
 
+/// What a fault says where an HTML page answers a request, before the status code.
+const HTML_PAGE: &str = "a proxy or gateway on the way answered with an HTML page";
+
 /// A response with its whole body.
 pub struct Response {
     /// The status code, which decides before the body is read.
@@ -120,9 +123,7 @@ impl Response {
     fn intermediary(&self) -> Option<String> {
         match self.code.as_u16() {
             407 => Some("a proxy on the way requires authentication (407)".to_owned()),
-            code @ 401..=403 if self.is_html() => Some(format!(
-                "a proxy or gateway on the way answered with an HTML page ({code})"
-            )),
+            code @ 401..=403 if self.is_html() => Some(format!("{HTML_PAGE} ({code})")),
             _ => None,
         }
     }
@@ -147,6 +148,14 @@ impl Response {
             None => self.code.to_string(),
         }
     }
+}
+
+/// The status code in the words of [`HubFault::Unreachable`] where an HTML page answered the
+/// request; `None` for any other words.
+#[must_use]
+pub fn page_code(words: &str) -> Option<&str> {
+    let code = words.strip_prefix(HTML_PAGE)?;
+    code.strip_prefix(" (")?.strip_suffix(')')
 }
 
 /// Names the encoding of a body that can't be read, because the client asked for a plain body.

@@ -16,7 +16,7 @@ use crate::{
     hub::{Endpoint, Outcome},
 };
 
-use super::{budgets::Budgets, objects::Objects, text};
+use super::{budgets::Budgets, objects::Objects, text, unmanaged::Unmanaged};
 
 /// The buckets of a request's duration, up to the default timeout.
 const REQUESTS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -46,6 +46,7 @@ pub struct Metrics {
     registry: Registry,
     objects: Objects,
     budgets: Budgets,
+    unmanaged: Unmanaged,
     durations: Family<ByReason, Histogram>,
     contacts: Family<ByKey, Gauge>,
     reconciles: Family<ByReason, Counter>,
@@ -127,6 +128,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             objects: Objects::default(),
             budgets: Budgets::default(),
+            unmanaged: Unmanaged::default(),
             durations: Family::new_with_constructor(|| Histogram::new(RECONCILES)),
             contacts: Family::default(),
             reconciles: Family::default(),
@@ -282,6 +284,7 @@ impl Metrics {
         );
         all.register_collector(Box::new(self.objects.clone()));
         all.register_collector(Box::new(self.budgets.clone()));
+        all.register_collector(Box::new(self.unmanaged.clone()));
         all
     }
 
@@ -295,6 +298,12 @@ impl Metrics {
     #[must_use]
     pub fn budgets(&self) -> &Budgets {
         &self.budgets
+    }
+
+    /// The metrics of unmanaged models.
+    #[must_use]
+    pub fn unmanaged(&self) -> &Unmanaged {
+        &self.unmanaged
     }
 
     /// Counts a reconcile that ended with a plan.

@@ -7,7 +7,10 @@ use hub::{Hub, Model};
 use serde_json::{Value, json};
 use testkit::world::{World, eventually};
 
-use crate::tool::{read, run};
+use crate::{
+    docs::files,
+    tool::{read, run},
+};
 
 const ALERTS: &str = "charts/oxen-operator/files/alerts.yaml";
 const DASHBOARD: &str = "charts/oxen-operator/files/dashboard.json";
@@ -121,6 +124,38 @@ fn alerts_fire_exactly_when_they_should() {
         "",
     )
     .unwrap();
+}
+
+/// The queries of the blocks of a page, without their comments.
+fn queries(page: &str) -> Vec<String> {
+    let blocks = page.split("\n```promql\n").skip(1);
+    let blocks = blocks.map(|block| block.split_once("\n```").expect("a block ends").0);
+    let all = blocks.flat_map(|block| block.split("\n\n"));
+    all.map(|query| {
+        let lines = query.lines().filter(|line| !line.starts_with('#'));
+        lines.collect::<Vec<_>>().join("\n")
+    })
+    .collect()
+}
+
+#[test]
+fn every_query_of_the_docs_is_valid_and_uses_documented_metrics() {
+    let mut all = Vec::new();
+    for file in files("docs", ".md") {
+        all.extend(queries(&read(&file)));
+    }
+    assert!(all.len() > 8, "{all:?}");
+    let documented = read("docs/metrics.md");
+    for name in all.iter().flat_map(|query| named(query)) {
+        assert!(documented.contains(&format!("`{name}")), "{name}");
+    }
+    let rules: Vec<Value> = all
+        .iter()
+        .enumerate()
+        .map(|(number, query)| json!({"record": format!("docs:{number}"), "expr": query}))
+        .collect();
+    let rules = json!({"groups": [{"name": "docs", "rules": rules}]});
+    run("promtool", &["check", "rules"], &rules.to_string()).unwrap();
 }
 
 #[test]

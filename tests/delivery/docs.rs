@@ -27,7 +27,8 @@ fn manifests(page: &str) -> Vec<Value> {
     all
 }
 
-fn files(folder: &str, end: &str) -> Vec<String> {
+/// The files of a folder whose names end like this, in alphabetical order.
+pub(crate) fn files(folder: &str, end: &str) -> Vec<String> {
     let mut all: Vec<String> = fs::read_dir(path(folder))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -12,6 +12,7 @@ mod docs;
 mod generated_docs;
 mod gitops;
 mod install;
+mod krew;
 mod kustomize;
 mod lifecycle;
 mod names;

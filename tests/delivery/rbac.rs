@@ -121,8 +121,8 @@ async fn every_right_is_used_and_no_other_is_needed() {
     gate.refuse_once("PATCH", "/status", StatusCode::CONFLICT);
     let wide = json!({"apiVersion": "oxen.ai/v1alpha1", "kind": "OxenBudget",
         "metadata": {"name": "wide", "namespace": world.namespace}, "spec": {"maxActive": 9}});
-    let apply = ["apply", "-f", "-"];
-    let applied = world.cluster.kubectl_stdin(&apply, &wide.to_string());
+    let (apply, wide) = (["apply", "-f", "-"], wide.to_string());
+    let applied = world.cluster.kubectl_stdin(&apply, &wide);
     applied.await.unwrap().ok().unwrap();
     world.create("bot", spec("active")).await;
     let first = installed.pod("first", &gate).await;

@@ -84,32 +84,6 @@ async fn an_api_server_that_cannot_be_reached_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_credential_plugin_runs_once_and_its_output_is_nowhere() {
-    let world = World::new(Hub::builder()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("config");
-    let helper = folder.path().join("bin/helper");
-    let script = format!(
-        "mkdir $(dirname {helper})\ncat >{helper} <<'END'\n#!/bin/sh\necho run >>{runs}\necho SECRET\nexit 1\nEND\n\
-         chmod +x {helper}\ncp $KUBECONFIG {config}\nexport KUBECONFIG={config}\n\
-         kubectl config set-credentials eks --exec-command={helper} \
-         --exec-api-version=client.authentication.k8s.io/v1 --exec-arg=SECRET >/dev/null\n\
-         kubectl oxen status --user eks",
-        helper = helper.display(),
-        runs = folder.path().join("runs").display(),
-        config = config.display(),
-    );
-    let output = bash(world.cluster, &script).await;
-    let error = format!(
-        "error: \"{}\" gave no credentials for user \"eks\": exit status 1.",
-        helper.display()
-    );
-    fails(&output, 1, &error);
-    let runs = fs::read_to_string(folder.path().join("runs")).unwrap();
-    assert_eq!(runs.lines().count(), 1);
-}
-
-#[tokio::test]
 async fn missing_rights_and_a_missing_definition_are_told() {
     let cluster = Cluster::builder().user("dev", &[]).start().await.unwrap();
     for command in ["status", "on x --for 1h"] {

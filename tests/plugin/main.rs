@@ -5,15 +5,35 @@
 //!
 //! | what | where |
 //! |---|---|
+//! | completion | `complete.rs` |
 //! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
-//! | the screen and the table, and what a pipe gets | `screens.rs` |
-//! | overrides and other changes, and waiting for them | `steer.rs` |
+//! | proxies, certificates and credential plugins | `connection.rs` |
+//! | the session in README.md | `readme.rs` |
+//! | the screen and the table | `screens.rs` |
+//! | pipes, and terminals of any width | `pipes.rs` |
+//! | what the models have cost | `cost.rs` |
+//! | when the models are active | `schedule.rs` |
+//! | `--watch` | `watch.rs` |
+//! | a pseudo-terminal | `terminal.rs` |
+//! | overrides and other changes | `steer.rs` |
+//! | what is refused before it is written | `refusals.rs` |
+//! | waiting for a change | `waits.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod complete;
+mod connection;
+mod cost;
 mod errors;
+mod pipes;
+mod readme;
+mod refusals;
+mod schedule;
 mod screens;
 mod steer;
+mod terminal;
+mod waits;
+mod watch;
 
 use cluster::{Cluster, Output};
 use testkit::world::{World, program};

@@ -40,6 +40,7 @@
 //! | for how long a model was on, over restarts and leaders | `usage.rs` |
 //! | objects that this version can't decode | `undecodable.rs` |
 //! | objects that this version can't decode any more | `undecodable_later.rs` |
+//! | custom models that no object manages | `unmanaged.rs` |
 //! | watches that fail, and namespaces that can't be listed | `watches.rs` |
 //! | the expected output of kubectl | `golden/` |
 //!
@@ -82,5 +83,6 @@ mod suspend;
 mod undecodable;
 mod undecodable_later;
 mod unknown_budgets;
+mod unmanaged;
 mod usage;
 mod watches;

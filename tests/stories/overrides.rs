@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use hub::{Fault, Hub, Model};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{Patch, PatchParams};
 use oxen_operator::api::OxenModel;
-use serde_json::{Value, json};
-use testkit::world::{Operator, World, eventually, message, status};
-
-/// The field manager of Flux.
-const FLUX: &str = "kustomize-controller";
+use serde_json::json;
+use testkit::{
+    flux,
+    world::{Operator, World, eventually, message, status},
+};
 
 /// A world with an inactive model.
 async fn world() -> World {
@@ -40,51 +39,6 @@ async fn annotate(world: &World, value: &str) {
     world.kubectl(&arguments).await.ok().unwrap();
 }
 
-/// Applies the manifest as Flux does: with its own field manager, after it has taken over the
-/// fields that kubectl has set.
-async fn apply_as_flux(world: &World, state: &str) -> OxenModel {
-    let api = world.api();
-    if let Some(object) = api.get_opt("bot").await.unwrap() {
-        let fields = take_over(&serde_json::to_value(object.metadata.managed_fields).unwrap());
-        let patch = json!({"metadata": {"managedFields": fields}});
-        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
-        api.patch("bot", &params, &patch).await.unwrap();
-    }
-    let manifest = json!({
-        "apiVersion": "oxen.ai/v1alpha1",
-        "kind": "OxenModel",
-        "metadata": {"name": "bot"},
-        "spec": {"model": "bot", "state": state},
-    });
-    let params = PatchParams::apply(FLUX).force();
-    let applied = api.patch("bot", &params, &Patch::Apply(&manifest)).await;
-    applied.unwrap()
-}
-
-/// The managed fields, with those of kubectl as a part of those that Flux applied.
-fn take_over(fields: &Value) -> Value {
-    let all = fields.as_array().unwrap().clone();
-    let is = |entry: &Value, prefix: &str| entry["manager"].as_str().unwrap().starts_with(prefix);
-    let (kubectl, mut kept): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|entry| is(entry, "kubectl"));
-    let own = kept.iter_mut().find(|entry| is(entry, FLUX)).unwrap();
-    for entry in kubectl {
-        merge(&mut own["fieldsV1"], &entry["fieldsV1"]);
-    }
-    Value::Array(kept)
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(json!({})), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
-}
-
 async fn until_event(world: &World, reason: &str) {
     eventually(&format!("the event {reason}"), || async {
         let events = world.events("bot").await;
@@ -102,7 +56,7 @@ fn is_annotated(object: &OxenModel) -> bool {
 async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
     let world = world().await;
     let operator = world.operator();
-    apply_as_flux(&world, "inactive").await;
+    flux::apply(&world, "inactive").await;
     world.until_reason("bot", "Inactive").await;
     // The tests' sync interval is short, so the operator polls while the override is in force.
     let value = until("active", 30);
@@ -111,7 +65,7 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
     assert!(is_annotated(&object));
     assert_eq!(status(&object).override_in_force.unwrap().value, value);
 
-    let object = apply_as_flux(&world, "inactive").await;
+    let object = flux::apply(&world, "inactive").await;
     assert!(!is_annotated(&object), "Flux removes it");
     world.until_observed("bot", 2).await;
     let object = world.get("bot").await;

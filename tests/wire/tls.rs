@@ -67,7 +67,7 @@ fn route(url: &str, pem: &str) -> (Route, Vec<String>) {
     let Command::Check(args) = Cli::try_parse_from(flags).unwrap().command else {
         panic!("check was asked for")
     };
-    args.route().unwrap()
+    args.route.route().unwrap()
 }
 
 #[tokio::test]

@@ -99,6 +99,10 @@ otherwise be rendered as 1e+06. */}}
 - name: OXEN_SYNC_INTERVAL
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.unmanagedInterval }}
+- name: OXEN_UNMANAGED_INTERVAL
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.progressDeadline }}
 - name: OXEN_PROGRESS_DEADLINE
   value: {{ . | quote }}

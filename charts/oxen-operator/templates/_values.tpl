@@ -49,6 +49,7 @@ leaderElection: {enabled: true}
 observeOnly: false
 deletionPolicy: Deactivate
 syncInterval: 5m
+unmanagedInterval: 15m
 progressDeadline: 30m
 namespaces: []
 secretNames: [oxen-api-key]

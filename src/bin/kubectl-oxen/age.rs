@@ -39,6 +39,16 @@ pub fn duration(duration: SignedDuration) -> String {
     }
 }
 
+/// A total of seconds in hours and minutes, such as `116h40m`.
+pub fn total(seconds: i64) -> String {
+    let (hours, minutes) = (seconds / 3600, seconds / 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m"),
+        _ => format!("{hours}h{:02}m", minutes % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +76,20 @@ mod tests {
             (3000 * 86_400, "8y"),
         ] {
             assert_eq!(duration(SignedDuration::from_secs(seconds)), age);
+        }
+    }
+
+    #[test]
+    fn totals_are_hours_and_minutes() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3599, "59m"),
+            (3600, "1h00m"),
+            (420_000, "116h40m"),
+        ] {
+            assert_eq!(total(seconds), text);
         }
     }
 }

@@ -19,6 +19,27 @@ pub fn lines(text: &str) -> String {
     text.chars().map(safe).collect()
 }
 
+/// The JSON text with the same meaning and without characters that change the terminal. In a
+/// string, an escape takes the place of each. Outside of strings, JSON has only white space of
+/// them.
+pub fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => safe.push(c),
+            '\r' | '\t' => safe.push(' '),
+            c if is_unsafe(c) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Returns true where each line of the text can be shown as it is.
+pub fn is_safe(text: &str) -> bool {
+    text.chars().all(|c| c == '\n' || !is_unsafe(c))
+}
+
 /// Returns true for a character that moves the cursor, changes the terminal or the direction of
 /// writing.
 fn is_unsafe(c: char) -> bool {
@@ -50,32 +71,46 @@ pub fn cut(text: &str, width: usize) -> String {
 }
 
 /// The text in lines of at most this many cells, broken between words. A longer word is broken
-/// itself.
+/// itself. What continues a line has its indentation, unless that takes more than half of the
+/// width.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
-        let mut current = String::new();
-        for word in paragraph.split(' ') {
-            let joined = if current.is_empty() {
-                cells(word)
-            } else {
-                cells(&current) + 1 + cells(word)
-            };
-            if joined > width && !current.trim().is_empty() {
-                lines.push(std::mem::take(&mut current));
-            } else if !current.is_empty() {
-                current.push(' ');
-            }
-            for c in word.chars() {
-                if cells(&current) + c.width().unwrap_or_default() > width && !current.is_empty() {
-                    lines.push(std::mem::take(&mut current));
-                }
-                current.push(c);
-            }
-        }
-        lines.push(current);
+        let words = paragraph.trim_start_matches(' ');
+        let indent = paragraph.len() - words.len();
+        let indent = if indent > width / 2 { 0 } else { indent };
+        let broken = break_words(words, width - indent);
+        lines.extend(broken.into_iter().map(|line| match line.as_str() {
+            "" => line,
+            _ => " ".repeat(indent) + &line,
+        }));
     }
+    lines
+}
+
+/// One line without indentation, in lines of at most this many cells.
+fn break_words(words: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut current) = (Vec::new(), String::new());
+    for word in words.split(' ') {
+        let joined = if current.is_empty() {
+            cells(word)
+        } else {
+            cells(&current) + 1 + cells(word)
+        };
+        if joined > width && !current.trim().is_empty() {
+            lines.push(std::mem::take(&mut current));
+        } else if !current.is_empty() {
+            current.push(' ');
+        }
+        for c in word.chars() {
+            if cells(&current) + c.width().unwrap_or_default() > width && !current.is_empty() {
+                lines.push(std::mem::take(&mut current));
+            }
+            current.push(c);
+        }
+    }
+    lines.push(current);
     lines
 }
 
@@ -89,6 +124,10 @@ mod tests {
         assert_eq!(line("  plain  text "), "plain text");
         assert_eq!(line("日本語 e\u{301} 🦬"), "日本語 e\u{301} 🦬");
         assert_eq!(line("\u{9b}31mred"), "31mred");
+        assert_eq!(
+            json("{\r\n\"a\": \"\u{9b}31m\u{202e}\u{7f}ä\"}"),
+            "{ \n\"a\": \"\\u009b31m\\u202e\\u007fä\"}"
+        );
         assert_eq!(lines("  a\x1b[2J\n  b\u{202e}"), "  a [2J\n  b ");
     }
 
@@ -101,6 +140,10 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a\nb", 10), ["a", "b"]);
+        assert_eq!(wrap("a\n\nb", 10), ["a", "", "b"]);
+        assert_eq!(wrap("a\n  one two\n", 7), ["a", "  one", "  two", ""]);
+        assert_eq!(wrap("  one  two", 40), ["  one  two"]);
+        assert_eq!(wrap("      one two", 7), ["one two"]);
         for width in 1..30 {
             let wrapped = wrap("error: 日本語日本語 and a-word-that-is-rather-long", width);
             let longest = wrapped.iter().map(|line| cells(line)).max().unwrap();

@@ -9,6 +9,9 @@ use crate::{clean, cli::Color, outcome::Failure};
 /// The width where the terminal doesn't tell its own.
 pub const DEFAULT_WIDTH: usize = 80;
 
+/// The height where the terminal doesn't tell its own.
+const DEFAULT_HEIGHT: usize = 24;
+
 /// Where a run writes.
 pub struct Console {
     color: ColorChoice,
@@ -36,6 +39,43 @@ impl Console {
         stdout.is_terminal().then(|| terminal_width(&stdout))
     }
 
+    /// The columns and rows of the terminal that shows standard output, or `None` if it isn't shown
+    /// on one, or on one that takes no escape sequences.
+    pub fn window(&self) -> Option<(usize, usize)> {
+        let stdout = io::stdout();
+        let dumb = std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
+        if dumb || !stdout.is_terminal() {
+            return None;
+        }
+        let rows =
+            rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_row));
+        let rows = if rows == 0 { DEFAULT_HEIGHT } else { rows };
+        Some((terminal_width(&stdout), rows))
+    }
+
+    /// Whether standard output takes colour.
+    pub fn takes_color(&self) -> bool {
+        let choice = match self.color {
+            ColorChoice::Auto => AutoStream::choice(&io::stdout()),
+            other => other,
+        };
+        choice != ColorChoice::Never
+    }
+
+    /// Writes escape sequences and text to the terminal as they are.
+    ///
+    /// # Errors
+    ///
+    /// The terminal has gone.
+    pub fn draw(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        written(
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush()),
+        )
+    }
+
     /// Writes data to standard output.
     ///
     /// # Errors
@@ -43,27 +83,17 @@ impl Console {
     /// The reader has gone, or the data can't be written.
     pub fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = AutoStream::new(io::stdout(), self.color).lock();
-        let written = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
-        written.map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => Failure::ReaderGone,
-            _ => Failure::Because(format!("standard output can't be written: {error}")),
-        })
+        written(
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush()),
+        )
     }
 
     /// Writes lines for people to standard error. They are wrapped at the width of the terminal,
     /// and have no control characters, whatever they quote.
     pub fn say(&self, text: &str) {
-        let stderr = io::stderr();
-        let text = clean::lines(text);
-        let text = if stderr.is_terminal() {
-            clean::wrap(&text, terminal_width(&stderr)).join("\n")
-        } else {
-            text
-        };
-        // Nobody is left to tell where standard error fails.
-        let _ = writeln!(stderr.lock(), "{text}");
+        say(text);
     }
 
     /// Writes an error: what is the case, and what to do.
@@ -75,6 +105,27 @@ impl Console {
     pub fn warn(&self, sentence: &str) {
         self.say(&format!("warning: {sentence}"));
     }
+}
+
+/// What became of a write to standard output.
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Because(format!("standard output can't be written: {error}")),
+    })
+}
+
+/// Writes lines as [`Console::say`] does.
+pub fn say(text: &str) {
+    let stderr = io::stderr();
+    let text = clean::lines(text);
+    let text = if stderr.is_terminal() {
+        clean::wrap(&text, terminal_width(&stderr)).join("\n")
+    } else {
+        text
+    };
+    // Nobody is left to tell where standard error fails.
+    let _ = writeln!(stderr.lock(), "{text}");
 }
 
 /// The width of the terminal, or 80 columns where it tells 0 or nothing.

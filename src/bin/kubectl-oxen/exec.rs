@@ -2,16 +2,26 @@
 //! errors, which can hold a token.
 
 use std::{
-    io::ErrorKind,
-    process::{Command, Stdio},
+    io::{self, ErrorKind, IsTerminal},
+    process::{Output, Stdio},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::kubeconfig::Target;
+
+/// Whether a credential plugin may use the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// It may ask the user, unless the kubeconfig says otherwise, and its words are shown.
+    Shared,
+    /// It can't ask, and its words are dropped. Completion runs it while the user types.
+    Withheld,
+}
 
 /// What a credential plugin prints.
 #[derive(Deserialize)]
@@ -32,8 +42,15 @@ struct Status {
 /// # Errors
 ///
 /// The plugin can't be run, fails, or prints no credentials. Its arguments, environment and output
-/// are never shown.
-pub fn resolve(target: &mut Target) -> Result<(), String> {
+/// are never shown. The plugin is killed when the future is dropped.
+pub async fn resolve(target: &mut Target, terminal: Terminal) -> Result<(), String> {
+    // As with kubectl, a plugin reads standard input only where a person is there to write.
+    let asks = terminal == Terminal::Shared && io::stdin().is_terminal();
+    resolve_with(target, terminal, asks).await
+}
+
+/// [`resolve`], where `asks` says whether the plugin may ask the user.
+async fn resolve_with(target: &mut Target, terminal: Terminal, asks: bool) -> Result<(), String> {
     let user = target.user_name.clone();
     if let Some(provider) = &target.user.auth_provider {
         return Err(format!(
@@ -53,7 +70,15 @@ pub fn resolve(target: &mut Target) -> Result<(), String> {
     }
     let gave_none =
         |why: &str| format!("\"{command}\" gave no credentials for user \"{user}\": {why}.");
-    let output = run(&exec, &command, target).map_err(|error| match error.kind() {
+    let mode = exec.interactive_mode.as_ref();
+    if mode == Some(&ExecInteractiveMode::Always) && !asks {
+        return Err(gave_none(
+            "it asks questions, and standard input is no terminal",
+        ));
+    }
+    let interactive = asks && mode != Some(&ExecInteractiveMode::Never);
+    let output = run(&exec, &command, target, terminal, interactive).await;
+    let output = output.map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             let hint = exec.install_hint.as_deref().unwrap_or("Install it.");
             format!(
@@ -97,9 +122,14 @@ fn adopt(user: &mut AuthInfo, status: Status) -> Option<()> {
     Some(())
 }
 
-fn run(exec: &ExecConfig, command: &str, target: &Target) -> std::io::Result<std::process::Output> {
-    let never = exec.interactive_mode == Some(ExecInteractiveMode::Never);
-    let mut spec = json!({"interactive": !never});
+async fn run(
+    exec: &ExecConfig,
+    command: &str,
+    target: &Target,
+    terminal: Terminal,
+    interactive: bool,
+) -> io::Result<Output> {
+    let mut spec = json!({"interactive": interactive});
     if exec.provide_cluster_info {
         spec["cluster"] = cluster_info(target);
     }
@@ -110,17 +140,22 @@ fn run(exec: &ExecConfig, command: &str, target: &Target) -> std::io::Result<std
     });
     let environment = exec.env.iter().flatten();
     let environment = environment.filter_map(|pair| pair.get("name").zip(pair.get("value")));
+    let shared_or_null = |shared: bool| {
+        if shared {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        }
+    };
     Command::new(command)
         .args(exec.args.iter().flatten())
         .envs(environment)
         .env("KUBERNETES_EXEC_INFO", info.to_string())
-        .stdin(if never {
-            Stdio::null()
-        } else {
-            Stdio::inherit()
-        })
-        .stderr(Stdio::inherit())
+        .stdin(shared_or_null(interactive))
+        .stderr(shared_or_null(terminal == Terminal::Shared))
+        .kill_on_drop(true)
         .output()
+        .await
 }
 
 /// The cluster as a plugin with `provideClusterInfo` gets it.
@@ -177,21 +212,21 @@ mod tests {
         runs.lines().count()
     }
 
-    #[test]
-    fn a_missing_program_is_named_with_its_hint() {
+    #[tokio::test]
+    async fn a_missing_program_is_named_with_its_hint() {
         let mut target = target(json!({
             "command": "absent-helper", "installHint": "brew install x",
             "args": ["SECRET"], "env": [{"name": "A", "value": "SECRET"}],
         }));
         assert_eq!(
-            resolve(&mut target).unwrap_err(),
+            resolve(&mut target, Terminal::Shared).await.unwrap_err(),
             "user \"eks\" of the kubeconfig gets its credentials from \"absent-helper\", which is \
              not on PATH. brew install x"
         );
     }
 
-    #[test]
-    fn a_failed_program_ran_once_and_its_output_is_nowhere() {
+    #[tokio::test]
+    async fn a_failed_program_ran_once_and_its_output_is_nowhere() {
         for (script, why) in [
             ("echo SECRET; exit 1", "exit status 1."),
             ("echo 'SECRET: ['", "its output is no ExecCredential."),
@@ -202,7 +237,7 @@ mod tests {
         ] {
             let (folder, path) = program(script);
             let mut target = target(json!({"command": path, "args": ["SECRET"]}));
-            let error = resolve(&mut target).unwrap_err();
+            let error = resolve(&mut target, Terminal::Shared).await.unwrap_err();
             assert!(
                 error.starts_with(&format!("\"{path}\" gave no credentials")),
                 "{error}"
@@ -213,19 +248,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_token_or_a_certificate_takes_the_place_of_the_program() {
+    #[tokio::test]
+    async fn a_token_or_a_certificate_takes_the_place_of_the_program() {
         let (folder, path) = program(
             "echo \"$KUBERNETES_EXEC_INFO\" | grep -q '\"interactive\":false' || exit 1\n\
              echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\", \
              \"clientCertificateData\": \"PEM\", \"clientKeyData\": \"KEY\"}}'",
         );
         let mut target = target(json!({"command": path, "interactiveMode": "Never"}));
-        resolve(&mut target).unwrap();
+        resolve(&mut target, Terminal::Shared).await.unwrap();
         assert!(target.user.exec.is_none());
         let user = serde_json::to_value(&target.user).unwrap();
         assert_eq!(user["token"], "t");
         assert_eq!(user["client-certificate-data"], "UEVN");
         assert_eq!(runs(&folder), 1);
+    }
+
+    #[tokio::test]
+    async fn a_program_is_interactive_only_on_a_terminal() {
+        let print = "echo \"{\\\"status\\\": {\\\"token\\\": \\\"$(echo $KUBERNETES_EXEC_INFO |\
+                     grep -o 'interactive.:[a-z]*')\\\"}}\" | tr -d '\"' | sed 's/interactive:/is /'";
+        for (mode, terminal, told) in [
+            (None, false, "is false"),
+            (None, true, "is true"),
+            (Some("IfAvailable"), false, "is false"),
+            (Some("Always"), true, "is true"),
+            (Some("Never"), true, "is false"),
+        ] {
+            let (_folder, path) = program(print);
+            let mut target = target(json!({"command": path, "interactiveMode": mode}));
+            resolve_with(&mut target, Terminal::Shared, terminal)
+                .await
+                .unwrap();
+            let user = serde_json::to_value(&target.user).unwrap();
+            assert_eq!(user["token"], told, "{mode:?} {terminal}");
+        }
+        let (_folder, path) = program(print);
+        let mut target = target(json!({"command": path, "interactiveMode": "Always"}));
+        let error = resolve_with(&mut target, Terminal::Shared, false)
+            .await
+            .unwrap_err();
+        assert!(error.contains("standard input is no terminal"), "{error}");
     }
 }

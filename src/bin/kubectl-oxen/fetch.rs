@@ -23,6 +23,24 @@ const PAGE: u32 = 500;
 /// The number of events that are shown.
 const EVENTS: usize = 5;
 
+/// The objects that a command is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The namespace, or `None` for all of them.
+    pub namespace: Option<&'a str>,
+    /// The labels, if they are limited.
+    pub selector: Option<&'a str>,
+    /// The name, for one object.
+    pub name: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    /// The field selector.
+    pub fn fields(&self) -> Option<String> {
+        self.name.map(|name| format!("metadata.name={name}"))
+    }
+}
+
 /// An event, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -85,25 +103,40 @@ impl Session {
         &self,
         namespace: Option<&str>,
         selector: Option<&str>,
-    ) -> Result<Vec<Item>, Failure> {
-        let api = self.models(namespace);
-        let asked = Asked {
+    ) -> Result<Vec<Item>, Trouble> {
+        let scope = Scope {
             namespace,
+            selector,
+            name: None,
+        };
+        Ok(self.listed(scope).await?.0)
+    }
+
+    /// The objects of a scope, by namespace and name, and the resource version of the list.
+    ///
+    /// # Errors
+    ///
+    /// A request failed.
+    pub async fn listed(&self, scope: Scope<'_>) -> Result<(Vec<Item>, String), Trouble> {
+        let api = self.models(scope.namespace);
+        let asked = Asked {
+            namespace: scope.namespace,
             ..self.asked("list", None)
         };
         let mut params = ListParams::default().limit(PAGE);
-        params.label_selector = selector.map(str::to_owned);
+        params.label_selector = scope.selector.map(str::to_owned);
+        params.field_selector = scope.fields();
         let mut items = Vec::new();
-        loop {
+        let version = loop {
             let page = self.ask(asked, api.list(&params)).await?;
             items.extend(page.items.into_iter().map(Item::new));
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {
-                break;
+                break page.metadata.resource_version.unwrap_or_default();
             }
-        }
+        };
         items.sort_by_key(|item| (item.namespace(), item.name()));
-        Ok(items)
+        Ok((items, version))
     }
 
     /// The newest events about an object, newest first. They are read through core/v1, which the

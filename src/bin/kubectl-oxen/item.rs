@@ -1,6 +1,7 @@
 //! One object of the cluster, decoded or not.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ManagedFieldsEntry};
 use kube::{ResourceExt, core::DynamicObject};
 use oxen_operator::{
     api::{OxenModel, OxenModelStatus, State},
@@ -9,19 +10,27 @@ use oxen_operator::{
 use serde_json::Value;
 
 /// An object. One that this version can't decode is shown as far as it goes, and hides no other.
+#[derive(Debug)]
 pub struct Item {
     /// The object as the API server sent it, without its managed fields.
     pub raw: DynamicObject,
     /// The decoded object, or why it can't be decoded.
     pub object: Result<OxenModel, String>,
+    /// When the annotation of an override was written, if it still has it.
+    pub override_written: Option<Timestamp>,
 }
 
 impl Item {
     /// Decodes an object.
     pub fn new(mut raw: DynamicObject) -> Self {
-        raw.metadata.managed_fields = None;
+        let managed = raw.metadata.managed_fields.take();
+        let override_written = managed.iter().flatten().find_map(written);
         let object = raw.clone().try_parse().map_err(|error| error.to_string());
-        Self { raw, object }
+        Self {
+            raw,
+            object,
+            override_written,
+        }
     }
 
     /// The namespace.
@@ -39,12 +48,16 @@ impl Item {
         format!("{}/{}", self.namespace(), self.name())
     }
 
-    /// The status, which is empty for an object that can't be decoded.
+    /// The status, also of an object whose spec can't be decoded. It is empty where there is none.
     pub fn status(&self) -> OxenModelStatus {
-        let object = self.object.as_ref().ok();
-        object
-            .and_then(|object| object.status.clone())
-            .unwrap_or_default()
+        let status = match &self.object {
+            Ok(object) => object.status.clone(),
+            Err(_) => {
+                let raw = self.raw.data.get("status").cloned();
+                raw.and_then(|raw| serde_json::from_value(raw).ok())
+            }
+        };
+        status.unwrap_or_default()
     }
 
     /// The conditions, also of an object that can't be decoded.
@@ -65,6 +78,13 @@ impl Item {
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.raw.data.pointer(pointer).and_then(Value::as_str)
     }
+}
+
+/// When the entry's manager wrote the annotation `oxen.ai/override`, if it is one of its fields.
+fn written(entry: &ManagedFieldsEntry) -> Option<Timestamp> {
+    let fields = &entry.fields_v1.as_ref()?.0;
+    fields.pointer("/f:metadata/f:annotations/f:oxen.ai~1override")?;
+    entry.time.as_ref().map(|time| time.0)
 }
 
 /// The one word for the conditions: `Stalled`, `Reconciling`, `Ready`, `Not ready` or `Unknown`.

@@ -32,9 +32,14 @@ pub struct View {
 }
 
 /// The table, with the colour of each row.
-pub fn table(items: &[Item], now: &Now, view: View) -> String {
-    let rows: Vec<Vec<String>> = items.iter().map(|item| row(item, now, view)).collect();
-    let columns = columns(items, view);
+pub fn table<'a>(
+    items: impl IntoIterator<Item = &'a Item> + Clone,
+    now: &Now,
+    view: View,
+) -> String {
+    let all = items.clone().into_iter();
+    let rows: Vec<Vec<String>> = all.map(|item| row(item, now, view)).collect();
+    let columns = columns(items.clone(), view);
     let lines = table::lines(&columns, &rows, view.width);
     let mut lines = lines.into_iter();
     let mut text = lines.next().unwrap_or_default() + "\n";
@@ -47,9 +52,10 @@ pub fn table(items: &[Item], now: &Now, view: View) -> String {
     text
 }
 
-fn columns(items: &[Item], view: View) -> Vec<Column> {
-    let first = items.first().map(Item::namespace);
-    let one_namespace = items.iter().all(|item| Some(item.namespace()) == first);
+fn columns<'a>(items: impl IntoIterator<Item = &'a Item>, view: View) -> Vec<Column> {
+    let mut namespaces = items.into_iter().map(Item::namespace);
+    let first = namespaces.next();
+    let one_namespace = namespaces.all(|namespace| Some(namespace) == first);
     let namespace = Column::new("NAMESPACE");
     let mut columns = vec![
         Column::new("NAME").fit(Fit::Cut),
@@ -141,8 +147,13 @@ fn color(item: &Item) -> Option<&'static str> {
 
 /// The words below the table: totals, each object that needs a person, each suspended one that
 /// would be changed, and the next change.
-pub fn summary(items: &[Item], now: &Now, width: Option<usize>) -> String {
-    let mut lines = vec![totals(items)];
+pub fn summary<'a>(
+    items: impl IntoIterator<Item = &'a Item>,
+    now: &Now,
+    width: Option<usize>,
+) -> String {
+    let items: Vec<&Item> = items.into_iter().collect();
+    let mut lines = vec![totals(&items)];
     let needy = items.iter().filter_map(|item| {
         let conditions = item.conditions();
         let message = match &item.object {
@@ -171,7 +182,7 @@ pub fn summary(items: &[Item], now: &Now, width: Option<usize>) -> String {
             Some((item.full_name(), text))
         });
     section(&mut lines, "Suspended:", suspended.collect(), width);
-    lines.extend(next_change(items, now));
+    lines.extend(next_change(&items, now));
     lines.join("\n")
 }
 
@@ -196,13 +207,13 @@ fn section(
     }));
 }
 
-fn totals(items: &[Item]) -> String {
+fn totals(items: &[&Item]) -> String {
     let models = match items.len() {
         1 => "1 model".to_owned(),
         count => format!("{count} models"),
     };
-    let now: Vec<Amount> = items.iter().filter_map(amount).collect();
-    let deploying = items.iter().map(Item::status);
+    let now: Vec<Amount> = items.iter().filter_map(|item| amount(item)).collect();
+    let deploying = items.iter().map(|item| item.status());
     let deploying = deploying.filter(|status| status.live == Some(LiveStatus::Deploying));
     let deploying: Amount = deploying
         .filter_map(|status| amount::per_hour(&status))
@@ -227,7 +238,7 @@ fn totals(items: &[Item]) -> String {
     }
 }
 
-fn next_change(items: &[Item], now: &Now) -> Option<String> {
+fn next_change(items: &[&Item], now: &Now) -> Option<String> {
     let changes = items
         .iter()
         .filter(|item| !item.suspended())

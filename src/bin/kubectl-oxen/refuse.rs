@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
-    api::Declared,
+    api::{Declared, State},
     decide::{READY, condition},
 };
 
@@ -12,8 +12,10 @@ use crate::item::Item;
 /// A change of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// An override, or its end.
-    Override,
+    /// An override for this state.
+    Override(State),
+    /// The end of an override.
+    Auto,
     /// The spec declares another state.
     Spec(Declared),
     /// The operator is asked to reconcile.
@@ -22,7 +24,8 @@ pub enum Change {
     Suspend,
 }
 
-/// Why the operator would not act on the change, and what comes first; `None` if it would.
+/// Why the change is refused, and what comes first; `None` if it isn't. On a suspended object, a
+/// change that turns no model on is safe and takes effect later; [`idle`] says so.
 pub fn refusal(item: &Item, change: Change) -> Option<String> {
     let (full, name) = (item.full_name(), item.name());
     let here = format!("{name} -n {}", item.namespace());
@@ -32,22 +35,40 @@ pub fn refusal(item: &Item, change: Change) -> Option<String> {
              model as it is: kubectl oxen release {here}"
         ));
     }
-    if change == Change::Suspend {
-        return None;
-    }
-    if item.suspended() {
-        return Some(format!(
+    match change {
+        Change::Override(State::Active) | Change::Reconcile if item.suspended() => Some(format!(
             "{full} is suspended, so the operator would not act. First: kubectl oxen resume {here}"
-        ));
+        )),
+        Change::Override(_) => lost(item),
+        Change::Spec(declared) => spec_refusal(item, declared),
+        Change::Auto | Change::Reconcile | Change::Suspend => None,
     }
-    if let Change::Spec(declared) = change {
-        return spec_refusal(item, declared);
-    }
+}
+
+/// That the operator makes no call after the change, because the object is suspended.
+pub fn idle(item: &Item, change: Change) -> Option<String> {
+    let applies = match change {
+        Change::Override(_) | Change::Auto | Change::Spec(_) => item.suspended(),
+        Change::Reconcile | Change::Suspend => false,
+    };
+    applies.then(|| {
+        format!(
+            "{} is suspended, so the operator makes no call until: kubectl oxen resume {} -n {}",
+            item.full_name(),
+            item.name(),
+            item.namespace()
+        )
+    })
+}
+
+/// Why the operator would refuse an override: another object controls the model.
+fn lost(item: &Item) -> Option<String> {
     let conditions: Vec<Condition> = item.conditions();
     let ready = condition(&conditions, READY)?;
-    (change == Change::Override && ready.reason == "Conflict").then(|| {
+    (ready.reason == "Conflict").then(|| {
         format!(
-            "{full} does not control its model, so the operator would not act. {}",
+            "{} does not control its model, so the operator would not act. {}",
+            item.full_name(),
             crate::clean::line(&ready.message)
         )
     })
@@ -124,13 +145,32 @@ mod tests {
         let suspended = || json!({"model": "m", "state": "active", "suspend": true});
         let scheduled = || json!({"model": "m", "state": "inactive", "schedule": {}});
         let deleting = || json!({"deletionTimestamp": "2026-11-25T09:00:00Z"});
+        let [on, off] = [State::Active, State::Inactive].map(Change::Override);
         for (metadata, spec, reason, change, words) in [
-            (json!({}), spec(), "Active", Change::Override, None),
+            (json!({}), spec(), "Active", on, None),
+            (json!({}), suspended(), "Active", off, None),
+            (json!({}), suspended(), "Active", Change::Auto, None),
             (
                 json!({}),
                 suspended(),
                 "Active",
-                Change::Override,
+                Change::Spec(Declared::Active),
+                None,
+            ),
+            (
+                deleting(),
+                spec(),
+                "Active",
+                Change::Auto,
+                Some("is being deleted"),
+            ),
+            (json!({}), spec(), "Conflict", off, Some("\"old\" controls")),
+            (json!({}), spec(), "Conflict", Change::Auto, None),
+            (
+                json!({}),
+                suspended(),
+                "Active",
+                on,
                 Some("oxen resume bot -n a"),
             ),
             (
@@ -141,13 +181,7 @@ mod tests {
                 Some("is suspended"),
             ),
             (json!({}), suspended(), "Active", Change::Suspend, None),
-            (
-                deleting(),
-                spec(),
-                "Active",
-                Change::Override,
-                Some("is being deleted"),
-            ),
+            (deleting(), spec(), "Active", on, Some("is being deleted")),
             (
                 deleting(),
                 spec(),
@@ -155,13 +189,7 @@ mod tests {
                 Change::Suspend,
                 Some("is being deleted"),
             ),
-            (
-                json!({}),
-                spec(),
-                "Conflict",
-                Change::Override,
-                Some("\"old\" controls"),
-            ),
+            (json!({}), spec(), "Conflict", on, Some("\"old\" controls")),
             (json!({}), spec(), "Conflict", Change::Reconcile, None),
             (
                 json!({}),
@@ -194,6 +222,23 @@ mod tests {
             for (found, words) in found.iter().zip(words) {
                 assert!(found.contains(words), "{found}");
             }
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_suspended_object_says_that_it_takes_effect_later() {
+        let spec = |suspend: bool| json!({"model": "m", "state": "active", "suspend": suspend});
+        let off = Change::Override(State::Inactive);
+        for (suspend, change, said) in [
+            (true, off, true),
+            (true, Change::Auto, true),
+            (true, Change::Spec(Declared::Inactive), true),
+            (true, Change::Suspend, false),
+            (false, off, false),
+        ] {
+            let item = item(json!({}), spec(suspend), "Active");
+            let found = idle(&item, change);
+            assert_eq!(found.is_some(), said, "{suspend} {change:?} {found:?}");
         }
     }
 

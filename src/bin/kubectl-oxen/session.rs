@@ -1,18 +1,18 @@
 //! A connection to one cluster.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, rc::Rc, time::Duration};
 
 use http::{HeaderValue, Uri, header::USER_AGENT};
-use hyper_util::client::proxy::matcher::Matcher;
 use kube::{Client, Config, config::KubeConfigOptions};
+use tokio::sync::Mutex;
 
 use crate::{
     cli::Global,
-    exec,
+    exec::{self, Terminal},
     explain::{Asked, Place, Trouble, explain, timed_out},
     kubeconfig::{self, Environment, Source, Target},
     outcome::Failure,
-    proxy,
+    proxy, verbose,
 };
 
 /// Takes the place of a proxy while kube reads the entry, so that kube asks no environment for one.
@@ -36,9 +36,23 @@ impl Session {
     ///
     /// The kubeconfig or the credentials can't be used.
     pub async fn open(flags: &Global) -> Result<Self, Failure> {
+        Self::open_with(flags, Terminal::Shared).await
+    }
+
+    /// Does the same as [`Session::open()`], but a credential plugin neither asks nor prints
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// The kubeconfig or the credentials can't be used.
+    pub async fn open_quietly(flags: &Global) -> Result<Self, Failure> {
+        Self::open_with(flags, Terminal::Withheld).await
+    }
+
+    async fn open_with(flags: &Global, terminal: Terminal) -> Result<Self, Failure> {
         let (config, place, namespace) = match kubeconfig::read(flags, &Environment::of_process())?
         {
-            Source::Files(files) => of_files(kubeconfig::select(&files, flags)?).await?,
+            Source::Files(files) => of_files(kubeconfig::select(&files, flags)?, terminal).await?,
             Source::Pod => of_pod(flags)?,
         };
         let namespace = flags.namespace.clone().or(namespace);
@@ -51,6 +65,11 @@ impl Session {
             };
             explain(&error, &place, asked)
         })?;
+        let client = if flags.verbose {
+            verbose::told(client)
+        } else {
+            client
+        };
         Ok(Self {
             client,
             namespace: namespace.unwrap_or_else(|| "default".into()),
@@ -79,9 +98,53 @@ impl Session {
         answer.map_err(|error| self.trouble(&error, asked))
     }
 
+    /// The trouble of an API server that has said nothing for so long.
+    pub fn silent(&self, limit: Duration) -> Trouble {
+        timed_out(&self.place, limit.as_secs_f64())
+    }
+
     /// The trouble behind an error of this session's client.
     pub fn trouble(&self, error: &kube::Error, asked: Asked<'_>) -> Trouble {
         explain(error, &self.place, asked)
+    }
+}
+
+/// A session that can be opened anew, where the API server no longer accepts its credentials.
+pub struct Renewable {
+    flags: Global,
+    session: Mutex<Rc<Session>>,
+}
+
+impl Renewable {
+    /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// The kubeconfig or the credentials can't be used.
+    pub async fn open(flags: &Global) -> Result<Self, Failure> {
+        Ok(Self {
+            flags: flags.clone(),
+            session: Mutex::new(Rc::new(Session::open(flags).await?)),
+        })
+    }
+
+    /// The session that was opened last.
+    pub async fn current(&self) -> Rc<Session> {
+        self.session.lock().await.clone()
+    }
+
+    /// Opens a session in place of `old`: it reads the kubeconfig again, and runs the credential
+    /// plugin again. Of several callers that had the same session, only the first one does.
+    ///
+    /// # Errors
+    ///
+    /// The kubeconfig or the credentials can't be used.
+    pub async fn renew(&self, old: &Rc<Session>) -> Result<Rc<Session>, Failure> {
+        let mut current = self.session.lock().await;
+        if Rc::ptr_eq(&current, old) {
+            *current = Rc::new(Session::open(&self.flags).await?);
+        }
+        Ok(current.clone())
     }
 }
 
@@ -108,8 +171,11 @@ fn prepared(mut config: Config) -> Config {
     config
 }
 
-async fn of_files(mut target: Target) -> Result<(Config, Place, Option<String>), Failure> {
-    exec::resolve(&mut target)?;
+async fn of_files(
+    mut target: Target,
+    terminal: Terminal,
+) -> Result<(Config, Place, Option<String>), Failure> {
+    exec::resolve(&mut target, terminal).await?;
     let server: Option<Uri> = target
         .cluster
         .server
@@ -117,7 +183,7 @@ async fn of_files(mut target: Target) -> Result<(Config, Place, Option<String>),
         .and_then(|url| url.parse().ok());
     let own = target.cluster.proxy_url.as_deref();
     let chosen = match &server {
-        Some(server) => proxy::choose(server, own, &Matcher::from_env())?,
+        Some(server) => proxy::choose(server, own, &proxy::Environment::of_process())?,
         None => None,
     };
     let namespace = target.namespace.clone();

@@ -1,4 +1,4 @@
-//! One change of one or more objects: the refusals, the patch, and the wait.
+//! One change of one or more objects: the refusals, the patches, and then the waits.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::core::DynamicObject;
@@ -10,10 +10,10 @@ use crate::{
     item::Item,
     outcome::{Failure, Outcome},
     output,
-    refuse::{Change, refusal},
-    session::Session,
+    refuse::{Change, idle, refusal},
+    session::{Renewable, Session},
     wait::Request,
-    watch::Wait,
+    watch::{Changed, Waits},
     when::Now,
 };
 
@@ -35,17 +35,22 @@ pub struct Plan {
     pub patch: Value,
     /// The field manager, unless a flag names another.
     pub manager: &'static str,
+    /// What the operator does after the change, which is said before the change is made.
+    pub follows: Box<dyn Fn(&Item) -> Option<String>>,
     /// What the change means, for an object.
     pub means: Box<dyn Fn(&Item) -> String>,
     /// What is waited for, once the API server has answered with the changed object.
     pub request: Box<dyn Fn(&DynamicObject) -> Request>,
+    /// What follows the verdict where the change is done, such as its cost.
+    pub then: Box<dyn Fn(&Item) -> String>,
     /// What stays in force where a wait ends early, as a sentence.
     pub stays: String,
     /// Whether the end of the change was computed with this machine's clock.
     pub timed: bool,
 }
 
-/// Makes the change in each named object, or in each with the labels. All are tried.
+/// Makes the change in each named object, or in each with the labels, and then waits for all of
+/// them. All are tried.
 ///
 /// # Errors
 ///
@@ -56,63 +61,38 @@ pub async fn run(
     console: &Console,
     plan: &Plan,
 ) -> Result<Outcome, Failure> {
-    let session = Session::open(flags).await?;
+    let session = Renewable::open(flags).await?;
     let steering = Steering {
-        session: &session,
+        session: &*session.current().await,
         args,
         console,
         plan,
     };
-    let (mut outcome, mut changed) = (Outcome::Done, Vec::new());
-    let mut settle = |done: Result<(Outcome, Option<Item>), Failure>| match done {
-        Ok((one, item)) => {
-            outcome = outcome.worst(one);
-            changed.extend(item);
-            Ok(one)
-        }
-        Err(Failure::Because(sentence)) => {
-            console.error(&sentence);
-            outcome = outcome.worst(Outcome::Failed);
-            Ok(Outcome::Failed)
-        }
-        Err(Failure::ReaderGone) => Err(Failure::ReaderGone),
-    };
-    match &args.selector {
-        Some(selector) => {
-            let items = session
-                .list(Some(&session.namespace), Some(selector))
-                .await?;
-            if items.is_empty() {
-                let namespace = &session.namespace;
-                console.say(&format!(
-                    "No OxenModel of namespace {namespace} has these labels."
-                ));
-            }
-            for item in items {
-                if settle(steering.one(item).await)? == Outcome::Interrupted {
-                    break;
-                }
-            }
-        }
-        None => {
-            for name in &args.names {
-                if settle(steering.named(name).await)? == Outcome::Interrupted {
-                    break;
-                }
-            }
-        }
+    let (mut outcome, mut changed) = steering.all().await?;
+    if args.wait {
+        let waits = Waits {
+            session: &session,
+            console,
+            timeout: args.timeout,
+            stays: &plan.stays,
+            then: &*plan.then,
+            verdicts: args.output.is_none(),
+            several: changed.len() > 1,
+        };
+        outcome = outcome.worst(waits.run(&mut changed).await?);
     }
-    print(args, console, &changed)?;
+    print(args, console, changed)?;
     Ok(outcome)
 }
 
 /// Prints the changed objects, where `-o` asks for them.
-fn print(args: &SteerArgs, console: &Console, changed: &[Item]) -> Result<(), Failure> {
+fn print(args: &SteerArgs, console: &Console, changed: Vec<Changed>) -> Result<(), Failure> {
+    let items: Vec<Item> = changed.into_iter().map(|one| one.item).collect();
     match args.output {
-        Some(ObjectOutput::Name) => console.print(&output::names(changed)),
+        Some(ObjectOutput::Name) => console.print(&output::names(&items)),
         Some(form) if args.dry_run != Some(DryRun::Client) => {
             let yaml = form == ObjectOutput::Yaml;
-            console.print(&output::list(changed, &Now::here(), yaml)?)
+            console.print(&output::list(&items, &Now::here(), yaml)?)
         }
         Some(_) | None => Ok(()),
     }
@@ -126,19 +106,66 @@ struct Steering<'a> {
 }
 
 impl Steering<'_> {
-    async fn named(&self, name: &str) -> Result<(Outcome, Option<Item>), Failure> {
+    /// Makes the change in all objects. One that fails concerns no other one.
+    async fn all(&self) -> Result<(Outcome, Vec<Changed>), Failure> {
+        let (mut outcome, mut changed) = (Outcome::Done, Vec::new());
+        let mut settle = |done: Result<Changed, Failure>| match done {
+            Ok(one) => {
+                changed.push(one);
+                Ok(())
+            }
+            Err(Failure::Because(sentence)) => {
+                self.console.error(&sentence);
+                outcome = Outcome::Failed;
+                Ok(())
+            }
+            Err(Failure::ReaderGone) => Err(Failure::ReaderGone),
+        };
+        match &self.args.selector {
+            Some(selector) => {
+                for item in self.selected(selector).await? {
+                    settle(self.one(item).await)?;
+                }
+            }
+            None => {
+                let names = &self.args.names;
+                let first = |at: usize| !names[..at].contains(&names[at]);
+                for (_, name) in (names.iter().enumerate()).filter(|(at, _)| first(*at)) {
+                    settle(self.named(name).await)?;
+                }
+            }
+        }
+        Ok((outcome, changed))
+    }
+
+    async fn selected(&self, selector: &str) -> Result<Vec<Item>, Failure> {
+        let namespace = &self.session.namespace;
+        let items = self.session.list(Some(namespace), Some(selector)).await?;
+        if items.is_empty() {
+            self.console.say(&format!(
+                "No OxenModel of namespace {namespace} has these labels."
+            ));
+        }
+        Ok(items)
+    }
+
+    async fn named(&self, name: &str) -> Result<Changed, Failure> {
         self.one(self.session.get(name).await?).await
     }
 
-    async fn one(&self, item: Item) -> Result<(Outcome, Option<Item>), Failure> {
+    async fn one(&self, item: Item) -> Result<Changed, Failure> {
         let Self { args, plan, .. } = self;
         if let Some(refusal) = refusal(&item, plan.change) {
             return Err(refusal.into());
         }
+        if let Some(follows) = (plan.follows)(&item) {
+            self.console.say(&follows);
+        }
         let manager = args.field_manager.as_deref().unwrap_or(plan.manager);
         if args.dry_run == Some(DryRun::Client) {
             self.console.print(&format!("{}\n", plan.patch))?;
-            return Ok((Outcome::Done, Some(item)));
+            let request = (plan.request)(&item.raw);
+            return Ok(Changed { item, request });
         }
         let dry = args.dry_run == Some(DryRun::Server);
         let name = item.name();
@@ -146,30 +173,20 @@ impl Steering<'_> {
         let patched = self.session.patch(&name, &patch, manager, dry).await?;
         let note = if dry { " (server dry run)" } else { "" };
         self.console.say(&format!("{}{note}", (plan.means)(&item)));
-        if plan.timed {
+        if let Some(warning) = idle(&item, plan.change) {
+            self.console.warn(&warning);
+        }
+        if plan.timed && !has_annotations(&item, &plan.patch) {
             self.warn_of_skew(&patched, manager);
         }
-        let request = (plan.request)(&patched);
-        let mut item = Item::new(patched);
-        if !args.wait {
-            return Ok((Outcome::Done, Some(item)));
-        }
-        let wait = Wait {
-            session: self.session,
-            console: self.console,
-            request,
-            timeout: args.timeout,
-            stays: plan.stays.clone(),
-        };
-        let (outcome, last) = wait.run(&item).await?;
-        if let Some(last) = last {
-            item = Item::new(last);
-        }
-        Ok((outcome, Some(item)))
+        Ok(Changed {
+            request: (plan.request)(&patched),
+            item: Item::new(patched),
+        })
     }
 
     /// Warns where this machine's clock is far from the API server's, as the time of the write in
-    /// the managed fields shows. Each override has a value of its own, so each patch is a write.
+    /// the managed fields shows.
     fn warn_of_skew(&self, patched: &DynamicObject, manager: &str) {
         let now = Timestamp::now();
         let Some(skew) = written_at(patched, manager).map(|at| at.duration_since(now)) else {
@@ -188,6 +205,19 @@ impl Steering<'_> {
             ));
         }
     }
+}
+
+/// Returns true when the object has the annotations of the patch already. The patch then writes
+/// nothing, and the time in the managed fields is an older one.
+fn has_annotations(item: &Item, patch: &Value) -> bool {
+    let wanted = patch.pointer("/metadata/annotations");
+    let wanted = wanted.and_then(Value::as_object).into_iter().flatten();
+    let own = item.raw.metadata.annotations.as_ref();
+    let has = |name: &str, value: &Value| {
+        let own = own.and_then(|own| own.get(name));
+        own.map(String::as_str) == value.as_str()
+    };
+    wanted.into_iter().all(|(name, value)| has(name, value))
 }
 
 /// When a field manager last wrote the object.
@@ -214,4 +244,14 @@ pub fn annotate(name: &str, value: &str) -> Value {
 /// The generation of an object.
 pub fn generation(object: &DynamicObject) -> i64 {
     object.metadata.generation.unwrap_or_default()
+}
+
+/// Nothing to say, for the plans that have nothing to say before a change.
+pub fn nothing_follows() -> Box<dyn Fn(&Item) -> Option<String>> {
+    Box::new(|_| None)
+}
+
+/// Nothing to say, for the plans whose verdict has no more to say.
+pub fn nothing_more() -> Box<dyn Fn(&Item) -> String> {
+    Box::new(|_| String::new())
 }

@@ -1,22 +1,22 @@
-//! The driver of a wait: it follows the object, tells each change of the reason, and ends with the
+//! The driver of a wait: it follows the objects, tells each change of a reason, and ends with the
 //! verdict, at the time limit or with Ctrl-C.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
     core::DynamicObject,
     runtime::{WatchStreamExt, watcher},
 };
-use oxen_operator::api::OxenModel;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use oxen_operator::api::{OxenModel, Span, State};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::{
     age, clean,
     console::Console,
     item::Item,
     outcome::{Failure, Outcome},
-    session::Session,
+    session::{Renewable, Session},
     wait::{Progress, Request},
     when::Now,
 };
@@ -27,188 +27,312 @@ const DEFAULT: Duration = Duration::from_secs(31 * 60);
 /// How often a wait says that it goes on, so that CI doesn't end a silent job.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// A wait for one object.
-pub struct Wait<'a> {
-    pub session: &'a Session,
-    pub console: &'a Console,
+/// How long the hub may leave a requested reconcile unanswered. The status that says so can be from
+/// before the request, and the operator asks the hub at once.
+const UNANSWERED: Duration = Duration::from_secs(20);
+
+/// A change that is waited for.
+pub struct Changed {
+    /// The object after the change, and then as it was last seen.
+    pub item: Item,
     pub request: Request,
-    /// The time limit of `--timeout`.
-    pub timeout: Option<Duration>,
-    /// What stays in force where the wait ends early, as a sentence.
-    pub stays: String,
 }
 
-impl Wait<'_> {
-    /// Waits for the object, and says how it went.
+/// The waits for all objects of one run, which are under way together.
+pub struct Waits<'a> {
+    pub session: &'a Renewable,
+    pub console: &'a Console,
+    /// The time limit of `--timeout`.
+    pub timeout: Option<Duration>,
+    /// What stays in force where a wait ends early, as a sentence.
+    pub stays: &'a str,
+    /// What follows the verdict of a change that is done, such as its cost.
+    pub then: &'a dyn Fn(&Item) -> String,
+    /// Whether the verdicts are data. With `-o`, the objects are.
+    pub verdicts: bool,
+    /// Whether several objects are waited for, so that each line needs the name of its object.
+    pub several: bool,
+}
+
+impl Waits<'_> {
+    /// Waits for all objects, and says how it went.
     ///
     /// # Errors
     ///
-    /// The object can't be followed, is gone, or the operator refused the request.
-    pub async fn run(&self, item: &Item) -> Result<(Outcome, Option<DynamicObject>), Failure> {
-        let spec = item
-            .object
-            .as_ref()
-            .ok()
-            .and_then(|it| it.spec.progress_deadline);
-        let own = spec.map(|deadline| deadline.0 + Duration::from_secs(60));
-        let limit = self.timeout.or(own).unwrap_or(DEFAULT);
-        let mut follow = Follow {
-            wait: self,
-            name: item.name(),
-            full: item.full_name(),
-            begun: Instant::now(),
-            told: Progress::Unseen,
-            complained: false,
-        };
-        let outcome = tokio::select! {
-            done = follow.objects() => return done,
-            () = sleep(limit) => {
-                follow.timed_out(limit);
-                Outcome::TimedOut
+    /// Standard output can't be written.
+    pub async fn run(&self, changed: &mut [Changed]) -> Result<Outcome, Failure> {
+        let all = futures::future::join_all(changed.iter_mut().map(|one| self.one(one)));
+        tokio::select! {
+            outcomes = all => {
+                let mut worst = Outcome::Done;
+                for outcome in outcomes {
+                    worst = worst.worst(outcome?);
+                }
+                Ok(worst)
             }
             _ = tokio::signal::ctrl_c() => {
                 self.console.say(&format!("Stopped waiting. {}", self.stays));
-                Outcome::Interrupted
+                Ok(Outcome::Interrupted)
+            }
+        }
+    }
+
+    /// Waits for one object. A failure concerns no other one.
+    async fn one(&self, changed: &mut Changed) -> Result<Outcome, Failure> {
+        let item = &mut changed.item;
+        let spec = (item.object.as_ref().ok()).and_then(|it| it.spec.progress_deadline);
+        let own = spec.map(|deadline| deadline.0 + Duration::from_secs(60));
+        let limit = self.timeout.or(own).unwrap_or(DEFAULT);
+        let mut follow = Follow {
+            waits: self,
+            request: &changed.request,
+            name: item.name(),
+            full: item.full_name(),
+            item,
+            begun: Instant::now(),
+            told: Progress::Unseen,
+            complained: false,
+            renewed: false,
+        };
+        let outcome = tokio::select! {
+            done = follow.objects() => done,
+            () = sleep(limit) => {
+                follow.timed_out(limit);
+                Ok(Outcome::TimedOut)
             }
         };
-        Ok((outcome, None))
+        match outcome {
+            Err(Failure::Because(sentence)) => {
+                self.console.error(&sentence);
+                Ok(Outcome::Failed)
+            }
+            other => other,
+        }
     }
 }
 
 /// A wait under way.
 struct Follow<'a> {
-    wait: &'a Wait<'a>,
+    waits: &'a Waits<'a>,
+    request: &'a Request,
     name: String,
     full: String,
+    item: &'a mut Item,
     begun: Instant,
     /// The progress that was told last.
     told: Progress,
     /// Whether the connection is lost, and this was told.
     complained: bool,
+    /// Whether the credentials were renewed since the last answer.
+    renewed: bool,
+}
+
+/// What follows an error of the watch.
+enum Next {
+    /// The watch goes on by itself.
+    Retry,
+    /// The credentials are no longer accepted.
+    Renew,
 }
 
 impl Follow<'_> {
-    async fn objects(&mut self) -> Result<(Outcome, Option<DynamicObject>), Failure> {
-        let session = self.wait.session;
+    /// Follows the object to the end of the wait. Credentials that are no longer accepted are
+    /// renewed once.
+    async fn objects(&mut self) -> Result<Outcome, Failure> {
+        let mut session = self.waits.session.current().await;
+        loop {
+            if let Some(outcome) = self.watch(&session).await? {
+                return Ok(outcome);
+            }
+            self.renewed = true;
+            session = self.waits.session.renew(&session).await?;
+        }
+    }
+
+    /// Follows the object, and returns `None` when the credentials need to be renewed.
+    async fn watch(&mut self, session: &Rc<Session>) -> Result<Option<Outcome>, Failure> {
         let api = session.models(Some(&session.namespace));
         let stream = watcher::watch_object(api, &self.name).default_backoff();
         let mut stream = pin!(stream);
         let mut reminder = interval_at(Instant::now() + REMINDER, REMINDER);
         reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let patience = self.begun + UNANSWERED;
         loop {
+            let unanswered = matches!(self.told, Progress::Unanswered(..));
             let event = tokio::select! {
                 event = stream.next() => event,
                 _ = reminder.tick() => {
                     self.remind();
                     continue;
                 }
+                () = sleep_until(patience), if unanswered => {
+                    return Ok(Some(self.unanswered()));
+                }
             };
             match event {
                 Some(Ok(Some(object))) => {
-                    self.complained = false;
-                    if let Some(outcome) = self.observe(&object)? {
-                        return Ok((outcome, Some(object)));
+                    (self.complained, self.renewed) = (false, false);
+                    if let Some(outcome) = self.observe(object)? {
+                        return Ok(Some(outcome));
                     }
                 }
-                Some(Ok(None)) => {
-                    return Err(format!("{} is gone.", self.full).into());
-                }
-                Some(Err(error)) => self.lost(&error)?,
+                Some(Ok(None)) => return Err(format!("{} is gone.", self.full).into()),
+                Some(Err(error)) => match self.lost(&error, session)? {
+                    Next::Retry => {}
+                    Next::Renew => return Ok(None),
+                },
                 None => return Err(format!("{} can't be watched.", self.full).into()),
             }
         }
     }
 
     /// Goes on where the connection is lost. A refusal of the API server ends the wait.
-    fn lost(&mut self, error: &watcher::Error) -> Result<(), Failure> {
-        let (watcher::Error::InitialListFailed(cause)
-        | watcher::Error::WatchStartFailed(cause)
-        | watcher::Error::WatchFailed(cause)) = error
-        else {
-            return Ok(());
-        };
-        let asked = self.wait.session.asked("watch", Some(&self.name));
-        if matches!(cause, kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404)) {
-            return Err(self.wait.session.trouble(cause, asked).into());
+    fn lost(&mut self, error: &watcher::Error, session: &Session) -> Result<Next, Failure> {
+        let code = code(error);
+        if code == Some(401) && !self.renewed {
+            return Ok(Next::Renew);
         }
-        if !self.complained {
-            self.wait.console.say("  connection lost, retrying");
+        if let (Some(401 | 403 | 404), Some(cause)) = (code, cause(error)) {
+            let asked = session.asked("watch", Some(&self.name));
+            return Err(session.trouble(cause, asked).into());
+        }
+        // A watch that is too old is started anew. That is no loss of the connection.
+        if code != Some(410) && !self.complained {
+            self.say("connection lost, retrying");
             self.complained = true;
         }
-        Ok(())
+        Ok(Next::Retry)
     }
 
     /// Tells what changed, and ends the wait where the object is done or needs a person.
-    fn observe(&mut self, object: &DynamicObject) -> Result<Option<Outcome>, Failure> {
-        let decoded: OxenModel = object.clone().try_parse().map_err(|error| {
-            let problem = clean::line(&error.to_string());
+    fn observe(&mut self, object: DynamicObject) -> Result<Option<Outcome>, Failure> {
+        *self.item = Item::new(object);
+        let decoded: &OxenModel = self.item.object.as_ref().map_err(|error| {
+            let problem = clean::line(error);
             Failure::Because(format!("{} can't be read: {problem}", self.full))
         })?;
-        let progress = self.wait.request.progress(&decoded);
+        let progress = self.request.progress(decoded);
         if progress != self.told {
             self.tell(&progress);
             self.told = progress.clone();
         }
-        let console = self.wait.console;
+        let (console, full, stays) = (self.waits.console, &self.full, self.waits.stays);
         match progress {
-            Progress::Unseen | Progress::Working(..) => Ok(None),
-            Progress::Done(reason, _) => {
-                let after = self.elapsed();
-                console.say(&format!("{} is {reason} after {after}.", self.full));
-                Ok(Some(Outcome::Done))
-            }
+            Progress::Unseen | Progress::Unanswered(..) | Progress::Working(..) => Ok(None),
+            Progress::Done(reason, _) => self.done(&reason).map(Some),
             Progress::Stalled(reason, message) => {
-                let (full, stays) = (&self.full, &self.wait.stays);
                 console.error(&format!("{full} is stalled: {reason}. {message} {stays}"));
                 Ok(Some(Outcome::Stalled))
             }
-            Progress::Refused(why) => Err(format!("the operator refuses it: {why}.").into()),
+            Progress::Overridden(state, until) => {
+                let until = Now::here().coming(until);
+                console.error(&format!(
+                    "an override decides that {full} is {state} until {until}. {stays} To end the \
+                     override: kubectl oxen auto {} -n {}",
+                    self.name,
+                    self.item.namespace()
+                ));
+                Ok(Some(Outcome::Stalled))
+            }
+            Progress::Refused(why) => {
+                let why = why.trim_end_matches('.');
+                Err(format!("the operator refuses it for {full}: {why}.").into())
+            }
+            Progress::Over(why) => Err(format!("{full} is not waited for: {why}.").into()),
         }
     }
 
+    /// Says that the object is as wanted.
+    fn done(&self, reason: &str) -> Result<Outcome, Failure> {
+        let state = self
+            .request
+            .wanted()
+            .map_or_else(|| reason.into(), |state| state.to_string());
+        let then = (self.waits.then)(self.item);
+        let verdict = format!("{} is {state} after {}{then}.", self.full, self.elapsed());
+        if self.waits.verdicts {
+            self.waits.console.print(&format!("{verdict}\n"))?;
+        } else {
+            self.waits.console.say(&verdict);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Says that the hub leaves the request unanswered.
+    fn unanswered(&self) -> Outcome {
+        if let Progress::Unanswered(reason, message) = &self.told {
+            let (full, stays) = (&self.full, self.waits.stays);
+            self.waits.console.error(&format!(
+                "the hub has not answered about {full} since the request: {reason}. {message} \
+                 {stays}"
+            ));
+        }
+        Outcome::Stalled
+    }
+
     fn tell(&self, progress: &Progress) {
+        let seen = matches!(
+            progress,
+            Progress::Working(..) | Progress::Done(..) | Progress::Stalled(..)
+        );
+        let before = matches!(self.told, Progress::Unseen | Progress::Unanswered(..));
         let now = Now::here();
         let time = now.clock(now.time);
-        if self.told == Progress::Unseen && !matches!(progress, Progress::Refused(_)) {
-            self.wait
-                .console
-                .say(&format!("  {time}  accepted by the operator"));
+        if seen && before {
+            self.say(&format!("{time}  accepted by the operator"));
         }
         match progress {
             Progress::Working(reason, message)
             | Progress::Done(reason, message)
-            | Progress::Stalled(reason, message) => {
-                let line = format!("  {time}  {reason}: {message}");
-                self.wait.console.say(&line);
+            | Progress::Stalled(reason, message)
+            | Progress::Unanswered(reason, message) => {
+                self.say(&format!("{time}  {reason}: {message}"));
             }
-            Progress::Unseen | Progress::Refused(_) => {}
+            Progress::Unseen
+            | Progress::Overridden(..)
+            | Progress::Refused(_)
+            | Progress::Over(_) => {}
         }
+    }
+
+    /// Says a line of progress, with the object's name where there are several.
+    fn say(&self, text: &str) {
+        let name = if self.waits.several {
+            format!("{}  ", self.name)
+        } else {
+            String::new()
+        };
+        self.waits.console.say(&format!("  {name}{text}"));
     }
 
     fn remind(&self) {
         let what = match &self.told {
-            Progress::Working(reason, _) => reason.clone(),
-            _ => "not seen by the operator".into(),
+            Progress::Working(reason, _) => reason.as_str(),
+            Progress::Unanswered(..) => "not answered by the hub",
+            _ => "not seen by the operator",
         };
-        self.wait
-            .console
-            .say(&format!("  still {what} after {}", self.elapsed()));
+        self.say(&format!("still {what} after {}", self.elapsed()));
     }
 
     fn timed_out(&self, limit: Duration) {
-        let limit = oxen_operator::api::Span(limit);
-        let stays = &self.wait.stays;
-        self.wait.console.error(&match &self.told {
-            Progress::Working(reason, message) => {
-                format!(
-                    "{} is not done after {limit}: {reason}. {message} {stays}",
-                    self.full
-                )
+        let (full, limit, stays) = (&self.full, Span(limit), self.waits.stays);
+        let live = self.item.status().live;
+        let now = live.map_or_else(|| "never observed".into(), |live| live.to_string());
+        let wanted = match self.request.wanted() {
+            Some(State::Active) => "active",
+            Some(State::Inactive) => "inactive",
+            None => "done",
+        };
+        self.waits.console.error(&match &self.told {
+            Progress::Working(..) | Progress::Unanswered(..) if wanted != "done" => {
+                format!("{full} is not {wanted} after {limit}: {now}. {stays}")
+            }
+            Progress::Working(reason, message) | Progress::Unanswered(reason, message) => {
+                format!("{full} is not done after {limit}: {reason}. {message} {stays}")
             }
             _ => format!(
-                "{} is not done after {limit}: the operator has not answered the request. Does it \
-                 run? {stays}",
-                self.full
+                "{full} is not {wanted} after {limit}: the operator has not seen the request: \
+                 kubectl oxen doctor. {stays}"
             ),
         });
     }
@@ -216,5 +340,24 @@ impl Follow<'_> {
     fn elapsed(&self) -> String {
         let elapsed = jiff::SignedDuration::try_from(self.begun.elapsed());
         age::duration(elapsed.unwrap_or_default())
+    }
+}
+
+/// The error of the client behind an error of the watch.
+fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+    match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => Some(cause),
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => None,
+    }
+}
+
+/// The code of the API server's answer, if it is one.
+fn code(error: &watcher::Error) -> Option<u16> {
+    match (error, cause(error)) {
+        (watcher::Error::WatchError(status), _) => Some(status.code),
+        (_, Some(kube::Error::Api(status))) => Some(status.code),
+        _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! Times of day as people write and read them, in one time zone.
 
-use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp, Zoned, civil,
+    tz::{AmbiguousOffset, TimeZone},
+};
 use oxen_operator::api::Span;
 
 use crate::age;
@@ -18,12 +21,26 @@ pub struct Now {
 }
 
 impl Now {
-    /// This machine's clock and zone.
+    /// This machine's clock and zone. The zone is an unknown one, which behaves as UTC, where TZ
+    /// names none. It is UTC where the machine has no zone at all, as kubectl takes it.
     pub fn here() -> Self {
+        let named = std::env::var_os("TZ").is_some_and(|name| !name.is_empty());
+        let zone = TimeZone::system();
         Self {
             time: Timestamp::now(),
-            zone: TimeZone::system(),
+            zone: if zone.is_unknown() && !named {
+                TimeZone::UTC
+            } else {
+                zone
+            },
         }
+    }
+
+    /// That times are shown in UTC, because TZ names no zone.
+    pub fn warning(&self) -> Option<&'static str> {
+        let warning = "TZ names no time zone that is known, so times are shown in UTC. Write it as \
+                       in TZ=Europe/Berlin.";
+        self.zone.is_unknown().then_some(warning)
     }
 
     fn zoned(&self, time: Timestamp) -> Zoned {
@@ -42,10 +59,17 @@ impl Now {
         }
     }
 
-    /// The time of day, and how far away it is: `18:00 today (in 7h48m)`.
+    /// The time of day with the zone's offset, and how far away it is: `18:00 +01:00 today (in
+    /// 7h48m)`.
     pub fn coming(&self, time: Timestamp) -> String {
         let away = age::between(self.time, time);
-        format!("{} (in {away})", self.day_and_time(time))
+        let day_and_time = self.day_and_time(time);
+        let offset = self.zoned(time).strftime("%:z").to_string();
+        let shown = match day_and_time.strip_suffix(" today") {
+            Some(clock) => format!("{clock} {offset} today"),
+            None => format!("{day_and_time} {offset}"),
+        };
+        format!("{shown} (in {away})")
     }
 
     /// The time for a narrow column: `18:00`, `Mon 08:00` or `25 Dec 08:00`.
@@ -60,6 +84,28 @@ impl Now {
             zoned.strftime("%-d %b %H:%M").to_string()
         } else {
             zoned.strftime("%-d %b %Y").to_string()
+        }
+    }
+
+    /// The day since which something is so, or the time of day if that is today: `1 November`,
+    /// `08:04 today`.
+    pub fn since(&self, time: Timestamp) -> String {
+        self.day(time, "%H:%M today", "%-d %B")
+    }
+
+    /// What [`since`](Self::since) says, for a narrow column: `1 Nov` or `08:04`.
+    pub fn short_day(&self, time: Timestamp) -> String {
+        self.day(time, "%H:%M", "%-d %b")
+    }
+
+    fn day(&self, time: Timestamp, today: &str, day: &str) -> String {
+        let (now, time) = (self.zoned(self.time), self.zoned(time));
+        if now.date() == time.date() {
+            time.strftime(today).to_string()
+        } else if now.year() == time.year() {
+            time.strftime(day).to_string()
+        } else {
+            time.strftime(&format!("{day} %Y")).to_string()
         }
     }
 
@@ -82,6 +128,12 @@ impl Now {
     ///
     /// It is no time, is in the past, or is more than 31 days away.
     pub fn until(&self, text: &str) -> Result<Timestamp, String> {
+        if self.zone.is_unknown() && text.parse::<Timestamp>().is_err() {
+            return Err(format!(
+                "--until {text} needs a time zone, and TZ names none that is known: write it as in \
+                 TZ=Europe/Berlin, or write 2026-11-25T18:00+01:00"
+            ));
+        }
         let time = self.instant(text).ok_or_else(|| {
             format!(
                 "--until {text} is not a time: write 18:00, 2026-11-25T18:00 or \
@@ -125,8 +177,8 @@ impl Now {
             let today = self.zoned(self.time).date();
             let mut days = std::iter::successors(Some(today), |day| day.tomorrow().ok()).take(3);
             return days.find_map(|day| {
-                let time = day.to_datetime(time).to_zoned(self.zone.clone()).ok()?;
-                (time.timestamp() > self.time).then_some(time.timestamp())
+                let time = self.of_clock(day.to_datetime(time))?;
+                (time > self.time).then_some(time)
             });
         }
         if let Ok(time) = text.parse::<Timestamp>() {
@@ -136,9 +188,18 @@ impl Now {
         if !is_clock(clock) {
             return None;
         }
-        let local: civil::DateTime = text.parse().ok()?;
-        let zoned = local.to_zoned(self.zone.clone()).ok()?;
-        Some(zoned.timestamp())
+        self.of_clock(text.parse().ok()?)
+    }
+
+    /// The instant at which the zone's clock shows this. Of an hour that the clock shows twice, it
+    /// is the first one that is not over. A time that the clock skips is as much later.
+    fn of_clock(&self, local: civil::DateTime) -> Option<Timestamp> {
+        let both = self.zone.to_ambiguous_timestamp(local);
+        let first = both.clone().compatible().ok()?;
+        if matches!(both.offset(), AmbiguousOffset::Fold { .. }) && first <= self.time {
+            return both.later().ok();
+        }
+        Some(first)
     }
 }
 
@@ -199,6 +260,29 @@ mod tests {
         assert_eq!(gap, "2027-03-28T01:30:00Z".parse().unwrap());
         let fold = now("2027-10-31T00:00:00Z").until("02:30").unwrap();
         assert_eq!(fold, "2027-10-31T00:30:00Z".parse().unwrap());
+        // In the second pass of the hour, its times are still to come.
+        let second = now("2027-10-31T01:15:00Z");
+        for text in ["02:30", "2027-10-31T02:30"] {
+            let until = second.until(text);
+            assert_eq!(until, Ok("2027-10-31T01:30:00Z".parse().unwrap()), "{text}");
+        }
+        let tomorrow = second.until("02:10").unwrap();
+        assert_eq!(tomorrow, "2027-11-01T01:10:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_time_of_an_unknown_zone_is_refused() {
+        let now = Now {
+            zone: TimeZone::unknown(),
+            ..now("2026-11-25T09:12:00Z")
+        };
+        assert!(now.warning().unwrap().contains("TZ=Europe/Berlin"));
+        for text in ["18:00", "2026-11-25T18:00"] {
+            let error = now.until(text).unwrap_err();
+            assert!(error.contains("TZ names none that is known"), "{error}");
+        }
+        let time = now.until("2026-11-25T18:00+01:00");
+        assert_eq!(time, Ok("2026-11-25T17:00:00Z".parse().unwrap()));
     }
 
     #[test]
@@ -207,7 +291,7 @@ mod tests {
         let time = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(
             now.coming(time("2026-11-25T17:00:00Z")),
-            "18:00 today (in 7h48m)"
+            "18:00 +01:00 today (in 7h48m)"
         );
         assert_eq!(
             now.day_and_time(time("2026-11-26T07:00:00Z")),

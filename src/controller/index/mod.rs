@@ -331,6 +331,18 @@ impl Index {
         gone
     }
 
+    /// The object as a claimant of its model, or `None` if the object is gone.
+    pub(super) fn claimant(&self, uid: &str) -> Option<Claimant> {
+        let state = self.state();
+        state.entries.get(uid).map(|entry| entry.claimant.clone())
+    }
+
+    /// Returns true if every scope has listed its objects, and none counts as empty.
+    pub(super) fn knows_all(&self) -> bool {
+        let unlisted = self.unlisted.borrow();
+        unlisted.pending == 0 && unlisted.left_out == 0
+    }
+
     /// The objects that use a Secret, or may use it, with their UIDs.
     pub(super) fn users(&self, namespace: &str, secret: &str) -> Vec<(Uid, ObjectRef<Compact>)> {
         let state = self.state();

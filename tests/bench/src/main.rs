@@ -11,6 +11,7 @@
 //! | the table and the JSON | `table.rs` |
 //! | the control plane, the hub and the objects | `world.rs` |
 //! | the process of a controller: start, stop, CPU time and memory | `process.rs` |
+//! | the kubectl plugin beside kubectl's own command | `plugin.rs` |
 //! | the requests that the hub received | `hub_requests.rs` |
 //! | the requests that the API server answered | `kube_requests.rs` |
 //! | a watch that counts the objects that are Ready | `ready.rs` |
@@ -21,6 +22,7 @@ mod hub_requests;
 mod kube_requests;
 mod least;
 mod measure;
+mod plugin;
 mod process;
 mod ready;
 mod run;

@@ -34,6 +34,9 @@ pub(crate) enum Measure {
     RestartCpuSeconds,
     RestartPeakMemoryMib,
     RelistPeakMemoryMib,
+    PluginHelpMs,
+    PluginStatusMs,
+    KubectlGetMs,
 }
 
 impl Measure {
@@ -62,6 +65,9 @@ impl Measure {
             Self::RestartCpuSeconds => ("restart: CPU", " s", 2),
             Self::RestartPeakMemoryMib => ("restart: peak RSS", " MiB", 1),
             Self::RelistPeakMemoryMib => ("restart and relist: peak RSS", " MiB", 1),
+            Self::PluginHelpMs => ("kubectl-oxen --help, p50", " ms", 1),
+            Self::PluginStatusMs => ("kubectl oxen status, p50", " ms", 1),
+            Self::KubectlGetMs => ("kubectl get oxm, p50", " ms", 1),
         }
     }
 }

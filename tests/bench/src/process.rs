@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 /// The program of a controller.
 pub(crate) struct Program {
     pub(crate) kind: Kind,
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl Program {

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::Result;
 use crate::kube_requests::{self, KubeRequests};
 use crate::measure::{Measure, Reached, Run, Value, percentile};
+use crate::plugin;
 use crate::process::{Controller, Kind, Program};
 use crate::ready::ReadyWatch;
 use crate::scenario::{Scenario, TRANSITION};
@@ -36,6 +37,10 @@ pub(crate) async fn run(scenario: Scenario, program: &Program) -> Result<Run> {
             settled(&world, &controller, &mut run).await?;
         }
         edits(&world, &mut run).await?;
+    }
+    if all_ready && scenario.measures_plugin() && program.kind == Kind::Operator {
+        say(&run, "measures the kubectl plugin");
+        plugin::measure(&world, program, &mut run).await?;
     }
     run.set(Measure::PeakMemoryMib, controller.peak_memory()?);
     controller.stop().await?;

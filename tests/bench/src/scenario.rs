@@ -74,6 +74,14 @@ impl Scenario {
         }
     }
 
+    /// Whether the kubectl plugin is measured, too.
+    pub(crate) fn measures_plugin(self) -> bool {
+        match self {
+            Self::Fast => true,
+            Self::Defaults | Self::Many | Self::Large => false,
+        }
+    }
+
     /// The time limit of a phase. A phase that takes longer is reported as not reached.
     pub(crate) fn deadline(self) -> Duration {
         let seconds = match self {

@@ -16,7 +16,7 @@ use crate::Result;
 use crate::hub_requests::Counter;
 use crate::scenario::{ROUND_TRIP, Scenario, TRANSITION};
 
-const NAMESPACE: &str = "bench";
+pub(crate) const NAMESPACE: &str = "bench";
 
 /// The number of objects that are created at the same time.
 const CREATED_AT_ONCE: usize = 32;

@@ -129,7 +129,7 @@ pub(crate) async fn serve(paths: &Paths, folder: &Folder, console: Console) -> R
     let mut environment = Environment::start(paths, Some(log), console).await?;
     environment.apply(&paths.examples).await?;
     fs::copy(environment.cluster.kubeconfig(), folder.join("kubeconfig"))?;
-    let instructions = Instructions::new(&environment, folder);
+    let instructions = Instructions::new(&environment, paths, folder)?;
     folder.write("env", &instructions.env())?;
     folder.write("ready", &instructions.help())?;
     loop {
@@ -160,23 +160,26 @@ struct Instructions {
 }
 
 impl Instructions {
-    fn new(environment: &Environment, folder: &Folder) -> Self {
+    fn new(environment: &Environment, paths: &Paths, folder: &Folder) -> Result<Self> {
         let path = |name: &str| shell_quoted(&[&folder.join(name).to_string_lossy()]);
         let kubectl = environment.cluster.kubectl_command();
         let tools = std::path::Path::new(kubectl.get_program()).parent();
-        let tools = tools.map(|tools| shell_quoted(&[&tools.to_string_lossy()]));
-        Self {
+        // cargo builds the kubectl plugin beside the operator.
+        let operator = fs::canonicalize(&paths.operator)?;
+        let folders = [tools, operator.parent()].into_iter().flatten();
+        let quoted = folders.map(|folder| shell_quoted(&[&folder.to_string_lossy()]));
+        Ok(Self {
             exports: format!(
                 "export KUBECONFIG={}\nexport PATH={}:\"$PATH\"\n",
                 path("kubeconfig"),
-                tools.unwrap_or_default()
+                quoted.collect::<Vec<_>>().join(":")
             ),
             cache: format!("export KUBECACHEDIR={}\n", path("cache")),
             source: path("env"),
             hub: environment.hub.url(),
             operator: environment.operator.url.clone(),
             log: path("operator.log"),
-        }
+        })
     }
 
     /// Returns the content of a file for a shell to source.
@@ -204,7 +207,9 @@ impl Instructions {
              \x20 kubectl get oxenmodels --watch\n\
              \x20 kubectl patch oxm support-bot --type merge -p '{{\"spec\":{{\"state\":\"inactive\"}}}}'\n\
              \x20 kubectl wait oxm/support-bot --for=condition=Ready --timeout=60s\n\
-             \x20 kubectl describe oxm typo\n\n\
+             \x20 kubectl describe oxm typo\n\
+             \x20 kubectl oxen status\n\
+             \x20 kubectl oxen on demo-bot --for 2m --wait\n\n\
              The samples are in the namespace {NAMESPACE}, which is the default of this kubeconfig.\n\
              The simulated hub is at {hub}, with the key {}. To list its requests: curl {hub}/_hub/journal\n\
              The operator's metrics are at {operator}/metrics, and its log is {log}",

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::Result;
 
 /// The flags of the demo's operator.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 7] = [
     // There is no other replica, and a new leader would wait before its first call.
     "--leader-elect=false",
     // A fixed port could be in use.
@@ -22,6 +22,7 @@ const FLAGS: [&str; 6] = [
     "--budgets",
     // People watch the demo, so the operator polls and retries more often than usual.
     "--sync-interval=5s",
+    "--unmanaged-interval=5s",
     "--time-scale=20",
 ];
 
@@ -74,6 +75,14 @@ impl Operator {
     /// Returns the exit status if the operator has exited.
     pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
         self.supervisor.try_wait().ok().flatten()
+    }
+
+    /// Returns the last line of the log that contains all of these words.
+    pub(crate) fn logged(&self, words: &[&str]) -> Option<String> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let mut lines = text.lines().rev();
+        let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+        line.map(str::to_owned)
     }
 
     /// Returns the last lines of the log.

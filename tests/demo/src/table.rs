@@ -9,10 +9,10 @@ use crate::Result;
 use crate::environment::Environment;
 
 /// The poll interval. Each poll runs kubectl twice.
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The time limit of one wait. Most waits take seconds.
-const TIMEOUT: Duration = Duration::from_secs(90);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The name of an OxenModel, and its condition `Ready`.
 pub(crate) struct Object {

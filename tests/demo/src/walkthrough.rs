@@ -1,14 +1,17 @@
 //! The walkthrough of `make demo`: the samples reach the reasons in their files, one model is
 //! deactivated and activated again, an override ends and a window begins in real time, a budget
-//! refuses an activation, and two objects are deleted.
+//! refuses an activation, two objects are deleted, and the operator finds the model that one of them
+//! leaves active.
 
 use jiff::{SignedDuration, Timestamp};
+
+use tokio::time::{Instant, sleep};
 
 use crate::Result;
 use crate::console::Console;
 use crate::environment::{Environment, Paths};
 use crate::sample::Sample;
-use crate::table::{Object, Table};
+use crate::table::{Object, POLL_INTERVAL, TIMEOUT, Table};
 
 /// The object that the walkthrough deactivates, activates and deletes.
 const TOGGLED: &str = "support-bot";
@@ -45,6 +48,7 @@ pub(crate) async fn run(paths: &Paths, console: Console) -> Result<()> {
     await_clocks(&mut environment, &mut table, begin).await?;
     exceed_budget(&mut environment, &mut table).await?;
     delete_objects(&mut environment, &mut table).await?;
+    find_unmanaged(&environment).await?;
     let summary = summary(&environment, samples.len());
     console.print_timed("stopping everything");
     drop(environment);
@@ -225,6 +229,23 @@ async fn delete_objects(environment: &mut Environment, table: &mut Table) -> Res
     Ok(())
 }
 
+/// Waits until the operator reports the model that the deleted object has left active.
+async fn find_unmanaged(environment: &Environment) -> Result<()> {
+    let words = ["in no OxenModel", RETAINED_MODEL];
+    let deadline = Instant::now() + TIMEOUT;
+    while environment.operator.logged(&words).is_none() {
+        if Instant::now() > deadline {
+            return Err(format!("the operator has not reported the model {RETAINED_MODEL}").into());
+        }
+        sleep(POLL_INTERVAL).await;
+    }
+    environment.console.print_timed(&format!(
+        "the operator reports the model {RETAINED_MODEL}, which is active and in no OxenModel now, \
+         in its log and in the metric oxen_hub_unmanaged_models"
+    ));
+    Ok(())
+}
+
 fn summary(environment: &Environment, samples: usize) -> String {
     let calls = environment.hub.journal().posts().len();
     let seconds = environment.console.elapsed().as_secs();
@@ -233,9 +254,11 @@ fn summary(environment: &Environment, samples: usize) -> String {
          deactivated it, activated it again, and deactivated it when it was deleted. An override of {} s turned {OVERRIDDEN} on \
          and off again, and a window of its schedule turned {SCHEDULED} on. A budget refused to activate {REFUSED} until its limit was raised.\n\
          The operator made {calls} activate and deactivate calls. It made none for the suspended model, and left the \
-         retained model active.\n\
-         Next: `make demo-up` keeps this running for your own kubectl, `make test` runs the tests, and README.md has \
-         the documentation.",
+         retained model active. It reports that model, because no object manages it any more.\n\
+         Next: `make test` runs the tests, README.md has the documentation, and `make demo-up` keeps this running for \
+         your own kubectl, and for the plugin:\n\
+         \x20   kubectl oxen status\n\
+         \x20   kubectl oxen on demo-bot --for 2m --wait",
         OVERRIDE.as_secs()
     )
 }

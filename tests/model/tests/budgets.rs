@@ -5,7 +5,6 @@ use model::{BUDGET_MILESTONES, Counting, check_budgets};
 #[test]
 fn no_order_of_events_turns_on_more_models_than_the_budget_allows() {
     let report = check_budgets(Counting::Production);
-    println!("{} states", report.states);
     assert!(report.broken.is_empty(), "{report:?}");
     for name in BUDGET_MILESTONES {
         assert!(report.reached.contains(name), "not reached: {name}");

@@ -44,6 +44,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_REQUEST_TIMEOUT", "3s"),
     // A test's observations come in fractions of a second.
     ("OXEN_HUB_RATE", "1000"),
+    // The scan's requests would be among those that tests count and answer with faults.
+    ("OXEN_UNMANAGED_INTERVAL", "0s"),
     // Most tests have one replica.
     ("OXEN_LEADER_ELECT", "false"),
 ];

@@ -1,14 +1,26 @@
 //! The flags and commands.
 
+mod completion;
+mod cost;
+mod empty;
+mod hub;
+mod schedule;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oxen_operator::api::Span;
 
+pub use completion::{CompletionArgs, Shell};
+pub use cost::{CostArgs, TableOutput};
+pub use hub::{ImportArgs, ModelArgs, ModelsArgs, SearchArgs};
+pub use schedule::ScheduleArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   kubectl oxen status -A
   kubectl oxen status support-bot
+  kubectl oxen cost -A
   kubectl oxen on support-bot --until 18:00 --wait
   kubectl oxen auto support-bot
 
@@ -58,6 +70,9 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: Color,
+    /// Tell each request, its status and its duration
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// The cluster of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub cluster: Option<String>,
@@ -109,6 +124,10 @@ pub struct Global {
 pub enum Command {
     /// Show one model, or a table of all models
     Status(StatusArgs),
+    /// Show what the models have cost
+    Cost(CostArgs),
+    /// Show when a model is active, or all models
+    Schedule(ScheduleArgs),
     /// Turn models on until a time, whatever their specs declare
     On(SwitchArgs),
     /// Turn models off for a while, whatever their specs declare
@@ -123,6 +142,16 @@ pub enum Command {
     Resume(SteerArgs),
     /// End a blocked deletion, and leave the model as it is
     Release(ReleaseArgs),
+    /// List the hub's models, and which OxenModel manages each
+    Models(ModelsArgs),
+    /// List the hub's models whose name matches
+    Search(SearchArgs),
+    /// Show one model of the hub
+    Model(ModelArgs),
+    /// Print manifests for models that exist already
+    Import(ImportArgs),
+    /// Print the script that completes names and flags
+    Completion(CompletionArgs),
 }
 
 /// The arguments of `status`.
@@ -137,6 +166,9 @@ pub struct StatusArgs {
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
     pub selector: Option<String>,
+    /// Show each change until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
     /// json, yaml, wide or name
     #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
     pub output: Option<Output>,
@@ -301,3 +333,6 @@ fn object_name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod man_page;

@@ -9,7 +9,7 @@ use crate::{
     outcome::{Failure, Outcome},
     refuse::Change,
     steer::{self, OVERRIDE_MANAGER, Plan},
-    wait::Request,
+    wait::{NONE, Request},
 };
 
 /// Lets the specs decide again.
@@ -18,9 +18,11 @@ pub async fn run(flags: &Global, args: &AutoArgs, console: &Console) -> Result<O
         switch::declare(Declared::Scheduled)
     } else {
         Plan {
-            change: Change::Override,
-            patch: steer::annotate(OVERRIDE_ANNOTATION, "none"),
+            change: Change::Auto,
+            patch: steer::annotate(OVERRIDE_ANNOTATION, NONE),
             manager: OVERRIDE_MANAGER,
+            follows: steer::nothing_follows(),
+            then: steer::nothing_more(),
             means: Box::new(|item| {
                 let declared = item.text("/spec/state").unwrap_or("its state");
                 format!(

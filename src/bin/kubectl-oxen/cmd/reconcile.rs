@@ -20,6 +20,8 @@ pub async fn run(flags: &Global, args: &SteerArgs, console: &Console) -> Result<
         change: Change::Reconcile,
         patch: steer::annotate(RECONCILE_ANNOTATION, &token),
         manager: MANAGER,
+        follows: steer::nothing_follows(),
+        then: steer::nothing_more(),
         means: Box::new(|item| format!("{}: a reconcile is requested.", item.full_name())),
         request: Box::new(move |_| Request::Reconcile(token.clone())),
         stays: "The request stays in force.".into(),

@@ -4,6 +4,7 @@ use crate::{
     cli::{Global, Output, StatusArgs},
     console::Console,
     item::Item,
+    live,
     outcome::{Failure, Outcome},
     output,
     overview::{self, View},
@@ -14,7 +15,15 @@ use crate::{
 
 /// Shows one object or many. Whatever it shows is a success.
 pub async fn run(flags: &Global, args: &StatusArgs, console: &Console) -> Result<Outcome, Failure> {
+    let form = args.output.filter(|form| *form != Output::Wide);
+    if args.watch && form.is_some() {
+        let fix = "--watch shows a table: leave --output out, or write -o wide";
+        return Err(fix.to_owned().into());
+    }
     let session = Session::open(flags).await?;
+    if args.watch {
+        return live::run(&session, args, console).await;
+    }
     match &args.name {
         Some(name) => one(&session, name, args, console).await?,
         None => many(&session, args, console).await?,
@@ -57,10 +66,7 @@ async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result
         return console.print(&text);
     }
     if items.is_empty() {
-        console.say(&match namespace {
-            Some(namespace) => format!("No OxenModels in namespace {namespace}."),
-            None => "No OxenModels in any namespace.".into(),
-        });
+        console.say(&super::none(namespace));
         return Ok(());
     }
     let width = console.width();

@@ -1,6 +1,6 @@
 //! `suspend` and `resume`: whether the operator acts on the model.
 
-use oxen_operator::decide::condition;
+use oxen_operator::decide::{READY, condition};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,13 +27,15 @@ pub async fn run(
         change: Change::Suspend,
         patch: json!({"spec": {"suspend": value}}),
         manager: MANAGER,
+        follows: Box::new(move |item| follows(item).filter(|_| !suspend)),
+        then: steer::nothing_more(),
         means: Box::new(move |item| means(item, suspend)),
         request: Box::new(move |patched| {
             let generation = steer::generation(patched);
             if suspend {
                 Request::Suspend(generation)
             } else {
-                Request::Spec(generation, None)
+                Request::Resume(generation)
             }
         }),
         stays: if suspend {
@@ -49,18 +51,27 @@ pub async fn run(
 fn means(item: &Item, suspend: bool) -> String {
     let full = item.full_name();
     if suspend {
-        return format!("{full}: suspended. The model stays as it is, and is still observed.");
+        format!("{full}: suspended. The model stays as it is, and is still observed.")
+    } else {
+        format!("{full}: resumed.")
     }
+}
+
+/// What the operator does once the object is resumed.
+fn follows(item: &Item) -> Option<String> {
     let conditions = item.conditions();
-    let reason = condition(&conditions, "Ready").map(|ready| ready.reason.as_str());
+    let reason = condition(&conditions, READY).map(|ready| ready.reason.as_str());
     let price = amount::per_hour(&item.status()).map(Amount::rounded);
-    let what = match (reason, price) {
-        (Some("WouldActivate"), Some(price)) => {
-            format!(" The operator activates the model, which costs {price} an hour.")
+    let what = match (reason?, price) {
+        ("WouldActivate", Some(price)) => {
+            format!("activates the model, which costs {price} an hour")
         }
-        (Some("WouldActivate"), None) => " The operator activates the model.".into(),
-        (Some("WouldDeactivate"), _) => " The operator deactivates the model.".into(),
-        _ => String::new(),
+        ("WouldActivate", None) => "activates the model".into(),
+        ("WouldDeactivate", _) => "deactivates the model".into(),
+        _ => return None,
     };
-    format!("{full}: resumed.{what}")
+    Some(format!(
+        "{}: once it is resumed, the operator {what}.",
+        item.full_name()
+    ))
 }

@@ -75,15 +75,23 @@ fn override_(state: State, end: Timestamp, now: Now) -> Plan {
         now.day_and_time(end)
     );
     Plan {
-        change: Change::Override,
+        change: Change::Override(state),
         patch: steer::annotate(OVERRIDE_ANNOTATION, &value),
         manager: OVERRIDE_MANAGER,
+        follows: steer::nothing_follows(),
+        then: Box::new(move |item| {
+            let now = Now::here();
+            let cost = cost(item, state, end, &now);
+            cost.map_or_else(String::new, |cost| {
+                format!(": about {cost} until {}", now.day_and_time(end))
+            })
+        }),
         means: Box::new(move |item| {
             format!(
                 "{}: {state} until {}{}. To end it sooner: kubectl oxen auto {} -n {}",
                 item.full_name(),
                 now.coming(end),
-                cost(item, state, end, &now),
+                cost(item, state, end, &now).map_or_else(String::new, |it| format!(", about {it}")),
                 item.name(),
                 item.namespace()
             )
@@ -94,37 +102,48 @@ fn override_(state: State, end: Timestamp, now: Now) -> Plan {
     }
 }
 
-/// What the model costs until the override ends, where it is turned on.
-fn cost(item: &Item, state: State, end: Timestamp, now: &Now) -> String {
+/// What the model costs until the override ends, where it is turned on and has a price by time.
+fn cost(item: &Item, state: State, end: Timestamp, now: &Now) -> Option<String> {
     let seconds = end.duration_since(now.time).as_secs();
-    let price = amount::per_second(&item.status()).filter(|_| state == State::Active);
-    price.map_or_else(String::new, |price| {
-        format!(", about {}", price.times(seconds.unsigned_abs()).rounded())
-    })
+    let price = amount::per_second(&item.status()).filter(|_| state == State::Active)?;
+    Some(price.times(seconds.unsigned_abs()).rounded())
 }
 
 /// The change of the declared state.
 pub fn declare(declared: Declared) -> Plan {
-    let state = match declared {
-        Declared::Active => Some(State::Active),
-        Declared::Inactive => Some(State::Inactive),
-        Declared::Scheduled => None,
-    };
     Plan {
         change: Change::Spec(declared),
         patch: json!({"spec": {"state": declared}}),
         manager: MANAGER,
+        follows: steer::nothing_follows(),
+        then: steer::nothing_more(),
         means: Box::new(move |item| {
             let means = format!("{}: the spec declares {declared}.", item.full_name());
-            match manager(item) {
-                Some(manager) => format!("{means}\n{}", reverted(&manager, declared, item)),
-                None => means,
-            }
+            let warning = manager(item).map(|manager| reverted(&manager, declared, item));
+            let parts = [Some(means), overridden(item, declared), warning];
+            parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
         }),
-        request: Box::new(move |patched| Request::Spec(steer::generation(patched), state)),
+        request: Box::new(move |patched| Request::Spec(steer::generation(patched), declared)),
         stays: format!("The spec declares {declared}."),
         timed: false,
     }
+}
+
+/// That an override for another state decides until its end.
+fn overridden(item: &Item, declared: Declared) -> Option<String> {
+    let (now, status) = (Now::here(), item.status());
+    let in_force = status.override_in_force?;
+    if Declared::from(in_force.state) == declared || in_force.until.0 <= now.time {
+        return None;
+    }
+    Some(format!(
+        "warning: an override decides that it is {} until {}. To end the override: kubectl oxen \
+         auto {} -n {}",
+        in_force.state,
+        now.coming(in_force.until.0),
+        item.name(),
+        item.namespace()
+    ))
 }
 
 /// The warning that another tool sets the spec back.

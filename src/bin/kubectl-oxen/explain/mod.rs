@@ -7,6 +7,10 @@ use kube::{Error, core::Status};
 
 use crate::{clean, outcome::Failure};
 
+mod hub;
+
+pub use hub::hub_fault;
+
 /// The cluster and the user that a request is for, by the names of the kubeconfig.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
@@ -41,6 +45,8 @@ pub struct Asked<'a> {
 pub struct Trouble {
     /// Whether the API server answered that there is no such object.
     pub no_such_object: bool,
+    /// Whether the API server answered that the user may not do this.
+    pub forbidden: bool,
     /// What is the case, without a full stop.
     pub why: String,
     /// What to do, as a sentence or nothing.
@@ -51,6 +57,7 @@ impl Trouble {
     fn new(why: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             no_such_object: false,
+            forbidden: false,
             why: why.into(),
             remedy: remedy.into(),
         }
@@ -141,10 +148,13 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
                 ("OxenModels", _) => "oxen-operator-view",
                 _ => "view",
             };
-            Trouble::new(
-                format!("user {} may not {verb} {what} {within}", clean::line(whose)),
-                format!("Ask for the ClusterRole {role} {there}."),
-            )
+            Trouble {
+                forbidden: true,
+                ..Trouble::new(
+                    format!("user {} may not {verb} {what} {within}", clean::line(whose)),
+                    format!("Ask for the ClusterRole {role} {there}."),
+                )
+            }
         }
         404 if status
             .details

@@ -1,13 +1,11 @@
 //! The kubeconfig, read as kubectl reads it. kube's own loader differs in points that users meet:
 //! a missing file in KUBECONFIG, an empty current-context, an empty namespace.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::PathBuf};
 
-use kube::config::{Kubeconfig, KubeconfigError};
+use kube::config::Kubeconfig;
 
+mod file;
 mod target;
 
 pub use target::{Target, act_as, unusable};
@@ -108,29 +106,15 @@ fn absent(listed: &[PathBuf]) -> String {
 fn merge(paths: &[PathBuf]) -> Result<Source, String> {
     let mut merged = Kubeconfig::default();
     for path in paths {
-        let mut one = Kubeconfig::read_from(path).map_err(|error| unreadable(path, &error))?;
+        let mut one = file::read(path)?;
         // kubectl takes an empty name for an unset one. In kube's merge, it would win.
         one.current_context = one.current_context.filter(|name| !name.is_empty());
-        merged = merged
-            .merge(one)
-            .map_err(|error| unreadable(path, &error))?;
+        merged = merged.merge(one).map_err(|_| {
+            let path = path.display();
+            format!("the kubeconfig {path} is of another kind than the ones before it.")
+        })?;
     }
     Ok(Source::Files(Box::new(merged)))
-}
-
-/// The sentence for a kubeconfig that can't be read. kube's own text of a parse error can quote the
-/// file, which holds secrets.
-fn unreadable(path: &Path, error: &KubeconfigError) -> String {
-    let path = path.display();
-    match error {
-        KubeconfigError::ReadConfig(cause, _) => {
-            format!("the kubeconfig {path} can't be read: {cause}.")
-        }
-        _ => format!(
-            "the kubeconfig {path} is not valid. Check it with: kubectl config view --kubeconfig \
-             {path}"
-        ),
-    }
 }
 
 /// Chooses the context, the cluster and the user, and puts the flags over them.
@@ -149,7 +133,14 @@ pub fn select(config: &Kubeconfig, flags: &Global) -> Result<Target, String> {
                 let known = config.contexts.iter().map(|one| one.name.as_str());
                 unknown("context", name, known)
             })?;
-            cluster = cluster.or(Some(context.cluster));
+            let named = Some(context.cluster).filter(|name| !name.is_empty());
+            cluster = cluster.or(named);
+            if cluster.is_none() && flags.server.is_none() {
+                return Err(format!(
+                    "context \"{name}\" of the kubeconfig names no cluster. Pass --cluster NAME, or \
+                     --server URL."
+                ));
+            }
             user = user.or(context.user);
             target.context = Some(name.clone());
             target.namespace = context.namespace.filter(|name| !name.is_empty());

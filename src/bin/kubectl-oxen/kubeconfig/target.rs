@@ -103,14 +103,6 @@ impl Target {
     /// A kubeconfig with nothing but this target, which kube turns into certificates and a URL.
     /// `proxy` is set always, so that kube reads no proxy from the environment.
     pub fn into_kubeconfig(mut self, proxy: &str) -> Kubeconfig {
-        let compact = |data: &str| data.chars().filter(|c| !c.is_whitespace()).collect();
-        let data = &mut self.cluster.certificate_authority_data;
-        *data = data
-            .as_deref()
-            .map(compact)
-            .filter(|data: &String| !data.is_empty());
-        let data = &mut self.user.client_certificate_data;
-        *data = data.as_deref().map(compact);
         self.cluster.proxy_url = Some(proxy.into());
         Kubeconfig {
             clusters: vec![NamedCluster {

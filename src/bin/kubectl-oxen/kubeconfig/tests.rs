@@ -156,6 +156,85 @@ fn a_broken_file_is_named_and_never_quoted() {
 }
 
 #[test]
+fn a_context_needs_no_cluster_where_a_flag_names_one() {
+    let text = "clusters: [{name: c, cluster: {server: 'https://c', certificate-authority: ca.pem}}]\n\
+                contexts: [{name: a, context: {user: u}}, {name: b, context: {cluster: c}}]\n\
+                users: [{name: u, user: {client-key: /key.pem, exec: {command: ./helper}}}]\n\
+                current-context: a\n";
+    let (folder, environment) = world(&[("a", text.into())], &["a"]);
+    assert_eq!(
+        target(&environment, &Global::default()).unwrap_err(),
+        "context \"a\" of the kubeconfig names no cluster. Pass --cluster NAME, or --server URL."
+    );
+    let flags = Global {
+        cluster: Some("c".into()),
+        ..Global::default()
+    };
+    let found = target(&environment, &flags).unwrap();
+    let path = |name: &str| Some(folder.path().join(name).display().to_string());
+    assert_eq!(found.cluster.server.as_deref(), Some("https://c"));
+    assert_eq!(found.cluster.certificate_authority, path("ca.pem"));
+    assert_eq!(found.user.client_key.as_deref(), Some("/key.pem"));
+    assert_eq!(found.user.exec.unwrap().command, path("./helper"));
+    let flags = Global {
+        server: Some("https://s".into()),
+        ..Global::default()
+    };
+    let found = target(&environment, &flags).unwrap();
+    assert_eq!(found.cluster.server.as_deref(), Some("https://s"));
+}
+
+#[test]
+fn an_empty_flag_is_unset() {
+    let (_folder, environment) = world(&[("a", config("a"))], &["a"]);
+    let empty = || Some(String::new());
+    let flags = Global {
+        namespace: empty(),
+        context: empty(),
+        cluster: empty(),
+        user: empty(),
+        server: empty(),
+        token: empty(),
+        impersonate: empty(),
+        kubeconfig: Some(PathBuf::new()),
+        certificate_authority: Some(PathBuf::new()),
+        ..Global::default()
+    };
+    let flags = flags.without_empty_values();
+    assert_eq!(flags.namespace, None);
+    let found = target(&environment, &flags).unwrap();
+    assert_eq!(found.context.as_deref(), Some("a"));
+    assert_eq!(found.cluster.server.as_deref(), Some("https://a:6443"));
+    assert_eq!(found.cluster.certificate_authority, None);
+    let user = serde_json::to_value(&found.user).unwrap();
+    assert_eq!(user["token"], "a-token");
+    assert_eq!(found.user.impersonate, None);
+}
+
+#[tokio::test]
+async fn an_empty_value_of_a_user_is_unset() {
+    let text = "clusters: [{name: a, cluster: {server: 'https://a', certificate-authority: '', \
+                tls-server-name: ''}}]\n\
+                users: [{name: a, user: {username: '', password: '', token: '', tokenFile: '', \
+                client-certificate-data: '', client-key-data: '', client-key: ''}}]\n\
+                contexts: [{name: a, context: {cluster: a, user: a}}]\ncurrent-context: a\n";
+    let (_folder, environment) = world(&[("a", text.into())], &["a"]);
+    let found = target(&environment, &Global::default()).unwrap();
+    let config = found.into_kubeconfig("http://proxy");
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+    let config = config.unwrap();
+    let used = serde_json::to_value(&config.auth_info).unwrap();
+    let used = used
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|it| !it.is_null());
+    assert_eq!(used.count(), 0, "{:?}", config.auth_info);
+    kube::Client::try_from(config).unwrap();
+}
+
+#[test]
 fn flags_lie_over_the_entries() {
     let (_folder, environment) = world(&[("a", config("a"))], &["a"]);
     let flags = Global {
@@ -184,11 +263,12 @@ fn flags_lie_over_the_entries() {
 
 #[tokio::test]
 async fn base64_with_line_breaks_is_read_and_kube_reads_no_proxy() {
-    let pem = rcgen_certificate();
-    let data = base64_lines(&pem);
+    let (pem, key) = rcgen_certificate();
+    let (data, key) = (base64_lines(&pem), base64_lines(&key));
     let text = format!(
         "clusters:\n- name: a\n  cluster:\n    server: https://a\n    \
-         certificate-authority-data: |\n{data}\ncontexts:\n- name: a\n  context: {{cluster: a, \
+         certificate-authority-data: |\n{data}\nusers:\n- name: a\n  user:\n    \
+         client-certificate-data: |\n{data}\n    client-key-data: |\n{key}\ncontexts:\n- name: a\n  context: {{cluster: a, \
          user: a}}\ncurrent-context: a\n"
     );
     let (_folder, environment) = world(&[("a", text)], &["a"]);
@@ -197,14 +277,15 @@ async fn base64_with_line_breaks_is_read_and_kube_reads_no_proxy() {
     let options = kube::config::KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(config, &options);
     let config = config.await.unwrap();
-    assert_eq!(config.root_cert.unwrap().len(), 1);
+    assert_eq!(config.root_cert.as_ref().unwrap().len(), 1);
     assert_eq!(config.default_namespace, "default");
     assert_eq!(config.proxy_url, Some("http://proxy".parse().unwrap()));
+    kube::Client::try_from(config).unwrap();
 }
 
-fn rcgen_certificate() -> String {
+fn rcgen_certificate() -> (String, String) {
     let issued = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
-    issued.cert.pem()
+    (issued.cert.pem(), issued.signing_key.serialize_pem())
 }
 
 fn base64_lines(pem: &str) -> String {

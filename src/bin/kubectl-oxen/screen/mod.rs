@@ -15,8 +15,13 @@ use crate::{
     item::{Item, word},
     next,
     table::{self, Column, Fit},
+    usage,
     when::Now,
 };
+
+mod model;
+
+pub use model::model_screen;
 
 /// The width of a row's heading, with the space after it.
 const HEADING: usize = 11;
@@ -107,7 +112,7 @@ fn rows(item: &Item, conditions: &[Condition], now: &Now) -> Vec<(&'static str, 
     rows.extend(schedule(object).map(|schedule| ("Schedule", schedule)));
     rows.extend(overrides(&status, now));
     rows.extend(price(&status).map(|price| ("Price", price)));
-    // The row Usage comes here.
+    rows.extend(usage::row(&status, now).map(|usage| ("Usage", usage)));
     rows.push(("Key", key(object)));
     let url = status.model.as_ref().and_then(|model| model.url.as_deref());
     rows.extend(url.map(|url| ("URL", clean::line(url))));
@@ -196,7 +201,8 @@ fn live(status: &OxenModelStatus, now: &Now) -> Option<String> {
     })
 }
 
-fn schedule(object: &OxenModel) -> Option<String> {
+/// The windows, the zone and the exceptions of an object's schedule.
+pub fn schedule(object: &OxenModel) -> Option<String> {
     let schedule = object.spec.schedule.as_ref()?;
     let windows: Vec<String> = schedule.active.iter().map(|it| it.clone().into()).collect();
     let except: Vec<String> = (schedule.except.iter().flatten())

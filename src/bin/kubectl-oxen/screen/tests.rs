@@ -102,7 +102,7 @@ fn a_scheduled_model_has_the_screen_of_the_documentation() {
     let object = item.object.as_ref().unwrap();
     assert_eq!(
         desired(object, &item.status(), &now()),
-        "active until 18:00 today (in 7h48m), then inactive: schedule"
+        "active until 18:00 +01:00 today (in 7h48m), then inactive: schedule"
     );
     assert_eq!(
         live(&item.status(), &now()).unwrap(),

@@ -1,0 +1,28 @@
+//! The arguments of `cost`.
+
+use clap::{Args, ValueEnum};
+
+/// The arguments of `cost`.
+#[derive(Args)]
+pub struct CostArgs {
+    /// All namespaces; wins over --namespace
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Only objects with these labels
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+    /// The difference to an earlier `cost -o json`
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<String>,
+    /// json, yaml or wide
+    #[arg(short, long, value_name = "FORM", hide_possible_values = true)]
+    pub output: Option<TableOutput>,
+}
+
+/// The form of a table that the plugin computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableOutput {
+    Json,
+    Yaml,
+    Wide,
+}

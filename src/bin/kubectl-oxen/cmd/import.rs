@@ -1,0 +1,126 @@
+//! `import`: manifests for models that exist already.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    clean,
+    cli::{Global, ImportArgs},
+    console::Console,
+    hub::{Retrieved, Shown, Wanted, Which},
+    manifest::{self, Adopted, Common},
+    outcome::{Failure, Outcome},
+    reach::Reach,
+};
+
+const ALL: Which<'static> = Which::All {
+    developer: None,
+    action: None,
+};
+
+/// Prints a manifest for each model. What no manifest can be written for is told.
+///
+/// # Errors
+///
+/// The hub can't be asked, or standard output can't be written.
+pub async fn run(flags: &Global, args: &ImportArgs, console: &Console) -> Result<Outcome, Failure> {
+    let reach = Reach::open(flags, &args.hub.route, console).await?;
+    let (models, unreadable) = models(&reach, args, console).await?;
+    let mut import = Import {
+        reach: &reach,
+        console,
+        adopted: Vec::new(),
+        skipped: 0,
+        outcome: Outcome::Done,
+    };
+    for retrieved in models {
+        import.adopt(retrieved).await;
+    }
+    let namespace = Some(reach.namespace.as_str()).filter(|name| !name.is_empty());
+    let taken = namespace.map(|namespace| reach.objects.names(namespace));
+    let common = Common {
+        namespace,
+        secret: reach.secret(),
+        act: args.act,
+    };
+    let taken: BTreeSet<String> = taken.unwrap_or_default();
+    console.print(&manifest::yaml(&import.adopted, &taken, &common))?;
+    console.say(&import.summary());
+    reach.notes(unreadable, console);
+    Ok(import.outcome)
+}
+
+/// The models that are asked for, as a live retrieve shows them, and the number of items of the
+/// list that can't be read.
+async fn models(
+    reach: &Reach,
+    args: &ImportArgs,
+    console: &Console,
+) -> Result<(Vec<Retrieved>, usize), Failure> {
+    if args.unmanaged {
+        let unmanaged = reach.unmanaged(ALL, console).await?;
+        return Ok((unmanaged.models, unmanaged.unreadable));
+    }
+    let (wanted, unreadable) = if args.all_custom {
+        let list = reach.hub.list(ALL, Shown::is_custom).await?;
+        let wanted: Vec<Wanted> = list.models.iter().map(Shown::wanted).collect();
+        (wanted, list.unreadable)
+    } else {
+        let named = args.ids.iter().map(|id| Wanted {
+            id: id.clone(),
+            owner: None,
+        });
+        (named.collect(), 0)
+    };
+    Ok((reach.hub.retrieve_all(&wanted).await?, unreadable))
+}
+
+/// An import under way.
+struct Import<'a> {
+    reach: &'a Reach,
+    console: &'a Console,
+    adopted: Vec<Adopted>,
+    skipped: usize,
+    outcome: Outcome,
+}
+
+impl Import<'_> {
+    async fn adopt(&mut self, retrieved: Retrieved) {
+        let Retrieved { asked, result } = retrieved;
+        let shown = match result {
+            Ok(shown) => shown,
+            Err(fault) => {
+                self.console.error(&self.reach.about(&asked, &fault));
+                self.outcome = Outcome::Failed;
+                return;
+            }
+        };
+        let adopted = match self.reach.manager(&shown) {
+            Some(manager) => Err(format!("{manager} manages it")),
+            None => Adopted::new(&shown.remote, &asked),
+        };
+        match adopted {
+            Ok(adopted) => self.adopted.push(adopted),
+            Err(why) => self.skip(&shown, &why),
+        }
+    }
+
+    fn skip(&mut self, shown: &Shown, why: &str) {
+        let model = &shown.remote.model;
+        let (id, owner) = (clean::line(&model.id), clean::line(&model.owner));
+        self.console
+            .say(&format!("skipped {id} of {owner}: {}", clean::line(why)));
+        self.skipped += 1;
+    }
+
+    fn summary(&self) -> String {
+        let manifests = match self.adopted.len() {
+            1 => "1 manifest".to_owned(),
+            count => format!("{count} manifests"),
+        };
+        let skipped = match self.skipped {
+            0 => String::new(),
+            count => format!(", {count} skipped"),
+        };
+        format!("{manifests}{skipped}.")
+    }
+}

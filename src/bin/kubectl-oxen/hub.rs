@@ -1,0 +1,283 @@
+//! The hub, as a person asks it: with one key, and with its faults as sentences.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use futures::{StreamExt, stream};
+use oxen_operator::{
+    api::{Identity, LiveStatus},
+    config::RouteArgs,
+    decide::{HubFault, Remote},
+    hub::{Client, Limits, Model, fold},
+};
+
+use crate::{
+    clean,
+    cli::Global,
+    console::Console,
+    explain::hub_fault,
+    fetch::near,
+    key::{Key, Origin},
+    outcome::Failure,
+    verbose,
+};
+
+/// The number of live retrieves at the same time.
+const AT_ONCE: usize = 4;
+
+/// The time limit of a request where `--request-timeout` is 0.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// A client of the hub with a key.
+pub struct Hub {
+    client: Client,
+    key: Key,
+    base: String,
+}
+
+/// A model, as the hub shows it.
+pub struct Shown {
+    /// The hub's object.
+    pub model: Model,
+    /// What decisions read of it.
+    pub remote: Remote,
+}
+
+impl Shown {
+    /// The model's identity.
+    pub fn identity(&self) -> Identity {
+        self.remote.model.identity()
+    }
+
+    /// The model, to be retrieved.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            id: self.model.id.clone(),
+            owner: Some(self.model.owned_by.clone()),
+        }
+    }
+
+    /// Returns true for a custom model.
+    pub fn is_custom(&self) -> bool {
+        !self.remote.base
+    }
+
+    /// Returns true for a custom model that is active. Base models always are, and bill nobody by
+    /// time.
+    pub fn is_active(&self) -> bool {
+        self.is_custom() && self.remote.live == LiveStatus::Active
+    }
+}
+
+/// A list of the hub.
+pub struct List {
+    /// The models, by owner and id.
+    pub models: Vec<Shown>,
+    /// The number of items that can't be read.
+    pub unreadable: usize,
+}
+
+/// Which models are listed.
+pub enum Which<'a> {
+    /// All, or those of one developer, or those with one fine-tuning action.
+    All {
+        developer: Option<&'a str>,
+        action: Option<&'a str>,
+    },
+    /// Those whose name matches.
+    Matching(&'a str),
+}
+
+impl Hub {
+    /// Makes a client. It sends no request.
+    ///
+    /// # Errors
+    ///
+    /// A flag, or its variable, can't be used.
+    pub fn new(
+        route: &RouteArgs,
+        key: Key,
+        flags: &Global,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let (route, warnings) = route.route().map_err(|error| format!("{error}."))?;
+        for warning in warnings {
+            console.warn(&format!("{warning}."));
+        }
+        let base = route.base.as_str().trim_end_matches('/').to_owned();
+        let limits = Limits {
+            request_timeout: flags.request_timeout.0.unwrap_or(NO_LIMIT),
+            ..Limits::default()
+        };
+        let (told, verbose) = (base.clone(), flags.verbose);
+        let client = Client::new(route, limits, move |endpoint, outcome, took| {
+            if verbose {
+                verbose::tell(&told, endpoint, outcome, took);
+            }
+        });
+        if verbose {
+            verbose::tell_origin(&key.origin.to_string());
+        }
+        Ok(Self {
+            client: client.map_err(|error| format!("{error}."))?,
+            key,
+            base,
+        })
+    }
+
+    /// Where the key comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.key.origin
+    }
+
+    /// Lists models. The items are read one by one, and only those that `keep` accepts are kept.
+    ///
+    /// # Errors
+    ///
+    /// The hub gave no list.
+    pub async fn list(
+        &self,
+        which: Which<'_>,
+        keep: impl Fn(&Shown) -> bool,
+    ) -> Result<List, Failure> {
+        let api_base = self.client.api_base();
+        let mut models = Vec::new();
+        let on_model = |model: Model| {
+            // The answer is about its own id, so it is never about another model.
+            if let Ok(remote) = fold(&model.id, &model, &api_base) {
+                models.extend(Some(Shown { model, remote }).filter(&keep));
+            }
+            ControlFlow::Continue(())
+        };
+        let key = &self.key.key;
+        let listed = match which {
+            Which::All { developer, action } => {
+                let client = &self.client;
+                client.list_each(key, developer, action, on_model).await
+            }
+            Which::Matching(word) => self.client.search_each(key, word, on_model).await,
+        };
+        let unreadable = listed.map_err(|fault| self.failure(&fault))?;
+        models.sort_by(|one, other| {
+            let key = |shown: &Shown| (shown.model.owned_by.clone(), shown.model.id.clone());
+            key(one).cmp(&key(other))
+        });
+        Ok(List { models, unreadable })
+    }
+
+    /// Retrieves a model by its name.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the hub's fault.
+    pub async fn retrieve(&self, id: &str, live: bool) -> Result<Shown, HubFault> {
+        let model = self.client.retrieve(&self.key.key, id, live).await?;
+        let remote = fold(id, &model, &self.client.api_base())?;
+        Ok(Shown { model, remote })
+    }
+
+    /// Retrieves models with their live status, a few at the same time, in the given order.
+    ///
+    /// # Errors
+    ///
+    /// The hub has a fault that is not about one of the models.
+    pub async fn retrieve_all(&self, wanted: &[Wanted]) -> Result<Vec<Retrieved>, Failure> {
+        let all = stream::iter(wanted).map(|wanted| self.retrieve_wanted(wanted));
+        let mut all = all.buffered(AT_ONCE);
+        let mut retrieved = Vec::new();
+        while let Some(one) = all.next().await {
+            match &one.result {
+                Err(fault) if !is_about_model(fault) => return Err(self.failure(fault)),
+                Ok(_) | Err(_) => retrieved.push(one),
+            }
+        }
+        Ok(retrieved)
+    }
+
+    /// Retrieves a model. Where the hub answers with the model of another owner, the name is tried
+    /// with the owner before it.
+    async fn retrieve_wanted(&self, wanted: &Wanted) -> Retrieved {
+        let Wanted { id, owner } = wanted;
+        let first = self.retrieve(id, true).await;
+        let is_other = |result: &Result<Shown, HubFault>| {
+            let found = result.as_ref().ok().map(|shown| &shown.model.owned_by);
+            found
+                .zip(owner.as_ref())
+                .is_some_and(|(found, owner)| found != owner)
+        };
+        let (true, Some(owner)) = (is_other(&first), owner) else {
+            return Retrieved {
+                asked: id.clone(),
+                result: first,
+            };
+        };
+        let asked = format!("{owner}/{id}");
+        let second = self.retrieve(&asked, true).await;
+        let result = if is_other(&second) {
+            Err(HubFault::ModelMismatch(id.clone()))
+        } else {
+            second
+        };
+        Retrieved { asked, result }
+    }
+
+    /// The fault as an error.
+    pub fn failure(&self, fault: &HubFault) -> Failure {
+        Failure::Because(self.sentence(fault, None))
+    }
+
+    /// The fault as a sentence. `asked` is the model that was asked for.
+    pub fn sentence(&self, fault: &HubFault, asked: Option<&str>) -> String {
+        hub_fault(fault, &self.base, &self.key.origin, asked)
+    }
+
+    /// The error that a model is not there, with a name that is like it.
+    pub async fn not_found(&self, id: &str, fault: &HubFault) -> Failure {
+        let why = self.sentence(fault, Some(id));
+        if !matches!(fault, HubFault::ModelNotFound(_)) {
+            return why.into();
+        }
+        let which = Which::All {
+            developer: None,
+            action: None,
+        };
+        let listed = self.list(which, |_| true).await;
+        let models = listed.map(|list| list.models).unwrap_or_default();
+        let names: Vec<String> = models.into_iter().map(|shown| shown.model.id).collect();
+        let remedy = match near(id, &names) {
+            Some(near) => format!("Did you mean {}?", clean::line(near)),
+            None => "`kubectl oxen models` lists all.".into(),
+        };
+        format!("{why} {remedy}").into()
+    }
+}
+
+/// A model to retrieve.
+pub struct Wanted {
+    pub id: String,
+    /// The owner, if it is known.
+    pub owner: Option<String>,
+}
+
+/// What became of a retrieve.
+pub struct Retrieved {
+    /// The name under which the hub knows the model.
+    pub asked: String,
+    /// The model, or the hub's fault about it.
+    pub result: Result<Shown, HubFault>,
+}
+
+/// Returns true for a fault that another model need not have.
+fn is_about_model(fault: &HubFault) -> bool {
+    match fault {
+        HubFault::ModelNotFound(_)
+        | HubFault::Forbidden(_)
+        | HubFault::ProviderFailed(_)
+        | HubFault::Unexpected(_)
+        | HubFault::ModelMismatch(_)
+        | HubFault::Rejected(_) => true,
+        HubFault::RateLimited { whole_key, .. } => !whole_key,
+        HubFault::Unauthenticated | HubFault::PaymentRequired(_) | HubFault::Unreachable(_) => {
+            false
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Manifests of models that exist already: pure functions of the models and of the names that are
+//! taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use oxen_operator::{
+    api::{LiveStatus, OxenModelSpec, SecretKeyRef, State},
+    decide::Remote,
+};
+use serde_json::json;
+
+use crate::clean;
+
+/// The longest name that is made. A label's value may be this long, too.
+const LONGEST_NAME: usize = 63;
+
+/// A model for which a manifest is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    pub owner: String,
+    pub id: String,
+    /// The name under which the hub knows it, for `spec.model`.
+    pub asked: String,
+    /// The state that it was observed in.
+    pub state: State,
+}
+
+/// What the manifests have in common.
+pub struct Common<'a> {
+    /// The namespace, if there is one.
+    pub namespace: Option<&'a str>,
+    /// The Secret with the key, if it has to be named.
+    pub secret: Option<&'a SecretKeyRef>,
+    /// Whether the operator may act at once.
+    pub act: bool,
+}
+
+impl Adopted {
+    /// The model, if an OxenModel can declare it.
+    ///
+    /// # Errors
+    ///
+    /// Says why none can.
+    pub fn new(remote: &Remote, asked: &str) -> Result<Self, String> {
+        let spec = json!({"model": asked, "state": "inactive"});
+        let spec: OxenModelSpec =
+            serde_json::from_value(spec).map_err(|error| error.to_string())?;
+        spec.check_model()?;
+        if asked.chars().any(is_format) {
+            return Err(
+                "spec.model: contains an invisible character; write the model's UUID".into(),
+            );
+        }
+        let state = match remote.live {
+            LiveStatus::Active | LiveStatus::Deploying => State::Active,
+            LiveStatus::Inactive
+            | LiveStatus::Deactivating
+            | LiveStatus::Error
+            | LiveStatus::None => State::Inactive,
+            LiveStatus::Unknown => {
+                return Err("the hub does not say whether it is active".into());
+            }
+        };
+        Ok(Self {
+            owner: remote.model.owner.clone(),
+            id: remote.model.id.clone(),
+            asked: asked.to_owned(),
+            state,
+        })
+    }
+}
+
+/// Returns true for a character that is not seen and that the API server refuses in `spec.model`.
+fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{10ffff}')
+}
+
+/// The manifests, by owner and id, as YAML. Every text of the hub, and every name that is made of
+/// one, is within a quoted value.
+pub fn yaml(models: &[Adopted], taken: &BTreeSet<String>, common: &Common<'_>) -> String {
+    let mut models: Vec<&Adopted> = models.iter().collect();
+    models.sort_by_key(|model| (&model.owner, &model.id));
+    models.dedup_by_key(|model| (&model.owner, &model.id));
+    let names = names(&models, taken);
+    let documents = models.iter().zip(names);
+    documents
+        .map(|(model, name)| document(model, &name, common))
+        .collect()
+}
+
+fn document(model: &Adopted, name: &str, common: &Common<'_>) -> String {
+    let mut text = String::from("---\napiVersion: oxen.ai/v1alpha1\nkind: OxenModel\nmetadata:\n");
+    text += &format!("  name: {}\n", quoted(name));
+    if let Some(namespace) = common.namespace {
+        text += &format!("  namespace: {}\n", quoted(namespace));
+    }
+    text += &format!("spec:\n  model: {}\n", quoted(&model.asked));
+    text += &format!("  state: {}\n", model.state);
+    if let Some(secret) = common.secret {
+        text += &format!("  apiKeySecretRef:\n    name: {}\n", quoted(&secret.name));
+        if let Some(key) = &secret.key {
+            text += &format!("    key: {}\n", quoted(key));
+        }
+    }
+    if !common.act {
+        text += "  suspend: true\n";
+    }
+    text
+}
+
+/// The text as a JSON string, which is a quoted value of YAML, too.
+fn quoted(text: &str) -> String {
+    clean::json(&json!(text).to_string())
+}
+
+/// A name for each model, in their order. It is made of the id, and of a hash of owner and id where
+/// two models would have the same name, or where the name is taken. So it depends neither on the
+/// order of the models nor on when it is made.
+fn names(models: &[&Adopted], taken: &BTreeSet<String>) -> Vec<String> {
+    let mut digits = vec![0; models.len()];
+    loop {
+        let names: Vec<String> = models
+            .iter()
+            .zip(&digits)
+            .map(|(model, digits)| name(model, *digits))
+            .collect();
+        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in &names {
+            *uses.entry(name).or_default() += 1;
+        }
+        let clashes = |name: &String| uses[name.as_str()] > 1 || taken.contains(name);
+        let mut changed = false;
+        for (digits, name) in digits.iter_mut().zip(&names) {
+            if clashes(name) && *digits < 16 {
+                *digits += 8;
+                changed = true;
+            }
+        }
+        if !changed {
+            return names;
+        }
+    }
+}
+
+/// The id in lower case, with a hyphen in place of what no name may contain, and this number of
+/// digits of the hash.
+fn name(model: &Adopted, digits: usize) -> String {
+    let id = model.id.to_ascii_lowercase();
+    let parts = id.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit());
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    let plain = parts.join("-");
+    let (plain, digits) = match plain.as_str() {
+        "" => ("model", digits.max(8)),
+        plain if plain.len() > LONGEST_NAME => (plain, digits.max(8)),
+        plain => (plain, digits),
+    };
+    if digits == 0 {
+        return plain.to_owned();
+    }
+    let hash = format!("{:016x}", hash(&model.owner, &model.id));
+    let room = LONGEST_NAME - digits - 1;
+    let kept = &plain[..plain.len().min(room)];
+    format!("{}-{}", kept.trim_end_matches('-'), &hash[..digits])
+}
+
+/// FNV-1a of owner and id, with a byte between them that is in no text.
+fn hash(owner: &str, id: &str) -> u64 {
+    let bytes = owner.bytes().chain([0xff]).chain(id.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use oxen_operator::api::{ModelStatus, OxenModel};
+
+    use super::*;
+
+    fn adopted(owner: &str, id: &str) -> Adopted {
+        Adopted {
+            owner: owner.into(),
+            id: id.into(),
+            asked: id.into(),
+            state: State::Inactive,
+        }
+    }
+
+    fn made(models: &[Adopted], taken: &[&str]) -> Vec<String> {
+        let taken = taken.iter().map(ToString::to_string).collect();
+        names(&models.iter().collect::<Vec<_>>(), &taken)
+    }
+
+    #[test]
+    fn a_name_is_made_of_the_id_and_of_a_hash_where_two_would_be_the_same() {
+        for (id, name) in [
+            ("support-bot-v2", "support-bot-v2"),
+            ("Support_Bot/ä", "support-bot"),
+            ("oxen:llama.3", "oxen-llama-3"),
+            ("true", "true"),
+            ("007", "007"),
+            ("-a--b-", "a-b"),
+        ] {
+            assert_eq!(made(&[adopted("acme", id)], &[]), [name]);
+        }
+        let (one, two) = (adopted("acme", "bot"), adopted("acme", "Bot"));
+        let forth = made(&[one.clone(), two.clone()], &[]);
+        let back = made(&[two.clone(), one.clone()], &[]);
+        assert_eq!(forth, [back[1].clone(), back[0].clone()]);
+        assert_ne!(forth[0], forth[1]);
+        assert_eq!(
+            made(std::slice::from_ref(&one), &["bot"]),
+            [forth[0].clone()]
+        );
+        assert_eq!(forth[0], "bot-7c94af23");
+    }
+
+    #[test]
+    fn every_name_is_valid_and_unique() {
+        let long = "x".repeat(300);
+        let hashed = made(&[adopted("acme", "bot"), adopted("acme", "Bot")], &[]);
+        let ids = [
+            "bot",
+            "Bot",
+            hashed[0].as_str(),
+            "模型",
+            "型",
+            &long,
+            "",
+            "a_b",
+            "a-b",
+        ];
+        let models: Vec<Adopted> = ids.iter().map(|id| adopted("acme", id)).collect();
+        let names = made(&models, &[]);
+        let unique: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(unique.len(), ids.len(), "{names:?}");
+        for name in &names {
+            let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(
+                name.len() <= LONGEST_NAME && name.chars().all(valid),
+                "{name}"
+            );
+            assert!(!name.starts_with('-') && !name.ends_with('-') && !name.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_the_same_whatever_the_order_and_holds_what_was_observed() {
+        let models = [
+            Adopted {
+                state: State::Active,
+                asked: "other/\"bot\\\u{9b}\u{202e}".into(),
+                ..adopted("other", "bot")
+            },
+            adopted("acme", "123"),
+        ];
+        let secret = SecretKeyRef {
+            name: "team-key".into(),
+            key: Some("token".into()),
+        };
+        let common = Common {
+            namespace: Some("1e3"),
+            secret: Some(&secret),
+            act: false,
+        };
+        let text = yaml(&models, &BTreeSet::new(), &common);
+        let [one, two] = models.clone();
+        let twice = [two.clone(), one, two];
+        assert_eq!(text, yaml(&twice, &BTreeSet::new(), &common));
+        assert!(clean::is_safe(&text), "{text:?}");
+        let documents = serde_yaml::Deserializer::from_str(&text);
+        let read: Vec<OxenModel> = documents
+            .map(|one| serde::Deserialize::deserialize(one).unwrap())
+            .collect();
+        assert_eq!(read.len(), 2);
+        let [first, second] = read.as_slice() else {
+            panic!("{text}");
+        };
+        assert_eq!(first.metadata.name.as_deref(), Some("123"));
+        assert_eq!(first.metadata.namespace.as_deref(), Some("1e3"));
+        assert_eq!(first.spec.state.to_string(), "inactive");
+        assert_eq!(first.spec.suspend, Some(true));
+        assert_eq!(first.spec.api_key_secret_ref.as_ref(), Some(&secret));
+        assert_eq!(second.spec.model, models[0].asked);
+        assert_eq!(second.spec.state.to_string(), "active");
+        let act = Common {
+            namespace: None,
+            secret: None,
+            act: true,
+        };
+        assert_eq!(
+            yaml(&models[1..], &BTreeSet::new(), &act),
+            "---\napiVersion: oxen.ai/v1alpha1\nkind: OxenModel\nmetadata:\n  name: \"123\"\nspec:\n  \
+             model: \"123\"\n  state: inactive\n"
+        );
+    }
+
+    #[test]
+    fn what_no_object_can_declare_is_refused() {
+        let remote = |live| Remote {
+            base: false,
+            live,
+            others: Vec::new(),
+            notes: Vec::new(),
+            model: ModelStatus {
+                id: "bot".into(),
+                owner: "acme".into(),
+                display_name: None,
+                type_: None,
+                endpoint: None,
+                source_model: None,
+                url: None,
+            },
+            pricing: None,
+        };
+        for asked in [
+            "Support Bot",
+            "a\n---\nkind: Secret",
+            "a\u{200b}",
+            "search",
+            "a?b",
+            "",
+        ] {
+            let refused = Adopted::new(&remote(LiveStatus::Active), asked).unwrap_err();
+            assert!(refused.starts_with("spec.model: "), "{asked:?}: {refused}");
+        }
+        for live in LiveStatus::ALL {
+            let adopted = Adopted::new(&remote(*live), "bot");
+            let on = matches!(live, LiveStatus::Active | LiveStatus::Deploying);
+            match adopted {
+                Ok(adopted) => assert_eq!(adopted.state == State::Active, on, "{live}"),
+                Err(_) => assert_eq!(*live, LiveStatus::Unknown),
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The hub, and what the cluster knows of its models.
+
+use oxen_operator::{
+    api::SecretKeyRef,
+    config::RouteArgs,
+    decide::{HubFault, Managed, unmanaged},
+};
+
+use crate::{
+    clean,
+    cli::Global,
+    console::Console,
+    hub::{Hub, List, Retrieved, Shown, Wanted, Which},
+    key::{self, Origin, default_secret},
+    objects::{Objects, Scope},
+    outcome::Failure,
+    session::Session,
+};
+
+/// The hub, asked with the key of a namespace, and the OxenModels that are known.
+pub struct Reach {
+    pub hub: Hub,
+    pub objects: Objects,
+    /// The namespace of the key and of new objects. It is empty where no cluster is asked and no
+    /// flag names one.
+    pub namespace: String,
+}
+
+/// The models that may bill and that no OxenModel manages.
+pub struct Unmanaged {
+    /// The models, as a live retrieve showed them, and those that could not be retrieved.
+    pub models: Vec<Retrieved>,
+    /// The number of items of the list that can't be read.
+    pub unreadable: usize,
+}
+
+impl Reach {
+    /// Lists the OxenModels, finds the key, and makes a client of the hub. A cluster that can't be
+    /// asked is an error only where OXEN_API_KEY is not set.
+    ///
+    /// # Errors
+    ///
+    /// There is no key, or a flag can't be used.
+    pub async fn open(
+        flags: &Global,
+        route: &RouteArgs,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        let has_key = key::of_environment()?.is_some();
+        let session = match Session::open(flags).await {
+            Ok(session) => Ok(session),
+            Err(Failure::Because(why)) if has_key => Err(why),
+            Err(failure) => return Err(failure),
+        };
+        let objects = match &session {
+            Ok(session) => Objects::load(session).await,
+            Err(why) => Objects::unknown(why.trim_end_matches('.').to_owned()),
+        };
+        let session = session.ok();
+        let namespace = session.as_ref().map(|session| session.namespace.clone());
+        let namespace = namespace.or(flags.namespace.clone()).unwrap_or_default();
+        let named = objects.secret(&namespace);
+        let key = key::find(session.as_ref(), &named, console).await?;
+        Ok(Self {
+            hub: Hub::new(route, key, flags, console)?,
+            objects,
+            namespace,
+        })
+    }
+
+    /// The Secret that a new object has to name to use the same key, unless it uses that key anyway.
+    pub fn secret(&self) -> Option<&SecretKeyRef> {
+        match self.hub.origin() {
+            Origin::Secret { named, .. } if *named != default_secret() => Some(named),
+            Origin::Secret { .. } | Origin::Environment => None,
+        }
+    }
+
+    /// What the known objects manage with this key.
+    fn managed(&self) -> Managed {
+        self.objects.managed(self.hub.origin(), &self.namespace)
+    }
+
+    /// Lists the models that may bill and that no OxenModel manages. Each is confirmed by a live
+    /// retrieve, because a list may be older than the models' statuses.
+    ///
+    /// # Errors
+    ///
+    /// The hub gave no list, or the OxenModels are not known.
+    pub async fn unmanaged(
+        &self,
+        which: Which<'_>,
+        console: &Console,
+    ) -> Result<Unmanaged, Failure> {
+        if let Scope::None { why } = &self.objects.scope {
+            return Err(format!(
+                "which models have no OxenModel is not known: {why}. Choose another context, or \
+                 leave --unmanaged out."
+            )
+            .into());
+        }
+        let managed = self.managed();
+        if !managed.knows_an_owner() {
+            console.say(&format!(
+                "No OxenModel with the key of {} has been observed yet, so it is not known which \
+                 of the hub's models are of your account. `kubectl oxen models --active` shows \
+                 all.",
+                self.hub.origin()
+            ));
+        }
+        let keep = |shown: &Shown| unmanaged(&shown.remote, &managed);
+        let List { models, unreadable } = self.hub.list(which, keep).await?;
+        let wanted: Vec<Wanted> = models.iter().map(Shown::wanted).collect();
+        let mut models = self.hub.retrieve_all(&wanted).await?;
+        models.retain(|retrieved| match &retrieved.result {
+            Ok(shown) => keep(shown),
+            // It is gone.
+            Err(HubFault::ModelNotFound(_)) => false,
+            Err(_) => true,
+        });
+        Ok(Unmanaged { models, unreadable })
+    }
+
+    /// Why a model could not be retrieved.
+    pub fn about(&self, asked: &str, fault: &HubFault) -> String {
+        let asked_for = clean::line(asked);
+        let why = self.hub.sentence(fault, Some(asked));
+        match fault {
+            // The sentence has the name.
+            HubFault::ModelNotFound(_) => why,
+            _ => format!("{asked_for}: {why}"),
+        }
+    }
+
+    /// The object that manages a model, or that will once it is observed.
+    pub fn manager(&self, shown: &Shown) -> Option<String> {
+        let identity = shown.identity();
+        let by_model = self.objects.by_model();
+        let managers = by_model.get(&identity).into_iter().flatten();
+        let awaited = self.objects.awaited();
+        let with_owner = format!("{}/{}", identity.owner, identity.id);
+        let names = [&identity.id, &with_owner].into_iter();
+        let awaiting = names.filter_map(|name| awaited.get(name));
+        managers.chain(awaiting).map(|item| item.full_name()).next()
+    }
+
+    /// Says what is not known of the hub's list and of the OxenModels.
+    pub fn notes(&self, unreadable: usize, console: &Console) {
+        match unreadable {
+            0 => {}
+            1 => console.say("1 item of the hub's list can't be read, and is left out."),
+            count => console.say(&format!(
+                "{count} items of the hub's list can't be read, and are left out."
+            )),
+        }
+        if let Some(note) = self.objects.note() {
+            console.say(&note);
+        }
+    }
+}

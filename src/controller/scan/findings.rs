@@ -1,0 +1,113 @@
+//! What the scans of one API key have found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::{Identity, LiveStatus};
+
+/// The largest number of live GETs of one scan of a key.
+const MOST_CONFIRMED: usize = 20;
+
+/// The models that the last list of a key showed as unmanaged.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    candidates: BTreeMap<Identity, Candidate>,
+    scans: u64,
+}
+
+/// A model that the list shows as unmanaged. The list may be older than the model's status.
+#[derive(Clone, Copy, Debug, Default)]
+struct Candidate {
+    /// The scan in which a live GET last looked at it; 0 for none.
+    confirmed: u64,
+    /// Its live status if that GET showed it as unmanaged, too.
+    unmanaged: Option<LiveStatus>,
+}
+
+impl Findings {
+    /// Notes what a list shows as unmanaged, and forgets every other model. Returns the models that
+    /// a live GET has to confirm in this scan: those first that were confirmed longest ago.
+    pub(super) fn due(&mut self, listed: BTreeSet<Identity>) -> Vec<Identity> {
+        self.scans += 1;
+        let before = std::mem::take(&mut self.candidates);
+        let known = |identity: &Identity| before.get(identity).copied().unwrap_or_default();
+        self.candidates = listed
+            .into_iter()
+            .map(|identity| {
+                let candidate = known(&identity);
+                (identity, candidate)
+            })
+            .collect();
+        let mut oldest: Vec<(u64, &Identity)> = self
+            .candidates
+            .iter()
+            .map(|(identity, candidate)| (candidate.confirmed, identity))
+            .collect();
+        oldest.sort_unstable();
+        let due = oldest.into_iter().take(MOST_CONFIRMED);
+        due.map(|(_, identity)| identity.clone()).collect()
+    }
+
+    /// Notes the live status of a model that a live GET showed as unmanaged, or `None` for a model
+    /// that it showed as something else.
+    pub(super) fn confirm(&mut self, identity: Identity, unmanaged: Option<LiveStatus>) {
+        let confirmed = self.scans;
+        let candidate = Candidate {
+            confirmed,
+            unmanaged,
+        };
+        self.candidates.insert(identity, candidate);
+    }
+
+    /// The models that a live GET showed as unmanaged, with their live status.
+    pub(super) fn unmanaged(&self) -> impl Iterator<Item = (Identity, LiveStatus)> {
+        let all = self.candidates.iter();
+        all.filter_map(|(identity, candidate)| Some((identity.clone(), candidate.unmanaged?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn models(names: impl IntoIterator<Item = usize>) -> BTreeSet<Identity> {
+        let names = names.into_iter();
+        let named = names.map(|number| Identity {
+            id: format!("model-{number:03}"),
+            owner: "acme".into(),
+        });
+        named.collect()
+    }
+
+    fn unmanaged(findings: &Findings) -> BTreeSet<Identity> {
+        findings.unmanaged().map(|(identity, _)| identity).collect()
+    }
+
+    #[test]
+    fn every_candidate_is_confirmed_within_a_few_scans() {
+        let mut findings = Findings::default();
+        for scan in 0..3 {
+            let due = findings.due(models(0..50));
+            assert_eq!(due.len(), MOST_CONFIRMED);
+            for identity in due {
+                findings.confirm(identity, Some(LiveStatus::Active));
+            }
+            assert_eq!(unmanaged(&findings).len(), (20 * (scan + 1)).min(50));
+        }
+        assert_eq!(unmanaged(&findings), models(0..50));
+    }
+
+    #[test]
+    fn only_what_a_live_get_shows_is_reported_until_the_list_drops_it() {
+        let mut findings = Findings::default();
+        let due = findings.due(models([1, 2]));
+        assert_eq!(unmanaged(&findings), BTreeSet::new());
+        findings.confirm(due[0].clone(), Some(LiveStatus::Unknown));
+        findings.confirm(due[1].clone(), None);
+        assert_eq!(unmanaged(&findings), models([1]));
+        // The GETs of this scan fail.
+        findings.due(models([1, 2]));
+        assert_eq!(unmanaged(&findings), models([1]));
+        findings.due(models([2]));
+        assert_eq!(unmanaged(&findings), BTreeSet::new());
+    }
+}

@@ -1,0 +1,137 @@
+//! Custom models that are on and in no OxenModel are reported, and never changed.
+
+use hub::{Endpoint, Hub, Model};
+use serde_json::json;
+use testkit::world::{Operator, World, eventually};
+
+fn scanning(world: &World) -> Operator {
+    world.operator_with(&[("OXEN_UNMANAGED_INTERVAL", "300ms")])
+}
+
+/// The models of the series `oxen_hub_unmanaged_model_info`, as `owner/model live`.
+async fn reported(operator: &Operator) -> Vec<String> {
+    let text = operator.metrics().await;
+    let mut models: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("oxen_hub_unmanaged_model_info{"))
+        .map(|labels| {
+            let label = |name: &str| {
+                let (_, after) = labels.split_once(&format!("{name}=\"")).unwrap();
+                after.split_once('"').unwrap().0.to_owned()
+            };
+            format!("{}/{} {}", label("owner"), label("model"), label("live"))
+        })
+        .collect();
+    models.sort();
+    models
+}
+
+async fn until_reported(operator: &Operator, expected: &[&str]) {
+    eventually(&format!("{expected:?} are reported"), || async {
+        (reported(operator).await == expected).then_some(())
+    })
+    .await;
+}
+
+/// Waits until the hub has been asked for this many more lists.
+async fn until_listed(world: &World, more: usize) {
+    let lists = || world.hub.journal().count_all(Endpoint::List);
+    let before = lists();
+    eventually("more scans", || async {
+        (lists() >= before + more).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn models_in_no_object_are_reported_until_they_are_adopted_or_off() {
+    let on = |name: &str| Model::custom(name).status("active");
+    let hub = Hub::builder()
+        .model(on("managed"))
+        .model(on("free"))
+        .model(on("stale"))
+        .model(on("foreign").owner("other").public())
+        .model(Model::custom("off").status("inactive"))
+        .model(Model::base("base"));
+    let world = World::new(hub).await;
+    // The list still shows it as active.
+    world.hub.set_status("stale", "inactive").unwrap();
+    world
+        .create("managed", json!({"model": "managed", "state": "active"}))
+        .await;
+    let operator = scanning(&world);
+    world.until_reason("managed", "Active").await;
+
+    until_reported(&operator, &["acme/free active"]).await;
+    let series = format!(
+        r#"oxen_hub_unmanaged_models{{namespace="{}",secret="oxen-api-key"}} "#,
+        world.namespace
+    );
+    assert_eq!(operator.metric(&series).await, 1.0);
+    let line = operator.until_logged("in no OxenModel").await;
+    assert!(line.contains("acme/free"), "{line}");
+
+    let spec = json!({"model": "free", "state": "active", "suspend": true});
+    world.create("adopted", spec).await;
+    until_reported(&operator, &[]).await;
+    assert_eq!(operator.metric(&series).await, 0.0);
+
+    world.delete("adopted").await;
+    world.until_gone("adopted").await;
+    until_reported(&operator, &["acme/free active"]).await;
+    world.hub.set_status("free", "inactive").unwrap();
+    until_reported(&operator, &[]).await;
+
+    let journal = world.hub.journal();
+    assert!(journal.posts().is_empty(), "{journal:?}");
+}
+
+#[tokio::test]
+async fn a_scan_sends_one_list_request_for_each_key() {
+    let hub = Hub::builder()
+        .model(Model::custom("a").status("active"))
+        .model(Model::custom("b").status("active"))
+        .model(Model::custom("free").status("active"));
+    let world = World::new(hub).await;
+    // Another Secret has the same key.
+    world.secret("copy", "api-key", hub::KEY).await;
+    world
+        .create("a", json!({"model": "a", "state": "active"}))
+        .await;
+    let spec = json!({"model": "b", "state": "active", "apiKeySecretRef": {"name": "copy"}});
+    world.create("b", spec).await;
+    let operator = scanning(&world);
+    for name in ["a", "b"] {
+        world.until_reason(name, "Active").await;
+    }
+    until_reported(&operator, &["acme/free active"]).await;
+    until_listed(&world, 2).await;
+    // Each scan confirms the one candidate with one live GET after its list request.
+    let journal = world.hub.journal();
+    let lists = journal.count_all(Endpoint::List);
+    let confirmed = journal.count(Endpoint::Retrieve, "free");
+    assert!(confirmed >= lists - 1, "{confirmed} for {lists} lists");
+    assert!(operator.metrics().await.contains(&format!(
+        r#"oxen_hub_unmanaged_models{{namespace="{}",secret="copy"}} 1"#,
+        world.namespace
+    )));
+}
+
+#[tokio::test]
+async fn a_scan_that_fails_keeps_what_is_known() {
+    let hub = Hub::builder()
+        .model(Model::custom("managed").status("active"))
+        .model(Model::custom("free").status("active"));
+    let world = World::new(hub).await;
+    world
+        .create("managed", json!({"model": "managed", "state": "active"}))
+        .await;
+    let operator = scanning(&world);
+    until_reported(&operator, &["acme/free active"]).await;
+    world.hub.inject(hub::Fault::status(500).on(Endpoint::List));
+    until_listed(&world, 2).await;
+    assert_eq!(reported(&operator).await, ["acme/free active"]);
+    world.hub.clear_faults();
+    world.hub.set_status("free", "inactive").unwrap();
+    until_reported(&operator, &[]).await;
+}
