@@ -24,7 +24,7 @@
 //! | the status and its fields | `api/status.rs`, `api/usage.rs` |
 //! | an override, and which one is in force | `api/overrides.rs`, `decide/overrides.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
-//! | the limits of a namespace, and whether they allow a call | `api/budget.rs`, `decide/budget.rs` |
+//! | the limits of a namespace, and whether they allow a call | `api/budget.rs`, `decide/budget.rs`, `decide/refusal.rs` |
 //! | the names of the finalizer and the annotations; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
 //! | how long before a window a model is turned on | `decide/warm_up.rs` |
@@ -42,7 +42,7 @@
 //! | what a reason means, and what each verdict shows | `decide/verdict.rs` |
 //! | Ready, Synced, Reconciling, Stalled, DeletionBlocked | `decide/conditions.rs` |
 //! | when to reconcile next | `decide/requeue.rs` |
-//! | how long a model was on, and what that cost | `decide/usage.rs`, `decide/decimal.rs` |
+//! | how long a model was on, and what that cost | `decide/usage.rs`, `decide/price.rs`, `decide/decimal.rs` |
 //! | models that may bill and that no OxenModel manages | `decide/unmanaged.rs` |
 //! | what a decision may know | `decide/observation.rs`, `decide/remote.rs` |
 //! | what a process remembers of earlier observations | `decide/history.rs` |

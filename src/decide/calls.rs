@@ -5,10 +5,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     attempts::{self, CALLS},
-    budget, finalizer,
+    finalizer,
     observation::{Observation, Subject},
     plan::{Action, Finding},
     progress::{self, would_call},
+    refusal,
     remote::Remote,
     table::Step,
     verdict::Verdict,
@@ -236,7 +237,7 @@ fn call(
 ) -> Finding {
     let subject = &seen.subject;
     if let (OperationKind::Activate, Some(refusal)) = (kind, &seen.refusal) {
-        return budget::refused(refusal, remote.live);
+        return refusal::refused(refusal, remote.live);
     }
     let unspent = status.attempts();
     let refused = attempts::last_refusal(&unspent).is_some();

@@ -65,7 +65,9 @@ async fn the_budgets_component_is_what_the_chart_renders() {
         let mut content = Vec::new();
         for kind in ["ClusterRole", "CustomResourceDefinition", "Deployment"] {
             for one in of_kind(all, kind) {
-                let (name, rules) = (&one["metadata"]["name"], &one["rules"]);
+                let name = &one["metadata"]["name"];
+                let mut rules = one["rules"].as_array().cloned().unwrap_or_default();
+                rules.sort_by_key(Value::to_string);
                 let container = &one["spec"]["template"]["spec"]["containers"][0];
                 let mut env: Vec<Value> = container["env"].as_array().cloned().unwrap_or_default();
                 env.sort_by_key(|one| one["name"].to_string());

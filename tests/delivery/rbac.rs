@@ -118,7 +118,7 @@ async fn every_right_is_used_and_no_other_is_needed() {
     // Some rights are used only in special cases: a Secret is read while its watch has not started,
     // and an object is read after a conflict.
     let slow = gate.hold("GET", "/api/v1/secrets?");
-    gate.refuse_once("PATCH", "/status", StatusCode::CONFLICT);
+    gate.refuse_once("PATCH", "/bot/status", StatusCode::CONFLICT);
     let wide = json!({"apiVersion": "oxen.ai/v1alpha1", "kind": "OxenBudget",
         "metadata": {"name": "wide", "namespace": world.namespace}, "spec": {"maxActive": 9}});
     let (apply, wide) = (["apply", "-f", "-"], wide.to_string());
