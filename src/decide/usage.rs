@@ -17,7 +17,7 @@ use super::{
     price::{PRICE_SCALE, parse_price, price},
     remote::Remote,
 };
-use crate::api::{Counted, LiveStatus, OpenPeriod, OxenModelStatus, Pricing, Usage};
+use crate::api::{Counted, LiveStatus, OpenPeriod, OxenModelStatus, Usage};
 
 /// The fraction digits of a cost.
 const COST_SCALE: u32 = 9;
