@@ -27,7 +27,6 @@ const BAD_COST: &str = "maxHourlyCost must be a decimal such as \"20.00\", with 
     kind = "OxenBudget",
     namespaced,
     shortname = "oxb",
-    category = "oxen",
     status = "OxenBudgetStatus",
     derive = "PartialEq",
     doc = "An OxenBudget limits how many models of its namespace may be on at once, and what they may cost together. The operator makes no activate call that would exceed it. It turns no model off.",
