@@ -23,8 +23,9 @@ while IFS=: read -r file line found; do
     fail "$file, line $line, has the version $found, but Cargo.toml has $version"
 done < <(
   grep -HnoP "$other|(?<![\d.])\d+\.\d+\.\d+(?!\.?\d)(-[\w-]+(\.[\w-]+)*)?" \
-    README.md charts/oxen-operator/Chart.yaml docs/{gitops,install,releasing}.md \
-    docs/{troubleshooting,upgrade}.md kustomize/overlays/example/kustomization.yaml
+    README.md charts/oxen-operator/Chart.yaml docs/{gitops,install,keeper,releasing}.md \
+    docs/{troubleshooting,upgrade}.md examples/keeper/sidecar.yaml \
+    kustomize/overlays/example/kustomization.yaml
 )
 
 tag=${1:-v$version}

@@ -96,7 +96,9 @@
 //! | whether a call may start now | `leader/authority.rs` |
 //! | the election's durations | `leader/timing.rs` |
 //! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/budgets.rs`, `metrics/unmanaged.rs`, `metrics/text.rs` |
-//! | flags and environment variables | `config/args.rs`, `config/settings.rs`, `config/error.rs` |
+//! | `keep`: what a keeper writes, and whether the model is active | `keep/renewal.rs`, `keep/readiness.rs` |
+//! | `keep`: its requests | `keep/driver.rs` |
+//! | flags and environment variables | `config/args.rs`, `config/keep.rs`, `config/settings.rs`, `config/error.rs` |
 //! | the settings of the hub's URL, the proxy and the authorities | `config/route.rs`, `config/authorities.rs` |
 //! | constant and derived durations | `config/timing.rs`, `backoff.rs` |
 //! | the operator's own API key | `config/operator_key.rs` |
@@ -108,9 +110,9 @@
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
 //!
-//! Dependencies point inward: main -> {controller, check, schedule, authorities, serve, telemetry}
-//! -> config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the Kubernetes
-//! client nor HTTP. A test reads the `use` lines and this table, and keeps both true.
+//! Dependencies point inward: main -> {controller, check, schedule, keep, authorities, serve,
+//! telemetry} -> config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the
+//! Kubernetes client nor HTTP. A test reads the `use` lines and this table, and keeps both true.
 //!
 //! `bin/kubectl-oxen` is a second program on top of all this, with a map of its own in its
 //! `main.rs`. Some dependencies of the crate are only for it.
@@ -124,6 +126,7 @@ pub mod config;
 pub mod controller;
 pub mod decide;
 pub mod hub;
+pub mod keep;
 pub mod leader;
 pub mod metrics;
 pub mod readiness;

@@ -13,7 +13,7 @@ use oxen_operator::{
     check::check,
     config::{Cli, Command, Config, CustomResource},
     controller::{self, Context},
-    hub,
+    hub, keep,
     leader::Candidate,
     metrics::{Metrics, time_zones},
     readiness::Readiness,
@@ -53,6 +53,14 @@ async fn execute(command: Command) -> Result<(), BoxError> {
         Command::Schedule(args) => {
             let now = Timestamp::from_second(Timestamp::now().as_second())?;
             print(&schedule(&args, now)?)
+        }
+        Command::Keep(args) => {
+            telemetry::init(args.log_format());
+            let settings = args.check()?;
+            let client = kube_client(Duration::ZERO, keep::REQUEST_TIMEOUT).await?;
+            let shutdown = CancellationToken::new();
+            cancel_on_signals(shutdown.clone())?;
+            Ok(keep::run(client, &settings, &shutdown).await?)
         }
         Command::Run(args) => {
             telemetry::init(args.log_format());

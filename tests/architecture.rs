@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 9] = [
         "controller",
         "check",
         "schedule",
+        "keep",
         "authorities",
         "serve",
         "telemetry",

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use jiff::Timestamp;
 
+use super::keep::KeepArgs;
 use crate::api::{DEFAULT_SECRET, DeletionPolicy, Span};
 
 /// Turns Oxen.ai custom model deployments on and off from Kubernetes manifests.
@@ -29,6 +30,8 @@ pub enum Command {
     /// Print when the models of the manifests in a file are on. It asks neither a cluster nor the
     /// hub.
     Schedule(ScheduleArgs),
+    /// Keep a model active while this process runs, with an override that it renews.
+    Keep(KeepArgs),
 }
 
 /// Which CustomResourceDefinition to print.
@@ -183,7 +186,7 @@ pub struct Args {
     pub(super) sync_interval: Span,
 
     /// How often the models of each API key are listed, to find those that are on and in no
-    /// OxenModel. `0s` turns this off.
+    /// OxenModel. At least `1m`; `0s` turns this off.
     #[arg(
         long,
         env = "OXEN_UNMANAGED_INTERVAL",

@@ -72,6 +72,9 @@ pub struct Config {
     pub time_scale: u32,
 }
 
+/// The shortest time between two scans for unmanaged models. Each scan reads the hub's whole list.
+const SHORTEST_UNMANAGED: Duration = Duration::from_secs(60);
+
 impl Config {
     /// The namespaces to watch, or `None` alone for a watch of all namespaces.
     pub fn scopes(&self) -> impl Iterator<Item = Option<&str>> {
@@ -100,6 +103,13 @@ impl Args {
             if duration.0.is_zero() {
                 return Err(ConfigError::new(setting, "must be more than 0s"));
             }
+        }
+        let shortest = SHORTEST_UNMANAGED / self.time_scale;
+        if !self.unmanaged_interval.0.is_zero() && self.unmanaged_interval.0 < shortest {
+            return Err(ConfigError::new(
+                "--unmanaged-interval",
+                "must be at least 1m, or 0s for no scans",
+            ));
         }
         if self.request_timeout.0 > LONGEST_REQUEST {
             return Err(ConfigError::new("--request-timeout", "must be at most 1h"));

@@ -90,8 +90,10 @@ pub async fn run(context: Arc<Context>) {
         .map(|namespace| watch::run(context.clone(), namespace.clone(), &scopes));
     // No scope reconciles before all have listed their objects, so all of them run at once.
     let watches = future::join(future::join_all(budgets), future::join_all(watches));
-    // The scan has no end of its own, and nothing is lost when it ends early.
+    // The scan never returns, and nothing is lost when it is dropped. The watches come first, so
+    // that the scan finds all scopes.
     tokio::select! {
+        biased;
         _ = watches => {}
         never = scan::run(&context, &scopes) => match never {},
     }

@@ -53,7 +53,7 @@ fn declared(object: &OxenModel, now: Timestamp, lead: Duration) -> State {
 /// search covers 400 days from that end instead.
 #[must_use]
 pub fn next_change(object: &OxenModel, now: Timestamp) -> Option<Timestamp> {
-    let in_force = overrides::judge(object, now.into()).in_force;
+    let in_force = overrides::judge(object, now).in_force;
     next_change_from(object, in_force.as_ref(), lead(object), now)
 }
 

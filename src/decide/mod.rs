@@ -97,7 +97,9 @@ pub use fault::{CredentialFault, Fault, HubFault, Remedy};
 pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_other};
 pub use observation::{Observation, Subject};
 pub use outcome::CallOutcome;
-pub use overrides::{OverrideEvent, override_events, requests_override};
+pub use overrides::{
+    Judged, OverrideEvent, judge as judge_override, override_events, requests_override,
+};
 pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use price::price;

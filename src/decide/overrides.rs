@@ -22,13 +22,15 @@ const NOT_OWNER: &str = "Another OxenModel controls this model. Set the annotati
 const CLOCK_DIFFERS: &str = "The end can't be judged, because the operator's clock and the hub's \
                              differ by more than 5 minutes. Correct the clock.";
 
-/// The override that is in force, the requested one that is refused, and the last value of the
-/// annotation that has been handled.
+/// The answer to an object's annotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Judged {
-    pub(super) in_force: Option<Override>,
-    pub(super) refused: Option<RefusedOverride>,
-    pub(super) handled: Option<String>,
+pub struct Judged {
+    /// The override that is in force.
+    pub in_force: Option<Override>,
+    /// The requested override that is refused.
+    pub refused: Option<RefusedOverride>,
+    /// The last value of the annotation that has been handled.
+    pub handled: Option<String>,
 }
 
 /// Judges the object's annotation.
@@ -39,7 +41,9 @@ pub(super) struct Judged {
 /// clock goes back. A request whose end has passed is ignored, because it may be an old one that is
 /// still in Git. A value whose end is too far away stays refused, so that it doesn't take effect
 /// when nobody expects it.
-pub(super) fn judge(object: &OxenModel, clock: Clock) -> Judged {
+#[must_use]
+pub fn judge(object: &OxenModel, clock: impl Into<Clock>) -> Judged {
+    let clock = clock.into();
     let before = shown(object, clock);
     let kept = |refused: Option<RefusedOverride>| Judged {
         refused,

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::{ownership::Claimant, remote::Remote};
 use crate::api::{Identity, LiveStatus, ModelStatus};
 
-/// What the OxenModels manage, as far as [`unmanaged`] asks. It is about one API key.
+/// What the OxenModels manage, from the point of view of one API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Managed {
     /// What all objects manage, of every key. All keys share it.
@@ -17,7 +17,7 @@ pub struct Managed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Objects {
     identities: HashSet<Identity>,
-    /// The names in the specs of objects whose model was never observed.
+    /// The names in the specs of objects whose model was never observed, as [`plain`] makes them.
     names: HashSet<String>,
 }
 
@@ -45,6 +45,16 @@ impl Managed {
         !self.owners.is_empty()
     }
 
+    /// Returns true when an object of any key manages this model, or may manage it once it has been
+    /// observed.
+    pub(crate) fn manages(&self, identity: &Identity) -> bool {
+        let Objects { identities, names } = self.objects.as_ref();
+        let id = plain(&identity.id);
+        identities.contains(identity)
+            || names.contains(&plain(&format!("{}/{id}", identity.owner)))
+            || names.contains(&id)
+    }
+
     /// The same objects, for the key whose objects manage models of these owners.
     pub(crate) fn with_owners(&self, owners: HashSet<String>) -> Self {
         Self {
@@ -58,32 +68,41 @@ impl Objects {
     fn add(&mut self, name: &str, identity: Option<Identity>) {
         match identity {
             Some(identity) => self.identities.insert(identity),
-            None => self.names.insert(name.to_owned()),
+            None => self.names.insert(plain(name)),
         };
     }
 }
 
+/// A model's name in lower case, without the prefix `oxen:` that the hub's own pages write.
+fn plain(name: &str) -> String {
+    let name = name.to_lowercase();
+    name.strip_prefix("oxen:").unwrap_or(&name).to_owned()
+}
+
 /// Returns true when a model that the hub shows for the key may bill and is in no OxenModel. A list
-/// may be older than the models' statuses, so a person or a metric gets the answer only for a model
-/// that a live GET showed.
+/// may be older than the models' statuses, so only a model that a live GET showed is reported.
 ///
-/// Base models are always active and bill nobody by time. A model of an account none of whose
-/// models this key manages is not reported, because the list also has other accounts' models.
+/// Base models are always active and are not billed by time. A model of an account of which this
+/// key manages no model is not unmanaged, because the list also has other accounts' models.
 #[must_use]
 pub fn unmanaged(model: &Remote, managed: &Managed) -> bool {
-    let on = match model.live {
-        LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown => true,
-        LiveStatus::Inactive | LiveStatus::Deactivating | LiveStatus::Error | LiveStatus::None => {
-            false
-        }
-    };
     let identity = model.model.identity();
-    let with_owner = format!("{}/{}", identity.owner, identity.id);
-    on && !model.base
+    !model.base
+        && may_bill(model)
         && managed.owners.contains(&identity.owner)
-        && !managed.objects.names.contains(&identity.id)
-        && !managed.objects.names.contains(&with_owner)
-        && !managed.objects.identities.contains(&identity)
+        && !managed.manages(&identity)
+}
+
+fn may_bill(model: &Remote) -> bool {
+    match model.live {
+        LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown => true,
+        // The word stands for all deployments, of which others may still be on.
+        LiveStatus::Deactivating => {
+            let mut others = model.others.iter();
+            others.any(|counted| !counted.ends_with(" inactive") && !counted.ends_with(" error"))
+        }
+        LiveStatus::Inactive | LiveStatus::Error | LiveStatus::None => false,
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +139,7 @@ mod tests {
         managed.add("b", Some(&model("other", "b")), false);
         managed.add("new", None, true);
         managed.add("acme/newer", None, true);
+        managed.add("oxen:Prefixed", None, true);
         managed
     }
 
@@ -136,12 +156,28 @@ mod tests {
     }
 
     #[test]
+    fn a_model_of_which_one_deployment_goes_off_and_another_is_on_is_unmanaged() {
+        for (others, expected) in [
+            (&[][..], false),
+            (&["1 inactive"], false),
+            (&["2 active"], true),
+        ] {
+            let remote = Remote {
+                others: others.iter().map(|it| (*it).to_owned()).collect(),
+                ..remote("acme", "free", LiveStatus::Deactivating)
+            };
+            assert_eq!(unmanaged(&remote, &managed()), expected, "{others:?}");
+        }
+    }
+
+    #[test]
     fn a_model_of_an_object_or_of_a_foreign_account_is_not_unmanaged() {
         for (owner, id, expected) in [
             ("acme", "free", true),
             ("acme", "a", false),
             ("acme", "new", false),
             ("acme", "newer", false),
+            ("acme", "prefixed", false),
             ("acme", "b", true),
             ("other", "free", false),
             ("foreign", "a", false),

@@ -122,7 +122,9 @@ impl Permit<'_> {
         end(self.in_flight, found)
     }
 
-    /// Lists all models one at a time, see [`Client::list_each`].
+    /// Lists all models one at a time, and returns the number of items that can't be read. See
+    /// [`Client::list_each`]. A list proves nothing about the key, because the hub may list its
+    /// models without a key, too.
     ///
     /// # Errors
     ///
@@ -130,9 +132,14 @@ impl Permit<'_> {
     pub async fn list_each(
         self,
         on_model: impl FnMut(Model) -> ControlFlow<()>,
-    ) -> Result<(), HubFault> {
-        let listed = self.client.list_each(self.key, None, None, on_model).await;
-        end(self.in_flight, listed.map(|_| ()))
+    ) -> Result<usize, HubFault> {
+        match self.client.list_each(self.key, None, None, on_model).await {
+            Ok(unreadable) => {
+                self.in_flight.end(Feedback::None);
+                Ok(unreadable)
+            }
+            Err(fault) => Err(feed_back(self.in_flight, fault)),
+        }
     }
 
     /// Lists the names of up to `most` models whose name matches, as a message shows them. See

@@ -12,7 +12,10 @@ use prometheus_client::{
     metrics::{MetricType, family::Family, gauge::Gauge},
 };
 
-use crate::api::{Identity, LiveStatus};
+use crate::{
+    api::{Identity, LiveStatus},
+    decide::quote,
+};
 
 /// The largest number of models that have a series of their own.
 const MOST_SERIES: usize = 100;
@@ -49,9 +52,21 @@ struct Info {
 }
 
 impl Unmanaged {
-    /// Replaces what earlier scans found.
+    /// Replaces what earlier scans found. Two keys of one Secret are reported together.
     pub fn report(&self, found: Vec<UnmanagedModels>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let mut merged: BTreeMap<(String, String), BTreeMap<Identity, LiveStatus>> =
+            BTreeMap::new();
+        for by_key in found {
+            let models = merged.entry((by_key.namespace, by_key.secret)).or_default();
+            models.extend(by_key.models);
+        }
+        let merged = merged.into_iter();
+        let merged = merged.map(|((namespace, secret), models)| UnmanagedModels {
+            namespace,
+            secret,
+            models: models.into_iter().collect(),
+        });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = merged.collect();
     }
 
     fn found(&self) -> Vec<UnmanagedModels> {
@@ -71,19 +86,13 @@ impl Collector for Unmanaged {
 }
 
 fn encode_counts(found: &[UnmanagedModels], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    // Two keys in one Secret have one series.
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for by_key in found {
-        let count = counts.entry((&by_key.namespace, &by_key.secret));
-        *count.or_default() += by_key.models.len();
-    }
     let family = Family::<ByKey, Gauge>::default();
-    for ((namespace, secret), count) in counts {
+    for by_key in found {
         let labels = ByKey {
-            namespace: namespace.into(),
-            secret: secret.into(),
+            namespace: by_key.namespace.clone(),
+            secret: by_key.secret.clone(),
         };
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let count = i64::try_from(by_key.models.len()).unwrap_or(i64::MAX);
         family.get_or_create(&labels).set(count);
     }
     let help = "Custom models that are on and in no OxenModel, by the `namespace` and the `secret` \
@@ -93,14 +102,18 @@ fn encode_counts(found: &[UnmanagedModels], encoder: &mut DescriptorEncoder<'_>)
 }
 
 fn encode_info(found: &[UnmanagedModels], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let all = found.iter().flat_map(|by_key| {
-        let models = by_key.models.iter();
-        models.map(|(identity, live)| Info {
-            namespace: by_key.namespace.clone(),
-            secret: by_key.secret.clone(),
-            owner: identity.owner.clone(),
-            model: identity.id.clone(),
-            live: live.to_string(),
+    // Each key has a series before any key has its second one.
+    let longest = found.iter().map(|by_key| by_key.models.len()).max();
+    let all = (0..longest.unwrap_or(0)).flat_map(|rank| {
+        found.iter().filter_map(move |by_key| {
+            let (identity, live) = by_key.models.get(rank)?;
+            Some(Info {
+                namespace: by_key.namespace.clone(),
+                secret: by_key.secret.clone(),
+                owner: quote(&identity.owner),
+                model: quote(&identity.id),
+                live: live.to_string(),
+            })
         })
     });
     let family = Family::<Info, Gauge>::default();
@@ -145,7 +158,7 @@ mod tests {
 
     #[test]
     fn each_key_has_a_count_and_each_model_has_a_series() {
-        let text = text(vec![by_key("a", 1), by_key("a", 1), by_key("b", 0)]);
+        let text = text(vec![by_key("a", 1), by_key("a", 2), by_key("b", 0)]);
         for line in [
             r#"oxen_hub_unmanaged_models{namespace="team",secret="a"} 2"#,
             r#"oxen_hub_unmanaged_models{namespace="team",secret="b"} 0"#,
@@ -157,9 +170,10 @@ mod tests {
 
     #[test]
     fn the_series_of_models_are_limited_and_the_count_is_not() {
-        let text = text(vec![by_key("a", 150)]);
+        let text = text(vec![by_key("a", 150), by_key("b", 1)]);
         let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
         assert_eq!(series("oxen_hub_unmanaged_model_info{"), MOST_SERIES);
         assert!(text.contains(r#"secret="a"} 150"#), "{text}");
+        assert!(text.contains(r#"secret="b",owner="acme""#), "{text}");
     }
 }

@@ -13,15 +13,17 @@ use crate::tool::{path, read};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The files that name the version.
-const NAMING: [&str; 9] = [
+const NAMING: [&str; 11] = [
     "Cargo.toml",
     "README.md",
     "charts/oxen-operator/Chart.yaml",
     "docs/gitops.md",
     "docs/install.md",
+    "docs/keeper.md",
     "docs/releasing.md",
     "docs/troubleshooting.md",
     "docs/upgrade.md",
+    "examples/keeper/sidecar.yaml",
     "kustomize/overlays/example/kustomization.yaml",
 ];
 

@@ -125,8 +125,8 @@ async fn since_takes_a_file_of_its_own_and_no_time() {
         &oxen(&world, "cost --since 7d").await,
         1,
         "error: --since takes a file that \"kubectl oxen cost -o json\" wrote: the status holds \
-         totals, not history. From Prometheus:\n  sum by (namespace, name) \
-         (increase(oxen_model_cost_total[7d]))",
+         totals, not history. From Prometheus:\n  increase(max by (namespace, name) \
+         (oxen_model_cost_total)[7d:1m])",
     );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("objects.json").display().to_string();

@@ -94,6 +94,17 @@ async fn missing_rights_and_a_missing_definition_are_told() {
              operator, or choose another context.",
         );
     }
+    let doctor = bash(&cluster, "kubectl oxen doctor -o json").await;
+    assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
+    let data: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+    let checks = data["checks"].as_array().unwrap();
+    let crd = checks.iter().find(|check| check["id"] == "crd").unwrap();
+    let fix = crd["fix"][0].as_str().unwrap_or_default();
+    assert_eq!(crd["result"], "fail", "{crd}");
+    assert!(
+        fix.starts_with("helm install oxen-operator oci://"),
+        "{fix}"
+    );
     install_crd(&cluster).await;
     let role = "kubectl create clusterrole reader --verb=get,list,watch \
                 --resource=oxenmodels.oxen.ai,events >/dev/null\n\

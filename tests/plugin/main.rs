@@ -7,6 +7,8 @@
 //! |---|---|
 //! | completion | `complete.rs` |
 //! | errors of the kubeconfig, the cluster and the rights | `errors.rs` |
+//! | the hub's models, the API key, `-v` | `hub_side.rs`, `unmanaged.rs` |
+//! | manifests of models that exist already | `import.rs` |
 //! | proxies, certificates and credential plugins | `connection.rs` |
 //! | the session in README.md | `readme.rs` |
 //! | the screen and the table | `screens.rs` |
@@ -18,13 +20,17 @@
 //! | overrides and other changes | `steer.rs` |
 //! | what is refused before it is written | `refusals.rs` |
 //! | waiting for a change | `waits.rs` |
+//! | the checks of an installation | `doctor.rs` |
 //! | the expected output | `golden/` |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod complete;
 mod connection;
 mod cost;
+mod doctor;
 mod errors;
+mod hub_side;
+mod import;
 mod pipes;
 mod readme;
 mod refusals;
@@ -32,6 +38,7 @@ mod schedule;
 mod screens;
 mod steer;
 mod terminal;
+mod unmanaged;
 mod waits;
 mod watch;
 
@@ -51,6 +58,25 @@ async fn bash(cluster: &Cluster, script: &str) -> Output {
 async fn oxen(world: &World, arguments: &str) -> Output {
     let script = format!("kubectl oxen {arguments} -n {}", world.namespace);
     bash(world.cluster, &script).await
+}
+
+/// Runs `kubectl oxen` in the world's namespace, and with the world's hub.
+async fn with_hub(world: &World, arguments: &str) -> Output {
+    let variables = format!(
+        "unset OXEN_API_KEY\nexport OXEN_BASE_URL={}",
+        world.hub.url()
+    );
+    let namespace = &world.namespace;
+    let script = format!("{variables}\nkubectl oxen {arguments} -n {namespace}");
+    bash(world.cluster, &script).await
+}
+
+/// Fails if the hub's key, or its form in a Secret, is in the output.
+fn holds_no_key(output: &Output) {
+    let text = format!("{}{}", output.stdout, output.stderr);
+    for key in [hub::KEY, "bm90LWEtcmVhbC1rZXk"] {
+        assert!(!text.contains(key), "{text}");
+    }
 }
 
 /// Checks the exit code, and that standard error is exactly this.

@@ -19,6 +19,7 @@
 //! | a world with a gate in front of the API server | `gated.rs` |
 //! | the hub turns off models that had no requests | `idle.rs` |
 //! | a settled cluster causes no calls and no writes | `idempotence.rs` |
+//! | a keeper renews an override | `keeper.rs` |
 //! | the operator is killed at each step of a reconcile | `kills.rs` |
 //! | faults between the operator and the API server | `kube.rs` |
 //! | which proxy leads to the API server | `kubeconfig.rs` |
@@ -61,6 +62,7 @@ mod faults;
 mod gated;
 mod idempotence;
 mod idle;
+mod keeper;
 mod kills;
 mod kube;
 mod kubeconfig;

@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::world::{Operator, World, eventually};
 
 fn scanning(world: &World) -> Operator {
-    world.operator_with(&[("OXEN_UNMANAGED_INTERVAL", "300ms")])
+    world.operator_with(&[("OXEN_UNMANAGED_INTERVAL", "600ms")])
 }
 
 /// The models of the series `oxen_hub_unmanaged_model_info`, as `owner/model live`.
@@ -106,32 +106,66 @@ async fn a_scan_sends_one_list_request_for_each_key() {
     }
     until_reported(&operator, &["acme/free active"]).await;
     until_listed(&world, 2).await;
-    // Each scan confirms the one candidate with one live GET after its list request.
-    let journal = world.hub.journal();
-    let lists = journal.count_all(Endpoint::List);
-    let confirmed = journal.count(Endpoint::Retrieve, "free");
-    assert!(confirmed >= lists - 1, "{confirmed} for {lists} lists");
-    assert!(operator.metrics().await.contains(&format!(
+    let text = operator.metrics().await;
+    let counts = text
+        .lines()
+        .filter(|line| line.starts_with("oxen_hub_unmanaged_models{"));
+    let expected = format!(
         r#"oxen_hub_unmanaged_models{{namespace="{}",secret="copy"}} 1"#,
         world.namespace
-    )));
+    );
+    assert_eq!(counts.collect::<Vec<_>>(), [expected]);
 }
 
 #[tokio::test]
-async fn a_scan_that_fails_keeps_what_is_known() {
+async fn a_scan_that_fails_keeps_what_is_known_and_not_what_was_adopted() {
     let hub = Hub::builder()
         .model(Model::custom("managed").status("active"))
+        .model(Model::custom("adopted").status("active"))
         .model(Model::custom("free").status("active"));
     let world = World::new(hub).await;
+    // No list has been read yet.
+    let fault = || hub::Fault::status(500).on(Endpoint::List);
+    world.hub.inject(fault());
     world
         .create("managed", json!({"model": "managed", "state": "active"}))
         .await;
     let operator = scanning(&world);
+    world.until_reason("managed", "Active").await;
+    until_listed(&world, 2).await;
+    assert!(
+        !operator
+            .metrics()
+            .await
+            .contains("oxen_hub_unmanaged_models{")
+    );
+    world.hub.clear_faults();
+    until_reported(&operator, &["acme/adopted active", "acme/free active"]).await;
+
+    world.hub.inject(fault());
+    let spec = json!({"model": "adopted", "state": "active", "suspend": true});
+    world.create("adopted", spec).await;
     until_reported(&operator, &["acme/free active"]).await;
-    world.hub.inject(hub::Fault::status(500).on(Endpoint::List));
     until_listed(&world, 2).await;
     assert_eq!(reported(&operator).await, ["acme/free active"]);
     world.hub.clear_faults();
     world.hub.set_status("free", "inactive").unwrap();
     until_reported(&operator, &[]).await;
+}
+
+#[tokio::test]
+async fn a_model_whose_get_fails_does_not_hide_the_others() {
+    let hub = Hub::builder()
+        .model(Model::custom("managed").status("active"))
+        .model(Model::custom("broken").status("active"))
+        .model(Model::custom("free").status("active"));
+    let world = World::new(hub).await;
+    world.hub.inject(hub::Fault::status(502).on_model("broken"));
+    world
+        .create("managed", json!({"model": "managed", "state": "active"}))
+        .await;
+    let operator = scanning(&world);
+    until_reported(&operator, &["acme/free active"]).await;
+    world.hub.clear_faults();
+    until_reported(&operator, &["acme/broken active", "acme/free active"]).await;
 }

@@ -72,7 +72,7 @@ impl<'a> Catalog<'a> {
             Column::new("MODEL").fit(Fit::Cut),
             Column::new("OWNER").fit(Fit::Drop(0)),
             Column::new("LIVE"),
-            Column::new("PRICE").right().fit(Fit::Drop(1)),
+            Column::new("PRICE").right(),
             Column::new("OXENMODEL").fit(Fit::Cut),
         ];
         if wide {

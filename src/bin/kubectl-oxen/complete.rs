@@ -156,7 +156,11 @@ fn connection(words: &[OsString]) -> Option<Global> {
         }
     }
     let matches = command.try_get_matches_from_mut(kept).ok()?;
-    Global::from_arg_matches(&matches).ok()
+    let flags = Global::from_arg_matches(&matches).ok()?;
+    Some(Global {
+        verbose: false,
+        ..flags
+    })
 }
 
 /// Returns true for `--namespace`, `--namespace=a`, `-n` and `-na`.

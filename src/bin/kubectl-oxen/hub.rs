@@ -1,6 +1,6 @@
 //! The hub, as a person asks it: with one key, and with its faults as sentences.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, rc::Rc, time::Duration};
 
 use futures::{StreamExt, stream};
 use oxen_operator::{
@@ -29,7 +29,7 @@ const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A client of the hub with a key.
 pub struct Hub {
-    client: Client,
+    client: Rc<Client>,
     key: Key,
     base: String,
 }
@@ -118,10 +118,24 @@ impl Hub {
             verbose::tell_origin(&key.origin.to_string());
         }
         Ok(Self {
-            client: client.map_err(|error| format!("{error}."))?,
+            client: Rc::new(client.map_err(|error| format!("{error}."))?),
             key,
             base,
         })
+    }
+
+    /// The same client with another key.
+    pub fn with_key(&self, key: Key) -> Self {
+        Self {
+            client: self.client.clone(),
+            key,
+            base: self.base.clone(),
+        }
+    }
+
+    /// The hub's URL.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Where the key comes from.
@@ -186,7 +200,9 @@ impl Hub {
         let mut retrieved = Vec::new();
         while let Some(one) = all.next().await {
             match &one.result {
-                Err(fault) if !is_about_model(fault) => return Err(self.failure(fault)),
+                Err(Missing::Fault(fault)) if !is_about_model(fault) => {
+                    return Err(self.failure(fault));
+                }
                 Ok(_) | Err(_) => retrieved.push(one),
             }
         }
@@ -197,6 +213,11 @@ impl Hub {
     /// with the owner before it.
     async fn retrieve_wanted(&self, wanted: &Wanted) -> Retrieved {
         let Wanted { id, owner } = wanted;
+        let asked = id.clone();
+        if !fits_url(id) {
+            let result = Err(Missing::NoUrl);
+            return Retrieved { asked, result };
+        }
         let first = self.retrieve(id, true).await;
         let is_other = |result: &Result<Shown, HubFault>| {
             let found = result.as_ref().ok().map(|shown| &shown.model.owned_by);
@@ -204,20 +225,23 @@ impl Hub {
                 .zip(owner.as_ref())
                 .is_some_and(|(found, owner)| found != owner)
         };
-        let (true, Some(owner)) = (is_other(&first), owner) else {
-            return Retrieved {
-                asked: id.clone(),
-                result: first,
-            };
+        let (asked, result) = match owner {
+            Some(owner) if is_other(&first) => {
+                let asked = format!("{owner}/{id}");
+                let second = self.retrieve(&asked, true).await;
+                (asked, second)
+            }
+            Some(_) | None => (asked, first),
         };
-        let asked = format!("{owner}/{id}");
-        let second = self.retrieve(&asked, true).await;
-        let result = if is_other(&second) {
+        let result = if is_other(&result) {
             Err(HubFault::ModelMismatch(id.clone()))
         } else {
-            second
+            result
         };
-        Retrieved { asked, result }
+        Retrieved {
+            asked,
+            result: result.map_err(Missing::Fault),
+        }
     }
 
     /// The fault as an error.
@@ -262,8 +286,22 @@ pub struct Wanted {
 pub struct Retrieved {
     /// The name under which the hub knows the model.
     pub asked: String,
-    /// The model, or the hub's fault about it.
-    pub result: Result<Shown, HubFault>,
+    /// The model, or why there is none.
+    pub result: Result<Shown, Missing>,
+}
+
+/// Why a model was not retrieved.
+pub enum Missing {
+    /// The hub's fault.
+    Fault(HubFault),
+    /// The name can't be a part of a URL.
+    NoUrl,
+}
+
+/// Returns false for a name that a URL would change: it drops line breaks and tabs, and has a
+/// meaning for dots.
+fn fits_url(id: &str) -> bool {
+    !matches!(id, "." | "..") && !id.contains(['\t', '\n', '\r'])
 }
 
 /// Returns true for a fault that another model need not have.

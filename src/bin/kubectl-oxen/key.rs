@@ -6,7 +6,7 @@ use std::{ffi::OsString, fmt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use oxen_operator::{
-    api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, SecretKeyRef},
+    api::{DEFAULT_SECRET, DEFAULT_SECRET_KEY, OxenModel, SecretKeyRef},
     hub::ApiKey,
 };
 
@@ -129,6 +129,19 @@ impl Session {
             Err(trouble) if trouble.forbidden => Err(NoKey::Forbidden(trouble.why)),
             Err(trouble) => Err(NoKey::Unanswered(trouble.why)),
         }
+    }
+
+    /// Whether a valid key is in the Secret that an object names.
+    ///
+    /// # Errors
+    ///
+    /// The Secret can't be read, or has no valid key.
+    pub async fn check_key(&self, object: &OxenModel) -> Result<(), NoKey> {
+        let named = object.spec.api_key_secret_ref.clone();
+        let namespace = object.metadata.namespace.as_deref();
+        let namespace = namespace.unwrap_or(&self.namespace);
+        let named = named.unwrap_or_else(default_secret);
+        self.key(namespace, &named).await.map(drop)
     }
 }
 

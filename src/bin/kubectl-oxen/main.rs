@@ -9,17 +9,18 @@
 //! |---|---|
 //! | flags and commands | `cli/` |
 //! | one file for each command | `cmd/` |
+//! | `doctor`, with a file for each group of checks | `doctor/` |
 //! | standard output, standard error, width and colour | `console.rs` |
 //! | how a run ends, and its exit code | `outcome.rs` |
 //! | errors as sentences | `explain/` |
 //! | the kubeconfig, as kubectl reads it | `kubeconfig/`, `proxy.rs`, `exec.rs` |
-//! | a connection to one cluster | `session.rs` |
+//! | a connection to one cluster, and its renewal | `session.rs`, `renewable.rs` |
 //! | objects and events | `fetch.rs`, `item.rs` |
 //! | the API key, and what a Secret says of it | `key.rs` |
 //! | the hub; the hub and the cluster together | `hub.rs`, `reach.rs` |
 //! | which OxenModels manage which models | `objects.rs` |
 //! | the hub's models as a table; their prices | `catalog.rs`, `price.rs` |
-//! | manifests of models that exist already | `manifest.rs` |
+//! | manifests of models that exist already | `manifest/` |
 //! | `-v` | `verbose.rs` |
 //! | what the operator does next | `next.rs` |
 //! | what a person should do | `fix.rs` |
@@ -30,7 +31,7 @@
 //! | `-o json`, `yaml` and `name` | `output.rs` |
 //! | a change of objects, and its refusals | `steer.rs`, `refuse.rs` |
 //! | candidates for a word that is being typed | `complete.rs` |
-//! | waiting for a change: the pure machine, and its driver | `wait/`, `watch.rs` |
+//! | waiting for a change: the pure machine, and its driver | `wait/`, `watch/` |
 //! | tables, wrapped text, ages, times, amounts | `table.rs`, `clean.rs`, `age.rs`, `when.rs`, `amount.rs` |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -43,6 +44,7 @@ mod cmd;
 mod complete;
 mod console;
 mod cost;
+mod doctor;
 mod exec;
 mod explain;
 mod fetch;
@@ -66,6 +68,7 @@ mod properties;
 mod proxy;
 mod reach;
 mod refuse;
+mod renewable;
 mod schedule;
 mod screen;
 mod session;
@@ -170,5 +173,6 @@ async fn dispatch(
         Command::Search(args) => cmd::models::search(&global, &args, console).await,
         Command::Model(args) => cmd::model::run(&global, &args, console).await,
         Command::Import(args) => cmd::import::run(&global, &args, console).await,
+        Command::Doctor(args) => doctor::run(&global, &args, console).await,
     }
 }

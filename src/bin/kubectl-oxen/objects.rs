@@ -56,6 +56,36 @@ impl Objects {
         }
     }
 
+    /// The objects, by namespace and name.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The namespaces and Secrets of the keys that the objects use.
+    pub fn keys(&self) -> Vec<(String, SecretKeyRef)> {
+        let mut keys: Vec<(String, SecretKeyRef)> = Vec::new();
+        for item in &self.items {
+            let (namespace, named) = (item.namespace(), secret(item));
+            let known = |other: &(String, SecretKeyRef)| {
+                (&other.0, &other.1.name, entry(&other.1))
+                    == (&namespace, &named.name, entry(&named))
+            };
+            if !keys.iter().any(known) {
+                keys.push((namespace, named));
+            }
+        }
+        keys
+    }
+
+    /// The objects that use a key.
+    pub fn of_key(&self, namespace: &str, named: &SecretKeyRef) -> Vec<&Item> {
+        let uses = |item: &&Item| {
+            let own = secret(item);
+            item.namespace() == namespace && (&own.name, entry(&own)) == (&named.name, entry(named))
+        };
+        self.items.iter().filter(uses).collect()
+    }
+
     /// No object is known, for this reason.
     pub fn unknown(why: String) -> Self {
         Self {

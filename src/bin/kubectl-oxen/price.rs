@@ -1,6 +1,6 @@
 //! Prices of models, each in its own unit.
 
-use oxen_operator::api::Pricing;
+use oxen_operator::{api::Pricing, decide};
 
 use crate::amount::Amount;
 
@@ -9,10 +9,7 @@ use crate::amount::Amount;
 pub fn price(pricing: &Pricing) -> Option<String> {
     let amount = |text: &Option<String>| text.as_deref().and_then(Amount::parse);
     Some(match pricing.method.as_deref()? {
-        "time" => format!(
-            "{}/hour",
-            amount(&pricing.cost_per_second)?.times(3600).rounded()
-        ),
+        "time" => format!("{}/hour", per_hour(pricing)?.rounded()),
         "token" => {
             let million = |amount: Amount| amount.times(1_000_000).plain();
             let input = amount(&pricing.input_cost_per_token).map(million);
@@ -36,9 +33,7 @@ pub fn price(pricing: &Pricing) -> Option<String> {
 
 /// What the model costs per hour while it is active, if it is billed by time.
 pub fn per_hour(pricing: &Pricing) -> Option<Amount> {
-    let by_time = pricing.method.as_deref() == Some("time");
-    let second = pricing.cost_per_second.as_deref().filter(|_| by_time)?;
-    Some(Amount::parse(second)?.times(3600))
+    Some(Amount::parse(&decide::price(Some(pricing))?)?.times(3600))
 }
 
 /// The prices beside the usual one.

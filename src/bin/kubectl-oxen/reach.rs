@@ -10,7 +10,7 @@ use crate::{
     clean,
     cli::Global,
     console::Console,
-    hub::{Hub, List, Retrieved, Shown, Wanted, Which},
+    hub::{Hub, List, Missing, Retrieved, Shown, Wanted, Which},
     key::{self, Origin, default_secret},
     objects::{Objects, Scope},
     outcome::Failure,
@@ -115,20 +115,27 @@ impl Reach {
         models.retain(|retrieved| match &retrieved.result {
             Ok(shown) => keep(shown),
             // It is gone.
-            Err(HubFault::ModelNotFound(_)) => false,
+            Err(Missing::Fault(HubFault::ModelNotFound(_))) => false,
             Err(_) => true,
         });
         Ok(Unmanaged { models, unreadable })
     }
 
-    /// Why a model could not be retrieved.
-    pub fn about(&self, asked: &str, fault: &HubFault) -> String {
-        let asked_for = clean::line(asked);
-        let why = self.hub.sentence(fault, Some(asked));
-        match fault {
+    /// Why a model was not retrieved.
+    pub fn about(&self, asked: &str, missing: &Missing) -> String {
+        match missing {
             // The sentence has the name.
-            HubFault::ModelNotFound(_) => why,
-            _ => format!("{asked_for}: {why}"),
+            Missing::Fault(fault @ HubFault::ModelNotFound(_)) => {
+                self.hub.sentence(fault, Some(asked))
+            }
+            Missing::Fault(fault) => {
+                let why = self.hub.sentence(fault, Some(asked));
+                format!("{}: {why}", clean::line(asked))
+            }
+            Missing::NoUrl => format!(
+                "{}: its name can't be a part of a URL, so the hub can't be asked for it.",
+                clean::line(asked)
+            ),
         }
     }
 

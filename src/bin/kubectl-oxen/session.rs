@@ -1,10 +1,9 @@
 //! A connection to one cluster.
 
-use std::{future::Future, rc::Rc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use http::{HeaderValue, Uri, header::USER_AGENT};
 use kube::{Client, Config, config::KubeConfigOptions};
-use tokio::sync::Mutex;
 
 use crate::{
     cli::Global,
@@ -98,6 +97,11 @@ impl Session {
         answer.map_err(|error| self.trouble(&error, asked))
     }
 
+    /// The cluster and the user, by the names of the kubeconfig.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The trouble of an API server that has said nothing for so long.
     pub fn silent(&self, limit: Duration) -> Trouble {
         timed_out(&self.place, limit.as_secs_f64())
@@ -106,45 +110,6 @@ impl Session {
     /// The trouble behind an error of this session's client.
     pub fn trouble(&self, error: &kube::Error, asked: Asked<'_>) -> Trouble {
         explain(error, &self.place, asked)
-    }
-}
-
-/// A session that can be opened anew, where the API server no longer accepts its credentials.
-pub struct Renewable {
-    flags: Global,
-    session: Mutex<Rc<Session>>,
-}
-
-impl Renewable {
-    /// Opens a session.
-    ///
-    /// # Errors
-    ///
-    /// The kubeconfig or the credentials can't be used.
-    pub async fn open(flags: &Global) -> Result<Self, Failure> {
-        Ok(Self {
-            flags: flags.clone(),
-            session: Mutex::new(Rc::new(Session::open(flags).await?)),
-        })
-    }
-
-    /// The session that was opened last.
-    pub async fn current(&self) -> Rc<Session> {
-        self.session.lock().await.clone()
-    }
-
-    /// Opens a session in place of `old`: it reads the kubeconfig again, and runs the credential
-    /// plugin again. Of several callers that had the same session, only the first one does.
-    ///
-    /// # Errors
-    ///
-    /// The kubeconfig or the credentials can't be used.
-    pub async fn renew(&self, old: &Rc<Session>) -> Result<Rc<Session>, Failure> {
-        let mut current = self.session.lock().await;
-        if Rc::ptr_eq(&current, old) {
-            *current = Rc::new(Session::open(&self.flags).await?);
-        }
-        Ok(current.clone())
     }
 }
 

@@ -17,15 +17,20 @@ pub(super) struct Findings {
 /// A model that the list shows as unmanaged. The list may be older than the model's status.
 #[derive(Clone, Copy, Debug, Default)]
 struct Candidate {
-    /// The scan in which a live GET last looked at it; 0 for none.
-    confirmed: u64,
-    /// Its live status if that GET showed it as unmanaged, too.
+    /// The scan in which a live GET was last due; 0 for none.
+    tried: u64,
+    /// Its live status, if the last live GET that succeeded showed it as unmanaged, too.
     unmanaged: Option<LiveStatus>,
 }
 
 impl Findings {
+    /// Returns true once a list has been read.
+    pub(super) fn is_known(&self) -> bool {
+        self.scans > 0
+    }
+
     /// Notes what a list shows as unmanaged, and forgets every other model. Returns the models that
-    /// a live GET has to confirm in this scan: those first that were confirmed longest ago.
+    /// a live GET has to confirm in this scan, the least recently tried first.
     pub(super) fn due(&mut self, listed: BTreeSet<Identity>) -> Vec<Identity> {
         self.scans += 1;
         let before = std::mem::take(&mut self.candidates);
@@ -40,21 +45,29 @@ impl Findings {
         let mut oldest: Vec<(u64, &Identity)> = self
             .candidates
             .iter()
-            .map(|(identity, candidate)| (candidate.confirmed, identity))
+            .map(|(identity, candidate)| (candidate.tried, identity))
             .collect();
         oldest.sort_unstable();
         let due = oldest.into_iter().take(MOST_CONFIRMED);
-        due.map(|(_, identity)| identity.clone()).collect()
+        let due: Vec<Identity> = due.map(|(_, identity)| identity.clone()).collect();
+        for identity in &due {
+            if let Some(candidate) = self.candidates.get_mut(identity) {
+                candidate.tried = self.scans;
+            }
+        }
+        due
+    }
+
+    /// Forgets the models for which `is_managed` is true.
+    pub(super) fn remove(&mut self, is_managed: impl Fn(&Identity) -> bool) {
+        self.candidates.retain(|identity, _| !is_managed(identity));
     }
 
     /// Notes the live status of a model that a live GET showed as unmanaged, or `None` for a model
     /// that it showed as something else.
     pub(super) fn confirm(&mut self, identity: Identity, unmanaged: Option<LiveStatus>) {
-        let confirmed = self.scans;
-        let candidate = Candidate {
-            confirmed,
-            unmanaged,
-        };
+        let tried = self.scans;
+        let candidate = Candidate { tried, unmanaged };
         self.candidates.insert(identity, candidate);
     }
 
@@ -94,6 +107,30 @@ mod tests {
             assert_eq!(unmanaged(&findings).len(), (20 * (scan + 1)).min(50));
         }
         assert_eq!(unmanaged(&findings), models(0..50));
+    }
+
+    #[test]
+    fn models_without_an_answer_do_not_hold_up_the_others() {
+        let mut findings = Findings::default();
+        let failing = findings.due(models(0..30));
+        let others = findings.due(models(0..30));
+        assert!(failing.len() == MOST_CONFIRMED && others.len() == MOST_CONFIRMED);
+        let missing = models(0..30);
+        let missing = missing.iter().filter(|it| !failing.contains(it));
+        assert!(missing.clone().count() == 10);
+        assert!(missing.into_iter().all(|it| others.contains(it)));
+    }
+
+    #[test]
+    fn an_adopted_model_is_forgotten() {
+        let mut findings = Findings::default();
+        assert!(!findings.is_known());
+        for identity in findings.due(models([1, 2])) {
+            findings.confirm(identity, Some(LiveStatus::Active));
+        }
+        assert!(findings.is_known());
+        findings.remove(|identity| models([1]).contains(identity));
+        assert_eq!(unmanaged(&findings), models([2]));
     }
 
     #[test]

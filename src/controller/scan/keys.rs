@@ -1,7 +1,7 @@
 //! The API keys in use, and what the objects manage as each key sees it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -13,11 +13,11 @@ use crate::{
         context::{Context, Scope},
         credentials::{self, Credentials},
     },
-    decide::Managed,
+    decide::{Claimant, Managed},
     hub::ApiKey,
 };
 
-/// The number of objects that are decoded in a row. Other tasks run between two such parts.
+/// The number of objects that are decoded before other tasks may run.
 const PART: usize = 256;
 
 /// Where a key comes from. `namespace` and `secret` are empty for the operator's own key.
@@ -33,6 +33,21 @@ pub(super) struct KeyInUse {
     pub(super) key: ApiKey,
     /// What the objects manage, as this key sees it.
     pub(super) managed: Managed,
+}
+
+/// The keys that objects use.
+pub(super) struct Keys {
+    /// The keys that could be read. A key that several Secrets hold is listed under the first one.
+    pub(super) in_use: BTreeMap<Origin, KeyInUse>,
+    /// The origins whose key is not known now.
+    pub(super) unknown: BTreeSet<Origin>,
+}
+
+/// All objects, as far as the scan needs them.
+pub(super) struct Objects<'a> {
+    /// What they manage.
+    pub(super) managed: Managed,
+    users: BTreeMap<Origin, Users<'a>>,
 }
 
 /// The objects of one origin.
@@ -56,52 +71,65 @@ impl Origin {
     }
 }
 
-/// The keys that objects use. A key that several Secrets hold is listed under the first of them. A
-/// key that can't be read is left out, and the conditions of its objects say why.
-pub(super) async fn keys_in_use(
-    context: &Context,
-    scopes: &[Arc<Scope>],
-) -> BTreeMap<Origin, KeyInUse> {
-    let mut managed = Managed::default();
-    let mut users = BTreeMap::new();
-    for scope in scopes {
-        for part in scope.objects.state().chunks(PART) {
-            for stored in part {
-                let guarded = stored.decode();
-                let Some(claimant) = context.index.claimant(guarded.uid()) else {
-                    continue;
-                };
-                managed.add_claimant(&claimant);
-                // The Secret of such an object may be one of the fields that can't be decoded.
-                if guarded.unreadable.is_some() {
-                    continue;
+impl<'a> Objects<'a> {
+    /// Reads the objects of all scopes. It sends no request.
+    pub(super) async fn read(context: &Context, scopes: &'a [Arc<Scope>]) -> Self {
+        let mut objects = Self {
+            managed: Managed::default(),
+            users: BTreeMap::new(),
+        };
+        for scope in scopes {
+            for part in scope.objects.state().chunks(PART) {
+                for stored in part {
+                    let guarded = stored.decode();
+                    // The store has a new object before the index.
+                    let known = context.index.claimant(guarded.uid());
+                    let rules = &context.config.rules;
+                    let claimant = known.unwrap_or_else(|| Claimant::of(&guarded.object, rules));
+                    objects.managed.add_claimant(&claimant);
+                    // The Secret of such an object may be one of the fields that can't be decoded.
+                    if guarded.unreadable.is_none() {
+                        objects.add_user(scope, guarded.object, &claimant);
+                    }
                 }
-                let object = guarded.object;
-                let users = users
-                    .entry(Origin::of(scope, &object))
-                    .or_insert_with(|| Users {
-                        scope,
-                        object,
-                        owners: HashSet::new(),
-                    });
-                let identity = claimant.identity.filter(|_| !claimant.base);
-                users.owners.extend(identity.map(|it| it.owner.clone()));
+                yield_now().await;
             }
-            yield_now().await;
+        }
+        objects
+    }
+
+    fn add_user(&mut self, scope: &'a Scope, object: Arc<OxenModel>, claimant: &Claimant) {
+        let origin = Origin::of(scope, &object);
+        let users = self.users.entry(origin).or_insert_with(|| Users {
+            scope,
+            object,
+            owners: HashSet::new(),
+        });
+        let identity = claimant.identity.as_ref().filter(|_| !claimant.base);
+        users.owners.extend(identity.map(|it| it.owner.clone()));
+    }
+
+    /// Looks up the keys that the objects use.
+    pub(super) async fn keys(self) -> Keys {
+        let mut found: HashMap<ApiKey, (Origin, HashSet<String>)> = HashMap::new();
+        let mut unknown = BTreeSet::new();
+        for (origin, users) in self.users {
+            let looked_up = credentials::look_up(users.scope, &users.object).await;
+            match looked_up {
+                Ok((Credentials::Key(key), _)) => {
+                    let (_, owners) = found.entry(key).or_insert((origin, HashSet::new()));
+                    owners.extend(users.owners);
+                }
+                Ok((Credentials::Fault(_), _)) | Err(_) => _ = unknown.insert(origin),
+            }
+        }
+        let in_use = found.into_iter().map(|(key, (origin, owners))| {
+            let managed = self.managed.with_owners(owners);
+            (origin, KeyInUse { key, managed })
+        });
+        Keys {
+            in_use: in_use.collect(),
+            unknown,
         }
     }
-    let mut keys: HashMap<ApiKey, (Origin, HashSet<String>)> = HashMap::new();
-    for (origin, users) in users {
-        let found = credentials::look_up(users.scope, &users.object).await;
-        let Ok((Credentials::Key(key), _)) = found else {
-            continue;
-        };
-        let (_, owners) = keys.entry(key).or_insert((origin, HashSet::new()));
-        owners.extend(users.owners);
-    }
-    let keys = keys.into_iter().map(|(key, (origin, owners))| {
-        let managed = managed.with_owners(owners);
-        (origin, KeyInUse { key, managed })
-    });
-    keys.collect()
 }

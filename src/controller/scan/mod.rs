@@ -12,66 +12,102 @@ use std::{
     ops::ControlFlow,
 };
 
+use futures::{StreamExt, stream};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use self::{
     findings::Findings,
-    keys::{KeyInUse, Origin, keys_in_use},
+    keys::{KeyInUse, Objects, Origin},
 };
 use super::context::{Context, Scopes};
 use crate::{
     api::Identity,
     decide::{HubFault, quote, unmanaged},
-    hub::{Model, Priority, fold},
+    hub::{Model, Permit, Priority, fold},
     metrics::UnmanagedModels,
 };
 
 /// The largest number of models that a line of the log names.
 const MOST_NAMED: usize = 10;
 
-/// Scans for as long as the process works.
+/// The number of keys that are scanned at the same time.
+const CONCURRENT_KEYS: usize = 8;
+
+/// Why a scan of a key ended early.
+enum Problem {
+    /// The hub gave no usable answer.
+    Hub(HubFault),
+    /// This process no longer leads.
+    NotLeading,
+}
+
+/// Scans until the shutdown.
 pub(super) async fn run(context: &Context, scopes: &Scopes) -> Infallible {
-    let Some(interval) = context.config.unmanaged_interval else {
-        return pending().await;
-    };
-    let mut found = BTreeMap::new();
-    context.index.listed().await;
-    sleep(interval.min(context.config.first_scan)).await;
-    loop {
-        // An object that can't be listed may manage any of the models.
-        if context.index.knows_all() {
-            scan(context, scopes, &mut found).await;
+    if let Some(interval) = context.config.unmanaged_interval {
+        let first = interval.min(context.config.first_scan);
+        let scans = async {
+            let mut found = BTreeMap::new();
+            context.index.listed().await;
+            sleep(first).await;
+            loop {
+                context.index.listed().await;
+                // An object that can't be listed may manage any of the models.
+                if context.index.knows_all() {
+                    scan(context, scopes, &mut found).await;
+                }
+                sleep(interval).await;
+            }
+        };
+        tokio::select! {
+            () = scans => {}
+            () = context.shutdown.cancelled() => {}
         }
-        sleep(interval).await;
     }
+    pending().await
 }
 
 /// Scans the models of each key, and reports them.
 async fn scan(context: &Context, scopes: &Scopes, found: &mut BTreeMap<Origin, Findings>) {
-    let keys = keys_in_use(context, &scopes.all()).await;
-    let before = names(found);
-    found.retain(|origin, _| keys.contains_key(origin));
-    for (origin, key) in &keys {
-        let findings = found.entry(origin.clone()).or_default();
-        if let Err(fault) = scan_key(context, key, findings).await {
-            // What was found earlier is still the best answer.
-            let Origin {
-                namespace, secret, ..
-            } = origin;
-            info!(
-                namespace,
-                secret,
-                ?fault,
-                "the models of this API key can't be scanned now"
-            );
+    let all = scopes.all();
+    let keys = Objects::read(context, &all).await.keys().await;
+    let before = identities(found);
+    found.retain(|origin, _| keys.in_use.contains_key(origin) || keys.unknown.contains(origin));
+    let scans = keys.in_use.into_iter().map(|(origin, key)| {
+        let mut findings = found.remove(&origin).unwrap_or_default();
+        async move {
+            if let Err(problem) = scan_key(context, &key, &mut findings).await {
+                let (namespace, secret) = (&origin.namespace, &origin.secret);
+                let problem = match problem {
+                    Problem::Hub(fault) => format!("{fault:?}"),
+                    Problem::NotLeading => "this process no longer leads".to_owned(),
+                };
+                info!(
+                    namespace,
+                    secret,
+                    problem,
+                    "the models of this API key can't be scanned now, so the previous result is kept"
+                );
+            }
+            (origin, findings)
         }
+    });
+    let scanned: Vec<(Origin, Findings)> = stream::iter(scans)
+        .buffer_unordered(CONCURRENT_KEYS)
+        .collect()
+        .await;
+    found.extend(scanned);
+    // A model may have been adopted meanwhile.
+    let managed = Objects::read(context, &all).await.managed;
+    for findings in found.values_mut() {
+        findings.remove(|identity| managed.manages(identity));
     }
-    let after = names(found);
+    let after = identities(found);
     if after != before {
         log(&after);
     }
-    let reported = found.iter().map(|(origin, findings)| UnmanagedModels {
+    let listed = found.iter().filter(|(_, findings)| findings.is_known());
+    let reported = listed.map(|(origin, findings)| UnmanagedModels {
         namespace: origin.namespace.clone(),
         secret: origin.secret.clone(),
         models: findings.unmanaged().collect(),
@@ -84,7 +120,7 @@ async fn scan_key(
     context: &Context,
     key: &KeyInUse,
     findings: &mut Findings,
-) -> Result<(), HubFault> {
+) -> Result<(), Problem> {
     let api_base = context.hub.api_base();
     let is_unmanaged = |asked: &str, model: &Model| {
         let remote = fold(asked, model, &api_base).ok()?;
@@ -92,28 +128,54 @@ async fn scan_key(
         unmanaged(&remote, &key.managed).then_some((identity, remote.live))
     };
     let mut listed = BTreeSet::new();
-    let permit = context.hub.permit(&key.key, Priority::Routine).await?;
     let keep = |model: Model| {
         listed.extend(is_unmanaged(&model.id, &model).map(|(identity, _)| identity));
         ControlFlow::Continue(())
     };
-    permit.list_each(keep).await?;
+    let unreadable = permit(context, key).await?.list_each(keep).await?;
+    if unreadable > 0 {
+        info!(
+            unreadable,
+            "some models of the hub's list can't be read, and are not scanned"
+        );
+    }
     for identity in findings.due(listed) {
-        let permit = context.hub.permit(&key.key, Priority::Routine).await?;
-        let live = match permit.retrieve(&identity.id, true).await {
+        let found = permit(context, key)
+            .await?
+            .retrieve(&identity.id, true)
+            .await;
+        let live = match found {
             Ok(model) => is_unmanaged(&identity.id, &model)
                 .filter(|(confirmed, _)| *confirmed == identity)
                 .map(|(_, live)| live),
             Err(HubFault::ModelNotFound(_)) => None,
-            Err(fault) => return Err(fault),
+            // The other models may have an answer.
+            Err(_) => continue,
         };
         findings.confirm(identity, live);
     }
     Ok(())
 }
 
+/// A permit for a request with this key.
+async fn permit<'a>(context: &'a Context, key: &'a KeyInUse) -> Result<Permit<'a>, Problem> {
+    let permit = context.hub.permit(&key.key, Priority::Routine).await?;
+    // The wait may be long.
+    if context.authority.holds() {
+        Ok(permit)
+    } else {
+        Err(Problem::NotLeading)
+    }
+}
+
+impl From<HubFault> for Problem {
+    fn from(fault: HubFault) -> Self {
+        Self::Hub(fault)
+    }
+}
+
 /// The unmanaged models of all keys.
-fn names(found: &BTreeMap<Origin, Findings>) -> BTreeSet<Identity> {
+fn identities(found: &BTreeMap<Origin, Findings>) -> BTreeSet<Identity> {
     let all = found.values().flat_map(Findings::unmanaged);
     all.map(|(identity, _)| identity).collect()
 }

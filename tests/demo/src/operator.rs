@@ -77,12 +77,12 @@ impl Operator {
         self.supervisor.try_wait().ok().flatten()
     }
 
-    /// Returns the last line of the log that contains all of these words.
-    pub(crate) fn logged(&self, words: &[&str]) -> Option<String> {
+    /// Returns the number of lines of the log that contain all of these words.
+    pub(crate) fn count_logged(&self, words: &[&str]) -> usize {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let mut lines = text.lines().rev();
-        let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
-        line.map(str::to_owned)
+        let lines = text.lines();
+        let found = lines.filter(|line| words.iter().all(|word| line.contains(word)));
+        found.count()
     }
 
     /// Returns the last lines of the log.

@@ -21,6 +21,9 @@ const TOGGLED_MODEL: &str = "support-bot-v2";
 const RETAINED: &str = "invoice-reader";
 const RETAINED_MODEL: &str = "invoice-reader";
 
+/// The words of the log about the model that this object leaves active.
+const REPORTED: [&str; 2] = ["in no OxenModel", RETAINED_MODEL];
+
 /// The object whose window begins at the next full minute.
 const SCHEDULED: &str = "office-bot";
 
@@ -47,8 +50,9 @@ pub(crate) async fn run(paths: &Paths, console: Console) -> Result<()> {
     toggle_model(&mut environment, &mut table).await?;
     await_clocks(&mut environment, &mut table, begin).await?;
     exceed_budget(&mut environment, &mut table).await?;
+    let reported = environment.operator.count_logged(&REPORTED);
     delete_objects(&mut environment, &mut table).await?;
-    find_unmanaged(&environment).await?;
+    find_unmanaged(&environment, reported).await?;
     let summary = summary(&environment, samples.len());
     console.print_timed("stopping everything");
     drop(environment);
@@ -229,11 +233,11 @@ async fn delete_objects(environment: &mut Environment, table: &mut Table) -> Res
     Ok(())
 }
 
-/// Waits until the operator reports the model that the deleted object has left active.
-async fn find_unmanaged(environment: &Environment) -> Result<()> {
-    let words = ["in no OxenModel", RETAINED_MODEL];
+/// Waits until the operator reports the model that the deleted object has left active. It has
+/// reported the model `before` times before the deletion.
+async fn find_unmanaged(environment: &Environment, before: usize) -> Result<()> {
     let deadline = Instant::now() + TIMEOUT;
-    while environment.operator.logged(&words).is_none() {
+    while environment.operator.count_logged(&REPORTED) == before {
         if Instant::now() > deadline {
             return Err(format!("the operator has not reported the model {RETAINED_MODEL}").into());
         }
@@ -241,7 +245,7 @@ async fn find_unmanaged(environment: &Environment) -> Result<()> {
     }
     environment.console.print_timed(&format!(
         "the operator reports the model {RETAINED_MODEL}, which is active and in no OxenModel now, \
-         in its log and in the metric oxen_hub_unmanaged_models"
+         in its log and in its metrics"
     ));
     Ok(())
 }

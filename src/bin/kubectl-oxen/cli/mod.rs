@@ -2,6 +2,7 @@
 
 mod completion;
 mod cost;
+mod doctor;
 mod empty;
 mod hub;
 mod schedule;
@@ -13,6 +14,7 @@ use oxen_operator::api::Span;
 
 pub use completion::{CompletionArgs, Shell};
 pub use cost::{CostArgs, TableOutput};
+pub use doctor::{DataOutput, DoctorArgs};
 pub use hub::{ImportArgs, ModelArgs, ModelsArgs, SearchArgs};
 pub use schedule::ScheduleArgs;
 
@@ -150,6 +152,8 @@ pub enum Command {
     Model(ModelArgs),
     /// Print manifests for models that exist already
     Import(ImportArgs),
+    /// Check the cluster, the operator, your rights, the hub and its keys
+    Doctor(DoctorArgs),
     /// Print the script that completes names and flags
     Completion(CompletionArgs),
 }

@@ -6,7 +6,7 @@ use crate::{
     clean,
     cli::{Global, ImportArgs},
     console::Console,
-    hub::{Retrieved, Shown, Wanted, Which},
+    hub::{Missing, Retrieved, Shown, Wanted, Which},
     manifest::{self, Adopted, Common},
     outcome::{Failure, Outcome},
     reach::Reach,
@@ -33,7 +33,7 @@ pub async fn run(flags: &Global, args: &ImportArgs, console: &Console) -> Result
         outcome: Outcome::Done,
     };
     for retrieved in models {
-        import.adopt(retrieved).await;
+        import.adopt(retrieved);
     }
     let namespace = Some(reach.namespace.as_str()).filter(|name| !name.is_empty());
     let taken = namespace.map(|namespace| reach.objects.names(namespace));
@@ -84,12 +84,16 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    async fn adopt(&mut self, retrieved: Retrieved) {
+    fn adopt(&mut self, retrieved: Retrieved) {
         let Retrieved { asked, result } = retrieved;
         let shown = match result {
             Ok(shown) => shown,
-            Err(fault) => {
-                self.console.error(&self.reach.about(&asked, &fault));
+            Err(Missing::NoUrl) => {
+                self.skip(&asked, "its name can't be a part of a URL");
+                return;
+            }
+            Err(missing) => {
+                self.console.error(&self.reach.about(&asked, &missing));
                 self.outcome = Outcome::Failed;
                 return;
             }
@@ -100,15 +104,16 @@ impl Import<'_> {
         };
         match adopted {
             Ok(adopted) => self.adopted.push(adopted),
-            Err(why) => self.skip(&shown, &why),
+            Err(why) => {
+                let model = &shown.remote.model;
+                self.skip(&format!("{} of {}", model.id, model.owner), &why);
+            }
         }
     }
 
-    fn skip(&mut self, shown: &Shown, why: &str) {
-        let model = &shown.remote.model;
-        let (id, owner) = (clean::line(&model.id), clean::line(&model.owner));
-        self.console
-            .say(&format!("skipped {id} of {owner}: {}", clean::line(why)));
+    fn skip(&mut self, model: &str, why: &str) {
+        let (model, why) = (clean::line(model), clean::line(why));
+        self.console.say(&format!("skipped {model}: {why}"));
         self.skipped += 1;
     }
 

@@ -31,9 +31,9 @@ pub async fn run(flags: &Global, args: &ModelsArgs, console: &Console) -> Result
     for retrieved in unmanaged.models {
         match retrieved.result {
             Ok(shown) => models.extend(Some(shown).filter(asked_for)),
-            Err(fault) => {
+            Err(missing) => {
                 let asked = &retrieved.asked;
-                console.error(&reach.about(asked, &fault));
+                console.error(&reach.about(asked, &missing));
                 outcome = Outcome::Failed;
             }
         }

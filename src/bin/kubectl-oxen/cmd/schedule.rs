@@ -73,13 +73,10 @@ async fn many(session: &Session, args: &ScheduleArgs, console: &Console) -> Resu
         console.say(&super::none(namespace));
         return Ok(());
     }
-    let full_names = args.all_namespaces;
-    console.print(&schedule::overview(
-        &all,
-        &days,
-        full_names,
-        console.width(),
-    ))?;
+    let whole = args.output == Some(TableOutput::Wide);
+    let width = console.width().filter(|_| !whole);
+    let rows = schedule::overview(&all, &days, args.all_namespaces, width);
+    console.print(&rows)?;
     console.say(&format!("\n{}", schedule::overview_summary(&all, &days)));
     Ok(())
 }

@@ -20,7 +20,10 @@ pub async fn run(flags: &Global, args: &StatusArgs, console: &Console) -> Result
         let fix = "--watch shows a table: leave --output out, or write -o wide";
         return Err(fix.to_owned().into());
     }
-    let session = Session::open(flags).await?;
+    let mut flags = flags.clone();
+    // Lines of -v would disturb the frames.
+    flags.verbose &= !args.watch || console.window().is_none();
+    let session = Session::open(&flags).await?;
     if args.watch {
         return live::run(&session, args, console).await;
     }
@@ -37,16 +40,25 @@ async fn one(
     args: &StatusArgs,
     console: &Console,
 ) -> Result<(), Failure> {
-    let shows_events = matches!(args.output, None | Some(Output::Wide));
+    let is_screen = matches!(args.output, None | Some(Output::Wide));
     let events = async {
-        if shows_events {
+        if is_screen {
             session.events(name).await.map_err(|trouble| trouble.why)
         } else {
             Ok(Vec::new())
         }
     };
-    let (item, events) = futures::join!(session.get(name), events);
-    let items = [item?];
+    let item = async {
+        let item = session.get(name).await?;
+        let key = match &item.object {
+            Ok(object) if is_screen => Some(session.check_key(object).await),
+            Ok(_) | Err(_) => None,
+        };
+        Ok::<_, Failure>((item, key))
+    };
+    let (item, events) = futures::join!(item, events);
+    let (item, key) = item?;
+    let items = [item];
     let now = Now::here();
     if let Some(text) = in_form(&items, &now, args.output)? {
         return console.print(&text);
@@ -55,7 +67,7 @@ async fn one(
     let width = console
         .width()
         .filter(|_| args.output != Some(Output::Wide));
-    console.print(&screen::screen(item, &Around { events }, &now, width))
+    console.print(&screen::screen(item, &Around { events, key }, &now, width))
 }
 
 async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result<(), Failure> {

@@ -64,7 +64,7 @@ fn range(text: &str) -> Option<String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let unit = &text[number.len()..];
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number && matches!(unit, "s" | "m" | "h" | "d" | "w" | "y") {
+    if is_number && matches!(unit, "m" | "h" | "d" | "w" | "y") {
         return Some(text.to_owned());
     }
     let date: Option<civil::Date> = text.get(..10).and_then(|date| date.parse().ok());
@@ -72,11 +72,12 @@ fn range(text: &str) -> Option<String> {
     (date.is_some() || time || text.parse::<jiff::Span>().is_ok()).then(|| "7d".to_owned())
 }
 
+/// The query takes the maximum first, because each replica that has led has series of its own.
 fn no_time(text: &str) -> String {
     format!(
         "--since takes a file that \"kubectl oxen cost -o json\" wrote: the status holds totals, \
-         not history. From Prometheus:\n  sum by (namespace, name) \
-         (increase(oxen_model_cost_total[{}]))",
+         not history. From Prometheus:\n  increase(max by (namespace, name) \
+         (oxen_model_cost_total)[{}:1m])",
         range(text).unwrap_or_else(|| "7d".into())
     )
 }
@@ -128,13 +129,14 @@ mod tests {
     #[test]
     fn a_time_is_told_from_a_file() {
         for (text, query) in [
-            ("7d", "[7d]"),
-            ("24h", "[24h]"),
-            ("90m", "[90m]"),
-            ("2026-11-01", "[7d]"),
-            ("2026-11-01T08:00:00Z", "[7d]"),
-            ("08:00", "[7d]"),
-            ("1h30m", "[7d]"),
+            ("7d", "[7d:1m]"),
+            ("24h", "[24h:1m]"),
+            ("90m", "[90m:1m]"),
+            ("2026-11-01", "[7d:1m]"),
+            ("2026-11-01T08:00:00Z", "[7d:1m]"),
+            ("08:00", "[7d:1m]"),
+            ("1h30m", "[7d:1m]"),
+            ("90s", "[7d:1m]"),
         ] {
             let Failure::Because(error) = read(text).unwrap_err() else {
                 panic!("{text}");

@@ -47,6 +47,8 @@ pub struct Trouble {
     pub no_such_object: bool,
     /// Whether the API server answered that the user may not do this.
     pub forbidden: bool,
+    /// Whether the API server knows no such kind of objects.
+    pub not_installed: bool,
     /// What is the case, without a full stop.
     pub why: String,
     /// What to do, as a sentence or nothing.
@@ -58,6 +60,7 @@ impl Trouble {
         Self {
             no_such_object: false,
             forbidden: false,
+            not_installed: false,
             why: why.into(),
             remedy: remedy.into(),
         }
@@ -171,13 +174,16 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
                 )
             }
         }
-        404 => Trouble::new(
-            format!(
-                "OxenModels are not installed in this cluster{}",
-                place.in_context()
-            ),
-            "Install the operator, or choose another context.",
-        ),
+        404 => Trouble {
+            not_installed: true,
+            ..Trouble::new(
+                format!(
+                    "OxenModels are not installed in this cluster{}",
+                    place.in_context()
+                ),
+                "Install the operator, or choose another context.",
+            )
+        },
         _ => {
             let message = clean::line(&status.message);
             let message = message.trim_end_matches('.');

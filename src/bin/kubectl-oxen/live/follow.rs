@@ -48,23 +48,36 @@ pub enum Update {
     Lost(String),
 }
 
-/// Sends each update until the receiver is gone.
-pub async fn follow(session: &Session, scope: Scope<'_>, send: Sender<Update>) {
+/// A list of objects, and its resource version.
+pub type List = (Vec<Item>, String);
+
+/// Sends each update until the receiver is gone. `first` is the list, if there is one already.
+pub async fn follow(
+    session: &Session,
+    scope: Scope<'_>,
+    first: Option<List>,
+    send: Sender<Update>,
+) {
     let events = async {
         match scope.name {
             Some(name) => events(session, name, &send).await,
             None => send.closed().await,
         }
     };
-    futures::join!(objects(session, scope, &send), events);
+    futures::join!(objects(session, scope, first, &send), events);
 }
 
-async fn objects(session: &Session, scope: Scope<'_>, send: &Sender<Update>) {
+async fn objects(
+    session: &Session,
+    scope: Scope<'_>,
+    mut list: Option<List>,
+    send: &Sender<Update>,
+) {
     let [first, longest] = WAITS;
     let mut wait = first;
     while !send.is_closed() {
         let begun = Instant::now();
-        if let Err(trouble) = watch(session, scope, send).await {
+        if let Err(trouble) = watch(session, scope, list.take(), send).await {
             let _ = send.send(Update::Lost(trouble.why)).await;
         }
         if begun.elapsed() > longest {
@@ -75,10 +88,18 @@ async fn objects(session: &Session, scope: Scope<'_>, send: &Sender<Update>) {
     }
 }
 
-/// Lists the objects and follows them. It ends without an error where the list is too old to be
+/// Lists the objects, unless there is a list, and follows them. It ends without an error where the list is too old to be
 /// followed, or when nobody watches any longer.
-async fn watch(session: &Session, scope: Scope<'_>, send: &Sender<Update>) -> Result<(), Trouble> {
-    let (items, mut version) = session.listed(scope).await?;
+async fn watch(
+    session: &Session,
+    scope: Scope<'_>,
+    list: Option<List>,
+    send: &Sender<Update>,
+) -> Result<(), Trouble> {
+    let (items, mut version) = match list {
+        Some(list) => list,
+        None => session.listed(scope).await?,
+    };
     if send.send(Update::All(items)).await.is_err() {
         return Ok(());
     }

@@ -88,6 +88,8 @@ impl<'a> Known<'a> {
         if let Some(name) = self.scope.name {
             let around = Around {
                 events: self.events.clone(),
+                // The Secret is not followed, so a frame says nothing of it.
+                key: None,
             };
             let screen = match items.values().next() {
                 Some(item) => lines(screen::screen(item, &around, now, width)),

@@ -61,20 +61,16 @@ pub async fn run(
         name: args.name.as_deref(),
     };
     // A name that doesn't exist, missing rights and an unknown cluster are errors as without -w.
-    match scope.name {
-        Some(name) => drop(session.get(name).await?),
-        None => drop(
-            session
-                .listed(Scope {
-                    name: None,
-                    ..scope
-                })
-                .await?,
-        ),
-    }
+    let first = match scope.name {
+        Some(name) => {
+            session.get(name).await?;
+            None
+        }
+        None => Some(session.listed(scope).await?),
+    };
     let wide = args.output == Some(Output::Wide);
     let (send, updates) = mpsc::channel(WAITING);
-    let follow = follow::follow(session, scope, send);
+    let follow = follow::follow(session, scope, first, send);
     let window = console.window();
     let show = async {
         if window.is_some() {

@@ -7,12 +7,14 @@
 //! | bars | `bar.rs` |
 //! | the days and changes of one object | `screen.rs` |
 //! | one row for each object | `overview.rs` |
+//! | states, hours and costs in words | `words.rs` |
 //! | `-o json` and `yaml` | `data.rs` |
 
 mod bar;
 mod data;
 mod overview;
 mod screen;
+mod words;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use oxen_operator::{
@@ -238,15 +240,6 @@ pub fn zone(object: &OxenModel, now: &Now) -> TimeZone {
 /// What an object's model costs in these seconds, if it is billed by time.
 fn cost(item: &Item, seconds: i64) -> Option<Amount> {
     Some(amount::per_second(&item.status())?.times(seconds.unsigned_abs()))
-}
-
-/// Seconds in hours, with at most one decimal.
-fn hours(seconds: i64) -> String {
-    let tenths = (seconds + 180) / 360;
-    match (tenths / 10, tenths % 10) {
-        (hours, 0) => hours.to_string(),
-        (hours, tenth) => format!("{hours}.{tenth}"),
-    }
 }
 
 #[cfg(test)]

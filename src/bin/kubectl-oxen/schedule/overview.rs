@@ -1,6 +1,9 @@
 //! One row for each object.
 
-use super::{Days, Planned, bar, cost, hours, screen::totals};
+use super::{
+    Days, Planned, bar, cost,
+    words::{hours, totals},
+};
 use crate::{amount::Amount, clean, item::Item};
 
 /// The numbers of cells that a day can have. The first one that fits is taken.

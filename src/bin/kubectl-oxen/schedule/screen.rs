@@ -1,18 +1,15 @@
 //! The days of one object, a bar for each, and the changes of its desired state.
 
 use jiff::{Timestamp, tz::TimeZone};
-use oxen_operator::{
-    api::{Declared, OxenModel, State, WarmUp},
-    decide::{desired, next_change},
-};
+use oxen_operator::api::{OxenModel, State};
 
-use super::{Day, Days, Part, Plan, accepted, bar, cost, hours};
+use super::{
+    Change, Day, Days, Part, Plan, bar, cost,
+    words::{hours, titles, totals},
+};
 use crate::{
-    age,
-    amount::Amount,
-    clean,
+    age, clean,
     item::Item,
-    screen::schedule,
     table::{self, Column, Fit},
     when::Now,
 };
@@ -102,22 +99,23 @@ impl Shown<'_> {
         lines
     }
 
+    /// The changes that the table may have.
+    fn coming(&self, view: View) -> impl Iterator<Item = &Change> {
+        let now = self.now.time;
+        let changes = self.plan.changes.iter();
+        changes.filter(move |change| view.past || change.at > now)
+    }
+
     fn changes(&self, view: View) -> Vec<String> {
-        let Self {
-            plan, days, now, ..
-        } = *self;
-        let shown = plan
-            .changes
-            .iter()
-            .filter(|it| view.past || it.at > now.time);
+        let Self { days, now, .. } = *self;
         let limit = if view.all { usize::MAX } else { CHANGES };
-        let shown: Vec<_> = shown.take(limit).collect();
+        let shown: Vec<&Change> = self.coming(view).take(limit).collect();
         if shown.is_empty() {
             return Vec::new();
         }
-        let offset = |zone: &TimeZone, time| zone.to_offset(time);
-        let elsewhere =
-            (shown.iter()).any(|it| offset(&days.zone, it.at) != offset(&now.zone, it.at));
+        let offset = |zone: &TimeZone, change: &Change| zone.to_offset(change.at);
+        let differs = |it: &&Change| offset(&days.zone, it) != offset(&now.zone, it);
+        let elsewhere = shown.iter().any(differs);
         let mut columns = vec![
             Column::new("CHANGE"),
             Column::new("AT").fit(Fit::Cut),
@@ -127,50 +125,23 @@ impl Shown<'_> {
         if elsewhere {
             columns.insert(2, Column::new("HERE").fit(Fit::Drop(0)));
         }
-        let rows: Vec<Vec<String>> = (shown.into_iter())
-            .map(|change| {
-                let zoned = change.at.to_zoned(days.zone.clone());
-                let this_year = zoned.year() == now.time.to_zoned(days.zone.clone()).year();
-                let form = if this_year {
-                    "%a %e %b %H:%M %:z"
-                } else {
-                    "%a %e %b %Y %H:%M %:z"
-                };
-                let away = change.at > now.time;
-                let mut row = vec![
-                    change.to.to_string(),
-                    zoned.strftime(form).to_string(),
-                    if away {
-                        age::between(now.time, change.at)
-                    } else {
-                        "-".into()
-                    },
-                    change.why.into(),
-                ];
-                if elsewhere {
-                    row.insert(2, now.day_and_time(change.at));
-                }
-                row
-            })
-            .collect();
-        table::lines(&columns, &rows, view.width)
+        let rows = shown.into_iter().map(|change| {
+            let mut row = row(change, &days.zone, now);
+            if elsewhere {
+                row.insert(2, now.day_and_time(change.at));
+            }
+            row
+        });
+        table::lines(&columns, &rows.collect::<Vec<_>>(), view.width)
     }
 
     /// The words below the screen: hours and cost, beside what the model would cost if it were always
     /// on.
     pub fn summary(&self, view: View) -> String {
         let Self {
-            item,
-            plan,
-            days,
-            now,
-            ..
+            item, plan, days, ..
         } = *self;
-        let coming = plan
-            .changes
-            .iter()
-            .filter(|it| view.past || it.at > now.time);
-        let more = coming.count().saturating_sub(CHANGES);
+        let more = self.coming(view).count().saturating_sub(CHANGES);
         let mut lines = Vec::new();
         if more > 0 && !view.all {
             lines.push(format!(
@@ -184,50 +155,22 @@ impl Shown<'_> {
     }
 }
 
-fn titles(item: &Item, object: &OxenModel, now: &Now) -> Vec<String> {
-    let name = item.full_name();
-    let first = match (object.spec.state, schedule(object)) {
-        (Declared::Scheduled, Some(schedule)) => schedule,
-        (state, Some(schedule)) => format!("{state}; {schedule}"),
-        (state, None) => format!("{state}, without a schedule"),
+/// The cells of a change: the state, the time in the zone, how far away it is, and why.
+fn row(change: &Change, zone: &TimeZone, now: &Now) -> Vec<String> {
+    let zoned = change.at.to_zoned(zone.clone());
+    let this_year = zoned.year() == now.time.to_zoned(zone.clone()).year();
+    let form = if this_year {
+        "%a %e %b %H:%M %:z"
+    } else {
+        "%a %e %b %Y %H:%M %:z"
     };
-    let mut titles = vec![format!("{name}: {first}"), state_now(object, now)];
-    let learned = object.status.as_ref().and_then(|status| status.warm_up);
-    let warm_up = object.spec.schedule.as_ref().and_then(|it| it.warm_up);
-    titles.extend(match (warm_up, learned) {
-        (Some(WarmUp::Fixed(span)), _) => Some(format!("Turned on {span} before each window.")),
-        (Some(WarmUp::Auto), Some(span)) => {
-            Some(format!("Turned on {span} before each window, as learned."))
-        }
-        _ => None,
-    });
-    if item.suspended() {
-        titles.push("Suspended: the operator makes no call.".into());
-    }
-    titles
-}
-
-/// The desired state now, and until when, by the operator's own functions.
-fn state_now(object: &OxenModel, now: &Now) -> String {
-    let object = accepted(object);
-    let state = match desired(&object, now.time) {
-        State::Active => "Active",
-        State::Inactive => "Inactive",
-    };
-    let status = object.status.as_ref();
-    let over = status.and_then(|status| status.override_in_force.as_ref());
-    let by = match over.filter(|it| it.until.0 > now.time) {
-        _ if object.metadata.deletion_timestamp.is_some() => " because it is being deleted",
-        Some(_) => " by an override",
-        None => "",
-    };
-    match next_change(&object, now.time) {
-        Some(at) => {
-            let (until, away) = (now.day_and_time(at), age::between(now.time, at));
-            format!("{state} now{by}, until {until} (in {away}).")
-        }
-        None => format!("{state} now{by}; no change is coming."),
-    }
+    let away = (change.at > now.time).then(|| age::between(now.time, change.at));
+    vec![
+        change.to.to_string(),
+        zoned.strftime(form).to_string(),
+        away.unwrap_or_else(|| "-".into()),
+        change.why.into(),
+    ]
 }
 
 /// The hours of the day over the bars.
@@ -296,34 +239,4 @@ fn notes(parts: &[Part], day: &Day, zone: &TimeZone) -> String {
     });
     let notes: Vec<String> = length.into_iter().chain(stretches).collect();
     notes.join(", ")
-}
-
-/// The hours and the cost of a range of days.
-pub(super) fn totals(
-    days: &Days,
-    active: i64,
-    all: i64,
-    costs: Option<(Amount, Amount)>,
-) -> String {
-    let percent = (100 * active + all / 2)
-        .checked_div(all)
-        .unwrap_or_default();
-    let first = days.days.first().map(|day| day.date.strftime("%a %-d %b"));
-    let first = first.map(|first| first.to_string()).unwrap_or_default();
-    let number = match days.days.len() {
-        1 => "1 day".to_owned(),
-        count => format!("{count} days"),
-    };
-    let costs = costs.map_or_else(String::new, |(cost, always)| {
-        format!(
-            ", about {}; always on: {}",
-            cost.rounded(),
-            always.rounded()
-        )
-    });
-    format!(
-        "{number} from {first}: {}h of {}h ({percent}%){costs}.",
-        hours(active),
-        hours(all)
-    )
 }

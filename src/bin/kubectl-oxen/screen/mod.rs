@@ -13,6 +13,7 @@ use crate::{
     fetch::Seen,
     fix,
     item::{Item, word},
+    key::NoKey,
     next,
     table::{self, Column, Fit},
     usage,
@@ -30,6 +31,8 @@ const HEADING: usize = 11;
 pub struct Around {
     /// The newest events, or why they can't be read.
     pub events: Result<Vec<Seen>, String>,
+    /// What the Secret of the object's key says, if it was asked for.
+    pub key: Option<Result<(), NoKey>>,
 }
 
 /// The screen. No line is wider than `width`; without a width, nothing is wrapped or cut.
@@ -37,7 +40,7 @@ pub fn screen(item: &Item, around: &Around, now: &Now, width: Option<usize>) -> 
     let conditions = item.conditions();
     let mut lines = wrapped(&title(item, &conditions), width);
     lines.push(String::new());
-    for (heading, text) in rows(item, &conditions, now) {
+    for (heading, text) in rows(item, &conditions, around, now) {
         lines.extend(row(heading, &text, width));
     }
     if !conditions.is_empty() {
@@ -95,7 +98,12 @@ fn row(heading: &str, text: &str, width: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-fn rows(item: &Item, conditions: &[Condition], now: &Now) -> Vec<(&'static str, String)> {
+fn rows(
+    item: &Item,
+    conditions: &[Condition],
+    around: &Around,
+    now: &Now,
+) -> Vec<(&'static str, String)> {
     let mut rows = why(item, conditions);
     let status = item.status();
     rows.push(("Model", model(item, &status)));
@@ -113,7 +121,7 @@ fn rows(item: &Item, conditions: &[Condition], now: &Now) -> Vec<(&'static str, 
     rows.extend(overrides(&status, now));
     rows.extend(price(&status).map(|price| ("Price", price)));
     rows.extend(usage::row(&status, now).map(|usage| ("Usage", usage)));
-    rows.push(("Key", key(object)));
+    rows.push(("Key", key(object, around.key.as_ref())));
     let url = status.model.as_ref().and_then(|model| model.url.as_deref());
     rows.extend(url.map(|url| ("URL", clean::line(url))));
     rows
@@ -247,13 +255,21 @@ fn price(status: &OxenModelStatus) -> Option<String> {
     Some(format!("{hour} an hour ({} a second)", clean::line(second)))
 }
 
-fn key(object: &OxenModel) -> String {
-    let name = object.secret_name();
-    if object.spec.api_key_secret_ref.is_some() {
-        format!("Secret {name}")
+/// The Secret of the object's key, and whether a key is in it. The key itself is never shown.
+fn key(object: &OxenModel, found: Option<&Result<(), NoKey>>) -> String {
+    let found = match found {
+        None | Some(Ok(())) => String::new(),
+        Some(Err(NoKey::Forbidden(_))) => " (not readable by you)".into(),
+        Some(Err(NoKey::Missing(_))) => " (there is none)".into(),
+        Some(Err(NoKey::Invalid(why))) => format!(" (not usable: {why})"),
+        Some(Err(NoKey::Unanswered(why))) => format!(" (not read: {why})"),
+    };
+    let lent = if object.spec.api_key_secret_ref.is_some() {
+        ""
     } else {
-        format!("Secret {name}, or the operator's own where it lends one")
-    }
+        ", or the operator's own where it lends one"
+    };
+    format!("Secret {}{found}{lent}", object.secret_name())
 }
 
 fn conditions_table(conditions: &[Condition], now: &Now, width: Option<usize>) -> Vec<String> {

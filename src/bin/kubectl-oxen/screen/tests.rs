@@ -51,6 +51,7 @@ fn around() -> Around {
             message: "\x1b[2J日本語".repeat(20),
             at: None,
         }]),
+        key: Some(Err(NoKey::Invalid("日本語 ".repeat(20)))),
     }
 }
 
@@ -116,4 +117,29 @@ fn a_scheduled_model_has_the_screen_of_the_documentation() {
         schedule(object).unwrap(),
         "Mon-Fri 08:00-18:00 Europe/Berlin"
     );
+}
+
+#[test]
+fn the_key_row_says_what_the_secret_says() {
+    let [scheduled, _] = items();
+    let object = scheduled.object.unwrap();
+    let row = |found: Result<(), NoKey>| key(&object, Some(&found));
+    let lent = ", or the operator's own where it lends one";
+    for (found, expected) in [
+        (Ok(()), "Secret oxen-api-key"),
+        (
+            Err(NoKey::Forbidden("x".into())),
+            "Secret oxen-api-key (not readable by you)",
+        ),
+        (
+            Err(NoKey::Missing("x".into())),
+            "Secret oxen-api-key (there is none)",
+        ),
+        (
+            Err(NoKey::Invalid("it is empty".into())),
+            "Secret oxen-api-key (not usable: it is empty)",
+        ),
+    ] {
+        assert_eq!(row(found), format!("{expected}{lent}"));
+    }
 }

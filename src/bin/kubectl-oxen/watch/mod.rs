@@ -8,18 +8,21 @@ use kube::{
     core::DynamicObject,
     runtime::{WatchStreamExt, watcher},
 };
-use oxen_operator::api::{OxenModel, Span, State};
+use oxen_operator::api::OxenModel;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::{
-    age, clean,
+    clean,
     console::Console,
     item::Item,
     outcome::{Failure, Outcome},
-    session::{Renewable, Session},
+    renewable::Renewable,
+    session::Session,
     wait::{Progress, Request},
     when::Now,
 };
+
+mod words;
 
 /// How long a wait lasts for an object whose spec has no progress deadline.
 const DEFAULT: Duration = Duration::from_secs(31 * 60);
@@ -30,6 +33,10 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// How long the hub may leave a requested reconcile unanswered. The status that says so can be from
 /// before the request, and the operator asks the hub at once.
 const UNANSWERED: Duration = Duration::from_secs(20);
+
+/// How long renewed credentials are expected to be accepted. Where they are refused before, they
+/// are not renewed again.
+const RENEWED: Duration = Duration::from_secs(60);
 
 /// A change that is waited for.
 pub struct Changed {
@@ -92,7 +99,7 @@ impl Waits<'_> {
             begun: Instant::now(),
             told: Progress::Unseen,
             complained: false,
-            renewed: false,
+            renewed: None,
         };
         let outcome = tokio::select! {
             done = follow.objects() => done,
@@ -123,8 +130,8 @@ struct Follow<'a> {
     told: Progress,
     /// Whether the connection is lost, and this was told.
     complained: bool,
-    /// Whether the credentials were renewed since the last answer.
-    renewed: bool,
+    /// When the credentials were renewed.
+    renewed: Option<Instant>,
 }
 
 /// What follows an error of the watch.
@@ -137,14 +144,14 @@ enum Next {
 
 impl Follow<'_> {
     /// Follows the object to the end of the wait. Credentials that are no longer accepted are
-    /// renewed once.
+    /// renewed.
     async fn objects(&mut self) -> Result<Outcome, Failure> {
         let mut session = self.waits.session.current().await;
         loop {
             if let Some(outcome) = self.watch(&session).await? {
                 return Ok(outcome);
             }
-            self.renewed = true;
+            self.renewed = Some(Instant::now());
             session = self.waits.session.renew(&session).await?;
         }
     }
@@ -171,7 +178,7 @@ impl Follow<'_> {
             };
             match event {
                 Some(Ok(Some(object))) => {
-                    (self.complained, self.renewed) = (false, false);
+                    self.complained = false;
                     if let Some(outcome) = self.observe(object)? {
                         return Ok(Some(outcome));
                     }
@@ -189,7 +196,8 @@ impl Follow<'_> {
     /// Goes on where the connection is lost. A refusal of the API server ends the wait.
     fn lost(&mut self, error: &watcher::Error, session: &Session) -> Result<Next, Failure> {
         let code = code(error);
-        if code == Some(401) && !self.renewed {
+        let renewed = self.renewed.is_some_and(|at| at.elapsed() < RENEWED);
+        if code == Some(401) && !renewed {
             return Ok(Next::Renew);
         }
         if let (Some(401 | 403 | 404), Some(cause)) = (code, cause(error)) {
@@ -240,106 +248,6 @@ impl Follow<'_> {
             }
             Progress::Over(why) => Err(format!("{full} is not waited for: {why}.").into()),
         }
-    }
-
-    /// Says that the object is as wanted.
-    fn done(&self, reason: &str) -> Result<Outcome, Failure> {
-        let state = self
-            .request
-            .wanted()
-            .map_or_else(|| reason.into(), |state| state.to_string());
-        let then = (self.waits.then)(self.item);
-        let verdict = format!("{} is {state} after {}{then}.", self.full, self.elapsed());
-        if self.waits.verdicts {
-            self.waits.console.print(&format!("{verdict}\n"))?;
-        } else {
-            self.waits.console.say(&verdict);
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// Says that the hub leaves the request unanswered.
-    fn unanswered(&self) -> Outcome {
-        if let Progress::Unanswered(reason, message) = &self.told {
-            let (full, stays) = (&self.full, self.waits.stays);
-            self.waits.console.error(&format!(
-                "the hub has not answered about {full} since the request: {reason}. {message} \
-                 {stays}"
-            ));
-        }
-        Outcome::Stalled
-    }
-
-    fn tell(&self, progress: &Progress) {
-        let seen = matches!(
-            progress,
-            Progress::Working(..) | Progress::Done(..) | Progress::Stalled(..)
-        );
-        let before = matches!(self.told, Progress::Unseen | Progress::Unanswered(..));
-        let now = Now::here();
-        let time = now.clock(now.time);
-        if seen && before {
-            self.say(&format!("{time}  accepted by the operator"));
-        }
-        match progress {
-            Progress::Working(reason, message)
-            | Progress::Done(reason, message)
-            | Progress::Stalled(reason, message)
-            | Progress::Unanswered(reason, message) => {
-                self.say(&format!("{time}  {reason}: {message}"));
-            }
-            Progress::Unseen
-            | Progress::Overridden(..)
-            | Progress::Refused(_)
-            | Progress::Over(_) => {}
-        }
-    }
-
-    /// Says a line of progress, with the object's name where there are several.
-    fn say(&self, text: &str) {
-        let name = if self.waits.several {
-            format!("{}  ", self.name)
-        } else {
-            String::new()
-        };
-        self.waits.console.say(&format!("  {name}{text}"));
-    }
-
-    fn remind(&self) {
-        let what = match &self.told {
-            Progress::Working(reason, _) => reason.as_str(),
-            Progress::Unanswered(..) => "not answered by the hub",
-            _ => "not seen by the operator",
-        };
-        self.say(&format!("still {what} after {}", self.elapsed()));
-    }
-
-    fn timed_out(&self, limit: Duration) {
-        let (full, limit, stays) = (&self.full, Span(limit), self.waits.stays);
-        let live = self.item.status().live;
-        let now = live.map_or_else(|| "never observed".into(), |live| live.to_string());
-        let wanted = match self.request.wanted() {
-            Some(State::Active) => "active",
-            Some(State::Inactive) => "inactive",
-            None => "done",
-        };
-        self.waits.console.error(&match &self.told {
-            Progress::Working(..) | Progress::Unanswered(..) if wanted != "done" => {
-                format!("{full} is not {wanted} after {limit}: {now}. {stays}")
-            }
-            Progress::Working(reason, message) | Progress::Unanswered(reason, message) => {
-                format!("{full} is not done after {limit}: {reason}. {message} {stays}")
-            }
-            _ => format!(
-                "{full} is not {wanted} after {limit}: the operator has not seen the request: \
-                 kubectl oxen doctor. {stays}"
-            ),
-        });
-    }
-
-    fn elapsed(&self) -> String {
-        let elapsed = jiff::SignedDuration::try_from(self.begun.elapsed());
-        age::duration(elapsed.unwrap_or_default())
     }
 }
 

@@ -1,0 +1,210 @@
+//! What the keeper writes, as a pure function of the object and the time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{OVERRIDE_ANNOTATION, OverrideRequest, OxenModel, State},
+    decide::judge_override,
+};
+
+/// What the keeper does with the object's annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It sets the annotation to this value.
+    Write(String),
+    /// It leaves the annotation as it is, for this reason.
+    Leave(String),
+    /// Somebody ended the override with `none`. This keeper writes nothing more.
+    Stop,
+}
+
+/// Judges the object as the operator does, and never shortens an override.
+///
+/// An override `inactive until TIME` that is in force, or will be once the operator has answered
+/// it, stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
+/// was set while this process ran, so it stops the process.
+#[must_use]
+pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool) -> Renewal {
+    if object.metadata.deletion_timestamp.is_some() {
+        return Renewal::Leave("the object is being deleted".into());
+    }
+    if !first && is_ended(object) {
+        return Renewal::Stop;
+    }
+    let end = now.as_second().saturating_add_unsigned(lasts.as_secs());
+    let end = Timestamp::from_second(end).unwrap_or(Timestamp::MAX);
+    if let Some(in_force) = judge_override(object, now).in_force {
+        match in_force.state {
+            State::Inactive => {
+                return Renewal::Leave(format!("the override is {}", in_force.value));
+            }
+            State::Active if in_force.until.0 >= end => {
+                return Renewal::Leave(format!("the override is {} already", in_force.value));
+            }
+            State::Active => {}
+        }
+    }
+    let value = format!("{} until {end}", State::Active);
+    match judge_override(&annotated(object, &value), now).refused {
+        Some(refused) => Renewal::Leave(refused.why),
+        None => Renewal::Write(value),
+    }
+}
+
+/// Returns true when the last request for an override is `none`, even if a GitOps tool has removed
+/// the annotation.
+fn is_ended(object: &OxenModel) -> bool {
+    let status = object.status.as_ref();
+    let handled = status.and_then(|status| status.handled_override.as_deref());
+    let value = annotation(object).or(handled);
+    value.and_then(|value| value.parse().ok()) == Some(OverrideRequest::None)
+}
+
+fn annotation(object: &OxenModel) -> Option<&str> {
+    let annotations = object.metadata.annotations.as_ref()?;
+    annotations.get(OVERRIDE_ANNOTATION).map(String::as_str)
+}
+
+/// The object with this value of the annotation.
+fn annotated(object: &OxenModel, value: &str) -> OxenModel {
+    let mut object = object.clone();
+    let annotations = object.metadata.annotations.get_or_insert_default();
+    annotations.insert(OVERRIDE_ANNOTATION.into(), value.into());
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-25T10:00:00.7Z";
+    const VALUE: &str = "active until 2026-11-25T10:20:00Z";
+
+    fn object(annotation: Option<&str>, mut status: Value) -> OxenModel {
+        status["observedGeneration"] = json!(1);
+        let mut manifest = json!({
+            "apiVersion": "oxen.ai/v1alpha1", "kind": "OxenModel",
+            "metadata": {"name": "bot", "annotations": {}},
+            "spec": {"model": "bot", "state": "inactive"},
+            "status": status,
+        });
+        if let Some(value) = annotation {
+            manifest["metadata"]["annotations"][OVERRIDE_ANNOTATION] = value.into();
+        }
+        serde_json::from_value(manifest).unwrap()
+    }
+
+    fn answered(value: &str, state: &str, until: &str) -> Value {
+        json!({
+            "override": {"value": value, "state": state, "until": until},
+            "handledOverride": value,
+        })
+    }
+
+    fn judged(object: &OxenModel, first: bool) -> Renewal {
+        let lasts = Duration::from_secs(20 * 60);
+        renewal(object, NOW.parse().unwrap(), lasts, first)
+    }
+
+    #[test]
+    fn an_override_is_renewed_unless_that_would_shorten_or_reverse_it() {
+        const SHORTER: &str = "active until 2026-11-25T10:10:00Z";
+        const LONGER: &str = "active until 2026-11-25T18:00:00Z";
+        const EQUAL: &str = "active until 2026-11-25T11:20:00+01:00";
+        const OFF: &str = "inactive until 2026-11-25T10:05:00Z";
+        const OVER: &str = "inactive until 2026-11-25T10:00:00Z";
+        const FAR: &str = "inactive until 2027-11-25T10:00:00Z";
+        let none = json!({"handledOverride": "none"});
+        let shorter = answered(SHORTER, "active", "2026-11-25T10:10:00Z");
+        let longer = answered(LONGER, "active", "2026-11-25T18:00:00Z");
+        let off = answered(OFF, "inactive", "2026-11-25T10:05:00Z");
+        let over = answered(OVER, "inactive", "2026-11-25T10:00:00Z");
+        for (annotation, status, writes) in [
+            (None, json!({}), true),
+            (Some(SHORTER), shorter.clone(), true),
+            (Some(SHORTER), json!({}), true),
+            (Some(LONGER), longer.clone(), false),
+            (Some(LONGER), json!({}), false),
+            (Some(EQUAL), json!({}), false),
+            // A GitOps tool has removed the annotation, and the override is in force.
+            (None, longer.clone(), false),
+            (None, off.clone(), false),
+            (None, shorter, true),
+            // The operator has not answered this one yet.
+            (Some(OFF), json!({}), false),
+            (Some(OFF), longer.clone(), false),
+            (Some(SHORTER), longer, true),
+            (Some(OFF), off.clone(), false),
+            // The end has passed, or a later value has taken its place.
+            (Some(OVER), over, true),
+            (Some(OFF), json!({"handledOverride": OFF}), true),
+            (Some(SHORTER), off.clone(), true),
+            // The operator refuses these, so they change nothing.
+            (Some(FAR), json!({}), true),
+            (Some("inactive until tomorrow"), json!({}), true),
+            (Some("inactive until tomorrow"), off, false),
+            (Some("none"), none.clone(), true),
+            (Some("none"), json!({}), true),
+            (None, none, true),
+        ] {
+            let object = object(annotation, status);
+            let judged = judged(&object, true);
+            let expected = Renewal::Write(VALUE.into());
+            assert_eq!(judged == expected, writes, "{judged:?} for {object:?}");
+            assert_ne!(judged, Renewal::Stop);
+        }
+    }
+
+    #[test]
+    fn a_none_that_is_found_later_stops_the_keeper() {
+        let none = json!({"handledOverride": "none"});
+        let off = answered(
+            "inactive until 2026-11-25T18:00:00Z",
+            "inactive",
+            "2026-11-25T18:00:00Z",
+        );
+        for (annotation, status) in [
+            (Some("none"), json!({})),
+            (Some("none"), none.clone()),
+            (Some("none"), off),
+            (None, none.clone()),
+        ] {
+            let object = object(annotation, status);
+            assert_eq!(judged(&object, false), Renewal::Stop, "{object:?}");
+        }
+        // Another process has renewed the override since then.
+        let renewed = object(Some(VALUE), none);
+        assert!(matches!(judged(&renewed, false), Renewal::Leave(_)));
+        assert_eq!(
+            judged(&object(None, json!({})), false),
+            Renewal::Write(VALUE.into())
+        );
+    }
+
+    #[test]
+    fn an_object_that_goes_or_does_not_own_its_model_is_left_alone() {
+        let mut deleted = object(None, json!({}));
+        let now = NOW.parse().unwrap();
+        deleted.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+        assert_eq!(
+            judged(&deleted, true),
+            Renewal::Leave("the object is being deleted".into())
+        );
+        let conflict = json!({"conditions": [{
+            "type": "Ready", "status": "False", "reason": "Conflict", "message": "",
+            "lastTransitionTime": NOW,
+        }]});
+        let Renewal::Leave(why) = judged(&object(None, conflict), true) else {
+            panic!("it was written");
+        };
+        assert!(
+            why.contains("Another OxenModel controls this model"),
+            "{why}"
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! Models that may bill and that no OxenModel manages.
+
+use std::time::Duration;
+
+use hub::{Endpoint, Fault, Hub, Model};
+use serde_json::{Value, json};
+use testkit::world::World;
+
+use crate::with_hub;
+
+#[tokio::test]
+async fn a_model_is_unmanaged_where_a_live_retrieve_says_so() {
+    let custom = |name: &str| Model::custom(name).owner("orphans");
+    let world = World::new(
+        Hub::builder()
+            .key("orphans", hub::KEY)
+            .model(custom("u-managed").status("active"))
+            .model(custom("u-free").status("active"))
+            .model(custom("u-starting").status("deploying"))
+            .model(custom("u-odd").status("paused"))
+            .model(custom("u-off").status("inactive"))
+            .model(
+                custom("u-was-on")
+                    .status("active")
+                    .drifts_to("inactive", Duration::ZERO),
+            )
+            .model(
+                Model::custom("u-foreign")
+                    .owner("others")
+                    .public()
+                    .status("active"),
+            )
+            .model(Model::base("u-base")),
+    )
+    .await;
+    let nothing = with_hub(&world, "models --unmanaged").await.ok().unwrap();
+    assert_eq!(nothing.stdout, "");
+    let words = format!(
+        "No OxenModel with the key of Secret {}/oxen-api-key has been observed yet",
+        world.namespace
+    );
+    assert!(nothing.stderr.starts_with(&words), "{nothing:?}");
+
+    let _operator = world.operator();
+    let spec = json!({"model": "u-managed", "state": "active"});
+    world.create("managed", spec).await;
+    world.until_reason("managed", "Active").await;
+    world.hub.clear_journal();
+    let names = with_hub(&world, "models --unmanaged -o name")
+        .await
+        .ok()
+        .unwrap();
+    assert_eq!(names.stdout, "u-free\nu-odd\nu-starting\n");
+    let journal = world.hub.journal();
+    let mut retrieved: Vec<&str> = (journal.entries.iter())
+        .filter(|entry| entry.endpoint == Endpoint::Retrieve)
+        .filter_map(|entry| entry.model.as_deref())
+        .filter(|model| *model != "u-managed")
+        .collect();
+    retrieved.sort_unstable();
+    assert_eq!(retrieved, ["u-free", "u-odd", "u-starting", "u-was-on"]);
+    assert!(journal.posts().is_empty());
+
+    let json = with_hub(&world, "models --unmanaged -o json")
+        .await
+        .ok()
+        .unwrap();
+    let list: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+    let active = with_hub(&world, "models --unmanaged --active -o name").await;
+    assert_eq!(active.ok().unwrap().stdout, "u-free\n");
+
+    // One that can't be confirmed is told, and is no answer.
+    let refusal = Fault::status(403).body(json!({"error": "not yours"}));
+    let fault = world
+        .hub
+        .inject(refusal.on_model("u-odd").on(Endpoint::Retrieve));
+    let doubtful = with_hub(&world, "models --unmanaged -o name").await;
+    assert_eq!(doubtful.status.code(), Some(1), "{doubtful:?}");
+    assert_eq!(doubtful.stdout, "u-free\nu-starting\n");
+    let words = "error: u-odd: the hub does not allow this with the key of Secret";
+    assert!(doubtful.stderr.contains(words), "{doubtful:?}");
+    world.hub.clear_fault(fault);
+
+    // An adopted model is managed as soon as its object exists. Whether this one is on is not known.
+    let namespace = &world.namespace;
+    let adopt = format!("import --unmanaged -n {namespace} | kubectl apply -f -");
+    let adopted = with_hub(&world, &adopt).await.ok().unwrap();
+    let words = "skipped u-odd of orphans: the hub does not say whether it is active";
+    assert!(adopted.stderr.contains(words), "{adopted:?}");
+    let left = with_hub(&world, "models --unmanaged -o name").await;
+    assert_eq!(left.ok().unwrap().stdout, "u-odd\n");
+}
