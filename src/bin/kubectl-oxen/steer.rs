@@ -36,8 +36,8 @@ pub struct Plan {
     pub patch: Value,
     /// The field manager, unless a flag names another.
     pub manager: &'static str,
-    /// What the operator does after the change, which is said before the change is made.
-    pub follows: Box<dyn Fn(&Item) -> Option<String>>,
+    /// What the operator does after the change, or nothing. It is said before the change is made.
+    pub follows: Box<dyn Fn(&Item) -> String>,
     /// What the change means, for an object.
     pub means: Box<dyn Fn(&Item) -> String>,
     /// What is waited for, once the API server has answered with the changed object.
@@ -159,7 +159,8 @@ impl Steering<'_> {
         if let Some(refusal) = refusal(&item, plan.change) {
             return Err(refusal.into());
         }
-        if let Some(follows) = (plan.follows)(&item) {
+        let follows = (plan.follows)(&item);
+        if !follows.is_empty() {
             self.console.say(&follows);
         }
         let manager = args.field_manager.as_deref().unwrap_or(plan.manager);
@@ -247,12 +248,7 @@ pub fn generation(object: &DynamicObject) -> i64 {
     object.metadata.generation.unwrap_or_default()
 }
 
-/// Nothing to say, for the plans that have nothing to say before a change.
-pub fn nothing_follows() -> Box<dyn Fn(&Item) -> Option<String>> {
-    Box::new(|_| None)
-}
-
-/// Nothing to say, for the plans whose verdict has no more to say.
-pub fn nothing_more() -> Box<dyn Fn(&Item) -> String> {
+/// Nothing, for a plan that has no more to say.
+pub fn nothing() -> Box<dyn Fn(&Item) -> String> {
     Box::new(|_| String::new())
 }

@@ -195,7 +195,7 @@ impl Now {
     /// is the first one that is not over. A time that the clock skips is as much later.
     fn of_clock(&self, local: civil::DateTime) -> Option<Timestamp> {
         let both = self.zone.to_ambiguous_timestamp(local);
-        let first = both.clone().compatible().ok()?;
+        let first = both.compatible().ok()?;
         if matches!(both.offset(), AmbiguousOffset::Fold { .. }) && first <= self.time {
             return both.later().ok();
         }

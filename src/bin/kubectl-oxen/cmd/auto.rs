@@ -21,8 +21,8 @@ pub async fn run(flags: &Global, args: &AutoArgs, console: &Console) -> Result<O
             change: Change::Auto,
             patch: steer::annotate(OVERRIDE_ANNOTATION, NONE),
             manager: OVERRIDE_MANAGER,
-            follows: steer::nothing_follows(),
-            then: steer::nothing_more(),
+            follows: steer::nothing(),
+            then: steer::nothing(),
             means: Box::new(|item| {
                 let declared = item.text("/spec/state").unwrap_or("its state");
                 format!(

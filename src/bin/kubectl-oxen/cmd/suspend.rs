@@ -27,8 +27,11 @@ pub async fn run(
         change: Change::Suspend,
         patch: json!({"spec": {"suspend": value}}),
         manager: MANAGER,
-        follows: Box::new(move |item| follows(item).filter(|_| !suspend)),
-        then: steer::nothing_more(),
+        follows: Box::new(move |item| {
+            let follows = follows(item).filter(|_| !suspend);
+            follows.unwrap_or_default()
+        }),
+        then: steer::nothing(),
         means: Box::new(move |item| means(item, suspend)),
         request: Box::new(move |patched| {
             let generation = steer::generation(patched);

@@ -78,7 +78,7 @@ fn override_(state: State, end: Timestamp, now: Now) -> Plan {
         change: Change::Override(state),
         patch: steer::annotate(OVERRIDE_ANNOTATION, &value),
         manager: OVERRIDE_MANAGER,
-        follows: steer::nothing_follows(),
+        follows: steer::nothing(),
         then: Box::new(move |item| {
             let now = Now::here();
             let cost = cost(item, state, end, &now);
@@ -115,8 +115,8 @@ pub fn declare(declared: Declared) -> Plan {
         change: Change::Spec(declared),
         patch: json!({"spec": {"state": declared}}),
         manager: MANAGER,
-        follows: steer::nothing_follows(),
-        then: steer::nothing_more(),
+        follows: steer::nothing(),
+        then: steer::nothing(),
         means: Box::new(move |item| {
             let means = format!("{}: the spec declares {declared}.", item.full_name());
             let warning = manager(item).map(|manager| reverted(&manager, declared, item));

@@ -185,7 +185,7 @@ impl One<'_> {
             condition(&conditions, "Synced").is_some_and(|synced| synced.status == "True")
         };
         match no_key {
-            NoKey::Missing(_) if self.items.iter().any(|item| is_synced(&item)) => Check::ok(
+            NoKey::Missing(_) if self.items.iter().any(is_synced) => Check::ok(
                 ACCEPTED,
                 format!("{full} is absent: the operator lends its own key"),
             ),
