@@ -71,7 +71,11 @@ async fn a_time_that_is_over_today_is_tomorrows_and_the_day_is_named() {
     let on = bash(world.cluster, &script).await.ok().unwrap();
     let words = format!(
         "bot: active until {} ",
-        tomorrow.strftime("%a %-d %b %H:%M %:z")
+        tomorrow.strftime(if tomorrow.year() == now.year() {
+            "%a %-d %b %H:%M %:z"
+        } else {
+            "%a %-d %b %Y %H:%M %:z"
+        })
     );
     assert!(on.stderr.contains(&words), "{words}: {}", on.stderr);
     let value = annotation(&world.get("bot").await).unwrap();

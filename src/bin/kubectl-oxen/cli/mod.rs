@@ -185,7 +185,7 @@ pub struct SteerArgs {
     #[arg(value_parser = object_name, required_unless_present = "selector", value_name = "NAME")]
     pub names: Vec<String>,
     /// All objects of the namespace with these labels
-    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names", value_parser = labels)]
     pub selector: Option<String>,
     /// client: print the patch; server: try it
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true,
@@ -316,6 +316,14 @@ fn dry_run(text: &str) -> Result<DryRun, String> {
         "server" => Ok(DryRun::Server),
         _ => Err("write --dry-run=client or --dry-run=server".into()),
     }
+}
+
+/// Reads labels such as `app=support`. Blank ones would select every object of the namespace.
+fn labels(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is blank: write labels such as app=support, or the names".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads `support-bot`, `oxm/support-bot` or `oxenmodel.oxen.ai/support-bot`.

@@ -47,6 +47,8 @@ pub struct Trouble {
     pub no_such_object: bool,
     /// Whether the API server answered that the user may not do this.
     pub forbidden: bool,
+    /// Whether the API server answered that it does not accept the credentials.
+    pub unauthorized: bool,
     /// Whether the API server knows no such kind of objects.
     pub not_installed: bool,
     /// What is the case, without a full stop.
@@ -60,6 +62,7 @@ impl Trouble {
         Self {
             no_such_object: false,
             forbidden: false,
+            unauthorized: false,
             not_installed: false,
             why: why.into(),
             remedy: remedy.into(),
@@ -133,14 +136,17 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
     } = asked;
     let whose = quoted_user(&status.message).unwrap_or(&place.user);
     match status.code {
-        401 => Trouble::new(
-            format!(
-                "{} does not accept the credentials of user \"{}\"",
-                place.server(),
-                place.user
-            ),
-            "Log in again, or choose another context.",
-        ),
+        401 => Trouble {
+            unauthorized: true,
+            ..Trouble::new(
+                format!(
+                    "{} does not accept the credentials of user \"{}\"",
+                    place.server(),
+                    place.user
+                ),
+                "Log in again, or choose another context.",
+            )
+        },
         403 => {
             let (within, there) = match namespace {
                 Some(namespace) => (format!("in {namespace}"), "there"),

@@ -88,7 +88,13 @@ impl Request {
         if matches!(self, Request::Suspend(_)) {
             return Progress::Done(reason, message);
         }
-        if is_true(&status.conditions, STALLED) || reason.starts_with("Would") {
+        let would = match reason.as_str() {
+            // The status can have a newer live status than its conditions.
+            "WouldActivate" => status.live != Some(LiveStatus::Active),
+            "WouldDeactivate" => !is_off(status.live),
+            _ => false,
+        };
+        if is_true(&status.conditions, STALLED) || would {
             return Progress::Stalled(reason, message);
         }
         if ready.status == "True" && self.is_wanted(&status) {
@@ -192,11 +198,13 @@ impl Request {
         match (self.wanted(), status.live) {
             (None, _) => true,
             (Some(State::Active), live) => live == Some(LiveStatus::Active),
-            (Some(State::Inactive), live) => {
-                matches!(live, Some(LiveStatus::Inactive | LiveStatus::None))
-            }
+            (Some(State::Inactive), live) => is_off(live),
         }
     }
+}
+
+fn is_off(live: Option<LiveStatus>) -> bool {
+    matches!(live, Some(LiveStatus::Inactive | LiveStatus::None))
 }
 
 fn in_force(status: &OxenModelStatus) -> Option<&String> {

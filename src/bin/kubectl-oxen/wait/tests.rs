@@ -117,6 +117,27 @@ fn the_echo_comes_before_the_conditions() {
             stalled("WouldActivate"),
         ),
         (
+            on(),
+            ("False", "WouldActivate"),
+            false,
+            in_force("active"),
+            working("WouldActivate"),
+        ),
+        (
+            Request::Resume(2),
+            ("False", "WouldDeactivate"),
+            false,
+            json!({"live": "none"}),
+            working("WouldDeactivate"),
+        ),
+        (
+            Request::Resume(2),
+            ("False", "WouldDeactivate"),
+            false,
+            json!({"live": "active"}),
+            stalled("WouldDeactivate"),
+        ),
+        (
             Request::Spec(3, Declared::Inactive),
             ("True", "Active"),
             false,
