@@ -159,8 +159,15 @@ pub fn answer_override(subject: &Subject<'_>) -> Option<Plan> {
         plan.status.conditions.extend(before);
         plan.transition &= subject.desired_changed();
     } else {
-        // The conditions still describe the last observation.
+        // The conditions still describe the last observation. So does the desired state, whose end
+        // is a new one only if this generation was observed.
+        let until = if observed {
+            plan.status.until
+        } else {
+            stored.until.clone()
+        };
         plan.status = OxenModelStatus {
+            until,
             override_in_force: plan.status.override_in_force,
             refused_override: plan.status.refused_override,
             handled_override: plan.status.handled_override,
