@@ -81,6 +81,15 @@ impl Objects {
         self.items.iter().filter(uses).collect()
     }
 
+    /// These are all objects.
+    #[cfg(test)]
+    pub fn known(items: Vec<Item>) -> Self {
+        Self {
+            items,
+            scope: Scope::All,
+        }
+    }
+
     /// No object is known, for this reason.
     pub fn unknown(why: String) -> Self {
         Self {
@@ -200,10 +209,7 @@ mod tests {
     }
 
     fn objects(items: Vec<Item>) -> Objects {
-        Objects {
-            items,
-            scope: Scope::All,
-        }
+        Objects::known(items)
     }
 
     #[test]
