@@ -108,7 +108,7 @@ pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use schedule::{Stretch, instant, stretches};
 pub use tracked::Tracked;
-pub use unmanaged::{Managed, unmanaged};
+pub use unmanaged::{Managed, may_bill, unmanaged};
 pub use urgency::is_urgent;
 pub use usage::{counted, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
