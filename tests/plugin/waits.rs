@@ -10,6 +10,7 @@ use testkit::world::{World, condition, status};
 use crate::{
     bash, oxen,
     steer::{annotation, world},
+    terminal::{Screen, Terminal},
 };
 
 #[tokio::test]
@@ -110,11 +111,29 @@ async fn a_slow_hub_is_waited_for_and_told_where_the_time_is_over() {
         status.override_in_force.is_some() && live.as_deref() == Some("deploying")
     };
     world.until("never", "deploying", deploying).await;
+    shows_how_long(&world, &on).await;
     let on = oxen(&world, &format!("{on} --wait --timeout 5s")).await;
     assert_eq!(on.status.code(), Some(3), "{on:?}");
     let words = "never is not active after 5s: deploying. The override stays in force until ";
     assert!(on.stderr.contains(words), "{}", on.stderr);
     assert_eq!(on.stdout, "");
+}
+
+/// Waits on a terminal, whose last line shows for how long the model has been deploying.
+async fn shows_how_long(world: &World, on: &str) {
+    let terminal = Terminal::new();
+    let command = format!("kubectl oxen {on} --wait -n {}", world.namespace);
+    let script = terminal.run(world.cluster, (80, 24), &command);
+    let shown = async {
+        let words = ["\r", "deploying for ", "(Ctrl-C stops waiting)"];
+        let holds = |screen: &Screen| words.iter().all(|it| screen.normal.contains(it));
+        terminal.until("showing how long it takes", holds).await;
+        terminal.interrupt();
+    };
+    let (output, ()) = tokio::join!(script, shown);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let screen = terminal.screen();
+    assert!(screen.normal.contains("Stopped waiting."), "{screen:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Standard output, which is data, and standard error, which is words.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::{
+    io::{self, ErrorKind, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -11,6 +14,9 @@ pub const DEFAULT_WIDTH: usize = 80;
 
 /// The height where the terminal doesn't tell its own.
 const DEFAULT_HEIGHT: usize = 24;
+
+/// Whether the last line of the terminal is one that the next line replaces.
+static REPLACED: AtomicBool = AtomicBool::new(false);
 
 /// Where a run writes.
 pub struct Console {
@@ -43,8 +49,7 @@ impl Console {
     /// on one, or on one that takes no escape sequences.
     pub fn window(&self) -> Option<(usize, usize)> {
         let stdout = io::stdout();
-        let dumb = std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
-        if dumb || !stdout.is_terminal() {
+        if is_dumb() || !stdout.is_terminal() {
             return None;
         }
         let rows =
@@ -82,6 +87,7 @@ impl Console {
     ///
     /// The reader has gone, or the data can't be written.
     pub fn print(&self, text: &str) -> Result<(), Failure> {
+        remove_replaced();
         let mut stdout = AutoStream::new(io::stdout(), self.color).lock();
         written(
             stdout
@@ -94,6 +100,22 @@ impl Console {
     /// and have no control characters, whatever they quote.
     pub fn say(&self, text: &str) {
         say(text);
+    }
+
+    /// Returns true when standard error is a terminal on which a line can be replaced.
+    pub fn can_replace(&self) -> bool {
+        !is_dumb() && io::stderr().is_terminal()
+    }
+
+    /// Writes a line to the terminal that the next line of any kind replaces. It is cut at the
+    /// width.
+    pub fn replaceable(&self, text: &str) {
+        let stderr = io::stderr();
+        // The last column stays empty, so that no terminal begins another line.
+        let width = terminal_width(&stderr).saturating_sub(1);
+        let text = clean::cut(&clean::line(text), width);
+        let _ = write!(stderr.lock(), "\r\x1b[K{text}");
+        REPLACED.store(true, Ordering::Relaxed);
     }
 
     /// Writes an error: what is the case, and what to do.
@@ -117,6 +139,7 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
 
 /// Writes lines as [`Console::say`] does.
 pub fn say(text: &str) {
+    remove_replaced();
     let stderr = io::stderr();
     let text = clean::lines(text);
     let text = if stderr.is_terminal() {
@@ -126,6 +149,18 @@ pub fn say(text: &str) {
     };
     // Nobody is left to tell where standard error fails.
     let _ = writeln!(stderr.lock(), "{text}");
+}
+
+/// Removes the line that the next one replaces, if there is one.
+fn remove_replaced() {
+    if REPLACED.swap(false, Ordering::Relaxed) {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+}
+
+/// Returns true when the terminal takes no escape sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb")
 }
 
 /// The width of the terminal, or 80 columns where it tells 0 or nothing.

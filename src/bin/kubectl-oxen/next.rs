@@ -55,6 +55,13 @@ pub fn next(object: &OxenModel, now: &Now) -> String {
     parts.join("; ")
 }
 
+/// When the object becomes Stalled if nothing changes, where its own spec says after how long.
+pub fn stalled(object: &OxenModel, now: &Now) -> Option<String> {
+    let conditions = object.status.as_ref().map(|status| &status.conditions);
+    let verdict = conditions.and_then(|all| fix::verdict(all));
+    deadline(object, now, verdict)
+}
+
 /// The next observation, and the next call where it is bounded.
 fn poll(object: &OxenModel, now: &Now, verdict: Verdict, policy: RequeuePolicy) -> String {
     let rules = Rules::default();
@@ -129,7 +136,7 @@ fn correction(object: &OxenModel) -> Option<Timestamp> {
     oldest.checked_add(window).ok()
 }
 
-/// When the object becomes Stalled if nothing changes, where its own spec says after how long.
+/// [`stalled`], for an object with this verdict.
 fn deadline(object: &OxenModel, now: &Now, verdict: Option<Verdict>) -> Option<String> {
     let status = object.status.as_ref()?;
     let waits = verdict.is_some_and(|verdict| verdict.presentation().waits);

@@ -31,6 +31,9 @@ const DEFAULT: Duration = Duration::from_secs(31 * 60);
 /// How often a wait says that it goes on, so that CI doesn't end a silent job.
 const REMINDER: Duration = Duration::from_secs(60);
 
+/// How often a terminal shows for how long the wait has gone on.
+const REFRESH: Duration = Duration::from_secs(1);
+
 /// How long the hub may leave a requested reconcile unanswered. The status that says so can be from
 /// before the request, and the operator asks the hub at once.
 const UNANSWERED: Duration = Duration::from_secs(20);
@@ -166,12 +169,19 @@ impl Follow<'_> {
         let mut stream = pin!(stream);
         let mut reminder = interval_at(Instant::now() + REMINDER, REMINDER);
         reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let shown = !self.waits.several && self.waits.console.can_replace();
+        let mut refresh = interval_at(Instant::now() + REFRESH, REFRESH);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let patience = self.begun + UNANSWERED;
         loop {
             let unanswered = matches!(self.told, Progress::Unanswered(..));
             let event = tokio::select! {
                 event = stream.next() => event,
-                _ = reminder.tick() => {
+                _ = refresh.tick(), if shown => {
+                    self.show();
+                    continue;
+                }
+                _ = reminder.tick(), if !shown => {
                     self.remind();
                     continue;
                 }

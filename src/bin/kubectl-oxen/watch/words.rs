@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use oxen_operator::api::{Span, State};
+use oxen_operator::api::{LiveStatus, Span, State};
 
 use super::Follow;
 use crate::{
-    age,
+    age, next,
     outcome::{Failure, Outcome},
     wait::Progress,
     when::Now,
@@ -74,6 +74,30 @@ impl Follow<'_> {
             String::new()
         };
         self.waits.console.say(&format!("  {name}{text}"));
+    }
+
+    /// Shows on the terminal for how long the model has been on its way.
+    pub(super) fn show(&self) {
+        let now = Now::here();
+        let status = self.item.status();
+        let since = status.since.as_ref().map(|since| since.0);
+        let moving = [LiveStatus::Deploying, LiveStatus::Deactivating];
+        let live = status.live.filter(|live| moving.contains(live)).zip(since);
+        let what = match (&self.told, live) {
+            (Progress::Working(..), Some((live, since))) => {
+                format!("{live} for {}", age::between(since, now.time))
+            }
+            (Progress::Working(reason, _), None) => format!("{reason} for {}", self.elapsed()),
+            (Progress::Unanswered(..), _) => {
+                format!("not answered by the hub for {}", self.elapsed())
+            }
+            _ => format!("not seen by the operator for {}", self.elapsed()),
+        };
+        let object = self.item.object.as_ref().ok();
+        let stalled = object.and_then(|object| next::stalled(object, &now));
+        let stalled = stalled.map(|it| format!("; {it}")).unwrap_or_default();
+        let line = format!("  {what}{stalled} (Ctrl-C stops waiting)");
+        self.waits.console.replaceable(&line);
     }
 
     pub(super) fn remind(&self) {
