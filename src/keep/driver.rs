@@ -31,7 +31,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The time between two looks of a wait.
+/// The time between two reads of the object during a wait.
 const POLL: Duration = Duration::from_secs(2);
 
 /// The fields of the status that the keeper reads. It reads no others, so that it understands the
@@ -45,7 +45,7 @@ const FIELDS: [&str; 6] = [
     "refusedOverride",
 ];
 
-/// Why a renewal did not happen, or an observation.
+/// Why a request of the keeper failed.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
@@ -92,7 +92,8 @@ pub enum WaitError {
     },
 }
 
-/// Renews the override until somebody ends it with `none`. It tries again for ever.
+/// Renews the override until somebody ends it with `none`. A failed renewal is retried without a
+/// limit.
 pub(super) async fn renew(api: &Api<DynamicObject>, name: &str, lasts: Duration, every: Duration) {
     let mut first = true;
     let mut failures = 0;

@@ -22,8 +22,8 @@ pub enum Renewal {
 
 /// Judges the object as the operator does, and never shortens an override.
 ///
-/// An override `inactive until TIME` that is in force, or will be once the operator has answered
-/// it, stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
+/// An override `inactive until TIME` that is in force, or will be once the operator has handled it,
+/// stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
 /// was set while this process ran, so it stops the process.
 #[must_use]
 pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool) -> Renewal {

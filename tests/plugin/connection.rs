@@ -123,7 +123,8 @@ async fn a_servers_own_certificate_is_no_authority() {
         &oxen(&world, &format!("status --certificate-authority {leaf}")).await,
         1,
         "error: the certificate authority that the kubeconfig has for cluster cluster holds the \
-         server's own certificate. Put its issuer's there (kubectl accepts both).",
+         server's own certificate. Replace it with its issuer's certificate (kubectl accepts \
+         both).",
     );
 }
 

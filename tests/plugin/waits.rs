@@ -150,7 +150,7 @@ async fn a_request_that_is_replaced_is_not_waited_for() {
     );
     let output = bash(world.cluster, &script).await.ok().unwrap();
     assert_eq!(output.stdout, "1\n", "{output:?}");
-    let words = "bot is not waited for: another override has taken its place: \"none\".";
+    let words = "bot ended: another override has taken its place: \"none\".";
     assert!(output.stderr.contains(words), "{}", output.stderr);
 }
 

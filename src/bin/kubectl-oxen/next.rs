@@ -84,7 +84,11 @@ fn poll(object: &OxenModel, now: &Now, verdict: Verdict, policy: RequeuePolicy) 
             let [.., last] = rules.failure_delays;
             format!("tries again within {}; observes each minute", minutes(last))
         }
-        RequeuePolicy::Overdue => "observes each minute".into(),
+        RequeuePolicy::Overdue => match verdict {
+            Verdict::BudgetExceeded => "activates when the budget has room".into(),
+            Verdict::BudgetUnknown => "activates when the budgets are known and allow it".into(),
+            _ => "observes each minute".into(),
+        },
         RequeuePolicy::Unauthorized => {
             format!(
                 "asks the hub again within {}",
@@ -199,6 +203,13 @@ mod tests {
                 "Active",
                 none(),
                 "observes at the sync interval",
+            ),
+            (
+                none(),
+                "False",
+                "BudgetExceeded",
+                none(),
+                "activates when the budget has room",
             ),
             (
                 json!({"suspend": true}),

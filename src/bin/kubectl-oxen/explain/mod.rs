@@ -1,5 +1,5 @@
-//! Errors of the Kubernetes API as sentences: what is the case, and what to do. The innermost cause
-//! is told, because the outer ones say no more than "client error (Connect)".
+//! Errors of the Kubernetes API as sentences: what is the case, and what to do. Only the
+//! innermost cause is shown, because the outer ones say no more than "client error (Connect)".
 
 use std::{error::Error as _, io};
 
@@ -22,8 +22,8 @@ pub struct Place {
     pub cluster: String,
     /// The user's entry.
     pub user: String,
-    /// Whether the cluster's entry has a certificate authority that is none: it holds a server's
-    /// own certificate.
+    /// Whether the certificate authority of the cluster's entry is a server's own certificate,
+    /// which is not an authority's.
     pub leaf_authority: bool,
 }
 
@@ -91,7 +91,7 @@ pub fn explain(error: &Error, place: &Place, asked: Asked<'_>) -> Trouble {
         }
         Error::ProxyProtocolUnsupported { .. } | Error::ProxyProtocolDisabled { .. } => {
             Trouble::new(
-                "the proxy to the API server is of a kind that this program does not know",
+                "this program does not support this kind of proxy to the API server",
                 "Use an http:// proxy.",
             )
         }
@@ -209,7 +209,7 @@ fn unreachable(error: &Error, place: &Place) -> Trouble {
                     "the certificate authority that the kubeconfig has for cluster {cluster} holds \
                      the server's own certificate"
                 ),
-                "Put its issuer's there (kubectl accepts both).",
+                "Replace it with its issuer's certificate (kubectl accepts both).",
             )
         } else {
             Trouble::new(

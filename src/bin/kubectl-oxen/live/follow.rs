@@ -1,5 +1,5 @@
-//! The objects of a scope and their changes, for as long as someone watches. A lost connection is
-//! told and taken up again.
+//! The objects of a scope and their changes, until the receiver is gone. A lost connection is
+//! reported and opened again.
 
 use std::{pin::pin, time::Duration};
 
@@ -88,8 +88,8 @@ async fn objects(
     }
 }
 
-/// Lists the objects, unless there is a list, and follows them. It ends without an error where the list is too old to be
-/// followed, or when nobody watches any longer.
+/// Lists the objects, unless there is a list, and watches them. Returns `Ok` when the resource
+/// version of the list is too old for a watch, or when the receiver is gone.
 async fn watch(
     session: &Session,
     scope: Scope<'_>,

@@ -1,7 +1,7 @@
-//! Waiting for a change to take effect: a pure machine of the request and the object.
+//! The progress of a requested change: a pure function of the request and the object.
 //!
-//! First the status has to show that the operator has seen this very request. Only then do the
-//! conditions count, so that a Stalled from before the request ends no wait.
+//! The conditions count only after the status shows that the operator has observed the request.
+//! Therefore, a Stalled condition from before the request doesn't end the wait.
 
 use jiff::Timestamp;
 use oxen_operator::{
@@ -52,7 +52,7 @@ pub enum Progress {
     Overridden(State, Timestamp),
     /// The operator refused the request.
     Refused(String),
-    /// The request counts no longer: another one has taken its place, or it has ended.
+    /// The request no longer applies: another one has replaced it, or it has ended.
     Over(String),
 }
 
@@ -129,7 +129,7 @@ impl Request {
                 None => Some(removed(OVERRIDE_ANNOTATION)),
             },
             Request::Spec(_, declared) => (object.spec.state != *declared)
-                .then(|| format!("its spec declares {} by now", object.spec.state)),
+                .then(|| format!("its spec now declares {}", object.spec.state)),
             Request::Resume(_) => {
                 (object.spec.suspend == Some(true)).then(|| "it is suspended again".into())
             }

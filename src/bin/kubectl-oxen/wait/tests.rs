@@ -254,7 +254,7 @@ fn a_request_that_is_replaced_or_ends_is_not_waited_for() {
     }
     let mut object = object(ready, false, json!({}));
     let active = Request::Spec(2, Declared::Active);
-    over(&active, &object, Some("its spec declares inactive by now"));
+    over(&active, &object, Some("its spec now declares inactive"));
     over(&Request::Suspend(2), &object, Some("it is resumed again"));
     object.spec.suspend = Some(true);
     over(&Request::Resume(2), &object, Some("it is suspended again"));

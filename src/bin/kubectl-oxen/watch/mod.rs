@@ -244,9 +244,9 @@ impl Follow<'_> {
             }
             Progress::Refused(why) => {
                 let why = why.trim_end_matches('.');
-                Err(format!("the operator refuses it for {full}: {why}.").into())
+                Err(format!("the operator refuses the override of {full}: {why}.").into())
             }
-            Progress::Over(why) => Err(format!("{full} is not waited for: {why}.").into()),
+            Progress::Over(why) => Err(format!("the wait for {full} ended: {why}.").into()),
         }
     }
 }
