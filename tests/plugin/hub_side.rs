@@ -264,7 +264,7 @@ async fn a_user_without_rights_is_told_what_is_missing_and_what_is_known() {
     }
     let doubtful = as_dev(&key, "models --unmanaged --server http://127.0.0.1:1").await;
     assert_eq!(doubtful.status.code(), Some(1), "{doubtful:?}");
-    let words = "error: which models have no OxenModel is not known: the API server";
+    let words = "error: it is not known which models have no OxenModel: the API server";
     let line = doubtful.stderr.lines().nth(1).unwrap();
     assert!(line.starts_with(words), "{doubtful:?}");
 
