@@ -15,6 +15,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 ARCHITECTURES ?= amd64 arm64
 TAG ?= ghcr.io/oxen-ai/oxen-operator:$(VERSION)
 BENCH := $(or $(CARGO_TARGET_DIR),target)/release/bench
+CRDS := oxenmodels oxenbudgets
 DEMO := $(BIN)/demo --operator $(BIN)/oxen-operator --examples examples --folder .demo
 
 .PHONY: help demo demo-up demo-down test soak fuzz bench bench-large build-bench ci
@@ -78,11 +79,13 @@ check-lints: require ## Check the code with clippy
 check-docs: require ## Check that rustdoc builds without warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps
 
-check-crd: require build check-built-crd ## Check that crds/oxenmodels.yaml is up to date
+check-crd: require build check-built-crd ## Check that the files in crds/ are up to date
 
 # This is check-crd without the build, for .ci/run.
 check-built-crd:
-	@$(BIN)/oxen-operator crd | diff -u crds/oxenmodels.yaml - || { echo "error: crds/oxenmodels.yaml is out of date: run \`make crd\`" >&2; exit 1; }
+	@for crd in $(CRDS); do \
+	  $(BIN)/oxen-operator crd $$crd | diff -u crds/$$crd.yaml - || { echo "error: crds/$$crd.yaml is out of date: run \`make crd\`" >&2; exit 1; }; \
+	done
 
 check-kustomize: tools ## Check that kustomize/base is up to date
 	@kustomize/render.sh --check
@@ -124,12 +127,14 @@ image-push: ## Build the image for all ARCHITECTURES with docker buildx, and pus
 dist: require tools ## Make the files of a release in dist/; ARCHITECTURES="amd64" makes one of the two programs
 	@release/dist.sh $(ARCHITECTURES)
 
-crd: require build ## Generate crds/oxenmodels.yaml from the Rust types
+crd: require build ## Generate the files in crds/ from the Rust types
 	@mkdir -p crds
-	@$(BIN)/oxen-operator crd >crds/oxenmodels.yaml.new
-	@mv crds/oxenmodels.yaml.new crds/oxenmodels.yaml
-	@cp crds/oxenmodels.yaml charts/oxen-operator/files/oxenmodels.yaml
-	@echo "crds/oxenmodels.yaml is up to date"
+	@for crd in $(CRDS); do \
+	  $(BIN)/oxen-operator crd $$crd >crds/$$crd.yaml.new; \
+	  mv crds/$$crd.yaml.new crds/$$crd.yaml; \
+	  cp crds/$$crd.yaml charts/oxen-operator/files/$$crd.yaml; \
+	  echo "crds/$$crd.yaml is up to date"; \
+	done
 
 kustomize: tools ## Generate kustomize/base from the chart
 	@kustomize/render.sh

@@ -11,7 +11,7 @@
 # | oxen.yaml | the manifest of the plugin for krew |
 # | oxen-operator-VERSION.tgz | the chart |
 # | crds.yaml | the CustomResourceDefinition |
-# | kustomize.tar.gz | the kustomize base and the example overlay |
+# | kustomize.tar.gz | the kustomize base, its components and the example overlay |
 # | SHA256SUMS | the checksums of the other files |
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -77,6 +77,6 @@ release/krew.sh dist "$@" >dist/oxen.yaml
 
 "$(tests/tools/build.sh --print-helm)" package charts/oxen-operator --destination dist >/dev/null
 cp crds/oxenmodels.yaml dist/crds.yaml
-archive dist/kustomize.tar.gz . kustomize/base kustomize/overlays
+archive dist/kustomize.tar.gz . kustomize/base kustomize/components kustomize/overlays
 (cd dist && sha256sum -- * >SHA256SUMS)
 ls -l dist

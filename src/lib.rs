@@ -24,6 +24,7 @@
 //! | the status and its fields | `api/status.rs`, `api/usage.rs` |
 //! | an override, and which one is in force | `api/overrides.rs`, `decide/overrides.rs` |
 //! | a Secret reference; a duration | `api/secret.rs`, `api/span.rs` |
+//! | the limits of a namespace, and whether they allow a call | `api/budget.rs`, `decide/budget.rs`, `decide/refusal.rs` |
 //! | the names of the finalizer and the annotations; the CRD | `api/names.rs`, `api/crd.rs` |
 //! | the desired state of a model, and when it changes | `decide/desired.rs`, `decide/schedule.rs` |
 //! | how long before a window a model is turned on | `decide/warm_up.rs` |
@@ -41,7 +42,7 @@
 //! | what a reason means, and what each verdict shows | `decide/verdict.rs` |
 //! | Ready, Synced, Reconciling, Stalled, DeletionBlocked | `decide/conditions.rs` |
 //! | when to reconcile next | `decide/requeue.rs` |
-//! | how long a model was on, and what that cost | `decide/usage.rs`, `decide/decimal.rs` |
+//! | how long a model was on, and what that cost | `decide/usage.rs`, `decide/price.rs`, `decide/decimal.rs` |
 //! | models that may bill and that no OxenModel manages | `decide/unmanaged.rs` |
 //! | what a decision may know | `decide/observation.rs`, `decide/remote.rs` |
 //! | what a process remembers of earlier observations | `decide/history.rs` |
@@ -74,6 +75,8 @@
 //! | operations whose object is gone | `controller/index/orphans.rs` |
 //! | the scan for unmanaged models, and its findings | `controller/scan/mod.rs`, `controller/scan/keys.rs`, `controller/scan/findings.rs` |
 //! | which objects are found by a key | `controller/index/groups.rs` |
+//! | the budgets of each namespace, what counts towards them, and their lock | `controller/index/budgets/mod.rs`, `controller/index/budgets/tally.rs`, `controller/index/budgets/ask.rs` |
+//! | the watch of budgets, and their status | `controller/budgets.rs`, `controller/guarded_budget.rs` |
 //! | how many reconciles run at once, and which go first | `controller/admission/mod.rs`, `decide/urgency.rs` |
 //! | values that exist while they are used | `controller/in_use.rs` |
 //! | the write-ahead record and every other status write | `controller/record.rs` |
@@ -92,7 +95,7 @@
 //! | the Lease, and this process as a candidate | `leader/lease.rs`, `leader/candidate.rs` |
 //! | whether a call may start now | `leader/authority.rs` |
 //! | the election's durations | `leader/timing.rs` |
-//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/unmanaged.rs`, `metrics/text.rs` |
+//! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/budgets.rs`, `metrics/unmanaged.rs`, `metrics/text.rs` |
 //! | `keep`: what a keeper writes, and whether the model is active | `keep/renewal.rs`, `keep/readiness.rs` |
 //! | `keep`: what it reads of an object | `keep/object.rs` |
 //! | `keep`: its requests | `keep/driver.rs` |

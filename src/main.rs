@@ -11,7 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use oxen_operator::{
     api, authorities,
     check::check,
-    config::{Cli, Command, Config},
+    config::{Cli, Command, Config, CustomResource},
     controller::{self, Context},
     hub, keep,
     leader::Candidate,
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 async fn execute(command: Command) -> Result<(), BoxError> {
     match command {
-        Command::Crd => print_crd(),
+        Command::Crd(args) => print_crd(args.resource),
         Command::Check(args) => print(&check(&args, api_key()).await?),
         Command::Schedule(args) => {
             let now = Timestamp::from_second(Timestamp::now().as_second())?;
@@ -76,8 +76,12 @@ fn api_key() -> Option<Vec<u8>> {
     Some(key.as_bytes().to_vec())
 }
 
-fn print_crd() -> Result<(), BoxError> {
-    print(&serde_yaml::to_string(&api::crd())?)
+fn print_crd(resource: CustomResource) -> Result<(), BoxError> {
+    let crd = match resource {
+        CustomResource::Oxenmodels => api::crd(),
+        CustomResource::Oxenbudgets => api::budget_crd(),
+    };
+    print(&serde_yaml::to_string(&crd)?)
 }
 
 fn print(text: &str) -> Result<(), BoxError> {

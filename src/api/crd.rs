@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition.
+//! The CustomResourceDefinitions.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,21 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::spec::OxenModel;
+use super::{budget::OxenBudget, spec::OxenModel};
 
-/// The CustomResourceDefinition, as `crds/oxenmodels.yaml` has it.
+/// The CustomResourceDefinition of OxenModels, as `crds/oxenmodels.yaml` has it.
 #[must_use]
 pub fn crd() -> CustomResourceDefinition {
-    let mut crd = OxenModel::crd();
+    tidied(OxenModel::crd())
+}
+
+/// The CustomResourceDefinition of OxenBudgets, as `crds/oxenbudgets.yaml` has it.
+#[must_use]
+pub fn budget_crd() -> CustomResourceDefinition {
+    tidied(OxenBudget::crd())
+}
+
+fn tidied(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let schema = version.schema.as_mut();
         if let Some(schema) = schema.and_then(|schema| schema.open_api_v3_schema.as_mut()) {

@@ -1,5 +1,5 @@
-//! `OxenModel`, the one resource: what a person declares, what the operator reports, and the
-//! schema that the API server checks both against.
+//! The resources `OxenModel` and `OxenBudget`: what a person declares, what the operator reports,
+//! and the schema that the API server checks both against.
 //!
 //! Defaults are in the code and never in the stored spec, and the operator never writes a spec: a
 //! GitOps tool would take either for drift.
@@ -16,9 +16,11 @@
 //! | how long a model was on, and what that cost | `usage.rs` |
 //! | a reference to a key in a Secret | `secret.rs` |
 //! | a duration as manifests and flags write it | `span.rs` |
+//! | the limits of a namespace, `OxenBudget` | `budget.rs` |
 //! | the finalizer's and the annotations' names | `names.rs` |
-//! | the CustomResourceDefinition | `crd.rs` |
+//! | the CustomResourceDefinitions | `crd.rs` |
 
+mod budget;
 mod crd;
 mod dates;
 mod names;
@@ -33,7 +35,8 @@ mod usage;
 mod window;
 mod zone;
 
-pub use crd::crd;
+pub use budget::{HourlyCost, OxenBudget, OxenBudgetSpec, OxenBudgetStatus};
+pub use crd::{budget_crd, crd};
 pub use dates::DateRange;
 pub use names::{
     ANNOTATIONS, DEFAULT_SECRET, DEFAULT_SECRET_KEY, FINALIZER, OVERRIDE_ANNOTATION,

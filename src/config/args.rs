@@ -23,8 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the controller.
     Run(Box<Args>),
-    /// Print the CustomResourceDefinition as YAML.
-    Crd,
+    /// Print a CustomResourceDefinition as YAML.
+    Crd(CrdArgs),
     /// Check that the hub can be reached and accepts the operator's API key. It changes nothing.
     Check(HubArgs),
     /// Print when the models of the manifests in a file are on. It asks neither a cluster nor the
@@ -32,6 +32,23 @@ pub enum Command {
     Schedule(ScheduleArgs),
     /// Keep a model active while this process runs, with an override that it renews.
     Keep(KeepArgs),
+}
+
+/// Which CustomResourceDefinition to print.
+#[derive(Debug, ClapArgs)]
+pub struct CrdArgs {
+    /// The plural name of its resource.
+    #[arg(value_name = "RESOURCE", default_value = "oxenmodels")]
+    pub resource: CustomResource,
+}
+
+/// A resource that a CustomResourceDefinition defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CustomResource {
+    /// The models, which the operator always needs.
+    Oxenmodels,
+    /// The budgets, which it needs with `--budgets`.
+    Oxenbudgets,
 }
 
 /// Which manifests to print the times of, and which times.
@@ -139,6 +156,11 @@ pub struct Args {
         default_value = DEFAULT_SECRET
     )]
     pub(super) secret_names: Vec<String>,
+
+    /// Let OxenBudgets limit the models of their namespaces. Nothing is activated before they have
+    /// been listed, so the CustomResourceDefinition oxenbudgets.oxen.ai has to be installed.
+    #[arg(long, env = "OXEN_BUDGETS")]
+    pub(super) budgets: bool,
 
     /// Treat every object as suspended: observe and report, but make no calls.
     #[arg(long, env = "OXEN_OBSERVE_ONLY")]

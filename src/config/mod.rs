@@ -21,9 +21,12 @@ mod route;
 mod settings;
 mod timing;
 
-pub use args::{Args, Cli, Command, HubArgs, LogFormat, OutputFormat, RouteArgs, ScheduleArgs};
+pub use args::{
+    Args, Cli, Command, CrdArgs, CustomResource, HubArgs, LogFormat, OutputFormat, RouteArgs,
+    ScheduleArgs,
+};
 pub use authorities::{Authorities, AuthoritiesFile};
 pub use error::ConfigError;
 pub use keep::{Keep, KeepArgs, KeepTask};
-pub use operator_key::{KeySource, KeySourceError, OperatorKey};
+pub use operator_key::{KeyNamespaces, KeySource, KeySourceError, OperatorKey};
 pub use settings::Config;

@@ -10,8 +10,13 @@ use crate::hub::{ApiKey, KeyError};
 pub struct OperatorKey {
     /// Where the key comes from.
     pub source: KeySource,
-    pub(super) namespaces: Vec<String>,
+    /// The namespaces that may use it.
+    pub namespaces: KeyNamespaces,
 }
+
+/// The namespaces that may use the operator's own key. `*` stands for all.
+#[derive(Clone, Debug, Default)]
+pub struct KeyNamespaces(pub(super) Vec<String>);
 
 /// Where the operator's own key comes from.
 #[derive(Debug)]
@@ -60,13 +65,18 @@ impl KeySource {
     }
 }
 
-impl OperatorKey {
+impl KeyNamespaces {
+    /// These namespaces.
+    #[cfg(test)]
+    pub(crate) fn of(namespaces: &[&str]) -> Self {
+        Self(namespaces.iter().map(|&one| one.to_owned()).collect())
+    }
+
     /// Returns true when a namespace may use the key.
     #[must_use]
-    pub fn is_allowed_in(&self, namespace: &str) -> bool {
-        self.namespaces
-            .iter()
-            .any(|listed| listed == "*" || listed == namespace)
+    pub fn contains(&self, namespace: &str) -> bool {
+        let mut listed = self.0.iter();
+        listed.any(|listed| listed == "*" || listed == namespace)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     args::{Args, LogFormat},
     authorities::AuthoritiesFile,
     error::ConfigError,
-    operator_key::{KeySource, OperatorKey},
+    operator_key::{KeyNamespaces, KeySource, OperatorKey},
     timing::Timing,
 };
 use crate::{
@@ -35,6 +35,10 @@ pub struct Config {
     pub namespaces: Vec<String>,
     /// The names of Secrets to watch.
     pub secret_names: Vec<String>,
+    /// Whether OxenBudgets limit the activations.
+    pub budgets: bool,
+    /// The shortest time between two writes of a budget's status.
+    pub budget_interval: Duration,
     /// The rules of every decision.
     pub rules: Rules,
     /// The limits of the hub's client.
@@ -134,6 +138,8 @@ impl Args {
             operator_key: operator_key(self.hub.key(api_key)?, self.operator_key_namespaces)?,
             namespaces: names(self.namespaces),
             secret_names: names(self.secret_names),
+            budgets: self.budgets,
+            budget_interval: timing.budget_interval(),
             limits: Limits {
                 connect_timeout: timing.connect_timeout(),
                 request_timeout: timing.request_timeout,
@@ -173,7 +179,10 @@ fn operator_key(
 ) -> Result<Option<OperatorKey>, ConfigError> {
     let namespaces = names(namespaces);
     match source {
-        Some(source) => Ok(Some(OperatorKey { source, namespaces })),
+        Some(source) => Ok(Some(OperatorKey {
+            source,
+            namespaces: KeyNamespaces(namespaces),
+        })),
         None if namespaces.is_empty() => Ok(None),
         None => Err(ConfigError::new(
             "--operator-key-namespaces",
@@ -222,6 +231,8 @@ mod tests {
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.rate_limits, RateLimits::default());
         assert_eq!(config.secret_names, ["oxen-api-key"]);
+        assert!(!config.budgets);
+        assert_eq!(config.budget_interval, Duration::from_secs(10));
         let seconds = Duration::from_secs;
         let timing = leader::Timing {
             lease_duration: seconds(30),
@@ -298,12 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn the_public_settings_are_sixteen_flags() {
+    fn the_public_settings_are_seventeen_flags() {
         use clap::CommandFactory;
         let cli = Cli::command();
         let run = cli.find_subcommand("run").unwrap();
         let public = run.get_arguments().filter(|flag| !flag.is_hide_set());
-        assert_eq!(public.filter(|flag| flag.get_long().is_some()).count(), 16);
+        assert_eq!(public.filter(|flag| flag.get_long().is_some()).count(), 17);
     }
 
     #[test]
@@ -355,11 +366,12 @@ mod tests {
                 .unwrap()
                 .operator_key
                 .unwrap()
+                .namespaces
         };
-        assert!(allowed("a, b").is_allowed_in("b") && !allowed("a,b").is_allowed_in("c"));
-        assert!(allowed("*").is_allowed_in("c"));
+        assert!(allowed("a, b").contains("b") && !allowed("a,b").contains("c"));
+        assert!(allowed("*").contains("c"));
         let unused = check(&[], Some("k")).unwrap().operator_key.unwrap();
-        assert!(!unused.is_allowed_in("a"));
+        assert!(!unused.namespaces.contains("a"));
     }
 
     #[test]

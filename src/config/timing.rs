@@ -27,6 +27,9 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 /// end of the write that follows from it.
 const USAGE_LAG: Duration = Duration::from_secs(60);
 
+/// The shortest time between two writes of a budget's status.
+const BUDGET_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The time between two reads of the file of certificate authorities.
 const AUTHORITIES_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -111,6 +114,10 @@ impl Timing {
 
     pub(super) fn usage_lag(self) -> Duration {
         self.limit(USAGE_LAG, SHORTEST_LIMIT)
+    }
+
+    pub(super) fn budget_interval(self) -> Duration {
+        self.wait(BUDGET_INTERVAL)
     }
 
     pub(super) fn authorities_interval(self) -> Duration {

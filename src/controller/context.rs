@@ -148,12 +148,17 @@ impl Context {
         authority: Authority,
         shutdown: CancellationToken,
     ) -> Self {
+        let mut index = Index::new(config.rules.clone());
+        if config.budgets {
+            let key = config.operator_key.as_ref();
+            index = index.with_budgets(key.map(|key| key.namespaces.clone()).unwrap_or_default());
+        }
         Self {
             events: Events::start(client.clone(), metrics.clone(), config.kube_timeout),
             hub: LimitedClient::new(hub, config.rate_limits.clone()),
             admission: Admission::default(),
             kube_permits: KubePermits::default(),
-            index: Arc::new(Index::new(config.rules.clone())),
+            index: Arc::new(index),
             config,
             client,
             metrics,

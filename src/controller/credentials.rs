@@ -97,7 +97,7 @@ pub(super) fn lane(scope: &Scope, object: &OxenModel) -> Lane {
 fn allowed_operator_key<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a OperatorKey> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let key = scope.context.config.operator_key.as_ref();
-    key.filter(|key| object.spec.api_key_secret_ref.is_none() && key.is_allowed_in(namespace))
+    key.filter(|key| object.spec.api_key_secret_ref.is_none() && key.namespaces.contains(namespace))
 }
 
 async fn read_operator_key(operator_key: &OperatorKey) -> Result<ApiKey, CredentialFault> {

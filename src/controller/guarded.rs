@@ -330,18 +330,21 @@ fn operation_of(raw: &Value, readable: &mut bool) -> Operation {
 
 /// The first field that can't be decoded, and why.
 fn problem(raw: &Value) -> Option<String> {
-    fn of<T: DeserializeOwned>(raw: &Value, part: &str) -> Option<String> {
-        let value = raw.get(part)?;
-        let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
-        Some(match error.path().to_string().as_str() {
-            "." => format!("{part}: {}", error.inner()),
-            path => format!("{part}.{path}: {}", error.inner()),
-        })
-    }
     if raw.get("spec").is_none_or(Value::is_null) {
         return Some("spec: missing field".into());
     }
-    of::<OxenModelSpec>(raw, "spec").or_else(|| of::<Option<OxenModelStatus>>(raw, "status"))
+    unreadable::<OxenModelSpec>(raw, "spec")
+        .or_else(|| unreadable::<Option<OxenModelStatus>>(raw, "status"))
+}
+
+/// The first field in a part of an object that can't be decoded, and why.
+pub(super) fn unreadable<T: DeserializeOwned>(raw: &Value, part: &str) -> Option<String> {
+    let value = raw.get(part)?;
+    let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+    Some(match error.path().to_string().as_str() {
+        "." => format!("{part}: {}", error.inner()),
+        path => format!("{part}.{path}: {}", error.inner()),
+    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@
 //! | publishing events, and repeating an existing event | `events.rs`, `event_series.rs` |
 //! | what a process remembers of an object | `memory.rs` |
 //! | an object that this version can't decode | `guarded.rs`, `undecodable.rs` |
+//! | the watch of budgets, and writing their status | `budgets.rs`, `guarded_budget.rs` |
 //! | an object in the store of the watch | `compact.rs` |
 //! | a namespace that can't be listed | `listing.rs` |
 //! | whether the watches are answered | `health.rs` |
@@ -32,6 +33,7 @@
 
 mod act;
 mod admission;
+mod budgets;
 mod clock;
 mod compact;
 mod context;
@@ -41,6 +43,7 @@ mod error;
 mod event_series;
 mod events;
 mod guarded;
+mod guarded_budget;
 mod health;
 mod in_use;
 mod index;
@@ -74,12 +77,19 @@ use context::Scopes;
 pub async fn run(context: Arc<Context>) {
     let scopes = Scopes::default();
     let namespaces = context.config.scopes();
-    let watches = namespaces.map(|namespace| {
-        let namespace = namespace.map(Into::into);
-        watch::run(context.clone(), namespace, &scopes)
-    });
+    let namespaces: Vec<Option<String>> = namespaces.map(|one| one.map(Into::into)).collect();
+    if context.config.budgets {
+        let index = context.index.clone();
+        let metrics = context.metrics.budgets();
+        metrics.set_source(move || budgets::metrics(&index));
+    }
+    let limited = namespaces.iter().filter(|_| context.config.budgets);
+    let budgets = limited.map(|namespace| budgets::run(&context, namespace.clone()));
+    let watches = namespaces
+        .iter()
+        .map(|namespace| watch::run(context.clone(), namespace.clone(), &scopes));
     // No scope reconciles before all have listed their objects, so all of them run at once.
-    let watches = future::join_all(watches);
+    let watches = future::join(future::join_all(budgets), future::join_all(watches));
     // The scan never returns, and nothing is lost when it is dropped. The watches come first, so
     // that the scan finds all scopes.
     tokio::select! {

@@ -13,7 +13,7 @@ use super::{
     retrieve::{Retrieved, prove_key, retrieve, similar_names},
 };
 use crate::{
-    decide::{Fault, History, HubFault, Observation, Remote, Rules, SurpriseKind},
+    decide::{Fault, History, HubFault, Observation, Refusal, Remote, Rules, SurpriseKind},
     hub::ApiKey,
 };
 
@@ -27,6 +27,7 @@ pub(super) struct Observed {
     retrieved: Result<Box<Remote>, Fault>,
     history: History,
     key_proven: bool,
+    refusal: Option<Refusal>,
     /// Held until the end of the reconcile, so that no other reconcile decides on the same model.
     _model_lock: Option<OwnedMutexGuard<()>>,
 }
@@ -43,7 +44,18 @@ impl Observed {
             retrieved: self.retrieved.clone(),
             history: self.history.clone(),
             key_proven: self.key_proven,
+            refusal: self.refusal.clone(),
         }
+    }
+
+    /// Asks the budgets whether they allow the activate call that is due. While the returned
+    /// lock is held, no other reconcile of the namespace can get an activate call allowed.
+    pub(super) async fn ask_budgets(&mut self, scope: &Scope) -> Option<OwnedMutexGuard<()>> {
+        let remote = self.retrieved.as_ref().ok()?;
+        let index = &scope.context.index;
+        let answer = index.ask_budgets(&self.prepared.object, remote).await;
+        self.refusal = answer.refusal;
+        answer.lock
     }
 }
 
@@ -104,6 +116,7 @@ pub(super) async fn observe(
         sent: retrieved.sent.unwrap_or_else(Instant::now),
         retrieved: retrieved.result,
         history,
+        refusal: None,
         _model_lock: model_lock,
     })
 }

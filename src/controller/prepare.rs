@@ -164,6 +164,7 @@ pub(super) async fn record_wait(
         retrieved,
         history,
         key_proven: false,
+        refusal: None,
     });
     prepared.record(scope, &plan).await
 }

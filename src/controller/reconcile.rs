@@ -1,10 +1,10 @@
-//! One reconcile of one object: observe, decide, change the finalizer and decide again, record,
-//! act, and record the outcome.
+//! One reconcile of one object: observe, decide, change the finalizer and decide again, ask the
+//! budgets and decide again, record, act, and record the outcome.
 
 use std::sync::Arc;
 
 use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
-use tokio::time::Instant;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 use tracing::debug;
 
 use super::{
@@ -72,12 +72,31 @@ pub(super) async fn reconcile_object(
         seen = observed.observation(rules);
         plan = decide(&seen);
     }
+    let mut budget_lock = None;
+    if activates(&plan) {
+        budget_lock = observed.ask_budgets(scope).await;
+        seen = observed.observation(rules);
+        plan = decide(&seen);
+    } else {
+        context.index.not_refused(&observed.prepared.object);
+    }
     let plan = permitted(context, &seen, plan);
     match plan.action {
-        Action::Call { kind, .. } => call(scope, &observed, &seen, plan, kind, started).await,
+        Action::Call { kind, .. } => {
+            call(scope, &observed, &seen, plan, kind, started, budget_lock).await
+        }
         Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => {
+            drop(budget_lock);
             perform(scope, &observed.prepared, plan, started).await
         }
+    }
+}
+
+/// Returns true when the plan has an activate call, which the budgets may refuse.
+fn activates(plan: &Plan) -> bool {
+    match plan.action {
+        Action::Call { kind, .. } => kind == OperationKind::Activate,
+        Action::Nothing | Action::AddFinalizer | Action::RemoveFinalizer => false,
     }
 }
 
@@ -225,7 +244,8 @@ async fn release(
     Ok(ControllerAction::await_change())
 }
 
-/// Writes the operation's record, sends the call, and writes its outcome.
+/// Writes the operation's record, sends the call, and writes its outcome. `budget_lock` is held
+/// until the record is written, because the record counts towards the budgets.
 async fn call(
     scope: &Scope,
     observed: &Observed,
@@ -233,11 +253,14 @@ async fn call(
     plan: Plan,
     kind: OperationKind,
     started: Instant,
+    budget_lock: Option<OwnedMutexGuard<()>>,
 ) -> Result<ControllerAction, ReconcileError> {
     let context = &scope.context;
     let object = &observed.prepared.stored;
     let id = &observed.prepared.operation_id;
-    let recorded = match record_call(scope, observed, seen, &plan, kind).await? {
+    let recorded = record_call(scope, observed, seen, &plan, kind).await;
+    drop(budget_lock);
+    let recorded = match recorded? {
         Recorded::Stored(recorded) => recorded,
         Recorded::Nothing(plan) => {
             context.metrics.reconciled(&plan, started.elapsed());

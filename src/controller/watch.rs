@@ -35,7 +35,7 @@ use super::{
 use crate::{metrics::ObjectMetrics, readiness::Watched};
 
 /// The namespace in logs about a watch of all namespaces.
-const ALL_NAMESPACES: &str = "all namespaces";
+pub(super) const ALL_NAMESPACES: &str = "all namespaces";
 
 /// One namespace, or all, with the state of its list.
 #[derive(Clone)]

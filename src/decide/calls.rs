@@ -9,6 +9,7 @@ use super::{
     observation::{Observation, Subject},
     plan::{Action, Finding},
     progress::{self, would_call},
+    refusal,
     remote::Remote,
     table::Step,
     verdict::Verdict,
@@ -235,6 +236,9 @@ fn call(
     kind: OperationKind,
 ) -> Finding {
     let subject = &seen.subject;
+    if let (OperationKind::Activate, Some(refusal)) = (kind, &seen.refusal) {
+        return refusal::refused(refusal, remote.live);
+    }
     let unspent = status.attempts();
     let refused = attempts::last_refusal(&unspent).is_some();
     let finding = if refused {

@@ -26,6 +26,7 @@
 //! | live status x desired state -> the next step | `table.rs` |
 //! | from a step to a call | `calls.rs` |
 //! | how many calls, retries and corrections a generation may make | `attempts.rs` |
+//! | whether the budgets of the namespace allow an activate call | `budget.rs`, `refusal.rs` |
 //! | an open operation, and what became of its call | `operation.rs`, `outcome.rs`, `effect.rs` |
 //! | findings on the way to the desired state, and the progress deadline | `progress.rs` |
 //! | when the finalizer is added and removed | `finalizer.rs` |
@@ -36,7 +37,7 @@
 //! | what each verdict means and shows | `verdict.rs` |
 //! | the conditions | `conditions.rs` |
 //! | when to reconcile next | `requeue.rs` |
-//! | how long a model was on, and what that cost | `usage.rs`, `decimal.rs` |
+//! | how long a model was on, and what that cost | `usage.rs`, `price.rs`, `decimal.rs` |
 //! | models that no OxenModel manages | `unmanaged.rs` |
 //! | whether somebody waits for the next observation | `urgency.rs` |
 //! | what a decision leads to | `plan.rs` |
@@ -45,6 +46,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod attempts;
+mod budget;
 mod calls;
 mod clock;
 mod conditions;
@@ -63,7 +65,9 @@ mod outcome;
 mod overrides;
 mod ownership;
 mod plan;
+mod price;
 mod progress;
+mod refusal;
 mod remote;
 mod requeue;
 mod rules;
@@ -81,6 +85,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
+pub use budget::{Limit, Price, Refusal, Total, counts, exceeded};
 pub use clock::{Agreement, Clock};
 pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, condition, headline, is_true,
@@ -97,6 +102,7 @@ pub use overrides::{
 };
 pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
+pub use price::price;
 pub use remote::Remote;
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
@@ -104,7 +110,7 @@ pub use schedule::{Stretch, instant, stretches};
 pub use tracked::Tracked;
 pub use unmanaged::{Managed, unmanaged};
 pub use urgency::is_urgent;
-pub use usage::{counted, price, used_by};
+pub use usage::{counted, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
 pub use warm_up::declared_lead;
 pub(crate) use words::{quote, without_digits};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    budget::Refusal,
     clock::{Agreement, Clock},
     conditions::{READY, SYNCED, is_false, is_true},
     desired::desired,
@@ -47,6 +48,9 @@ pub struct Observation<'a> {
     /// Whether the hub's list has shown that the key belongs to the model's owner. The list is
     /// requested only if a deletion depends on it.
     pub key_proven: bool,
+    /// Why the budgets of the namespace allow no activate call, or `None` if they allow it. They
+    /// are asked only if an activate call is due.
+    pub refusal: Option<Refusal>,
 }
 
 impl Observation<'_> {

@@ -14,15 +14,10 @@ use super::{
     decimal,
     observation::{Observation, Subject},
     ownership::Ownership,
+    price::{PRICE_SCALE, parse_price, price},
     remote::Remote,
 };
-use crate::api::{Counted, LiveStatus, OpenPeriod, OxenModelStatus, Pricing, Usage};
-
-/// The fraction digits of a price that count.
-const PRICE_SCALE: u32 = 18;
-
-/// The digits of a price before its point. A price with more of them is not a price.
-const PRICE_DIGITS: usize = 6;
+use crate::api::{Counted, LiveStatus, OpenPeriod, OxenModelStatus, Usage};
 
 /// The fraction digits of a cost.
 const COST_SCALE: u32 = 9;
@@ -103,16 +98,6 @@ pub fn used_by(usage: &Usage, now: Timestamp) -> Usage {
         Counted::Error => add(&mut used.error_seconds),
     }
     used
-}
-
-/// The price of a second that the model is active, or `None` if it isn't billed by time, or if its
-/// price is not a plain decimal.
-#[must_use]
-pub fn price(pricing: Option<&Pricing>) -> Option<String> {
-    let pricing = pricing.filter(|pricing| pricing.method.as_deref() == Some("time"))?;
-    let price = parse_price(pricing.cost_per_second.as_deref()?)?;
-    let text = decimal::format(price, PRICE_SCALE);
-    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
 }
 
 /// The live status as its seconds are counted, or `None` if they are not counted.
@@ -267,10 +252,6 @@ fn cost_of(price: i128, seconds: i64) -> i128 {
     let unit = 10_i128.pow(PRICE_SCALE - COST_SCALE);
     let exact = price.saturating_mul(seconds.into());
     exact.saturating_add(unit / 2) / unit
-}
-
-fn parse_price(text: &str) -> Option<i128> {
-    decimal::parse(text, PRICE_DIGITS, PRICE_SCALE)
 }
 
 fn parse_cost(text: &str) -> Option<i128> {

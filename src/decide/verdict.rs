@@ -102,6 +102,17 @@ pub enum Verdict {
     /// Set `spec.idleShutdown` to `Allow` if an idle model may be off. Otherwise find out what else
     /// controls the model.
     DriftContention,
+    /// An activate call is due, and an OxenBudget of the namespace refuses it: too many models are
+    /// on, or they cost too much. The message names the budget and the limit. The operator makes
+    /// the call once there is room.
+    ///
+    /// Turn another model of the namespace off, or have the limit raised.
+    BudgetExceeded,
+    /// An activate call is due, and it is not known what the OxenBudgets of the namespace allow:
+    /// they can't be listed, or the one that the message names can't be decoded.
+    ///
+    /// Do what the message says.
+    BudgetUnknown,
     /// The transition takes longer than the progress deadline.
     ///
     /// Check what the hub says about the model, or raise `spec.progressDeadline`.
@@ -244,7 +255,7 @@ pub enum RequeuePolicy {
     Outcome,
     /// When a failed deployment may be retried.
     Failure,
-    /// Every minute, because the progress deadline has passed.
+    /// Every minute, because the progress deadline has passed, or because a budget refuses a call.
     Overdue,
     /// When a refused key may be tried again. It also holds for missing credentials and responses
     /// that can't be read.
@@ -409,6 +420,8 @@ impl Verdict {
             Verdict::CallHadNoEffect => row("CallHadNoEffect", False, Stalled, Requeue::SyncInterval),
             Verdict::Conflict => row("Conflict", False, Stalled, Requeue::SyncInterval),
             Verdict::DriftContention => row("DriftContention", False, Stalled, Requeue::SyncInterval),
+            Verdict::BudgetExceeded => row("BudgetExceeded", False, Stalled, Requeue::Overdue),
+            Verdict::BudgetUnknown => row("BudgetUnknown", False, Stalled, Requeue::Overdue),
             Verdict::ProgressDeadlineExceeded => row("ProgressDeadlineExceeded", False, Stalled, Requeue::Overdue),
             Verdict::CrdOutdated => row("CRDOutdated", False, Stalled, Requeue::SyncInterval),
 

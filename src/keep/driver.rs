@@ -29,13 +29,13 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The time between two looks of a wait.
+/// The time between two reads of the object during a wait.
 const POLL: Duration = Duration::from_secs(2);
 
 /// The difference of two clocks that is worth a warning.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
 
-/// Why a renewal did not happen, or an observation.
+/// Why a request of the keeper failed.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
@@ -82,7 +82,8 @@ pub enum WaitError {
     },
 }
 
-/// Renews the override until somebody ends it with `none`. It tries again for ever.
+/// Renews the override until somebody ends it with `none`. A failed renewal is retried without a
+/// limit.
 pub(super) async fn renew(api: &Api<DynamicObject>, name: &str, lasts: Duration, every: Duration) {
     let mut memory = Memory::default();
     let mut failures = 0;

@@ -1,7 +1,7 @@
 //! The keeper, `oxen-operator keep`: a model is active while a process runs.
 //!
-//! It renews the override `active until TIME` of one OxenModel. When the process ends, however it
-//! ends, the override lapses at its end, and nobody has to turn the model off.
+//! The keeper renews the override `active until TIME` of one OxenModel. When the process ends for
+//! any reason, the override is no longer renewed and ends at its time.
 //!
 //! # Layout
 //!

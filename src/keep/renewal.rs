@@ -18,7 +18,7 @@ pub enum Renewal {
     /// It sets the annotation to this value.
     Write(String),
     /// It leaves the annotation as it is, because of this override. The override is in force, or
-    /// will be once the operator has answered it.
+    /// will be once the operator has handled it.
     Leave(Override),
     /// No override can be requested now, for this reason.
     Blocked(String),
@@ -44,10 +44,10 @@ impl Renewal {
 
 /// Judges the object as the operator does, and never shortens an override.
 ///
-/// An override `inactive until TIME` that is in force, or will be once the operator has answered
-/// it, stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
-/// was set while this process ran, so it stops the process. A renewal that was
-/// blocked doesn't count as the first one: the `none` after it may be an old one.
+/// An override `inactive until TIME` that is in force, or will be once the operator has handled it,
+/// stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
+/// was set while this process ran, so it stops the process. A renewal that was blocked doesn't count
+/// as the first one: the `none` after it may be an old one.
 #[must_use]
 pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool) -> Renewal {
     if object.metadata.deletion_timestamp.is_some() {

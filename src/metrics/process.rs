@@ -16,7 +16,7 @@ use crate::{
     hub::{Endpoint, Outcome},
 };
 
-use super::{objects::Objects, text, unmanaged::Unmanaged};
+use super::{budgets::Budgets, objects::Objects, text, unmanaged::Unmanaged};
 
 /// The buckets of a request's duration, up to the default timeout.
 const REQUESTS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -45,6 +45,7 @@ pub fn time_zones() -> &'static str {
 pub struct Metrics {
     registry: Registry,
     objects: Objects,
+    budgets: Budgets,
     unmanaged: Unmanaged,
     durations: Family<ByReason, Histogram>,
     contacts: Family<ByKey, Gauge>,
@@ -126,6 +127,7 @@ impl Default for Metrics {
         let metrics = Self {
             registry: Registry::default(),
             objects: Objects::default(),
+            budgets: Budgets::default(),
             unmanaged: Unmanaged::default(),
             durations: Family::new_with_constructor(|| Histogram::new(RECONCILES)),
             contacts: Family::default(),
@@ -281,6 +283,7 @@ impl Metrics {
             self.events_dropped.clone(),
         );
         all.register_collector(Box::new(self.objects.clone()));
+        all.register_collector(Box::new(self.budgets.clone()));
         all.register_collector(Box::new(self.unmanaged.clone()));
         all
     }
@@ -289,6 +292,12 @@ impl Metrics {
     #[must_use]
     pub fn objects(&self) -> &Objects {
         &self.objects
+    }
+
+    /// The metrics of the budgets.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// The metrics of unmanaged models.

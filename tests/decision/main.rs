@@ -16,6 +16,7 @@
 //! | another object that owns the model, or has an open operation | `rivals.rs` |
 //! | the calls and retries that a generation may make, and what renews them | `attempts.rs` |
 //! | refused calls, and calls whose answer was lost | `refusals.rs`, `lost_answers.rs` |
+//! | activate calls that a budget refuses | `budget.rs` |
 //! | corrections, and their limit | `drift.rs` |
 //! | models that the hub turns off because they are idle | `idle.rs` |
 //! | the progress deadline | `progress.rs` |
@@ -35,6 +36,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod attempts;
+mod budget;
 mod clock_changes;
 mod deletion;
 mod drift;

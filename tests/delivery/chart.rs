@@ -99,15 +99,30 @@ async fn invalid_values_are_rejected_without_printing_api_keys() {
 }
 
 #[tokio::test]
-async fn the_crd_matches_the_rust_types_and_survives_an_uninstall() {
-    let source: Value = serde_yaml::from_str(&read("crds/oxenmodels.yaml")).unwrap();
-    assert_eq!(
-        read("charts/oxen-operator/files/oxenmodels.yaml"),
-        read("crds/oxenmodels.yaml"),
-        "run `make crd`"
-    );
+async fn the_crds_match_the_rust_types_and_survive_an_uninstall() {
+    let all = rendered(&json!({"budgets": {"enabled": true}})).await;
+    let crds = of_kind(&all, "CustomResourceDefinition");
+    assert_eq!(crds.len(), 2, "{crds:?}");
+    for (crd, resource) in crds.into_iter().zip(["oxenmodels", "oxenbudgets"]) {
+        assert_is_generated(crd, resource);
+    }
     let all = rendered(&json!({})).await;
-    let crd = of_kind(&all, "CustomResourceDefinition")[0];
+    let crds = of_kind(&all, "CustomResourceDefinition");
+    let [crd] = crds[..] else {
+        panic!("budgets are off: {crds:?}");
+    };
+    assert_is_generated(crd, "oxenmodels");
+    let values = json!({"crds": {"enabled": false}, "budgets": {"enabled": true}});
+    let without = rendered(&values).await;
+    assert!(of_kind(&without, "CustomResourceDefinition").is_empty());
+    assert!(!path("charts/oxen-operator/crds").exists());
+}
+
+fn assert_is_generated(crd: &Value, resource: &str) {
+    let file = format!("crds/{resource}.yaml");
+    let copy = format!("charts/oxen-operator/files/{resource}.yaml");
+    assert_eq!(read(&copy), read(&file), "run `make crd`");
+    let source: Value = serde_yaml::from_str(&read(&file)).unwrap();
     // Compare the decoded types, because a number may be written as 1 or as 1.0.
     let read = |crd: &Value| {
         serde_json::from_value::<CustomResourceDefinition>(crd.clone())
@@ -119,9 +134,32 @@ async fn the_crd_matches_the_rust_types_and_survives_an_uninstall() {
         crd["metadata"]["annotations"]["helm.sh/resource-policy"],
         "keep"
     );
-    let without = rendered(&json!({"crds": {"enabled": false}})).await;
-    assert!(of_kind(&without, "CustomResourceDefinition").is_empty());
-    assert!(!path("charts/oxen-operator/crds").exists());
+}
+
+#[tokio::test]
+async fn budgets_bring_their_rights_and_are_for_readers_only() {
+    let rules = async |budgets: bool| {
+        let all = rendered(&json!({"budgets": {"enabled": budgets}})).await;
+        let mut rules = Vec::new();
+        for role in of_kind(&all, "ClusterRole") {
+            for rule in role["rules"].as_array().unwrap() {
+                if rule["resources"].to_string().contains("oxenbudgets") {
+                    let name = role["metadata"]["name"].as_str().unwrap();
+                    rules.push(format!("{name} {} {}", rule["resources"], rule["verbs"]));
+                }
+            }
+        }
+        rules
+    };
+    assert_eq!(rules(false).await, [""; 0]);
+    assert_eq!(
+        rules(true).await,
+        [
+            r#"oxen-operator-view ["oxenmodels","oxenbudgets"] ["get","list","watch"]"#,
+            r#"oxen-operator ["oxenbudgets"] ["list","watch"]"#,
+            r#"oxen-operator ["oxenbudgets/status"] ["patch"]"#,
+        ]
+    );
 }
 
 #[tokio::test]

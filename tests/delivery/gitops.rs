@@ -7,7 +7,7 @@ use hub::{Fault, Hub, Model};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use oxen_operator::api::{OxenModel, RECONCILE_ANNOTATION};
 use serde_json::{Value, json};
-use testkit::world::{World, status};
+use testkit::world::{World, eventually, status};
 
 use crate::{argocd, tool::run};
 
@@ -49,6 +49,36 @@ fn suspended(model: &str, state: &str) -> Value {
     let mut spec = spec(model, state);
     spec["suspend"] = true.into();
     spec
+}
+
+/// A budget has no conditions. It is current when the operator has observed its generation.
+#[tokio::test]
+async fn flux_waits_until_a_budget_has_been_observed() {
+    let world = World::new(Hub::builder()).await;
+    let flux = async || {
+        let got = world.kubectl(&["get", "oxb", "team", "-o", "json"]).await;
+        let budget = got.ok().unwrap().stdout;
+        let line = run("kstatus", &[], &budget).unwrap();
+        line.split_once('\t').unwrap().0.to_owned()
+    };
+    let apply = async |most: u32| {
+        let budget = json!({"apiVersion": "oxen.ai/v1alpha1", "kind": "OxenBudget",
+            "metadata": {"name": "team"}, "spec": {"maxActive": most}});
+        let arguments = ["apply", "--namespace", &world.namespace, "-f", "-"];
+        let budget = budget.to_string();
+        let applied = world.cluster.kubectl_stdin(&arguments, &budget);
+        applied.await.unwrap().ok().unwrap();
+    };
+    apply(1).await;
+    assert_eq!(flux().await, "InProgress");
+    let operator = world.operator_with(&[("OXEN_BUDGETS", "true")]);
+    let current = || async { (flux().await == "Current").then_some(()) };
+    eventually("the budget is current", current).await;
+    operator.kill();
+    apply(2).await;
+    assert_eq!(flux().await, "InProgress");
+    let _operator = world.operator_with(&[("OXEN_BUDGETS", "true")]);
+    eventually("the budget is current again", current).await;
 }
 
 #[tokio::test]

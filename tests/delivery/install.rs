@@ -43,9 +43,8 @@ impl Installed {
         merge(&mut all, values(&world.namespace));
         let installed = Self { world, values: all };
         installed.helm("install", &["--create-namespace"]).await;
-        let crd = "crd/oxenmodels.oxen.ai";
         installed
-            .kubectl(&["wait", "--for=condition=Established", crd])
+            .kubectl(&["wait", "--for=condition=Established", "crd", "--all"])
             .await;
         installed
     }

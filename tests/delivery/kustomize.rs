@@ -4,8 +4,8 @@ use cluster::Cluster;
 use serde_json::{Value, json};
 
 use crate::{
-    chart::of_kind,
-    tool::{read, run},
+    chart::{of_kind, rendered},
+    tool::{path, read, run},
 };
 
 const EXAMPLE: &str = "kustomize/overlays/example";
@@ -42,6 +42,42 @@ async fn the_base_and_the_example_are_accepted_by_the_api_server() {
     // The example contains the base, with another image and observe-only.
     let (text, _) = build(EXAMPLE);
     apply(&cluster, &text).await;
+}
+
+/// The component does what the chart does with `budgets.enabled=true`.
+#[tokio::test]
+async fn the_budgets_component_is_what_the_chart_renders() {
+    let folder = tempfile::tempdir().unwrap();
+    // kustomize takes no absolute paths.
+    let up = folder.path().components().count() - 1;
+    let part = |name: &str| format!("{}{}", "../".repeat(up), path(name).display());
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [part("kustomize/base")],
+        "components": [part("kustomize/components/budgets")],
+    });
+    let file = folder.path().join("kustomization.yaml");
+    std::fs::write(file, kustomization.to_string()).unwrap();
+    let (_, built) = build(folder.path().to_str().unwrap());
+    let rendered = rendered(&json!({"budgets": {"enabled": true}})).await;
+    let content = |all: &[Value]| {
+        let mut content = Vec::new();
+        for kind in ["ClusterRole", "CustomResourceDefinition", "Deployment"] {
+            for one in of_kind(all, kind) {
+                let name = &one["metadata"]["name"];
+                let mut rules = one["rules"].as_array().cloned().unwrap_or_default();
+                rules.sort_by_key(Value::to_string);
+                let container = &one["spec"]["template"]["spec"]["containers"][0];
+                let mut env: Vec<Value> = container["env"].as_array().cloned().unwrap_or_default();
+                env.sort_by_key(|one| one["name"].to_string());
+                content.push(json!([kind, name, rules, env, one["spec"]["versions"]]));
+            }
+        }
+        content.sort_by_key(Value::to_string);
+        content
+    };
+    assert_eq!(content(&built), content(&rendered));
 }
 
 #[test]

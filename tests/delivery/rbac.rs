@@ -111,13 +111,19 @@ async fn life(installed: &Installed) {
 
 #[tokio::test]
 async fn every_right_is_used_and_no_other_is_needed() {
-    let installed = Installed::new(bot(), |_| json!({"replicas": 2})).await;
+    let values = json!({"replicas": 2, "budgets": {"enabled": true}});
+    let installed = Installed::new(bot(), |_| values.clone()).await;
     let world = &installed.world;
     let gate = installed.gate().await;
     // Some rights are used only in special cases: a Secret is read while its watch has not started,
     // and an object is read after a conflict.
     let slow = gate.hold("GET", "/api/v1/secrets?");
-    gate.refuse_once("PATCH", "/status", StatusCode::CONFLICT);
+    gate.refuse_once("PATCH", "/bot/status", StatusCode::CONFLICT);
+    let wide = json!({"apiVersion": "oxen.ai/v1alpha1", "kind": "OxenBudget",
+        "metadata": {"name": "wide", "namespace": world.namespace}, "spec": {"maxActive": 9}});
+    let (apply, wide) = (["apply", "-f", "-"], wide.to_string());
+    let applied = world.cluster.kubectl_stdin(&apply, &wide);
+    applied.await.unwrap().ok().unwrap();
     world.create("bot", spec("active")).await;
     let first = installed.pod("first", &gate).await;
     first.until_logged("leading").await;

@@ -245,12 +245,12 @@ fn the_annotations_of_the_chart_describe_what_is_released() {
         let text = chart["annotations"][format!("artifacthub.io/{name}")].as_str();
         serde_yaml::from_str::<Value>(text.unwrap()).unwrap()
     };
-    let crd: Value = serde_yaml::from_str(&read("crds/oxenmodels.yaml")).unwrap();
-    assert_eq!(annotation("crds")[0]["name"], crd["metadata"]["name"]);
-    assert_eq!(
-        annotation("crds")[0]["version"],
-        crd["spec"]["versions"][0]["name"]
-    );
+    for (described, resource) in [(0, "oxenmodels"), (1, "oxenbudgets")] {
+        let described = &annotation("crds")[described];
+        let crd: Value = serde_yaml::from_str(&read(&format!("crds/{resource}.yaml"))).unwrap();
+        assert_eq!(described["name"], crd["metadata"]["name"]);
+        assert_eq!(described["version"], crd["spec"]["versions"][0]["name"]);
+    }
     let example: Value = serde_yaml::from_str(&read("examples/activate.yaml")).unwrap();
     assert_eq!(annotation("crdsExamples")[0]["spec"], example["spec"]);
     let image = annotation("images")[0].clone();

@@ -90,9 +90,11 @@ async fn a_proxy_is_used_where_kubectl_uses_it() {
         ("NO_PROXY=127.0.0.1".into(), &own, true, true),
     ] {
         for command in ["get --raw /version", "oxen status"] {
+            // An answer is waited for, however long it takes.
+            let limit = if answered { "" } else { "--request-timeout=5s" };
             let script = format!(
                 "export KUBECONFIG={config} {variables}\n\
-                 kubectl {command} -n {} --request-timeout=5s",
+                 kubectl {command} -n {} {limit}",
                 world.namespace
             );
             let output = bash(world.cluster, &script).await;
@@ -123,7 +125,8 @@ async fn a_servers_own_certificate_is_no_authority() {
         &oxen(&world, &format!("status --certificate-authority {leaf}")).await,
         1,
         "error: the certificate authority that the kubeconfig has for cluster cluster holds the \
-         server's own certificate. Put its issuer's there (kubectl accepts both).",
+         server's own certificate. Replace it with its issuer's certificate (kubectl accepts \
+         both).",
     );
 }
 
@@ -186,6 +189,26 @@ async fn a_credential_plugin_that_fails_is_named_and_its_words_are_nowhere() {
     }
 }
 
+#[tokio::test]
+async fn the_words_of_a_credential_plugin_are_shown_except_to_completion() {
+    let world = World::new(Hub::builder()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let asking = plugin(
+        folder.path(),
+        "echo 'Open https://login.example' >&2\n\
+         echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\"}}'",
+    );
+    let config = with_plugin(world.cluster.kubeconfig(), folder.path(), &asking);
+    for (command, shown) in [("status", true), ("__complete status ''", false)] {
+        let before = runs(folder.path());
+        let script = format!("KUBECONFIG={config} kubectl oxen {command}");
+        let output = bash(world.cluster, &script).await;
+        assert_eq!(runs(folder.path()), before + 1, "{command}: {output:?}");
+        let words = output.stderr.contains("Open https://login.example\n");
+        assert_eq!(words, shown, "{command}: {output:?}");
+    }
+}
+
 /// Waits for an override of an object that no operator has seen yet, through the gate and with a
 /// credential plugin.
 async fn wait_with_plugin(world: &World, gate: &Gate, folder: &Path) -> Output {
@@ -225,6 +248,37 @@ async fn credentials_that_expire_during_a_wait_are_renewed() {
     let waited = wait_with_plugin(&world, &gate, folder.path());
     let (waited, _operator) = tokio::join!(waited, operated);
     assert_eq!(waited.status.code(), Some(0), "{waited:?}");
+    assert_eq!(runs(folder.path()), 2);
+}
+
+#[tokio::test]
+async fn credentials_that_expire_while_objects_are_watched_are_renewed() {
+    let (world, gate) = inactive().await;
+    gate.refuse_once("GET", "watch=true", StatusCode::UNAUTHORIZED);
+    let folder = tempfile::tempdir().unwrap();
+    let token = "echo words >&2\n\
+                 echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\"}}'";
+    let helper = plugin(folder.path(), token);
+    let config = with_plugin(gate.kubeconfig(), folder.path(), &helper);
+    let pid = folder.path().join("pid").display().to_string();
+    let script = format!(
+        "KUBECONFIG={config} kubectl oxen status -w -n {} & pid=$!\n\
+         echo $pid >{pid}; wait $pid; echo $?",
+        world.namespace
+    );
+    let steps = async {
+        eventually("the second run of the plugin", || async {
+            (runs(folder.path()) == 2).then_some(())
+        })
+        .await;
+        let end = format!("while kill -INT $(cat {pid}) 2>/dev/null; do sleep 0.05; done");
+        bash(world.cluster, &end).await.ok().unwrap();
+    };
+    let (output, ()) = tokio::join!(bash(world.cluster, &script), steps);
+    assert!(output.stdout.ends_with("130\n"), "{output:?}");
+    assert!(!output.stderr.contains("connection lost"), "{output:?}");
+    // The second run has no part of the screen.
+    assert_eq!(output.stderr.matches("words\n").count(), 1, "{output:?}");
     assert_eq!(runs(folder.path()), 2);
 }
 

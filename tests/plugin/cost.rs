@@ -62,6 +62,11 @@ async fn costs_are_sorted_and_added_and_the_difference_to_an_earlier_output_is_e
     assert_eq!(json["total"]["cost"], "4.268000001", "{json}");
     assert_eq!(json["items"][0]["activeSeconds"], 3600);
     let yaml = oxen(&world, "cost -o yaml").await.ok().unwrap();
+    let yaml_at = yaml
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("at: "));
+    let yaml_at = json!(yaml_at.unwrap().trim_matches(['"', '\'']));
     std::fs::write(file("monday.json"), &written.stdout).unwrap();
     std::fs::write(file("monday.yaml"), &yaml.stdout).unwrap();
 
@@ -73,7 +78,7 @@ async fn costs_are_sorted_and_added_and_the_difference_to_an_earlier_output_is_e
     let now = jiff::Timestamp::now().to_string();
     let anew = json!({"began": now, "activeSeconds": 5, "cost": "0.005000000"});
     used(&world, "cheap", anew).await;
-    for name in ["monday.json", "monday.yaml"] {
+    for (name, at) in [("monday.json", &json["at"]), ("monday.yaml", &yaml_at)] {
         let arguments = format!("cost -o json --since {}", file(name));
         let since = oxen(&world, &arguments).await.ok().unwrap();
         let since: Value = serde_json::from_str(&since.stdout).unwrap();
@@ -96,15 +101,7 @@ async fn costs_are_sorted_and_added_and_the_difference_to_an_earlier_output_is_e
             "{since}"
         );
         assert_eq!(since["total"]["cost"], "0.105000002");
-        assert_eq!(
-            since["since"],
-            if name == "monday.json" {
-                &json["at"]
-            } else {
-                &since["since"]
-            }
-            .clone()
-        );
+        assert_eq!(since["since"], *at, "{name}");
     }
     let shown = oxen(&world, &format!("cost --since {}", file("monday.json")))
         .await

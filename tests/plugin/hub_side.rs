@@ -121,7 +121,7 @@ async fn one_request_that_is_not_answered_is_told_with_its_cause() {
     fails(
         &proxied,
         1,
-        "error: something between here and the hub answered 403; is a proxy in the way?",
+        "error: something other than the hub answered 403. Check --base-url and --proxy.",
     );
     world.hub.clear_fault(fault);
     let slow = Fault::default().delayed(std::time::Duration::from_secs(60));
@@ -143,7 +143,10 @@ async fn one_request_that_is_not_answered_is_told_with_its_cause() {
         )
     };
     let both = bash(world.cluster, &script("-o name")).await.ok().unwrap();
-    let told = format!("OXEN_API_KEY is not used: the key of {secret} is, as the operator's is.\n");
+    let told = format!(
+        "OXEN_API_KEY is not used, because {secret} has another key, and the operator uses that \
+         one.\n"
+    );
     assert_eq!(both.stderr, told);
     let verbose = with_hub(&world, "models -v -o name").await.ok().unwrap();
     for words in [

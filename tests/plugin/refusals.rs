@@ -20,7 +20,7 @@ async fn a_time_that_makes_no_sense_is_refused_before_the_cluster_is_asked() {
     for (arguments, words) in [
         (
             "on bot",
-            "error: say until when: --until 18:00 or --for 2h; or change the declared state with \
+            "error: an end is required: pass --until 18:00 or --for 2h, or change the spec with \
              --spec",
         ),
         (
@@ -71,7 +71,11 @@ async fn a_time_that_is_over_today_is_tomorrows_and_the_day_is_named() {
     let on = bash(world.cluster, &script).await.ok().unwrap();
     let words = format!(
         "bot: active until {} ",
-        tomorrow.strftime("%a %-d %b %H:%M %:z")
+        tomorrow.strftime(if tomorrow.year() == now.year() {
+            "%a %-d %b %H:%M %:z"
+        } else {
+            "%a %-d %b %Y %H:%M %:z"
+        })
     );
     assert!(on.stderr.contains(&words), "{words}: {}", on.stderr);
     let value = annotation(&world.get("bot").await).unwrap();
@@ -102,8 +106,8 @@ async fn what_the_operator_would_not_act_on_is_not_written() {
         &oxen(&world, "on bot --for 2h").await,
         1,
         &format!(
-            "error: {}/bot is suspended, so the operator would not act. First: kubectl oxen resume \
-             {here}",
+            "error: {}/bot is suspended, so the operator would not act. To resume it: kubectl oxen \
+             resume {here}",
             world.namespace
         ),
     );
@@ -112,15 +116,15 @@ async fn what_the_operator_would_not_act_on_is_not_written() {
         &oxen(&world, "release bot --yes").await,
         1,
         &format!(
-            "error: {}/bot is not being deleted. To keep its model on when it is: set \
-             spec.deletionPolicy: Retain",
+            "error: {}/bot is not being deleted. To leave its model as it is at a later \
+             deletion, set spec.deletionPolicy to Retain",
             world.namespace
         ),
     );
     // What turns nothing on is safe, and takes effect later.
     for arguments in ["off bot", "auto bot", "on bot --spec", "off bot --spec"] {
         let output = oxen(&world, arguments).await.ok().unwrap();
-        let words = format!("makes no call until: kubectl oxen resume {here}");
+        let words = format!("makes no call. To resume it: kubectl oxen resume {here}");
         assert!(output.stderr.contains(&words), "{}", output.stderr);
     }
     oxen(&world, "resume bot").await.ok().unwrap();

@@ -137,7 +137,7 @@ async fn a_blocked_deletion_is_released_with_the_models_state_as_it_is() {
     assert_eq!(asked.status.code(), Some(1), "{asked:?}");
     for words in [
         "last seen active, 4.50 an hour",
-        "error: release needs an answer: pass --yes",
+        "error: release asks for confirmation, which needs a terminal: pass --yes",
     ] {
         assert!(asked.stderr.contains(words), "{}", asked.stderr);
     }

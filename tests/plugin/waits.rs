@@ -100,7 +100,17 @@ async fn a_slow_hub_is_waited_for_and_told_where_the_time_is_over() {
     assert!(on.stderr.contains("  Activating: "), "{}", on.stderr);
     assert!(on.stdout.contains("slow is active after"), "{}", on.stdout);
 
-    let on = oxen(&world, "on never --for 2h --wait --timeout 5s").await;
+    // The same value again, when the model is known to be deploying.
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
+    let on = format!("on never --until {}", until.strftime("%Y-%m-%dT%H:%M:00Z"));
+    oxen(&world, &on).await.ok().unwrap();
+    let deploying = |it: &OxenModel| {
+        let status = status(it);
+        let live = status.live.map(|live| live.to_string());
+        status.override_in_force.is_some() && live.as_deref() == Some("deploying")
+    };
+    world.until("never", "deploying", deploying).await;
+    let on = oxen(&world, &format!("{on} --wait --timeout 5s")).await;
     assert_eq!(on.status.code(), Some(3), "{on:?}");
     let words = "never is not active after 5s: deploying. The override stays in force until ";
     assert!(on.stderr.contains(words), "{}", on.stderr);
@@ -150,7 +160,7 @@ async fn a_request_that_is_replaced_is_not_waited_for() {
     );
     let output = bash(world.cluster, &script).await.ok().unwrap();
     assert_eq!(output.stdout, "1\n", "{output:?}");
-    let words = "bot is not waited for: another override has taken its place: \"none\".";
+    let words = "bot ended: another override has taken its place: \"none\".";
     assert!(output.stderr.contains(words), "{}", output.stderr);
 }
 

@@ -7,6 +7,8 @@
 //! | a model is turned on and off | `activation.rs` |
 //! | the certificate authorities change | `authorities.rs` |
 //! | input that the schema or the hub can't accept | `bad_input.rs` |
+//! | a budget refuses activations, and what it counts | `budgets.rs` |
+//! | budgets that are not known: not listed, or not decodable | `unknown_budgets.rs` |
 //! | which API key is used, and what is reported where there is none | `credentials.rs` |
 //! | objects of one model are deleted together | `deleted_together.rs` |
 //! | an object is deleted | `deletion.rs` |
@@ -49,6 +51,7 @@
 mod activation;
 mod authorities;
 mod bad_input;
+mod budgets;
 mod credentials;
 mod deleted_together;
 mod deletion;
@@ -81,6 +84,7 @@ mod standby;
 mod suspend;
 mod undecodable;
 mod undecodable_later;
+mod unknown_budgets;
 mod unmanaged;
 mod usage;
 mod watches;

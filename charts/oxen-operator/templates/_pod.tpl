@@ -107,6 +107,8 @@ otherwise be rendered as 1e+06. */}}
 - name: OXEN_PROGRESS_DEADLINE
   value: {{ . | quote }}
 {{- end }}
+- name: OXEN_BUDGETS
+  value: {{ .Values.budgets.enabled | quote }}
 - name: OXEN_SECRET_NAMES
   value: {{ join "," .Values.secretNames | quote }}
 {{- with .Values.namespaces }}

@@ -6,6 +6,14 @@
 - apiGroups: [oxen.ai]
   resources: [oxenmodels/status]
   verbs: [patch]
+{{- if .Values.budgets.enabled }}
+- apiGroups: [oxen.ai]
+  resources: [oxenbudgets]
+  verbs: [list, watch]
+- apiGroups: [oxen.ai]
+  resources: [oxenbudgets/status]
+  verbs: [patch]
+{{- end }}
 {{- /* If resourceNames were empty, the rule would cover every Secret. */}}
 {{- with .Values.secretNames }}
 - apiGroups: [""]

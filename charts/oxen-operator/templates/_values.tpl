@@ -53,6 +53,7 @@ unmanagedInterval: 15m
 progressDeadline: 30m
 namespaces: []
 secretNames: [oxen-api-key]
+budgets: {enabled: false}
 hub:
   url: https://hub.oxen.ai
   rate: 50

@@ -60,12 +60,15 @@ pub fn cut(text: &str, width: usize) -> String {
     }
     let dots = &"..."[..width.min(3)];
     let room = width - dots.len();
-    let mut used = 0;
-    let kept = text.chars().take_while(|c| {
-        used += c.width().unwrap_or_default();
-        used <= room
-    });
-    let mut kept: String = kept.collect();
+    let mut kept = String::new();
+    for c in text.chars() {
+        kept.push(c);
+        // A character can change the width of the one before it, such as U+FE0F.
+        if cells(&kept) > room {
+            kept.truncate(last_wide(&kept));
+            break;
+        }
+    }
     kept.push_str(dots);
     kept
 }
@@ -104,14 +107,23 @@ fn break_words(words: &str, width: usize) -> Vec<String> {
             current.push(' ');
         }
         for c in word.chars() {
-            if cells(&current) + c.width().unwrap_or_default() > width && !current.is_empty() {
-                lines.push(std::mem::take(&mut current));
-            }
             current.push(c);
+            let at = last_wide(&current);
+            if at > 0 && cells(&current) > width {
+                let rest = current.split_off(at);
+                lines.push(std::mem::replace(&mut current, rest));
+            }
         }
     }
     lines.push(current);
     lines
+}
+
+/// Where the last character begins that takes cells. What follows it belongs to it.
+fn last_wide(text: &str) -> usize {
+    let wide = |(_, c): &(usize, char)| c.width().unwrap_or_default() > 0;
+    let last = text.char_indices().rev().find(wide);
+    last.map_or(0, |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -144,6 +156,11 @@ mod tests {
         assert_eq!(wrap("a\n  one two\n", 7), ["a", "  one", "  two", ""]);
         assert_eq!(wrap("  one  two", 40), ["  one  two"]);
         assert_eq!(wrap("      one two", 7), ["one two"]);
+        let emoji = "\u{2764}\u{fe0f}";
+        assert_eq!(cells(emoji), 2);
+        assert_eq!(cut(&emoji.repeat(3), 5), format!("{emoji}..."));
+        assert_eq!(cut(&emoji.repeat(3), 4), "...");
+        assert_eq!(wrap(&emoji.repeat(3), 5), [emoji.repeat(2), emoji.into()]);
         for width in 1..30 {
             let wrapped = wrap("error: 日本語日本語 and a-word-that-is-rather-long", width);
             let longest = wrapped.iter().map(|line| cells(line)).max().unwrap();

@@ -108,10 +108,11 @@ async fn resolve_with(target: &mut Target, terminal: Terminal, asks: bool) -> Re
 /// Puts the credentials into the user's entry, where certificates are base64 of PEM.
 fn adopt(user: &mut AuthInfo, status: Status) -> Option<()> {
     let certificate = status.client_certificate_data.zip(status.client_key_data);
-    if status.token.is_none() && certificate.is_none() {
+    let token = status.token.filter(|token| !token.is_empty());
+    if token.is_none() && certificate.is_none() {
         return None;
     }
-    if let Some(token) = status.token {
+    if let Some(token) = token {
         user.token = Some(token.into());
         user.token_file = None;
     }
@@ -147,15 +148,17 @@ async fn run(
             Stdio::null()
         }
     };
-    Command::new(command)
+    // `output()` would capture standard error, too, so that no question of the program were seen.
+    let child = Command::new(command)
         .args(exec.args.iter().flatten())
         .envs(environment)
         .env("KUBERNETES_EXEC_INFO", info.to_string())
         .stdin(shared_or_null(interactive))
+        .stdout(Stdio::piped())
         .stderr(shared_or_null(terminal == Terminal::Shared))
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()?;
+    child.wait_with_output().await
 }
 
 /// The cluster as a plugin with `provideClusterInfo` gets it.
@@ -232,6 +235,10 @@ mod tests {
             ("echo 'SECRET: ['", "its output is no ExecCredential."),
             (
                 "echo '{\"status\": {\"other\": \"SECRET\"}}'",
+                "neither token nor certificate.",
+            ),
+            (
+                "echo '{\"status\": {\"token\": \"\"}}'",
                 "neither token nor certificate.",
             ),
         ] {

@@ -82,6 +82,8 @@ fn command(verdict: Verdict) -> Option<&'static str> {
         | Verdict::DeploymentError
         | Verdict::BaseModelCannotDeactivate
         | Verdict::Conflict
+        | Verdict::BudgetExceeded
+        | Verdict::BudgetUnknown
         | Verdict::CrdOutdated
         | Verdict::CredentialsNotFound
         | Verdict::CredentialsInvalid

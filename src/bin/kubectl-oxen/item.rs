@@ -60,6 +60,13 @@ impl Item {
         status.unwrap_or_default()
     }
 
+    /// Whether there is no status, or [`Item::status()`] is what it says.
+    pub fn is_status_read(&self) -> bool {
+        let raw = self.raw.data.get("status").cloned();
+        let read = |raw| serde_json::from_value::<Option<OxenModelStatus>>(raw).is_ok();
+        self.object.is_ok() || raw.is_none_or(read)
+    }
+
     /// The conditions, also of an object that can't be decoded.
     pub fn conditions(&self) -> Vec<Condition> {
         let stored: Option<&Value> = self.raw.data.pointer("/status/conditions");

@@ -198,7 +198,10 @@ fn choose(
         (Ok(key), environment) => {
             let differs = environment.is_some_and(|other| other != key);
             let note = differs.then(|| {
-                format!("{VARIABLE} is not used: the key of {origin} is, as the operator's is.")
+                format!(
+                    "{VARIABLE} is not used, because {origin} has another key, and the operator \
+                     uses that one."
+                )
             });
             Ok((Key { key, origin }, note))
         }
@@ -249,8 +252,8 @@ mod tests {
         assert_eq!((&found.key, found.origin), (&one, origin()));
         assert_eq!(
             note.unwrap(),
-            "OXEN_API_KEY is not used: the key of Secret team-a/oxen-api-key is, as the operator's \
-             is."
+            "OXEN_API_KEY is not used, because Secret team-a/oxen-api-key has another key, and the \
+             operator uses that one."
         );
         let (_, note) = choose(Some(one.clone()), Ok(one.clone()), origin()).unwrap();
         assert_eq!(note, None);

@@ -1,7 +1,8 @@
-//! `kubectl oxen`: shows and steers OxenModels from the terminal. No other module ends the process.
+//! `kubectl oxen` shows and changes OxenModels from the terminal. Only this module ends the
+//! process.
 //!
-//! Standard output is data, and standard error is words. Texts of the hub and of the cluster lose
-//! their control characters before they are shown.
+//! Data goes to standard output, and messages go to standard error. Texts of the hub and of the
+//! cluster lose their control characters before they are shown.
 //!
 //! # Layout
 //!

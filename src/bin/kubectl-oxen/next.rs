@@ -9,7 +9,7 @@ use oxen_operator::{
     decide::{Progress, RequeuePolicy, Rules, Verdict, desired, next_change},
 };
 
-use crate::{fix, item::verb, when::Now};
+use crate::{fix, item::verb, schedule::accepted, when::Now};
 
 /// A change of the desired state that comes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,12 @@ pub struct Change {
     pub at: Timestamp,
 }
 
-/// The next change of the desired state, by the operator's own function.
+/// The next change of the desired state, by the operator's own function. An override that the
+/// operator has not accepted yet counts for nothing.
 pub fn change(object: &OxenModel, now: Timestamp) -> Option<Change> {
-    let at = next_change(object, now)?;
-    let to = desired(object, at);
+    let object = accepted(object);
+    let at = next_change(&object, now)?;
+    let to = desired(&object, at);
     Some(Change { to, at })
 }
 
@@ -84,7 +86,11 @@ fn poll(object: &OxenModel, now: &Now, verdict: Verdict, policy: RequeuePolicy) 
             let [.., last] = rules.failure_delays;
             format!("tries again within {}; observes each minute", minutes(last))
         }
-        RequeuePolicy::Overdue => "observes each minute".into(),
+        RequeuePolicy::Overdue => match verdict {
+            Verdict::BudgetExceeded => "activates when the budget has room".into(),
+            Verdict::BudgetUnknown => "activates when the budgets are known and allow it".into(),
+            _ => "observes each minute".into(),
+        },
         RequeuePolicy::Unauthorized => {
             format!(
                 "asks the hub again within {}",
@@ -201,6 +207,13 @@ mod tests {
                 "observes at the sync interval",
             ),
             (
+                none(),
+                "False",
+                "BudgetExceeded",
+                none(),
+                "activates when the budget has room",
+            ),
+            (
                 json!({"suspend": true}),
                 "False",
                 "WouldActivate",
@@ -263,5 +276,11 @@ mod tests {
             at: "2026-11-25T17:00:00Z".parse().unwrap(),
         };
         assert_eq!(change(&object, now().time), Some(expected));
+        let mut requested = object.clone();
+        requested.status.as_mut().unwrap().override_in_force = None;
+        let value = "inactive until 2026-11-25T17:00:00Z".to_owned();
+        let annotations = [("oxen.ai/override".to_owned(), value)];
+        requested.metadata.annotations = Some(annotations.into());
+        assert_eq!(change(&requested, now().time), None);
     }
 }

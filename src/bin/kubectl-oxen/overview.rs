@@ -1,5 +1,7 @@
 //! The table of many objects, and the words below it.
 
+use std::collections::BTreeSet;
+
 use oxen_operator::{
     api::LiveStatus,
     decide::{condition, headline},
@@ -212,6 +214,7 @@ fn totals(items: &[&Item]) -> String {
         1 => "1 model".to_owned(),
         count => format!("{count} models"),
     };
+    let items = of_different_models(items);
     let now: Vec<Amount> = items.iter().filter_map(|item| amount(item)).collect();
     let deploying = items.iter().map(|item| item.status());
     let deploying = deploying.filter(|status| status.live == Some(LiveStatus::Deploying));
@@ -236,6 +239,16 @@ fn totals(items: &[&Item]) -> String {
             sum.rounded()
         ),
     }
+}
+
+/// The objects without those that name a model of an earlier one, which is billed once.
+fn of_different_models<'a>(items: &[&'a Item]) -> Vec<&'a Item> {
+    let mut models = BTreeSet::new();
+    let first = |item: &&&Item| {
+        let model = item.status().model;
+        model.is_none_or(|model| models.insert(model.identity()))
+    };
+    items.iter().filter(first).copied().collect()
 }
 
 fn next_change(items: &[&Item], now: &Now) -> Option<String> {

@@ -45,11 +45,18 @@ impl Environment {
             (None, Some("http")) => 80,
             (None, _) => 443,
         };
-        let entries = self.no.split(',').map(str::trim);
+        let host = host.to_ascii_lowercase();
+        let list = self.no.to_ascii_lowercase();
+        let entries = list.split(',').map(str::trim);
         let entries: Vec<&str> = entries
             .filter_map(|entry| of_port(entry, port))
+            // `*.` is another form of a leading dot.
+            .map(|entry| match entry.strip_prefix('*') {
+                Some(domain) if domain.starts_with('.') => domain,
+                _ => entry,
+            })
             // An entry with a leading dot is about subdomains only.
-            .filter(|entry| entry.strip_prefix('.') != Some(host))
+            .filter(|entry| entry.strip_prefix('.') != Some(host.as_str()))
             .collect();
         let matcher = Matcher::builder()
             .all("http://unused.invalid")
@@ -64,7 +71,7 @@ fn of_port(entry: &str, port: u16) -> Option<&str> {
         Some((host, number)) if host.ends_with(']') || !host.contains(':') => {
             (number.parse() == Ok(port)).then(|| host.trim_matches(['[', ']']))
         }
-        _ => Some(entry),
+        _ => Some(entry.trim_matches(['[', ']'])),
     }
 }
 
@@ -108,7 +115,7 @@ fn parse(text: &str, what: &str) -> Result<Uri, String> {
 fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let address = bare.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -148,6 +155,15 @@ mod tests {
             ("https://[fd00::1]:6443", None, "fd00::/8", None),
             ("https://[fd00::1]:6443", None, "[fd00::1]:6443", None),
             ("https://api.example", None, "proxy", all),
+            ("https://api.example", None, "*.example", None),
+            ("https://a.api.example", None, "*.example", None),
+            ("https://example", None, "*.example", all),
+            ("https://api.example", None, "*pi.example", all),
+            ("https://[fd00::1]", None, "[fd00::1]", None),
+            ("https://[fd00::2]", None, "[fd00::1]", all),
+            ("https://api.example", None, "API.Example", None),
+            ("https://API.example", None, ".Example,", None),
+            ("https://Example", None, ".example", all),
             ("http://api.example", None, "", None),
             (
                 "https://api.example",

@@ -94,8 +94,8 @@ impl Reach {
     ) -> Result<Unmanaged, Failure> {
         if let Scope::None { why } = &self.objects.scope {
             return Err(format!(
-                "which models have no OxenModel is not known: {why}. Choose another context, or \
-                 leave --unmanaged out."
+                "it is not known which models have no OxenModel: {why}. Choose another context, or \
+                 omit --unmanaged."
             )
             .into());
         }
@@ -103,8 +103,8 @@ impl Reach {
         if !managed.knows_an_owner() {
             console.say(&format!(
                 "No OxenModel with the key of {} has been observed yet, so it is not known which \
-                 of the hub's models are of your account. `kubectl oxen models --active` shows \
-                 all.",
+                 of the hub's models belong to your account. `kubectl oxen models --active` shows \
+                 every active custom model.",
                 self.hub.origin()
             ));
         }

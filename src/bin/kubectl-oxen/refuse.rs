@@ -37,7 +37,8 @@ pub fn refusal(item: &Item, change: Change) -> Option<String> {
     }
     match change {
         Change::Override(State::Active) | Change::Reconcile if item.suspended() => Some(format!(
-            "{full} is suspended, so the operator would not act. First: kubectl oxen resume {here}"
+            "{full} is suspended, so the operator would not act. To resume it: kubectl oxen resume \
+             {here}"
         )),
         Change::Override(_) => lost(item),
         Change::Spec(declared) => spec_refusal(item, declared),
@@ -53,7 +54,8 @@ pub fn idle(item: &Item, change: Change) -> Option<String> {
     };
     applies.then(|| {
         format!(
-            "{} is suspended, so the operator makes no call until: kubectl oxen resume {} -n {}",
+            "{} is suspended, so the operator makes no call. To resume it: kubectl oxen resume {} \
+             -n {}",
             item.full_name(),
             item.name(),
             item.namespace()
@@ -80,12 +82,12 @@ fn spec_refusal(item: &Item, declared: Declared) -> Option<String> {
     let (full, name) = (item.full_name(), item.name());
     match (declared, scheduled) {
         (Declared::Active, true) => Some(format!(
-            "{full} has a schedule, and state: active allows none: take the schedule out, or: \
-             kubectl oxen on {name} -n {} --until 18:00",
+            "{full} has a schedule, which state: active does not allow. Remove the schedule, or \
+             set an override: kubectl oxen on {name} -n {} --until 18:00",
             item.namespace()
         )),
         (Declared::Scheduled, false) => Some(format!(
-            "{full} has no schedule, which state: scheduled needs: add one to its spec."
+            "{full} has no schedule, which state: scheduled requires. Add one to its spec."
         )),
         (Declared::Active | Declared::Inactive | Declared::Scheduled, _) => None,
     }
@@ -196,7 +198,7 @@ mod tests {
                 scheduled(),
                 "Inactive",
                 Change::Spec(Declared::Active),
-                Some("take the schedule out, or: kubectl oxen on bot -n a --until 18:00"),
+                Some("or set an override: kubectl oxen on bot -n a --until 18:00"),
             ),
             (
                 json!({}),

@@ -48,7 +48,12 @@ impl Session {
         Self::open_with(flags, Terminal::Withheld).await
     }
 
-    async fn open_with(flags: &Global, terminal: Terminal) -> Result<Self, Failure> {
+    /// Opens a session whose credential plugin may use the terminal as this says.
+    ///
+    /// # Errors
+    ///
+    /// The kubeconfig or the credentials can't be used.
+    pub async fn open_with(flags: &Global, terminal: Terminal) -> Result<Self, Failure> {
         let (config, place, namespace) = match kubeconfig::read(flags, &Environment::of_process())?
         {
             Source::Files(files) => of_files(kubeconfig::select(&files, flags)?, terminal).await?,

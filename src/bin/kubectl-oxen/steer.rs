@@ -171,6 +171,7 @@ impl Steering<'_> {
         }
         let dry = args.dry_run == Some(DryRun::Server);
         let name = item.name();
+        let begun = Timestamp::now();
         let patch = of_object(&plan.patch, &item);
         let patched = self.session.patch(&name, &patch, manager, dry).await?;
         let note = if dry { " (server dry run)" } else { "" };
@@ -179,7 +180,7 @@ impl Steering<'_> {
             self.console.warn(&warning);
         }
         if plan.timed && !has_annotations(&item, &plan.patch) {
-            self.warn_of_skew(&patched, manager);
+            self.warn_of_skew(&patched, manager, begun);
         }
         Ok(Changed {
             request: (plan.request)(&patched),
@@ -188,12 +189,12 @@ impl Steering<'_> {
     }
 
     /// Warns where this machine's clock is far from the API server's, as the time of the write in
-    /// the managed fields shows.
-    fn warn_of_skew(&self, patched: &DynamicObject, manager: &str) {
-        let now = Timestamp::now();
-        let Some(skew) = written_at(patched, manager).map(|at| at.duration_since(now)) else {
+    /// the managed fields shows. The write began at `begun`.
+    fn warn_of_skew(&self, patched: &DynamicObject, manager: &str, begun: Timestamp) {
+        let Some(at) = written_at(patched, manager) else {
             return;
         };
+        let skew = skew(at, begun, Timestamp::now());
         if skew.abs() > SKEW {
             let (side, effect) = if skew.is_positive() {
                 ("ahead of", "early")
@@ -220,6 +221,12 @@ fn has_annotations(item: &Item, patch: &Value) -> bool {
         own.map(String::as_str) == value.as_str()
     };
     wanted.into_iter().all(|(name, value)| has(name, value))
+}
+
+/// How far another clock is ahead, where it showed `at` at some time from `begun` to `ended`.
+fn skew(at: Timestamp, begun: Timestamp, ended: Timestamp) -> SignedDuration {
+    // This clock can be set back meanwhile.
+    at.duration_since(at.clamp(begun.min(ended), ended))
 }
 
 /// When a field manager last wrote the object.
@@ -251,4 +258,23 @@ pub fn generation(object: &DynamicObject) -> i64 {
 /// Nothing, for a plan that has no more to say.
 pub fn nothing() -> Box<dyn Fn(&Item) -> String> {
     Box::new(|_| String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_write_is_no_difference_of_clocks() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (written, begun, ended, expected) in [
+            (100, 100, 160, 0),
+            (160, 100, 160, 0),
+            (40, 100, 160, -60),
+            (220, 100, 160, 60),
+        ] {
+            let found = skew(at(written), at(begun), at(ended));
+            assert_eq!(found, SignedDuration::from_secs(expected), "{written}");
+        }
+    }
 }

@@ -74,20 +74,25 @@ impl Used {
     }
 
     /// What has been used since an earlier usage of the same count, or `None` if the other one is
-    /// not an earlier state of this count.
+    /// of another count, which began at another time. A sum that has become smaller counts as 0.
     pub fn since(self, earlier: Self) -> Option<Self> {
         let before = earlier.cost.unwrap_or_default();
-        let grown = self.began == earlier.began
-            && self.active_seconds >= earlier.active_seconds
+        let nothing_less = |now: i64, before: i64| now.saturating_sub(before).max(0);
+        (self.began == earlier.began).then(|| Self {
+            cost: self.cost.map(|cost| cost.minus(before)),
+            ..self.seconds(&earlier, nothing_less)
+        })
+    }
+
+    /// Whether each sum is at least as large as in an earlier usage of the same count. One can be
+    /// smaller where a status was restored from a backup, or where clocks differ.
+    pub fn has_grown_from(&self, earlier: &Self) -> bool {
+        self.active_seconds >= earlier.active_seconds
             && self.deploying_seconds >= earlier.deploying_seconds
             && self.error_seconds >= earlier.error_seconds
             && self.unseen_seconds >= earlier.unseen_seconds
             && self.unpriced_seconds >= earlier.unpriced_seconds
-            && self.cost.unwrap_or_default() >= before;
-        grown.then(|| Self {
-            cost: self.cost.map(|cost| cost.minus(before)),
-            ..self.seconds(&earlier, i64::saturating_sub)
-        })
+            && self.cost.unwrap_or_default() >= earlier.cost.unwrap_or_default()
     }
 
     fn seconds(self, other: &Self, of: impl Fn(i64, i64) -> i64) -> Self {
@@ -169,7 +174,10 @@ mod tests {
         assert_eq!(between.active_seconds, 72 * 60);
         assert_eq!(between.cost.unwrap().exact(), "2.999998080");
         assert_eq!(earlier.plus(between), later);
-        assert_eq!(earlier.since(later), None, "the sums only grow");
+        assert!(later.has_grown_from(&earlier) && !earlier.has_grown_from(&later));
+        let shrunk = earlier.since(later).unwrap();
+        assert_eq!(shrunk.active_seconds, 0);
+        assert_eq!(shrunk.cost.unwrap(), Amount::default());
         let other = Used {
             began: now().time,
             ..earlier

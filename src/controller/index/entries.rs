@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use super::groups::{Groups, Uid};
+use super::{
+    budgets::{Account, Budgets},
+    groups::{Groups, Uid},
+};
 use crate::{
     api::{Identity, OxenModel},
     controller::guarded::{Guarded, Unreadable, claimant},
@@ -31,6 +34,8 @@ pub(super) struct Entries {
     unobserved: Groups<Arc<str>>,
     /// The objects by their namespace and the name of their Secret.
     by_secret: Groups<(Arc<str>, Arc<str>)>,
+    /// The budgets, and what counts towards them.
+    pub(super) budgets: Budgets,
 }
 
 /// What is known of one object.
@@ -45,6 +50,8 @@ pub(super) struct Entry {
     /// The version that a release of the object was based on, if this process has released it or
     /// may have. Such an object controls no model.
     pub(super) released: Option<Option<String>>,
+    /// What it means for the budgets of its namespace.
+    pub(super) account: Option<Box<Account>>,
     secret: Arc<str>,
 }
 
@@ -115,6 +122,7 @@ impl Entries {
         };
         let entry = Entry {
             secret: secret.into(),
+            account: self.budgets.account(&object.object, &claimant),
             claimant,
             unreadable: object.unreadable.clone(),
             version: version.clone(),
@@ -124,20 +132,23 @@ impl Entries {
         Some(self.set(entry))
     }
 
-    /// Replaces the claimant of an entry, and says whether the object is released. Returns the
-    /// objects whose ownership this concerns.
+    /// Replaces the claimant of an entry and what it means for budgets, and says whether the object
+    /// is released. Returns the objects whose ownership this concerns.
     pub(super) fn change(
         &mut self,
         uid: &str,
         claimant: Claimant,
+        account: Option<Box<Account>>,
         released: Option<Option<String>>,
     ) -> Vec<Uid> {
-        let Some(before) = self.remove(uid) else {
+        let Some(before) = self.take(uid) else {
             return Vec::new();
         };
         let influence = before.released.is_none().then(|| before.claimant.clone());
+        self.count(before.account.as_deref(), &claimant, account.as_deref());
         let after = Entry {
             claimant,
+            account,
             released,
             ..*before
         };
@@ -146,13 +157,29 @@ impl Entries {
 
     /// Adds or replaces an entry, and returns the objects whose ownership this concerns.
     fn set(&mut self, entry: Entry) -> Vec<Uid> {
-        let before = self.remove(&entry.claimant.uid);
+        let before = self.take(&entry.claimant.uid);
+        let account = before.as_ref().and_then(|before| before.account.as_deref());
+        self.count(account, &entry.claimant, entry.account.as_deref());
         let before = before.filter(|before| before.released.is_none());
         self.insert(before.as_ref().map(|it| &it.claimant), entry)
     }
 
     /// Removes an entry. [`concerned`](Self::concerned) says which objects this concerns.
     pub(super) fn remove(&mut self, uid: &str) -> Option<Box<Entry>> {
+        let entry = self.take(uid)?;
+        let Claimant { uid, namespace, .. } = &entry.claimant;
+        self.budgets
+            .remove(uid, namespace, entry.account.as_deref());
+        Some(entry)
+    }
+
+    /// Replaces what an object means for the budgets of its namespace.
+    fn count(&mut self, before: Option<&Account>, of: &Claimant, after: Option<&Account>) {
+        self.budgets.replace(&of.uid, &of.namespace, before, after);
+    }
+
+    /// Removes an entry from all groups.
+    fn take(&mut self, uid: &str) -> Option<Box<Entry>> {
         let entry = self.all.remove(uid)?;
         let keys = entry.keys();
         if let Some(model) = keys.model {
@@ -256,6 +283,7 @@ impl Entries {
             && self.by_model.is_empty()
             && self.unobserved.is_empty()
             && self.by_secret.is_empty()
+            && self.budgets.is_empty()
     }
 }
 

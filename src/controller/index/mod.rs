@@ -1,13 +1,17 @@
 //! The index of all objects. It answers which object controls a hub model, which objects are woken
-//! when that changes, and which objects use a Secret, in time proportional to the answer.
+//! when that changes, which objects use a Secret, and whether the budgets of a namespace allow a
+//! call, in time proportional to the answer.
 //!
 //! It is built from the watch events and from this process's own writes. An own write updates an
 //! entry and never makes one, so what the watch has removed stays removed. An event whose version
 //! an own write has replaced is dropped.
 
+mod budgets;
 mod entries;
 mod groups;
 mod orphans;
+
+pub(super) use budgets::Report;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,6 +36,7 @@ use super::{
 };
 use crate::{
     api::{Identity, OxenModel},
+    config::KeyNamespaces,
     decide::{Claimant, Owner, Ownership, Pending, READY, Remote, Rules, Verdict},
 };
 
@@ -44,6 +49,9 @@ pub(super) struct Index {
     state: Mutex<State>,
     /// The locks of the models that a reconcile is deciding on.
     locks: InUse<Identity, tokio::sync::Mutex<()>>,
+    /// One lock for each namespace. A reconcile holds it from the check of the budgets until its
+    /// call is recorded.
+    budget_locks: InUse<String, tokio::sync::Mutex<()>>,
     rules: Rules,
     /// The scopes that have no list of objects. A store's own signal wakes only one waiter.
     unlisted: watch::Sender<Unlisted>,
@@ -72,9 +80,16 @@ impl Index {
         Self {
             state: Mutex::default(),
             locks: InUse::default(),
+            budget_locks: InUse::default(),
             rules,
             unlisted: watch::Sender::default(),
         }
+    }
+
+    /// Turns budgets on. `keys` are the namespaces that may use the operator's own key.
+    pub(super) fn with_budgets(self, keys: KeyNamespaces) -> Self {
+        self.state().entries.budgets.enable(keys);
+        self
     }
 
     /// Adds a scope, which is one namespace or all of them. The stream yields the objects to wake
@@ -218,17 +233,22 @@ impl Index {
             return;
         }
         let released = entry.released.clone().filter(|_| !returns);
-        let known = &entry.claimant;
+        let (known, account) = (&entry.claimant, entry.account.clone());
         let claimant = if newer {
             let unreadable = entry.unreadable.as_deref();
             claimant(after, unreadable, &self.rules, Some(known))
         } else {
             known.clone()
         };
+        let account = if newer {
+            state.entries.budgets.account(after, &claimant)
+        } else {
+            account
+        };
         if returns && let (Some(identity), Some(id)) = (&claimant.identity, &claimant.open) {
             state.orphans.remove(identity, id);
         }
-        let concerned = state.entries.change(uid, claimant, released);
+        let concerned = state.entries.change(uid, claimant, account, released);
         state.wake(concerned);
     }
 
@@ -252,10 +272,13 @@ impl Index {
             open,
             ..entry.claimant.clone()
         };
+        let account = entry.account.clone();
         if entry.released.is_none() {
             state.orphan(&claimant, &self.rules);
         }
-        let concerned = state.entries.change(uid, claimant, Some(version.clone()));
+        let concerned = state
+            .entries
+            .change(uid, claimant, account, Some(version.clone()));
         state.wake(concerned);
     }
 
@@ -362,6 +385,7 @@ impl State {
             let concerned = self.entries.concerned(Some(&entry.claimant), None);
             self.wake(concerned);
         }
+        self.wake([]);
     }
 
     /// Makes the open operation of an object that goes an orphaned one.
@@ -378,9 +402,10 @@ impl State {
         Some(object.within(&claimant.namespace))
     }
 
-    /// Wakes objects.
-    fn wake(&self, uids: impl IntoIterator<Item = Uid>) {
-        for uid in uids {
+    /// Wakes objects, and those that the budgets refused and that they may allow now.
+    fn wake(&mut self, uids: impl IntoIterator<Item = Uid>) {
+        let fitting = self.entries.budgets.take_woken();
+        for uid in uids.into_iter().chain(fitting) {
             let Some(object) = self.object_ref(&uid) else {
                 continue;
             };

@@ -54,8 +54,12 @@ impl Environment {
             ACTIVATE_DELAY.as_secs(),
             DEACTIVATE_DELAY.as_secs()
         ));
-        console.print_timed("$ oxen-operator crd | kubectl apply -f -");
-        install_crd(&cluster, &paths.operator).await?;
+        for resource in ["oxenmodels", "oxenbudgets"] {
+            console.print_timed(&format!(
+                "$ oxen-operator crd {resource} | kubectl apply -f -"
+            ));
+            install_crd(&cluster, &paths.operator, resource).await?;
+        }
         create_namespace(&cluster, console).await?;
         console.print_timed("$ oxen-operator run");
         let log = log.unwrap_or_else(|| cluster.folder().join("operator.log"));
@@ -94,9 +98,9 @@ async fn start_hub() -> Result<Hub> {
     Ok(hub.start().await?)
 }
 
-async fn install_crd(cluster: &Cluster, operator: &Path) -> Result<()> {
+async fn install_crd(cluster: &Cluster, operator: &Path, resource: &str) -> Result<()> {
     let printed = Command::new(operator)
-        .arg("crd")
+        .args(["crd", resource])
         .output()
         .map_err(|error| format!("{}: {error}", operator.display()))?;
     if !printed.status.success() {
@@ -107,11 +111,12 @@ async fn install_crd(cluster: &Cluster, operator: &Path) -> Result<()> {
         .kubectl_stdin(&["apply", "-f", "-"], &crd)
         .await?
         .ok()?;
+    let name = format!("crd/{resource}.oxen.ai");
     let established = [
         "wait",
         "--for=condition=Established",
         "--timeout=60s",
-        "crd/oxenmodels.oxen.ai",
+        &name,
     ];
     cluster.kubectl(&established).await?.ok()?;
     Ok(())

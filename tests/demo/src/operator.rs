@@ -13,12 +13,13 @@ use tokio::time::{sleep, timeout};
 use crate::Result;
 
 /// The flags of the demo's operator.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 7] = [
     // There is no other replica, and a new leader would wait before its first call.
     "--leader-elect=false",
     // A fixed port could be in use.
     "--listen=127.0.0.1:0",
     "--log-format=text",
+    "--budgets",
     // People watch the demo, so the operator polls and retries more often than usual.
     "--sync-interval=5s",
     "--unmanaged-interval=5s",

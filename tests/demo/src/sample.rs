@@ -25,7 +25,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Reads every manifest in the folder, in the order of their file names.
+    /// Reads every manifest of an OxenModel in the folder, in the order of their file names.
     pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>> {
         let entries = fs::read_dir(folder)
             .map_err(|error| format!("can't read the samples in {}: {error}", folder.display()))?;
@@ -40,13 +40,21 @@ impl Sample {
         if files.is_empty() {
             return Err(format!("{} contains no samples", folder.display()).into());
         }
-        files.iter().map(|file| Self::read(file)).collect()
+        let samples = files.iter().map(|file| Self::read(file).transpose());
+        samples.flatten().collect()
     }
 
-    fn read(file: &Path) -> Result<Self> {
+    /// Reads a manifest, or returns `None` for a manifest of another kind than `OxenModel`.
+    fn read(file: &Path) -> Result<Option<Self>> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let text = fs::read_to_string(file)?;
-        Self::parse(&name, &text).map_err(|problem| format!("{}: {problem}", file.display()).into())
+        let manifest: Value = serde_yaml::from_str(&text)?;
+        if manifest["kind"] != "OxenModel" {
+            return Ok(None);
+        }
+        let sample = Self::parse(&name, &text);
+        let sample = sample.map_err(|problem| format!("{}: {problem}", file.display()))?;
+        Ok(Some(sample))
     }
 
     fn parse(file: &str, text: &str) -> Result<Self> {

@@ -1,6 +1,7 @@
 //! The walkthrough of `make demo`: the samples reach the reasons in their files, one model is
-//! deactivated and activated again, an override ends and a window begins in real time, two objects
-//! are deleted, and the operator finds the model that one of them leaves active.
+//! deactivated and activated again, an override ends and a window begins in real time, a budget
+//! refuses an activation, two objects are deleted, and the operator finds the model that one of them
+//! leaves active.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,6 +31,10 @@ const SCHEDULED: &str = "office-bot";
 const OVERRIDDEN: &str = "demo-bot";
 const OVERRIDE: SignedDuration = SignedDuration::from_secs(20);
 
+/// The budget, and the object whose activation it refuses.
+const BUDGET: &str = "team-budget";
+const REFUSED: &str = OVERRIDDEN;
+
 /// The object whose message the walkthrough prints.
 const MISSPELLED: &str = "typo";
 
@@ -44,6 +49,7 @@ pub(crate) async fn run(paths: &Paths, console: Console) -> Result<()> {
     let begin = start_clocks(&environment).await?;
     toggle_model(&mut environment, &mut table).await?;
     await_clocks(&mut environment, &mut table, begin).await?;
+    exceed_budget(&mut environment, &mut table).await?;
     let reported = environment.operator.count_logged(&REPORTED);
     delete_objects(&mut environment, &mut table).await?;
     find_unmanaged(&environment, reported).await?;
@@ -74,11 +80,14 @@ async fn apply_samples(
             sample.file, sample.name, sample.reason
         ));
     }
+    print_message(environment, MISSPELLED).await
+}
+
+/// Prints the message of an object.
+async fn print_message(environment: &Environment, name: &str) -> Result<()> {
     let jsonpath = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].message}{\"\\n\"}";
-    let message = environment
-        .kubectl(&["get", "oxm", MISSPELLED, jsonpath])
-        .await?;
-    console.print(&format!("    {message}"));
+    let message = environment.kubectl(&["get", "oxm", name, jsonpath]).await?;
+    environment.console.print(&format!("    {message}"));
     Ok(())
 }
 
@@ -150,6 +159,44 @@ async fn await_clocks(
     Ok(())
 }
 
+/// Lowers the limit of the budget below what is on, which turns nothing off, and declares one more
+/// model active. Its activation is refused until the limit is raised again.
+async fn exceed_budget(environment: &mut Environment, table: &mut Table) -> Result<()> {
+    let limit = async |environment: &Environment, most: u8, generation: u8| {
+        let patch = format!(r#"{{"spec":{{"maxActive":{most}}}}}"#);
+        let command = ["patch", "oxb", BUDGET, "--type", "merge", "-p", &patch];
+        environment.kubectl(&command).await?;
+        let observed = format!("--for=jsonpath={{.status.observedGeneration}}={generation}");
+        let command = ["wait", &observed, "--timeout=60s", "oxb", BUDGET];
+        environment.kubectl(&command).await
+    };
+    limit(environment, 1, 2).await?;
+    let patch = r#"{"spec":{"state":"active"}}"#;
+    let command = ["patch", "oxm", REFUSED, "--type", "merge", "-p", patch];
+    environment.kubectl(&command).await?;
+    await_reason(environment, table, "BudgetExceeded").await?;
+    print_message(environment, REFUSED).await?;
+    let budgets = environment.kubectl(&["get", "oxb"]).await?;
+    environment.console.print(&budgets);
+    limit(environment, 5, 3).await?;
+    await_reason(environment, table, "Active").await
+}
+
+async fn await_reason(
+    environment: &mut Environment,
+    table: &mut Table,
+    reason: &str,
+) -> Result<()> {
+    let unmet = |objects: &[Object]| {
+        let mut all = objects.iter();
+        if all.any(|object| object.name == REFUSED && object.has_reason(reason)) {
+            return Vec::new();
+        }
+        vec![format!("{REFUSED} has not reached the reason {reason}")]
+    };
+    table.print_until(environment, unmet).await
+}
+
 fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
@@ -209,7 +256,7 @@ fn summary(environment: &Environment, samples: usize) -> String {
     format!(
         "\nIn {seconds} s, {samples} samples reached the reasons in their files. The operator activated {TOGGLED}, \
          deactivated it, activated it again, and deactivated it when it was deleted. An override of {} s turned {OVERRIDDEN} on \
-         and off again, and a window of its schedule turned {SCHEDULED} on.\n\
+         and off again, and a window of its schedule turned {SCHEDULED} on. A budget refused to activate {REFUSED} until its limit was raised.\n\
          The operator made {calls} activate and deactivate calls. It made none for the suspended model, and left the \
          retained model active. It reports that model, because no object manages it any more.\n\
          Next: `make test` runs the tests, README.md has the documentation, and `make demo-up` keeps this running for \

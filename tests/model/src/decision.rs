@@ -56,6 +56,7 @@ impl Snapshot {
             retrieved: retrieved.result(),
             history: self.history.clone(),
             key_proven: self.key_proven,
+            refusal: None,
         }
     }
 

@@ -26,10 +26,12 @@
 //! | the check of a scenario, and its result | `report.rs` |
 //! | what follows when faults stop | `liveness.rs`, `graph.rs` |
 //! | random walks through more than can be explored | `walk.rs` |
+//! | two models and a budget that has room for one | `budgets.rs` |
 //! | the decision under check | `decision.rs` |
 //! | its mutants, and the scenario that finds each | `mutation.rs`, `alteration.rs`, `seeded.rs` |
 
 mod alteration;
+mod budgets;
 mod call_rules;
 mod catalogue;
 mod changes;
@@ -62,6 +64,7 @@ mod table;
 mod walk;
 mod world;
 
+pub use budgets::{BUDGET_MILESTONES, BudgetReport, Counting, check_budgets};
 pub use catalogue::{bounded, deep, liveness};
 pub use counters::{Counters, Course, Gone, Known, Refused, Watch};
 pub use decision::Decision;

@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use clap::Parser;
-use model::{ALWAYS, Report, SOMETIMES, bounded, check, combined, converge, deep, liveness, walk};
+use model::{
+    ALWAYS, BUDGET_MILESTONES, Counting, Report, SOMETIMES, bounded, check, check_budgets,
+    combined, converge, deep, liveness, walk,
+};
 
 /// Explores every order of events around the operator's decision, within bounds.
 #[derive(Parser)]
@@ -50,6 +53,9 @@ fn main() -> ExitCode {
         }
         holds &= convergence.faults.is_empty();
     }
+    if chosen("budgets") {
+        holds &= print_budgets();
+    }
     let (combined, deep) = (combined(), usize::from(arguments.deep));
     if chosen(combined.name) {
         println!("\nSafety and liveness, on random walks:");
@@ -63,6 +69,24 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Checks two models with a budget that has room for one, and prints the result. Returns true when
+/// no property is broken and every milestone is reached.
+fn print_budgets() -> bool {
+    let report = check_budgets(Counting::Production);
+    println!(
+        "\nTwo models and a budget that has room for one: {} states",
+        report.states
+    );
+    for name in &report.broken {
+        println!("  BROKEN {name}");
+    }
+    for name in BUDGET_MILESTONES {
+        let reached = report.reached.contains(name);
+        println!("  {} {name}", if reached { "reached" } else { "MISSED " });
+    }
+    report.broken.is_empty() && report.reached.len() == BUDGET_MILESTONES.len()
 }
 
 /// Prints the result of each property. `whole` says that all scenarios were checked, so that every

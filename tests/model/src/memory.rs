@@ -159,7 +159,7 @@ fn advanced(mut history: History, tick: Tick) -> History {
 
 /// Keeps the state space finite: replaces each value by one that leads to the same decisions. The
 /// fields are destructured, so that the compiler rejects a new field that isn't considered.
-fn normalized(history: History) -> History {
+pub(crate) fn normalized(history: History) -> History {
     let History {
         // Only the requeue time depends on these, and the model has no requeue times.
         failures: _,

@@ -12,8 +12,8 @@ use oxen_operator::{
     },
     decide::{
         Action, Agreement, CallOutcome, Clock, CredentialFault, Fault, History, HubFault, KeyUsed,
-        Observation, Ownership, Plan, READY, RECONCILING, Remedy, Remote, Rules, STALLED, SYNCED,
-        Subject, Verdict, after_call, answer_override, decide, not_permitted, not_recorded,
+        Observation, Ownership, Plan, READY, RECONCILING, Refusal, Remedy, Remote, Rules, STALLED,
+        SYNCED, Subject, Verdict, after_call, answer_override, decide, not_permitted, not_recorded,
         unobserved,
     },
 };
@@ -44,6 +44,8 @@ pub struct Simulation {
     pub stores_records: bool,
     /// Whether the hub's list shows that the API key belongs to the model's owner.
     pub listed: bool,
+    /// Why the budgets of the namespace allow no activate call, if they don't.
+    pub refusal: Option<Refusal>,
     /// Whether this process has retrieved the model with its API key.
     proven: bool,
     reconciles: u32,
@@ -171,6 +173,7 @@ impl Simulation {
             crd_terminating: false,
             stores_records: true,
             listed: true,
+            refusal: None,
             proven: false,
             reconciles: 0,
         }
@@ -401,6 +404,7 @@ impl Simulation {
         Observation {
             subject: self.subject(),
             key_proven: self.listed && history.has_lost_model(&self.rules),
+            refusal: self.refusal.clone(),
             retrieved,
             history,
         }

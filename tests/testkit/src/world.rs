@@ -72,21 +72,18 @@ pub fn program() -> PathBuf {
     program
 }
 
-/// Starts a control plane and installs the CustomResourceDefinition.
+/// Starts a control plane and installs the CustomResourceDefinitions.
 pub async fn with_crd() -> Cluster {
     let cluster = Cluster::start().await.unwrap();
     install_crd(&cluster).await;
     cluster
 }
 
-/// Installs the CustomResourceDefinition, and waits until it is established.
+/// Installs the CustomResourceDefinitions, and waits until they are established.
 pub async fn install_crd(cluster: &Cluster) {
-    let crd = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/oxenmodels.yaml");
-    let established = "--for=condition=Established";
-    for arguments in [
-        ["apply", "-f", crd],
-        ["wait", established, "crd/oxenmodels.oxen.ai"],
-    ] {
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds");
+    for command in [&["apply"][..], &["wait", "--for=condition=Established"]] {
+        let arguments = [command, &["-f", crds]].concat();
         cluster.kubectl(&arguments).await.unwrap().ok().unwrap();
     }
 }

@@ -5,13 +5,13 @@ use clap::{Args, ValueEnum};
 /// The arguments of `cost`.
 #[derive(Args)]
 pub struct CostArgs {
-    /// All namespaces; wins over --namespace
+    /// All namespaces; --namespace is ignored
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS")]
     pub selector: Option<String>,
-    /// The difference to an earlier `cost -o json`
+    /// The difference from an earlier `cost -o json`
     #[arg(long, value_name = "FILE")]
     pub since: Option<String>,
     /// json, yaml or wide

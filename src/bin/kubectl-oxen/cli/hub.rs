@@ -8,9 +8,9 @@ use super::{ObjectOutput, Output};
 /// How the hub is reached: the operator's own flags and variables.
 #[derive(Args)]
 #[command(
-    mut_arg("base_url", |flag| brief(flag, "The hub's URL; OXEN_BASE_URL sets it, too")),
+    mut_arg("base_url", |flag| brief(flag, "The hub's URL; or OXEN_BASE_URL")),
     mut_arg("proxy", |flag| brief(flag, "A proxy for the hub; or OXEN_PROXY")),
-    mut_arg("ca_file", |flag| brief(flag, "A PEM file of authorities for it; or OXEN_CA_FILE"))
+    mut_arg("ca_file", |flag| brief(flag, "A PEM file with CA certificates; or OXEN_CA_FILE"))
 )]
 pub struct HubFlags {
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub struct ImportArgs {
     /// All models that may bill and have no OxenModel
     #[arg(long, conflicts_with = "ids")]
     pub unmanaged: bool,
-    /// Let the operator act at once: no suspend: true
+    /// Omit suspend: true, so the operator acts at once
     #[arg(long)]
     pub act: bool,
     #[command(flatten)]
@@ -104,7 +104,7 @@ fn model_id(text: &str) -> Result<String, String> {
     match text {
         "" | "." | ".." => Err("write a model's name, such as support-bot-v2".into()),
         "favorites" | "featured" | "search" => {
-            Err("it is one of the hub's own words: write the model's UUID".into())
+            Err("the hub reserves this name: write the model's UUID".into())
         }
         _ => Ok(text.to_owned()),
     }

@@ -72,7 +72,7 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: Color,
-    /// Tell each request, its status and its duration
+    /// Print each request, its status and its duration
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// The cluster of the kubeconfig
@@ -128,7 +128,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Show what the models have cost
     Cost(CostArgs),
-    /// Show when a model is active, or all models
+    /// Show when one model, or each model, is active
     Schedule(ScheduleArgs),
     /// Turn models on until a time, whatever their specs declare
     On(SwitchArgs),
@@ -164,7 +164,7 @@ pub struct StatusArgs {
     /// The model's object, such as support-bot
     #[arg(value_parser = object_name)]
     pub name: Option<String>,
-    /// All namespaces; wins over --namespace
+    /// All namespaces; --namespace is ignored
     #[arg(short = 'A', long, conflicts_with = "name")]
     pub all_namespaces: bool,
     /// Only objects with these labels
@@ -185,7 +185,7 @@ pub struct SteerArgs {
     #[arg(value_parser = object_name, required_unless_present = "selector", value_name = "NAME")]
     pub names: Vec<String>,
     /// All objects of the namespace with these labels
-    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names", value_parser = labels)]
     pub selector: Option<String>,
     /// client: print the patch; server: try it
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true,
@@ -280,7 +280,7 @@ pub enum ObjectOutput {
     Name,
 }
 
-/// What is tried instead of a change.
+/// The value of `--dry-run`: what a command does instead of the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
     /// Nothing: the change is made.
@@ -306,7 +306,7 @@ fn timeout(text: &str) -> Result<Timeout, String> {
 
 fn wait_timeout(text: &str) -> Result<Duration, String> {
     let Timeout(timeout) = timeout(text)?;
-    timeout.ok_or_else(|| "0 would not wait at all: write a time such as 5m".into())
+    timeout.ok_or_else(|| "it must be longer than 0: write a time such as 5m".into())
 }
 
 fn dry_run(text: &str) -> Result<DryRun, String> {
@@ -318,6 +318,14 @@ fn dry_run(text: &str) -> Result<DryRun, String> {
     }
 }
 
+/// Reads labels such as `app=support`. Blank ones would select every object of the namespace.
+fn labels(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is blank: write labels such as app=support, or the names".into());
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads `support-bot`, `oxm/support-bot` or `oxenmodel.oxen.ai/support-bot`.
 fn object_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
@@ -326,11 +334,11 @@ fn object_name(text: &str) -> Result<String, String> {
             "oxm" | "oxenmodel" | "oxenmodels" | "oxenmodel.oxen.ai" | "oxenmodels.oxen.ai",
             name,
         )) => name,
-        Some(_) => return Err("it is no OxenModel: write a name such as support-bot".into()),
+        Some(_) => return Err("it is not an OxenModel: write a name such as support-bot".into()),
     };
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if name.is_empty() || !name.chars().all(allowed) {
-        return Err("it is no name of an object: write a name such as support-bot".into());
+        return Err("it is not an object name: write a name such as support-bot".into());
     }
     Ok(name.to_owned())
 }

@@ -11,7 +11,7 @@ pub struct ScheduleArgs {
     /// The model's object, such as support-bot
     #[arg(value_parser = object_name)]
     pub name: Option<String>,
-    /// All namespaces; wins over --namespace
+    /// All namespaces; --namespace is ignored
     #[arg(short = 'A', long, conflicts_with = "name")]
     pub all_namespaces: bool,
     /// Only objects with these labels

@@ -44,9 +44,12 @@ fn wrong_usage_is_refused_with_the_right_form() {
         ("on bot --until 18:00 --for 2h", "cannot be used with"),
         ("on bot --dry-run", "--dry-run=client or --dry-run=server"),
         ("on bot --dry-run=server --wait", "cannot be used with"),
-        ("on bot --wait --timeout 0", "0 would not wait"),
-        ("status pod/bot", "it is no OxenModel"),
-        ("status Bot", "it is no name"),
+        ("on bot --wait --timeout 0", "it must be longer than 0"),
+        ("on -l  --for 2h", "it is blank: write labels"),
+        ("off --selector=", "it is blank: write labels"),
+        ("suspend -l ", "it is blank: write labels"),
+        ("status pod/bot", "it is not an OxenModel"),
+        ("status Bot", "it is not an object name"),
         ("status bot -A", "cannot be used with"),
     ] {
         let all = std::iter::once("kubectl-oxen").chain(line.split(' '));

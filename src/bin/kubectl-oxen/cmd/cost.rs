@@ -13,7 +13,8 @@ use crate::{
 /// Shows what the models have cost, or with `--since` what they have cost since then.
 pub async fn run(flags: &Global, args: &CostArgs, console: &Console) -> Result<Outcome, Failure> {
     let file = args.since.as_deref();
-    let earlier = file.map(cost::read).transpose()?;
+    let earlier = file.map(|file| cost::read(file, Now::here().time));
+    let earlier = earlier.transpose()?;
     let session = Session::open(flags).await?;
     let namespace = (!args.all_namespaces).then_some(session.namespace.as_str());
     let selector = args.selector.as_deref();
@@ -37,7 +38,7 @@ pub async fn run(flags: &Global, args: &CostArgs, console: &Console) -> Result<O
     }
     if items.is_empty() {
         console.say(&super::none(namespace));
-    } else if report.items.is_empty() {
+    } else if report.items.is_empty() && report.unread.is_empty() {
         console.say("The operator has not counted any usage of these models yet.");
     }
     let wide = args.output == Some(TableOutput::Wide);
@@ -50,7 +51,7 @@ pub async fn run(flags: &Global, args: &CostArgs, console: &Console) -> Result<O
         console.print(&cost::tables(&report, &now, view))?;
         console.say("");
     }
-    if !report.items.is_empty() || earlier.is_some() {
+    if !report.items.is_empty() || !report.unread.is_empty() || earlier.is_some() {
         console.say(&cost::notes(&report, &missing, file, &now));
     }
     Ok(Outcome::Done)

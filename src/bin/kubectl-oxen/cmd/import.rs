@@ -17,7 +17,8 @@ const ALL: Which<'static> = Which::All {
     action: None,
 };
 
-/// Prints a manifest for each model. What no manifest can be written for is told.
+/// Prints a manifest for each model. A model without a manifest is reported with
+/// the reason.
 ///
 /// # Errors
 ///

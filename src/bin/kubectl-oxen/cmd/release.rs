@@ -32,8 +32,8 @@ pub async fn run(
     let full = item.full_name();
     if item.raw.metadata.deletion_timestamp.is_none() {
         return Err(Failure::Because(format!(
-            "{full} is not being deleted. To keep its model on when it is: set \
-             spec.deletionPolicy: Retain"
+            "{full} is not being deleted. To leave its model as it is at a later \
+             deletion, set spec.deletionPolicy to Retain"
         )));
     }
     let patch = json!({"spec": {"deletionPolicy": "Retain"}});
@@ -102,8 +102,8 @@ fn consequence(item: &Item, now: &Now) -> String {
         ", and nothing will turn it off"
     };
     format!(
-        "{} is being deleted and waits since {since}{reason}.\nReleasing leaves the model {model} \
-         as it is: {live}{price}{then}.",
+        "{} has been waiting for its deletion since {since}{reason}.\nReleasing leaves the model \
+         {model} as it is: {live}{price}{then}.",
         item.full_name()
     )
 }
@@ -112,7 +112,8 @@ fn consequence(item: &Item, now: &Now) -> String {
 fn confirmed() -> Result<bool, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err("release needs an answer: pass --yes".to_owned().into());
+        let why = "release asks for confirmation, which needs a terminal: pass --yes";
+        return Err(why.to_owned().into());
     }
     let mut stderr = std::io::stderr();
     let _ = write!(stderr, "Release it? [y/N] ").and_then(|()| stderr.flush());

@@ -8,6 +8,7 @@ use crate::{
     outcome::{Failure, Outcome},
     output,
     overview::{self, View},
+    renewable::Renewable,
     screen::{self, Around},
     session::Session,
     when::Now,
@@ -23,10 +24,11 @@ pub async fn run(flags: &Global, args: &StatusArgs, console: &Console) -> Result
     let mut flags = flags.clone();
     // Lines of -v would disturb the frames.
     flags.verbose &= !args.watch || console.window().is_none();
-    let session = Session::open(&flags).await?;
     if args.watch {
+        let session = Renewable::open(&flags).await?;
         return live::run(&session, args, console).await;
     }
+    let session = Session::open(&flags).await?;
     match &args.name {
         Some(name) => one(&session, name, args, console).await?,
         None => many(&session, args, console).await?,

@@ -62,7 +62,7 @@ fn end(switch: Switch, args: &SwitchArgs, now: &Now) -> Result<Timestamp, String
             Ok(Timestamp::from_second(end.as_second()).unwrap_or(end))
         }
         (None, None, Switch::On) => Err(
-            "say until when: --until 18:00 or --for 2h; or change the declared state with --spec"
+            "an end is required: pass --until 18:00 or --for 2h, or change the spec with --spec"
                 .into(),
         ),
     }

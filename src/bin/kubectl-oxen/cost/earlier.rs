@@ -25,6 +25,8 @@ pub struct Missing {
     pub gone: Vec<String>,
     /// Objects that were created again, or whose count began again, and since when they count.
     pub anew: Vec<(String, Timestamp)>,
+    /// Objects of whose count some sum is smaller than in the earlier report.
+    pub shrunk: Vec<String>,
     /// Objects that were counted before the earlier report, which doesn't have them.
     pub unknown: Vec<String>,
 }
@@ -33,8 +35,9 @@ pub struct Missing {
 ///
 /// # Errors
 ///
-/// The text is a time and no file, or the file is no report that a difference can be made to.
-pub fn read(file: &str) -> Result<Earlier, Failure> {
+/// The text is a time and no file, or the file is no report that a difference can be made to at
+/// this time.
+pub fn read(file: &str, now: Timestamp) -> Result<Earlier, Failure> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(_) if range(file).is_some() => return Err(no_time(file).into()),
@@ -42,10 +45,19 @@ pub fn read(file: &str) -> Result<Earlier, Failure> {
             return Err(format!("--since {file}: the file can't be read: {error}").into());
         }
     };
-    parse(&text).map_err(|problem| {
+    let earlier = parse(&text).map_err(|problem| {
         let fix = "Write one with: kubectl oxen cost -A -o json > FILE";
         Failure::Because(format!("--since {file}: {problem}. {fix}"))
-    })
+    })?;
+    if earlier.at > now {
+        return Err(format!(
+            "--since {file}: its time {} is in the future by this machine's clock. Correct the \
+             clock, or pass another file.",
+            earlier.at
+        )
+        .into());
+    }
+    Ok(earlier)
 }
 
 fn parse(text: &str) -> Result<Earlier, String> {
@@ -98,7 +110,12 @@ impl Report {
         for mut row in self.items {
             let full = row.full_name();
             let known = before.remove(row.uid.as_str());
-            if let Some(used) = known.and_then(|known| row.used.since(known.used)) {
+            let difference = known.and_then(|known| {
+                let used = row.used.since(known.used)?;
+                Some((used, row.used.has_grown_from(&known.used)))
+            });
+            if let Some((used, grown)) = difference {
+                missing.shrunk.extend((!grown).then_some(full.clone()));
                 row.used = Used {
                     began: earlier.at,
                     ..used
@@ -114,11 +131,18 @@ impl Report {
             }
             rows.push(row);
         }
+        for (_, uid) in &self.unread {
+            before.remove(uid.as_str());
+        }
         let here = |row: &&Row| all && namespace.is_none_or(|namespace| row.namespace == namespace);
         let gone = before.into_values().filter(here).map(Row::full_name);
         missing.gone = gone.collect();
         missing.gone.sort();
-        (Self::of(rows, at, Some(earlier.at)), missing)
+        let report = Self {
+            unread: self.unread,
+            ..Self::of(rows, at, Some(earlier.at))
+        };
+        (report, missing)
     }
 }
 
@@ -138,19 +162,32 @@ mod tests {
             ("1h30m", "[7d:1m]"),
             ("90s", "[7d:1m]"),
         ] {
-            let Failure::Because(error) = read(text).unwrap_err() else {
+            let Failure::Because(error) = read(text, Timestamp::now()).unwrap_err() else {
                 panic!("{text}");
             };
             assert!(error.starts_with("--since takes a file that "), "{error}");
             assert!(error.contains(query), "{error}");
         }
-        let Failure::Because(error) = read("absent.json").unwrap_err() else {
+        let Failure::Because(error) = read("absent.json", Timestamp::now()).unwrap_err() else {
             panic!("it is read");
         };
         assert!(
             error.starts_with("--since absent.json: the file can't be read"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("later.json").display().to_string();
+        fs::write(&file, r#"{"items": [], "at": "2026-11-23T08:00:00Z"}"#).unwrap();
+        assert!(read(&file, "2026-11-23T08:00:00Z".parse().unwrap()).is_ok());
+        let Err(Failure::Because(error)) = read(&file, "2026-11-23T07:59:59Z".parse().unwrap())
+        else {
+            panic!("it is read");
+        };
+        assert!(error.contains("is in the future"), "{error}");
     }
 
     #[test]

@@ -12,12 +12,12 @@ mod earlier;
 mod notes;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 use oxen_operator::{
-    api::{LiveStatus, OxenModelStatus},
+    api::{Identity, LiveStatus, ModelStatus, OxenModelStatus},
     decide,
 };
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct Report {
     pub namespaces: Vec<Total>,
     /// The sums of all objects.
     pub total: Total,
+    /// The objects whose status can't be read, by full name and UID.
+    #[serde(skip)]
+    pub unread: Vec<(String, String)>,
 }
 
 /// One object.
@@ -67,6 +70,9 @@ pub struct Row {
     /// What the model costs per hour now.
     #[serde(skip)]
     pub bills: Bills,
+    /// The model, which several objects can name.
+    #[serde(skip)]
+    pub model: Option<Identity>,
     #[serde(flatten)]
     pub used: Used,
 }
@@ -125,6 +131,7 @@ impl Row {
             price: amount::per_second(&status),
             per_hour: amount::per_hour(&status).map(Amount::rounded),
             bills: Bills::of(&status),
+            model: status.model.as_ref().map(ModelStatus::identity),
             used: Used::of(&status, now)?,
         })
     }
@@ -139,7 +146,12 @@ impl Report {
     /// The report on objects. Those whose usage has not been counted are left out.
     pub fn new(items: &[Item], now: Timestamp) -> Self {
         let rows = items.iter().filter_map(|item| Row::of(item, now));
-        Self::of(rows.collect(), now, None)
+        let unread = items.iter().filter(|item| !item.is_status_read());
+        let unread = unread.map(|item| (item.full_name(), item.raw.uid().unwrap_or_default()));
+        Self {
+            unread: unread.collect(),
+            ..Self::of(rows.collect(), now, None)
+        }
     }
 
     fn of(mut items: Vec<Row>, at: Timestamp, since: Option<Timestamp>) -> Self {
@@ -151,13 +163,19 @@ impl Report {
         };
         let mut namespaces = BTreeMap::new();
         let mut total = none(None);
+        let mut billed = BTreeSet::new();
         for row in &items {
             let namespace = row.namespace.as_str();
             let entry = namespaces.entry(namespace);
             let entry = entry.or_insert_with(|| none(Some(namespace)));
             for sum in [entry, &mut total] {
                 sum.used = sum.used.plus(row.used);
-                sum.bills = sum.bills.plus(row.bills);
+                // What two objects name is billed once.
+                let model = row.model.as_ref();
+                let first = model.is_none_or(|it| billed.insert((sum.namespace.clone(), it)));
+                if first {
+                    sum.bills = sum.bills.plus(row.bills);
+                }
             }
         }
         let mut namespaces: Vec<Total> = namespaces.into_values().collect();
@@ -172,6 +190,7 @@ impl Report {
             items,
             namespaces,
             total,
+            unread: Vec::new(),
         }
     }
 }

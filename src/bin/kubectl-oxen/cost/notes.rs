@@ -14,6 +14,10 @@ pub fn notes(report: &Report, missing: &Missing, file: Option<&str>, now: &Now) 
         lines.push(format!("Since {at}, when {file} was written."));
         lines.extend(absences(missing, file, now));
     }
+    lines.extend(report.unread.iter().map(|(name, _)| {
+        let name = clean::line(name);
+        format!("{name} is left out: this version can't read its status.")
+    }));
     lines.push(
         "Estimates in the hub's currency, from what the operator saw; the bill decides.".into(),
     );
@@ -42,7 +46,10 @@ fn absences(missing: &Missing, file: &str, now: &Now) -> Vec<String> {
         .map(|name| format!("{name} is gone, and what it used since then is not known."));
     let without = (missing.unknown.iter())
         .map(|name| format!("{name} is left out: it was counted before, and {file} lacks it."));
-    anew.chain(gone).chain(without).collect()
+    let shrunk = missing.shrunk.iter().map(|name| {
+        format!("{name} has counted less than {file} says: what became smaller counts as 0.")
+    });
+    anew.chain(shrunk).chain(gone).chain(without).collect()
 }
 
 /// The objects with some seconds, one by one if they are few.
@@ -50,7 +57,7 @@ fn told(
     report: &Report,
     seconds: impl Fn(&Row) -> i64,
     one: impl Fn(&Row, String) -> String,
-    many: impl Fn(usize, String, Amount) -> String,
+    many: impl Fn(usize, String, Option<Amount>) -> String,
 ) -> Vec<String> {
     let rows: Vec<&Row> = (report.items.iter())
         .filter(|row| seconds(row) > 0)
@@ -62,13 +69,18 @@ fn told(
             .collect();
     }
     let sum = rows.iter().map(|row| seconds(row)).sum();
-    let most = rows.iter().filter_map(|row| most(row, seconds(row))).sum();
+    let most = sum_of(rows.iter().filter_map(|row| most(row, seconds(row))));
     vec![many(rows.len(), age::total(sum), most)]
 }
 
 /// What these seconds cost at the object's present price.
 fn most(row: &Row, seconds: i64) -> Option<Amount> {
     Some(row.price?.times(seconds.unsigned_abs()))
+}
+
+/// The sum, or nothing where no amount is known.
+fn sum_of(amounts: impl Iterator<Item = Amount>) -> Option<Amount> {
+    amounts.reduce(Amount::plus)
 }
 
 fn unpriced(report: &Report) -> Vec<String> {
@@ -103,7 +115,7 @@ fn unseen(report: &Report) -> Vec<String> {
             )
         },
         |count, time, most| {
-            let more = up_to(Some(most));
+            let more = up_to(most);
             format!("{count} models were not observed for {time} in all{more}.")
         },
     )
@@ -117,9 +129,8 @@ fn deploying(report: &Report) -> Option<String> {
             .deploying_seconds
             .saturating_add(row.used.error_seconds)
     };
-    let most: Amount = (report.items.iter())
-        .filter_map(|row| most(row, seconds(row)))
-        .sum();
+    let some = report.items.iter().filter(|row| seconds(row) > 0);
+    let most = sum_of(some.filter_map(|row| most(row, seconds(row))));
     let (deploying, error) = (used.deploying_seconds, used.error_seconds);
     let time = match (deploying > 0, error > 0) {
         (false, false) => return None,
@@ -131,10 +142,10 @@ fn deploying(report: &Report) -> Option<String> {
             age::total(error)
         ),
     };
-    let most = most.rounded();
-    Some(format!(
-        "{time} not in the cost: up to {most} more if they bill."
-    ))
+    let more = most.map_or_else(String::new, |most| {
+        format!(": up to {} more if they bill", most.rounded())
+    });
+    Some(format!("{time} not in the cost{more}."))
 }
 
 /// Whether a sum, once rounded, is another one than that of the rounded rows.

@@ -251,6 +251,7 @@ fn the_difference_to_an_earlier_report_is_exact_and_says_what_it_lacks() {
         Missing {
             gone: vec!["a/gone".into()],
             anew: vec![("a/again".into(), began), ("a/cleared".into(), began)],
+            shrunk: vec![],
             unknown: vec!["a/old".into()],
         }
     );
@@ -285,4 +286,80 @@ fn an_object_that_cannot_be_decoded_keeps_its_cost() {
     assert!(item.object.is_err());
     let report = Report::new(&[item], now().time);
     assert_eq!(report.total.used.cost.unwrap().exact(), "1.500000000");
+}
+
+#[test]
+fn a_count_that_became_smaller_adds_nothing_to_a_difference() {
+    let of = |active, cost| {
+        let usage = usage("2026-11-01", active, Some(cost));
+        [item("a/x", "1", "inactive", None, usage)]
+    };
+    let earlier = earlier(&of(100, "5.0"), "2026-11-23T08:00:00Z");
+    let (report, missing) =
+        Report::new(&of(90, "6.5"), now().time).since(&earlier, Some("a"), true);
+    let used = report.items[0].used;
+    assert_eq!(used.active_seconds, 0);
+    assert_eq!(used.cost.unwrap().exact(), "1.500000000");
+    let shrunk = vec!["a/x".to_owned()];
+    assert_eq!(
+        missing,
+        Missing {
+            shrunk,
+            ..Missing::default()
+        }
+    );
+    let words = notes(&report, &missing, Some("monday.json"), &now());
+    let told = "a/x has counted less than monday.json says: what became smaller counts as 0.";
+    assert!(words.contains(told), "{words}");
+}
+
+#[test]
+fn an_object_whose_status_cannot_be_read_is_named_and_not_gone() {
+    let whole = item("a/x", "1", "inactive", None, usage("2026-11-01", 60, None));
+    let mut raw = whole.raw.clone();
+    raw.data["status"]["live"] = json!("of a later version");
+    let earlier = earlier(&[whole], "2026-11-23T08:00:00Z");
+    let report = Report::new(&[Item::new(raw)], now().time);
+    let (report, missing) = report.since(&earlier, Some("a"), true);
+    assert_eq!(missing, Missing::default());
+    let words = notes(&report, &missing, Some("monday.json"), &now());
+    let told = "a/x is left out: this version can't read its status.";
+    assert!(words.contains(told), "{words}");
+}
+
+#[test]
+fn a_model_that_two_objects_name_is_billed_once() {
+    let of = |name: &str, uid: &str| {
+        let usage = usage("2026-11-01", 60, None);
+        let mut raw = item(name, uid, "active", Some("0.001"), usage).raw;
+        raw.data["status"]["model"] = json!({"id": "bot", "owner": "acme"});
+        Item::new(raw)
+    };
+    let report = Report::new(
+        &[of("a/x", "1"), of("a/y", "2"), of("b/z", "3")],
+        now().time,
+    );
+    for total in report.namespaces.iter().chain([&report.total]) {
+        assert_eq!(total.bills.per_hour.unwrap().rounded(), "3.60", "{total:?}");
+    }
+}
+
+#[test]
+fn nothing_is_said_of_more_where_no_price_is_known() {
+    let more = json!({"deployingSeconds": 60, "unseenSeconds": 60});
+    let of = |name: &str| {
+        let usage = with(usage("2026-11-01", 60, None), more.clone());
+        item(name, name, "inactive", None, usage)
+    };
+    let report = Report::new(&[of("a/w"), of("a/x"), of("a/y"), of("a/z")], now().time);
+    let words = notes(&report, &Missing::default(), None, &now());
+    assert!(
+        words.contains("4 models were not observed for 4m in all."),
+        "{words}"
+    );
+    assert!(
+        words.contains("4m of deploying are not in the cost."),
+        "{words}"
+    );
+    assert!(!words.contains("0.00"), "{words}");
 }

@@ -147,8 +147,8 @@ fn held(lease: &Lease, namespace: &str, now: Timestamp) -> Check {
     ))
 }
 
-/// Whether each object was observed at its newest generation. One that has just been changed gets a
-/// second look.
+/// Whether each object was observed at its newest generation. One that has just been changed is
+/// read a second time.
 pub async fn keeps_up(session: &Session, objects: &Objects) -> Check {
     if let Scope::None { why } = &objects.scope {
         return Check::skip(IDS[2], why.clone());

@@ -28,7 +28,7 @@ pub enum Mark {
     Warn,
     /// It does not work.
     Fail,
-    /// It can't be told, or it can't apply.
+    /// The check could not be made, or does not apply.
     Skip,
 }
 

@@ -113,10 +113,10 @@ async fn one(session: &Session, user: &str, right: &Right) -> Check {
     }
     let missing = missing.join(", ");
     if right.id == SECRETS.id && matches!(key::of_environment(), Ok(Some(_))) {
-        let message = format!("{missing} {resource}: no. OXEN_API_KEY is set, which will do");
+        let message = format!("{missing} {resource}: not allowed. OXEN_API_KEY is used instead");
         return Check::ok(right.id, message);
     }
-    let message = format!("{missing} {resource}: no. {}", right.without);
+    let message = format!("{missing} {resource}: not allowed. {}", right.without);
     let check = Check::warn(right.id, message);
     if right.id == SECRETS.id {
         return check.fix("export OXEN_API_KEY=YOUR_API_KEY");

@@ -44,7 +44,7 @@ pub fn hub_fault(fault: &HubFault, hub: &str, key: &Origin, asked: Option<&str>)
         HubFault::Unreachable(why) => match page_code(why) {
             Some(code) => {
                 format!(
-                    "something between here and the hub answered {code}; is a proxy in the way?"
+                    "something other than the hub answered {code}. Check --base-url and --proxy."
                 )
             }
             None => format!(

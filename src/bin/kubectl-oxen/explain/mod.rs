@@ -1,5 +1,5 @@
-//! Errors of the Kubernetes API as sentences: what is the case, and what to do. The innermost cause
-//! is told, because the outer ones say no more than "client error (Connect)".
+//! Errors of the Kubernetes API as sentences: what is the case, and what to do. Only the
+//! innermost cause is shown, because the outer ones say no more than "client error (Connect)".
 
 use std::{error::Error as _, io};
 
@@ -22,8 +22,8 @@ pub struct Place {
     pub cluster: String,
     /// The user's entry.
     pub user: String,
-    /// Whether the cluster's entry has a certificate authority that is none: it holds a server's
-    /// own certificate.
+    /// Whether the certificate authority of the cluster's entry is a server's own certificate,
+    /// which is not an authority's.
     pub leaf_authority: bool,
 }
 
@@ -47,6 +47,8 @@ pub struct Trouble {
     pub no_such_object: bool,
     /// Whether the API server answered that the user may not do this.
     pub forbidden: bool,
+    /// Whether the API server answered that it does not accept the credentials.
+    pub unauthorized: bool,
     /// Whether the API server knows no such kind of objects.
     pub not_installed: bool,
     /// What is the case, without a full stop.
@@ -60,6 +62,7 @@ impl Trouble {
         Self {
             no_such_object: false,
             forbidden: false,
+            unauthorized: false,
             not_installed: false,
             why: why.into(),
             remedy: remedy.into(),
@@ -91,7 +94,7 @@ pub fn explain(error: &Error, place: &Place, asked: Asked<'_>) -> Trouble {
         }
         Error::ProxyProtocolUnsupported { .. } | Error::ProxyProtocolDisabled { .. } => {
             Trouble::new(
-                "the proxy to the API server is of a kind that this program does not know",
+                "this program does not support this kind of proxy to the API server",
                 "Use an http:// proxy.",
             )
         }
@@ -133,14 +136,17 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
     } = asked;
     let whose = quoted_user(&status.message).unwrap_or(&place.user);
     match status.code {
-        401 => Trouble::new(
-            format!(
-                "{} does not accept the credentials of user \"{}\"",
-                place.server(),
-                place.user
-            ),
-            "Log in again, or choose another context.",
-        ),
+        401 => Trouble {
+            unauthorized: true,
+            ..Trouble::new(
+                format!(
+                    "{} does not accept the credentials of user \"{}\"",
+                    place.server(),
+                    place.user
+                ),
+                "Log in again, or choose another context.",
+            )
+        },
         403 => {
             let (within, there) = match namespace {
                 Some(namespace) => (format!("in {namespace}"), "there"),
@@ -209,7 +215,7 @@ fn unreachable(error: &Error, place: &Place) -> Trouble {
                     "the certificate authority that the kubeconfig has for cluster {cluster} holds \
                      the server's own certificate"
                 ),
-                "Put its issuer's there (kubectl accepts both).",
+                "Replace it with its issuer's certificate (kubectl accepts both).",
             )
         } else {
             Trouble::new(

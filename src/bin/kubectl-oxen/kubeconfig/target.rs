@@ -50,6 +50,9 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) {
         user.token = Some(token.clone().into());
         user.token_file = None;
         user.exec = None;
+        // kube would prefer these.
+        user.username = None;
+        user.password = None;
     }
     if flags.client_certificate.is_some() {
         user.client_certificate = path(&flags.client_certificate);

@@ -283,6 +283,18 @@ async fn base64_with_line_breaks_is_read_and_kube_reads_no_proxy() {
     kube::Client::try_from(config).unwrap();
 }
 
+#[test]
+fn a_flags_token_takes_the_place_of_a_password() {
+    let text = config("a").replace("{token: a-token}", "{username: u, password: p}");
+    let (_folder, environment) = world(&[("a", text)], &["a"]);
+    let mut flags = Global::default();
+    let user = target(&environment, &flags).unwrap().user;
+    assert_eq!(user.username.as_deref(), Some("u"));
+    flags.token = Some("t".into());
+    let user = target(&environment, &flags).unwrap().user;
+    assert!(user.token.is_some() && user.username.is_none() && user.password.is_none());
+}
+
 fn rcgen_certificate() -> (String, String) {
     let issued = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
     (issued.cert.pem(), issued.signing_key.serialize_pem())

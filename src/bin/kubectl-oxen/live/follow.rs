@@ -1,7 +1,7 @@
-//! The objects of a scope and their changes, for as long as someone watches. A lost connection is
-//! told and taken up again.
+//! The objects of a scope and their changes, until the receiver is gone. A lost connection is
+//! reported and opened again. Credentials that are no longer accepted are renewed.
 
-use std::{pin::pin, time::Duration};
+use std::{cell::Cell, pin::pin, rc::Rc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
@@ -15,9 +15,12 @@ use tokio::{
 };
 
 use crate::{
+    exec::Terminal,
     explain::{Asked, Trouble},
     fetch::{Scope, Seen},
     item::Item,
+    outcome::Failure,
+    renewable::{RENEWED, Renewable},
     session::Session,
 };
 
@@ -51,24 +54,59 @@ pub enum Update {
 /// A list of objects, and its resource version.
 pub type List = (Vec<Item>, String);
 
+/// The sessions of a run that goes on when its credentials expire.
+struct Sessions<'a> {
+    renewable: &'a Renewable,
+    /// When the credentials were renewed.
+    renewed: Cell<Option<Instant>>,
+}
+
+impl Sessions<'_> {
+    /// Renews the credentials of a session if they are why it failed. They are left as they are
+    /// where they were renewed just before. The credential plugin has no part of the screen.
+    ///
+    /// # Errors
+    ///
+    /// Why the session has failed, or why its credentials can't be renewed.
+    async fn renew(&self, old: &Rc<Session>, trouble: Trouble) -> Result<(), String> {
+        let newer = !Rc::ptr_eq(&self.renewable.current().await, old);
+        let just = self.renewed.get().is_some_and(|at| at.elapsed() < RENEWED);
+        if !trouble.unauthorized || (just && !newer) {
+            return Err(trouble.why);
+        }
+        if !newer {
+            self.renewed.set(Some(Instant::now()));
+        }
+        match self.renewable.renew(old, Terminal::Withheld).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Because(sentence)) => Err(sentence.trim_end_matches('.').to_owned()),
+            Err(Failure::ReaderGone) => Err(trouble.why),
+        }
+    }
+}
+
 /// Sends each update until the receiver is gone. `first` is the list, if there is one already.
 pub async fn follow(
-    session: &Session,
+    renewable: &Renewable,
     scope: Scope<'_>,
     first: Option<List>,
     send: Sender<Update>,
 ) {
+    let sessions = Sessions {
+        renewable,
+        renewed: Cell::new(None),
+    };
     let events = async {
         match scope.name {
-            Some(name) => events(session, name, &send).await,
+            Some(name) => events(&sessions, name, &send).await,
             None => send.closed().await,
         }
     };
-    futures::join!(objects(session, scope, first, &send), events);
+    futures::join!(objects(&sessions, scope, first, &send), events);
 }
 
 async fn objects(
-    session: &Session,
+    sessions: &Sessions<'_>,
     scope: Scope<'_>,
     mut list: Option<List>,
     send: &Sender<Update>,
@@ -77,8 +115,12 @@ async fn objects(
     let mut wait = first;
     while !send.is_closed() {
         let begun = Instant::now();
-        if let Err(trouble) = watch(session, scope, list.take(), send).await {
-            let _ = send.send(Update::Lost(trouble.why)).await;
+        let session = sessions.renewable.current().await;
+        if let Err(trouble) = watch(&session, scope, list.take(), send).await {
+            match sessions.renew(&session, trouble).await {
+                Ok(()) => continue,
+                Err(why) => drop(send.send(Update::Lost(why)).await),
+            }
         }
         if begun.elapsed() > longest {
             wait = first;
@@ -88,8 +130,8 @@ async fn objects(
     }
 }
 
-/// Lists the objects, unless there is a list, and follows them. It ends without an error where the list is too old to be
-/// followed, or when nobody watches any longer.
+/// Lists the objects, unless there is a list, and watches them. Returns `Ok` when the resource
+/// version of the list is too old for a watch, or when the receiver is gone.
 async fn watch(
     session: &Session,
     scope: Scope<'_>,
@@ -160,9 +202,16 @@ async fn next(
 }
 
 /// Reads the events of one object again and again.
-async fn events(session: &Session, name: &str, send: &Sender<Update>) {
+async fn events(sessions: &Sessions<'_>, name: &str, send: &Sender<Update>) {
     loop {
-        let events = session.events(name).await.map_err(|trouble| trouble.why);
+        let session = sessions.renewable.current().await;
+        let events = match session.events(name).await {
+            Ok(events) => Ok(events),
+            Err(trouble) => match sessions.renew(&session, trouble).await {
+                Ok(()) => continue,
+                Err(why) => Err(why),
+            },
+        };
         if send.send(Update::Events(events)).await.is_err() {
             return;
         }

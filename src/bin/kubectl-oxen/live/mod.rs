@@ -27,7 +27,7 @@ use crate::{
     console::Console,
     fetch::Scope,
     outcome::{Failure, Outcome},
-    session::Session,
+    renewable::Renewable,
     when::Now,
 };
 use follow::Update;
@@ -50,10 +50,11 @@ const WAITING: usize = 64;
 ///
 /// The objects can't be read at first, or standard output can't be written.
 pub async fn run(
-    session: &Session,
+    sessions: &Renewable,
     args: &StatusArgs,
     console: &Console,
 ) -> Result<Outcome, Failure> {
+    let session = sessions.current().await;
     let namespace = (!args.all_namespaces).then_some(session.namespace.as_str());
     let scope = Scope {
         namespace,
@@ -70,7 +71,7 @@ pub async fn run(
     };
     let wide = args.output == Some(Output::Wide);
     let (send, updates) = mpsc::channel(WAITING);
-    let follow = follow::follow(session, scope, first, send);
+    let follow = follow::follow(sessions, scope, first, send);
     let window = console.window();
     let show = async {
         if window.is_some() {

@@ -63,6 +63,20 @@ fn a_frame_fits_the_window_and_says_what_it_leaves_out() {
 }
 
 #[test]
+fn a_model_that_two_objects_name_is_billed_once() {
+    let of = |name: &str, id: &str| {
+        let mut raw = item(name, "active").raw;
+        raw.data["status"]["model"] = json!({"id": id, "owner": "acme"});
+        raw.data["status"]["pricing"] = json!({"method": "time", "costPerSecond": "0.001"});
+        Item::new(raw)
+    };
+    let mut known = known(None, 0);
+    known.apply(Update::All(vec![of("a", "x"), of("b", "x"), of("c", "y")]));
+    let frame = known.frame(&now(), (80, 10));
+    assert_eq!(frame[5], "3 models; 2 bill by time now: 7.20 an hour.");
+}
+
+#[test]
 fn no_frame_is_larger_than_its_window() {
     let mut few = known(None, 2);
     few.apply(Update::Lost(

@@ -1,7 +1,7 @@
-//! Waiting for a change to take effect: a pure machine of the request and the object.
+//! The progress of a requested change: a pure function of the request and the object.
 //!
-//! First the status has to show that the operator has seen this very request. Only then do the
-//! conditions count, so that a Stalled from before the request ends no wait.
+//! The conditions count only after the status shows that the operator has observed the request.
+//! Therefore, a Stalled condition from before the request doesn't end the wait.
 
 use jiff::Timestamp;
 use oxen_operator::{
@@ -52,7 +52,7 @@ pub enum Progress {
     Overridden(State, Timestamp),
     /// The operator refused the request.
     Refused(String),
-    /// The request counts no longer: another one has taken its place, or it has ended.
+    /// The request no longer applies: another one has replaced it, or it has ended.
     Over(String),
 }
 
@@ -88,7 +88,13 @@ impl Request {
         if matches!(self, Request::Suspend(_)) {
             return Progress::Done(reason, message);
         }
-        if is_true(&status.conditions, STALLED) || reason.starts_with("Would") {
+        let would = match reason.as_str() {
+            // The status can have a newer live status than its conditions.
+            "WouldActivate" => status.live != Some(LiveStatus::Active),
+            "WouldDeactivate" => !is_off(status.live),
+            _ => false,
+        };
+        if is_true(&status.conditions, STALLED) || would {
             return Progress::Stalled(reason, message);
         }
         if ready.status == "True" && self.is_wanted(&status) {
@@ -129,7 +135,7 @@ impl Request {
                 None => Some(removed(OVERRIDE_ANNOTATION)),
             },
             Request::Spec(_, declared) => (object.spec.state != *declared)
-                .then(|| format!("its spec declares {} by now", object.spec.state)),
+                .then(|| format!("its spec now declares {}", object.spec.state)),
             Request::Resume(_) => {
                 (object.spec.suspend == Some(true)).then(|| "it is suspended again".into())
             }
@@ -192,11 +198,13 @@ impl Request {
         match (self.wanted(), status.live) {
             (None, _) => true,
             (Some(State::Active), live) => live == Some(LiveStatus::Active),
-            (Some(State::Inactive), live) => {
-                matches!(live, Some(LiveStatus::Inactive | LiveStatus::None))
-            }
+            (Some(State::Inactive), live) => is_off(live),
         }
     }
+}
+
+fn is_off(live: Option<LiveStatus>) -> bool {
+    matches!(live, Some(LiveStatus::Inactive | LiveStatus::None))
 }
 
 fn in_force(status: &OxenModelStatus) -> Option<&String> {

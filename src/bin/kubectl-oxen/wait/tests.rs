@@ -117,6 +117,27 @@ fn the_echo_comes_before_the_conditions() {
             stalled("WouldActivate"),
         ),
         (
+            on(),
+            ("False", "WouldActivate"),
+            false,
+            in_force("active"),
+            working("WouldActivate"),
+        ),
+        (
+            Request::Resume(2),
+            ("False", "WouldDeactivate"),
+            false,
+            json!({"live": "none"}),
+            working("WouldDeactivate"),
+        ),
+        (
+            Request::Resume(2),
+            ("False", "WouldDeactivate"),
+            false,
+            json!({"live": "active"}),
+            stalled("WouldDeactivate"),
+        ),
+        (
             Request::Spec(3, Declared::Inactive),
             ("True", "Active"),
             false,
@@ -254,7 +275,7 @@ fn a_request_that_is_replaced_or_ends_is_not_waited_for() {
     }
     let mut object = object(ready, false, json!({}));
     let active = Request::Spec(2, Declared::Active);
-    over(&active, &object, Some("its spec declares inactive by now"));
+    over(&active, &object, Some("its spec now declares inactive"));
     over(&Request::Suspend(2), &object, Some("it is resumed again"));
     object.spec.suspend = Some(true);
     over(&Request::Resume(2), &object, Some("it is suspended again"));

@@ -14,9 +14,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use crate::{
     clean,
     console::Console,
+    exec::Terminal,
     item::Item,
     outcome::{Failure, Outcome},
-    renewable::Renewable,
+    renewable::{RENEWED, Renewable},
     session::Session,
     wait::{Progress, Request},
     when::Now,
@@ -33,10 +34,6 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// How long the hub may leave a requested reconcile unanswered. The status that says so can be from
 /// before the request, and the operator asks the hub at once.
 const UNANSWERED: Duration = Duration::from_secs(20);
-
-/// How long renewed credentials are expected to be accepted. Where they are refused before, they
-/// are not renewed again.
-const RENEWED: Duration = Duration::from_secs(60);
 
 /// A change that is waited for.
 pub struct Changed {
@@ -98,6 +95,7 @@ impl Waits<'_> {
             item,
             begun: Instant::now(),
             told: Progress::Unseen,
+            seen: false,
             complained: false,
             renewed: None,
         };
@@ -128,6 +126,9 @@ struct Follow<'a> {
     begun: Instant,
     /// The progress that was told last.
     told: Progress,
+    /// Whether the operator has seen the request. A later generation of the spec, which it has not
+    /// observed yet, takes nothing of that back.
+    seen: bool,
     /// Whether the connection is lost, and this was told.
     complained: bool,
     /// When the credentials were renewed.
@@ -152,7 +153,9 @@ impl Follow<'_> {
                 return Ok(outcome);
             }
             self.renewed = Some(Instant::now());
-            session = self.waits.session.renew(&session).await?;
+            session = (self.waits.session)
+                .renew(&session, Terminal::Shared)
+                .await?;
         }
     }
 
@@ -219,7 +222,11 @@ impl Follow<'_> {
             let problem = clean::line(error);
             Failure::Because(format!("{} can't be read: {problem}", self.full))
         })?;
-        let progress = self.request.progress(decoded);
+        let mut progress = self.request.progress(decoded);
+        if progress == Progress::Unseen && self.seen {
+            progress = self.told.clone();
+        }
+        self.seen |= matches!(progress, Progress::Working(..));
         if progress != self.told {
             self.tell(&progress);
             self.told = progress.clone();
@@ -244,9 +251,9 @@ impl Follow<'_> {
             }
             Progress::Refused(why) => {
                 let why = why.trim_end_matches('.');
-                Err(format!("the operator refuses it for {full}: {why}.").into())
+                Err(format!("the operator refuses the override of {full}: {why}.").into())
             }
-            Progress::Over(why) => Err(format!("{full} is not waited for: {why}.").into()),
+            Progress::Over(why) => Err(format!("the wait for {full} ended: {why}.").into()),
         }
     }
 }
