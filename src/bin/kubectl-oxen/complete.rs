@@ -262,7 +262,7 @@ mod tests {
         for (line, names) in [
             ("on a -n b", &["a"][..]),
             ("on -n b a", &["a"]),
-            ("on a --for b c --context=d", &["a", "c"]),
+            ("on a --for 2h c --context=d", &["a", "c"]),
             ("--namespace b off a c", &["a", "c"]),
             ("status a", &["a"]),
             ("on a -n", &["a"]),
