@@ -97,6 +97,7 @@
 //! | the election's durations | `leader/timing.rs` |
 //! | the metrics' names | `metrics/process.rs`, `metrics/objects.rs`, `metrics/budgets.rs`, `metrics/unmanaged.rs`, `metrics/text.rs` |
 //! | `keep`: what a keeper writes, and whether the model is active | `keep/renewal.rs`, `keep/readiness.rs` |
+//! | `keep`: what it reads of an object | `keep/object.rs` |
 //! | `keep`: its requests | `keep/driver.rs` |
 //! | flags and environment variables | `config/args.rs`, `config/keep.rs`, `config/settings.rs`, `config/error.rs` |
 //! | the settings of the hub's URL, the proxy and the authorities | `config/route.rs`, `config/authorities.rs` |

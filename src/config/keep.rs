@@ -22,7 +22,7 @@ pub struct KeepArgs {
     model_object: String,
 
     /// The namespace of the OxenModel. Unset: the pod's own, or the kubeconfig's.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = namespace_name)]
     namespace: Option<String>,
 
     /// How long the model stays active after the last renewal, at most `720h`.
@@ -34,7 +34,7 @@ pub struct KeepArgs {
     )]
     for_: Span,
 
-    /// How often the override is renewed. It has to be shorter than `--for`.
+    /// How often the override is renewed. `--for` has to be at least twice as long.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     renew: Span,
 
@@ -112,11 +112,14 @@ impl KeepArgs {
         if every.0 < SHORTEST {
             return Err(ConfigError::new("--renew", "write 1s or more"));
         }
-        if lasts <= every {
-            let twice = Span(every.0.saturating_mul(2));
+        if every.0 > LONGEST / 2 {
+            return Err(ConfigError::new("--renew", "write 360h or less"));
+        }
+        let twice = Span(every.0 * 2);
+        if lasts < twice {
             let problem = format!(
-                "{lasts} is not longer than --renew {every}, so an override would end before it is \
-                 renewed: write {twice} or more"
+                "{lasts} is shorter than twice --renew {every}, so one failed renewal could end the \
+                 override: write {twice} or more, or a shorter --renew"
             );
             return Err(ConfigError::new("--for", problem));
         }
@@ -134,6 +137,14 @@ fn object_name(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if text.is_empty() || !text.chars().all(allowed) {
         return Err("write the name of an OxenModel, such as support-bot".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn namespace_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("write the name of a namespace, such as team-a".into());
     }
     Ok(text.to_owned())
 }
@@ -194,7 +205,16 @@ mod tests {
         for (line, words) in [
             ("", "--model-object"),
             ("--model-object a/b", "such as support-bot"),
+            ("--model-object a --namespace=", "such as team-a"),
+            ("--model-object a --namespace=a/b", "such as team-a"),
             ("--model-object a --for 10m", "write 20m or more"),
+            ("--model-object a --for 19m59s", "write 20m or more"),
+            ("--model-object a --renew 15m", "write 30m or more"),
+            ("--model-object a --renew 361h", "--renew: write 360h"),
+            (
+                "--model-object a --renew 99999999999999h",
+                "--renew: write 360h",
+            ),
             ("--model-object a --renew 0s", "--renew: write 1s"),
             ("--model-object a --for 721h", "--for: write 720h"),
             ("--model-object a --for soon", "such as 30s"),

@@ -22,7 +22,7 @@ use super::{
     health::{Health, Monitor},
     index::{Index, Report},
     listing::PATIENCE,
-    streams::{refused_with, scoped, watch_config, watching},
+    streams::{list_refused, refused_with, scoped, watch_config, watching},
     watch::ALL_NAMESPACES,
 };
 use crate::{metrics::BudgetMetrics, readiness::Watched};
@@ -93,6 +93,10 @@ async fn watch(context: &Context, scope: Option<&str>, health: &Health, listed: 
             Err(problem) => {
                 health.failed(&problem);
                 log_error(&problem, scope);
+                // A refusal doesn't pass by itself, so nothing but activations waits for the list.
+                if list_refused(&problem) {
+                    listed.notify_one();
+                }
             }
         }
     }
@@ -155,9 +159,14 @@ async fn write_status(context: &Context, report: &Report) -> Result<(), Reconcil
     let status = report
         .status()
         .filter(|it| Some(it) != budget.status.as_ref());
-    let Some(status) = status.filter(|_| context.authority.holds()) else {
+    let Some(status) = status else {
         return Ok(());
     };
+    if !context.authority.holds() {
+        // This process may lead again.
+        context.index.budget_not_written(report);
+        return Ok(());
+    }
     let patch = json!({"metadata": {"uid": budget.metadata.uid}, "status": status});
     let (namespace, name) = (report.namespace.as_ref(), report.name.as_str());
     let api: Api<GuardedBudget> = Api::namespaced(context.client.clone(), namespace);

@@ -48,8 +48,8 @@ impl Observed {
         }
     }
 
-    /// Asks the budgets whether they allow the activate call that is due. They allow no other
-    /// decision of the namespace before the returned lock is dropped.
+    /// Asks the budgets whether they allow the activate call that is due. While the returned
+    /// lock is held, no other reconcile of the namespace can get an activate call allowed.
     pub(super) async fn ask_budgets(&mut self, scope: &Scope) -> Option<OwnedMutexGuard<()>> {
         let remote = self.retrieved.as_ref().ok()?;
         let index = &scope.context.index;

@@ -108,7 +108,7 @@ pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use schedule::{Stretch, instant, stretches};
 pub use tracked::Tracked;
-pub use unmanaged::{Managed, unmanaged};
+pub use unmanaged::{Managed, may_bill, unmanaged};
 pub use urgency::is_urgent;
 pub use usage::{counted, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
@@ -159,8 +159,15 @@ pub fn answer_override(subject: &Subject<'_>) -> Option<Plan> {
         plan.status.conditions.extend(before);
         plan.transition &= subject.desired_changed();
     } else {
-        // The conditions still describe the last observation.
+        // The conditions still describe the last observation. So does the desired state, whose end
+        // is a new one only if this generation was observed.
+        let until = if observed {
+            plan.status.until
+        } else {
+            stored.until.clone()
+        };
         plan.status = OxenModelStatus {
+            until,
             override_in_force: plan.status.override_in_force,
             refused_override: plan.status.refused_override,
             handled_override: plan.status.handled_override,

@@ -160,12 +160,12 @@ pub struct OverrideEvent {
     pub note: String,
 }
 
-/// Returns the events of a write that replaces the status `before` with the status `after`.
+/// Returns the events of a write that replaces the status `before` with the status `after`. A new
+/// end for the same state has no event: a keeper would cause one with each renewal.
 #[must_use]
 pub fn override_events(before: &OxenModelStatus, after: &OxenModelStatus) -> Vec<OverrideEvent> {
-    let changed = before.override_in_force != after.override_in_force;
-    let in_force = changed.then(|| match &after.override_in_force {
-        Some(accepted) => OverrideEvent {
+    let in_force = match &after.override_in_force {
+        Some(accepted) if is_accepted(before, after) => Some(OverrideEvent {
             reason: "OverrideAccepted",
             type_: EventType::Normal,
             note: format!(
@@ -173,13 +173,14 @@ pub fn override_events(before: &OxenModelStatus, after: &OxenModelStatus) -> Vec
                  earlier, set the annotation {OVERRIDE_ANNOTATION} to none.",
                 accepted.state, accepted.until.0
             ),
-        },
-        None => OverrideEvent {
+        }),
+        None if before.override_in_force.is_some() => Some(OverrideEvent {
             reason: "OverrideEnded",
             type_: EventType::Normal,
             note: "The override has ended. The spec decides the desired state again.".into(),
-        },
-    });
+        }),
+        _ => None,
+    };
     let refused = (after.refused_override.as_ref())
         .filter(|refused| before.refused_override.as_ref() != Some(refused));
     let refused = refused.map(|RefusedOverride { value, why }| OverrideEvent {

@@ -47,7 +47,8 @@ impl Managed {
 
     /// Returns true when an object of any key manages this model, or may manage it once it has been
     /// observed.
-    pub(crate) fn manages(&self, identity: &Identity) -> bool {
+    #[must_use]
+    pub fn manages(&self, identity: &Identity) -> bool {
         let Objects { identities, names } = self.objects.as_ref();
         let id = plain(&identity.id);
         identities.contains(identity)
@@ -93,7 +94,9 @@ pub fn unmanaged(model: &Remote, managed: &Managed) -> bool {
         && !managed.manages(&identity)
 }
 
-fn may_bill(model: &Remote) -> bool {
+/// Returns true when a deployment of the model is on or may be.
+#[must_use]
+pub fn may_bill(model: &Remote) -> bool {
     match model.live {
         LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown => true,
         // The word stands for all deployments, of which others may still be on.

@@ -2,27 +2,25 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     Api,
     api::{Patch, PatchParams},
-    core::DynamicObject,
+    core::{DynamicObject, ObjectMeta},
 };
-use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::{
+    object::{FIELD_MANAGER, behind, understood},
     readiness::{ModelReadiness, readiness},
-    renewal::{Renewal, renewal},
+    renewal::{Renewal, renewal, shows},
 };
 use crate::{
     api::{OVERRIDE_ANNOTATION, OxenModel, Span},
     backoff::doubled,
 };
-
-/// The owner of the annotation. Flux takes back the fields of owners that begin with `kubectl`.
-const FIELD_MANAGER: &str = "oxen-keeper";
 
 /// The longest time for one request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,16 +32,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// The time between two reads of the object during a wait.
 const POLL: Duration = Duration::from_secs(2);
 
-/// The fields of the status that the keeper reads. It reads no others, so that it understands the
-/// objects of a newer operator.
-const FIELDS: [&str; 6] = [
-    "conditions",
-    "desired",
-    "handledOverride",
-    "live",
-    "override",
-    "refusedOverride",
-];
+/// The difference of two clocks that is worth a warning.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
 
 /// Why a request of the keeper failed.
 #[derive(Debug, thiserror::Error)]
@@ -95,19 +85,22 @@ pub enum WaitError {
 /// Renews the override until somebody ends it with `none`. A failed renewal is retried without a
 /// limit.
 pub(super) async fn renew(api: &Api<DynamicObject>, name: &str, lasts: Duration, every: Duration) {
-    let mut first = true;
+    let mut memory = Memory::default();
     let mut failures = 0;
     loop {
-        let pause = match round(api, name, lasts, first).await {
+        let pause = match round(api, name, lasts, &mut memory).await {
             Ok(Renewal::Stop) => break,
             Ok(renewal) => {
-                match renewal {
+                failures = 0;
+                match &renewal {
                     Renewal::Write(value) => info!(name, override = value, "renewed the override"),
-                    Renewal::Leave(why) => info!(name, why, "left the override as it is"),
+                    Renewal::Leave(it) => {
+                        info!(name, override = it.value, "left the override as it is");
+                    }
+                    Renewal::Blocked(why) => info!(name, why, "no override can be requested now"),
                     Renewal::Stop => {}
                 }
-                (first, failures) = (false, 0);
-                every
+                renewal.pause(Timestamp::now(), every)
             }
             Err(trouble) => {
                 let pause = doubled(FIRST_PAUSE, failures, LAST_PAUSE.min(every));
@@ -133,46 +126,84 @@ pub(super) async fn renew(api: &Api<DynamicObject>, name: &str, lasts: Duration,
     );
 }
 
+/// What a process remembers of its renewals.
+#[derive(Default)]
+struct Memory {
+    /// Whether a renewal succeeded, so that a `none` is newer than this process.
+    renewed: bool,
+    /// The value of the last write that may have succeeded.
+    sent: Option<String>,
+}
+
 /// One renewal: reads the object and writes what is due. A write is refused if the object has
 /// changed since it was read, so that no request of a person is lost.
 async fn round(
     api: &Api<DynamicObject>,
     name: &str,
     lasts: Duration,
-    first: bool,
+    memory: &mut Memory,
 ) -> Result<Renewal, Trouble> {
     let object = read(api, name).await?;
-    let renewal = renewal(&object, Timestamp::now(), lasts, first);
+    // The answer to a write that succeeded may have been lost.
+    let sent = memory.sent.as_deref();
+    memory.renewed |= sent.is_some_and(|value| shows(&object, value));
+    let renewal = renewal(&object, Timestamp::now(), lasts, !memory.renewed);
     if let Renewal::Write(value) = &renewal {
-        let patch = json!({"metadata": {
-            "resourceVersion": object.metadata.resource_version,
-            "annotations": {OVERRIDE_ANNOTATION: value},
-        }});
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
-        let patch = Patch::Merge(&patch);
-        let written = timeout(REQUEST_TIMEOUT, api.patch(name, &params, &patch)).await;
-        written.map_err(|_| Trouble::Silence)??;
+        let written = write(api, name, &object, value).await;
+        if !written.as_ref().is_err_and(Trouble::is_conflict) {
+            memory.sent = Some(value.clone());
+        }
+        warn_of_clock(name, &written?);
     }
+    memory.renewed |= !matches!(renewal, Renewal::Blocked(_));
     Ok(renewal)
+}
+
+/// Sets the annotation, unless the object has changed since it was read. Returns the metadata of
+/// the answer.
+async fn write(
+    api: &Api<DynamicObject>,
+    name: &str,
+    object: &OxenModel,
+    value: &str,
+) -> Result<ObjectMeta, Trouble> {
+    let patch = json!({"metadata": {
+        "resourceVersion": object.metadata.resource_version,
+        "annotations": {OVERRIDE_ANNOTATION: value},
+    }});
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(&patch);
+    let written = timeout(REQUEST_TIMEOUT, api.patch(name, &params, &patch)).await;
+    Ok(written.map_err(|_| Trouble::Silence)??.metadata)
+}
+
+/// Warns of a clock that makes overrides end at another time than the flags say.
+fn warn_of_clock(name: &str, written: &ObjectMeta) {
+    let Some(behind) = behind(written, Timestamp::now()) else {
+        return;
+    };
+    if behind.abs() < CLOCKS_DIFFER {
+        return;
+    }
+    let off = Span(Duration::from_secs(behind.as_secs().unsigned_abs()));
+    let (is, ends) = if behind.is_positive() {
+        ("behind", "earlier")
+    } else {
+        ("ahead of", "later")
+    };
+    warn!(
+        name,
+        "this process's clock is {off} {is} the API server's, so each override ends that much \
+         {ends}; correct the clock of the node"
+    );
 }
 
 async fn read(api: &Api<DynamicObject>, name: &str) -> Result<OxenModel, Trouble> {
     let object = timeout(REQUEST_TIMEOUT, api.get(name)).await;
-    let object = object.map_err(|_| Trouble::Silence)??;
-    let status = object.data.get("status").and_then(Value::as_object);
-    let fields = status.into_iter().flatten();
-    let fields = fields.filter(|(field, _)| FIELDS.contains(&field.as_str()));
-    let mut status: Map<String, Value> = fields.map(|(k, v)| (k.clone(), v.clone())).collect();
-    status.insert("observedGeneration".into(), json!(-1));
-    // No decision of the keeper depends on the spec.
-    let spec = json!({"model": name, "state": "inactive"});
-    let mut model = OxenModel::new(name, serde_json::from_value(spec)?);
-    model.metadata = object.metadata;
-    model.status = Some(serde_json::from_value(Value::Object(status))?);
-    Ok(model)
+    Ok(understood(object.map_err(|_| Trouble::Silence)??)?)
 }
 
 /// Waits until the model is active.
@@ -181,7 +212,6 @@ pub(super) async fn wait(
     name: &str,
     limit: Duration,
 ) -> Result<(), WaitError> {
-    let end = Instant::now() + limit;
     let mut last = String::from("it was not observed");
     let looks = async {
         loop {
@@ -203,7 +233,7 @@ pub(super) async fn wait(
             sleep(POLL).await;
         }
     };
-    let ended = timeout_at(end, looks).await;
+    let ended = timeout(limit, looks).await;
     ended.unwrap_or_else(|_| {
         Err(WaitError::TimedOut {
             name: name.to_owned(),

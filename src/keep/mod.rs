@@ -7,11 +7,13 @@
 //!
 //! | what | where |
 //! |---|---|
+//! | what the keeper reads of an object | `object.rs` |
 //! | what is written, from the object and the time | `renewal.rs` |
 //! | whether the model is active, from the object and the time | `readiness.rs` |
 //! | the requests, and trying again | `driver.rs` |
 
 mod driver;
+mod object;
 mod readiness;
 mod renewal;
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{LiveStatus, OxenModel, State},
-    decide::{READY, STALLED, condition, is_true, requests_override},
+    decide::{READY, STALLED, condition, is_true, judge_override, requests_override},
 };
 
 /// How far the model is.
@@ -37,7 +37,11 @@ pub fn readiness(object: &OxenModel, now: Timestamp) -> ModelReadiness {
     let wanted = status.desired == Some(State::Active);
     let says = format!("{}: {}", ready.reason, ready.message);
     if wanted && ready.status == "True" && status.live == Some(LiveStatus::Active) {
-        return ModelReadiness::Active;
+        return if is_turning_off(object, now) {
+            ModelReadiness::Waiting("the override that keeps the model active is over".into())
+        } else {
+            ModelReadiness::Active
+        };
     }
     if !wanted {
         return ModelReadiness::Waiting(format!(
@@ -48,6 +52,17 @@ pub fn readiness(object: &OxenModel, now: Timestamp) -> ModelReadiness {
         return ModelReadiness::Stalled(says);
     }
     ModelReadiness::Waiting(format!("the live status is {live}. {says}"))
+}
+
+/// Returns true when the override that kept the model active has ended or was ended, or a request
+/// turns the model off, and the status doesn't show that yet.
+fn is_turning_off(object: &OxenModel, now: Timestamp) -> bool {
+    let status = object.status.as_ref();
+    let stored = status.and_then(|status| status.override_in_force.as_ref());
+    match judge_override(object, now).in_force {
+        Some(next) => next.state == State::Inactive,
+        None => stored.is_some_and(|stored| stored.state == State::Active),
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +161,47 @@ mod tests {
             assert!(
                 format!("{judged:?}").starts_with(expected),
                 "{judged:?} for {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_old_ready_does_not_outlive_the_override_that_it_depends_on() {
+        const END: &str = "2026-11-25T11:00:00Z";
+        let stored = |state: &str, until: &str| {
+            let value = format!("{state} until {until}");
+            json!({"value": value, "state": state, "until": until})
+        };
+        let on = |until: &str| stored("active", until);
+        let value = format!("active until {END}");
+        let off = format!("inactive until {END}");
+        let later = "active until 2026-11-25T12:00:00Z";
+        for (annotation, in_force, expected) in [
+            (&*value, on(END), "Active"),
+            (later, on(END), "Active"),
+            (&value, on("2026-11-25T10:00:00Z"), "Waiting"),
+            // The keeper beside this wait has renewed, and the operator is down.
+            (later, on("2026-11-25T09:00:00Z"), "Active"),
+            ("none", on(END), "Waiting"),
+            (&off, on(END), "Waiting"),
+            (&off, Value::Null, "Waiting"),
+            // The desired state doesn't depend on these.
+            ("none", Value::Null, "Active"),
+            (later, Value::Null, "Active"),
+            ("soon", on(END), "Active"),
+        ] {
+            let ready = json!([{
+                "type": "Ready", "status": "True", "reason": "Active", "message": "",
+                "observedGeneration": 2, "lastTransitionTime": "2026-11-25T09:00:00Z",
+            }]);
+            let status = json!({
+                "desired": "active", "live": "active", "conditions": ready,
+                "override": in_force, "handledOverride": value, "observedGeneration": 2,
+            });
+            let judged = judged(annotation, &status);
+            assert!(
+                format!("{judged:?}").starts_with(expected),
+                "{judged:?} for {annotation} and {status}"
             );
         }
     }

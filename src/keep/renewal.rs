@@ -5,66 +5,91 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    api::{OVERRIDE_ANNOTATION, OverrideRequest, OxenModel, State},
+    api::{OVERRIDE_ANNOTATION, Override, OverrideRequest, OxenModel, State},
     decide::judge_override,
 };
+
+/// The longest pause after a renewal that the object's condition prevented.
+const BLOCKED_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the keeper does with the object's annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Renewal {
     /// It sets the annotation to this value.
     Write(String),
-    /// It leaves the annotation as it is, for this reason.
-    Leave(String),
+    /// It leaves the annotation as it is, because of this override. The override is in force, or
+    /// will be once the operator has answered it.
+    Leave(Override),
+    /// No override can be requested now, for this reason.
+    Blocked(String),
     /// Somebody ended the override with `none`. This keeper writes nothing more.
     Stop,
+}
+
+impl Renewal {
+    /// The time until the next renewal. It is never longer than `every`. After an override that
+    /// was left as it is, the next renewal follows its end.
+    #[must_use]
+    pub fn pause(&self, now: Timestamp, every: Duration) -> Duration {
+        match self {
+            Renewal::Write(_) | Renewal::Stop => every,
+            Renewal::Leave(in_force) => {
+                let rest = Duration::try_from(in_force.until.0.duration_since(now));
+                every.min(rest.unwrap_or_default() + Duration::from_secs(1))
+            }
+            Renewal::Blocked(_) => every.min(BLOCKED_PAUSE),
+        }
+    }
 }
 
 /// Judges the object as the operator does, and never shortens an override.
 ///
 /// An override `inactive until TIME` that is in force, or will be once the operator has handled it,
 /// stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
-/// was set while this process ran, so it stops the process.
+/// was set while this process ran, so it stops the process. A renewal that was blocked doesn't count
+/// as the first one, because the `none` after it may be an old one.
 #[must_use]
 pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool) -> Renewal {
     if object.metadata.deletion_timestamp.is_some() {
-        return Renewal::Leave("the object is being deleted".into());
+        return Renewal::Blocked("the object is being deleted".into());
     }
     if !first && is_ended(object) {
         return Renewal::Stop;
     }
     let end = now.as_second().saturating_add_unsigned(lasts.as_secs());
     let end = Timestamp::from_second(end).unwrap_or(Timestamp::MAX);
-    if let Some(in_force) = judge_override(object, now).in_force {
-        match in_force.state {
-            State::Inactive => {
-                return Renewal::Leave(format!("the override is {}", in_force.value));
-            }
-            State::Active if in_force.until.0 >= end => {
-                return Renewal::Leave(format!("the override is {} already", in_force.value));
-            }
-            State::Active => {}
-        }
+    if let Some(in_force) = judge_override(object, now).in_force
+        && (in_force.state == State::Inactive || in_force.until.0 >= end)
+    {
+        return Renewal::Leave(in_force);
     }
     let value = format!("{} until {end}", State::Active);
     match judge_override(&annotated(object, &value), now).refused {
-        Some(refused) => Renewal::Leave(refused.why),
+        Some(refused) => Renewal::Blocked(refused.why),
         None => Renewal::Write(value),
     }
+}
+
+/// Returns true when the object has this value of the annotation, or the operator has handled it.
+#[must_use]
+pub fn shows(object: &OxenModel, value: &str) -> bool {
+    annotation(object) == Some(value) || handled(object) == Some(value)
 }
 
 /// Returns true when the last request for an override is `none`, even if a GitOps tool has removed
 /// the annotation.
 fn is_ended(object: &OxenModel) -> bool {
-    let status = object.status.as_ref();
-    let handled = status.and_then(|status| status.handled_override.as_deref());
-    let value = annotation(object).or(handled);
+    let value = annotation(object).or(handled(object));
     value.and_then(|value| value.parse().ok()) == Some(OverrideRequest::None)
 }
 
 fn annotation(object: &OxenModel) -> Option<&str> {
     let annotations = object.metadata.annotations.as_ref()?;
     annotations.get(OVERRIDE_ANNOTATION).map(String::as_str)
+}
+
+fn handled(object: &OxenModel) -> Option<&str> {
+    object.status.as_ref()?.handled_override.as_deref()
 }
 
 /// The object with this value of the annotation.
@@ -193,18 +218,56 @@ mod tests {
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
         assert_eq!(
             judged(&deleted, true),
-            Renewal::Leave("the object is being deleted".into())
+            Renewal::Blocked("the object is being deleted".into())
         );
         let conflict = json!({"conditions": [{
             "type": "Ready", "status": "False", "reason": "Conflict", "message": "",
             "lastTransitionTime": NOW,
         }]});
-        let Renewal::Leave(why) = judged(&object(None, conflict), true) else {
+        let Renewal::Blocked(why) = judged(&object(None, conflict), true) else {
             panic!("it was written");
         };
         assert!(
             why.contains("Another OxenModel controls this model"),
             "{why}"
         );
+    }
+
+    #[test]
+    fn the_next_renewal_follows_the_end_of_an_override_that_was_left() {
+        let secs = Duration::from_secs;
+        let minute = secs(60);
+        let now: Timestamp = "2026-11-25T10:00:00Z".parse().unwrap();
+        let left = |until: &str| {
+            Renewal::Leave(Override {
+                value: String::new(),
+                state: State::Inactive,
+                until: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(until.parse().unwrap()),
+            })
+        };
+        for (renewal, every, pause) in [
+            (Renewal::Write(VALUE.into()), 10 * minute, 10 * minute),
+            (left("2026-11-25T10:05:00Z"), 10 * minute, secs(301)),
+            (left("2026-11-25T18:00:00Z"), 10 * minute, 10 * minute),
+            (left("2026-11-25T09:00:00Z"), 10 * minute, secs(1)),
+            (Renewal::Blocked(String::new()), 10 * minute, minute),
+            (Renewal::Blocked(String::new()), secs(5), secs(5)),
+        ] {
+            assert_eq!(renewal.pause(now, every), pause, "{renewal:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_shown_as_the_annotation_or_as_the_last_one_that_was_handled() {
+        for (annotation, status, is_shown) in [
+            (Some(VALUE), json!({}), true),
+            (Some("none"), json!({"handledOverride": VALUE}), true),
+            (None, json!({"handledOverride": VALUE}), true),
+            (Some("none"), json!({"handledOverride": "none"}), false),
+            (None, json!({}), false),
+        ] {
+            let object = object(annotation, status);
+            assert_eq!(shows(&object, VALUE), is_shown, "{object:?}");
+        }
     }
 }

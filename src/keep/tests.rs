@@ -1,7 +1,6 @@
 //! The keeper's requests, against a stub of the API server.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,8 +19,15 @@ type Requests = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A client whose API server gives these answers in turn, and the last one again and again.
 fn stub(answers: Vec<(u16, Value)>) -> (Client, Requests) {
+    stub_that(move |requests| answers[answers.len().min(requests.len()) - 1].clone())
+}
+
+/// A client whose API server answers each request from all that it has received.
+fn stub_that(
+    answers: impl Fn(&[(String, Value)]) -> (u16, Value) + Send + Sync + 'static,
+) -> (Client, Requests) {
     let requests = Requests::default();
-    let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+    let answers = Arc::new(answers);
     let received = Arc::clone(&requests);
     let answer = move |request: Request<Body>| {
         let (received, answers) = (Arc::clone(&received), Arc::clone(&answers));
@@ -29,12 +35,9 @@ fn stub(answers: Vec<(u16, Value)>) -> (Client, Requests) {
             let method = request.method().to_string();
             let body = request.into_body().collect_bytes().await?;
             let body = serde_json::from_slice(&body).unwrap_or_default();
-            received.lock().unwrap().push((method, body));
-            let mut answers = answers.lock().unwrap();
-            let (code, body) = answers[0].clone();
-            if answers.len() > 1 {
-                answers.pop_front();
-            }
+            let mut received = received.lock().unwrap();
+            received.push((method, body));
+            let (code, body) = answers(&received);
             let response = Response::builder().status(code);
             Ok::<_, kube::Error>(
                 response
@@ -139,23 +142,73 @@ async fn the_first_renewal_replaces_a_none_and_a_later_none_stops() {
         object("2", Some("active until 2000-01-01T00:00:00Z")),
         object("3", none),
     ];
-    let (client, requests) = stub(answers);
+    let methods = methods_of_a_day(stub(answers)).await;
+    assert_eq!(methods, ["GET", "PATCH", "GET"]);
+}
+
+/// Runs the keeper for a day, which is far longer than many renewals, and returns the methods of its
+/// requests.
+async fn methods_of_a_day((client, requests): (Client, Requests)) -> Vec<String> {
     let shutdown = CancellationToken::new();
     let keep = keep(RENEW);
     let run = run(client, &keep, &shutdown);
-    // A day is far longer than many renewals.
     let ended = tokio::time::timeout(Duration::from_secs(24 * 3600), run).await;
     assert!(
         ended.is_err(),
         "it runs on, so that nothing starts it again"
     );
-    let methods: Vec<String> = requests
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|it| it.0.clone())
-        .collect();
-    assert_eq!(methods, ["GET", "PATCH", "GET"]);
+    let requests = requests.lock().unwrap();
+    requests.iter().map(|it| it.0.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_was_blocked_does_not_make_an_old_none_a_new_one() {
+    let none = Some("none");
+    let mut conflict = object("1", none);
+    conflict.1["status"]["conditions"] = json!([{
+        "type": "Ready", "status": "False", "reason": "Conflict", "message": "",
+        "lastTransitionTime": "2026-11-25T09:00:00Z",
+    }]);
+    let mut deleted = object("1", none);
+    deleted.1["metadata"]["deletionTimestamp"] = "2026-11-25T09:00:00Z".into();
+    for blocked in [conflict, deleted] {
+        let answers = vec![
+            blocked,
+            object("2", none),
+            object("3", Some("active until 2000-01-01T00:00:00Z")),
+            object("4", none),
+        ];
+        let methods = methods_of_a_day(stub(answers)).await;
+        assert_eq!(methods, ["GET", "GET", "PATCH", "GET"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_none_after_a_write_whose_answer_was_lost_stops() {
+    // The operator has handled the write, and a person has set `none` since then.
+    let handled = |requests: &[(String, Value)]| {
+        let mut object = object("2", Some("none"));
+        object.1["status"]["handledOverride"] =
+            requests[1].1["metadata"]["annotations"][OVERRIDE_ANNOTATION].clone();
+        object
+    };
+    let stub = stub_that(move |requests| match requests.len() {
+        1 => object("1", None),
+        2 => refused(504, "Timeout"),
+        _ => handled(requests),
+    });
+    assert_eq!(methods_of_a_day(stub).await, ["GET", "PATCH", "GET"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_of_a_newer_operator_prevent_no_renewal() {
+    let mut newer = object("1", None);
+    newer.1["status"] = json!({
+        "live": "hibernating", "desired": "paused", "conditions": [{"kind": "Ready"}],
+        "override": {"value": "paused", "state": "paused", "until": "2000-01-01T00:00:00Z"},
+    });
+    let sent = requests(vec![newer], 2).await;
+    assert_eq!(sent[1].0, "PATCH");
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,4 +278,19 @@ async fn a_wait_ends_with_the_model_or_with_the_reason() {
         run(client, &keep, &shutdown).await.is_err(),
         "the model is not active"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_time_of_a_wait_is_no_problem() {
+    let (client, sent) = stub(vec![object("1", None)]);
+    let shutdown = CancellationToken::new();
+    let keep = keep(KeepTask::Wait(Duration::MAX));
+    let looked_twice = async {
+        while sent.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        shutdown.cancel();
+    };
+    let (ended, ()) = tokio::join!(run(client, &keep, &shutdown), looked_twice);
+    assert_eq!(ended, Err(WaitError::Interrupted { name: "bot".into() }));
 }

@@ -174,6 +174,38 @@ fn a_valid_request_replaces_the_override_in_force() {
 }
 
 #[test]
+fn a_renewal_is_one_write_without_an_event() {
+    let mut simulation = overridden();
+    simulation.reconcile(shows(LiveStatus::Active));
+    let before = simulation.status();
+    simulation.request_override(Some("active until 2026-11-26T03:00:00Z"));
+    let plan = simulation.answer_override().unwrap();
+    assert!(!plan.transition);
+    let after = simulation.status();
+    assert_eq!(events(&before, &after), Vec::<&str>::new());
+    assert_eq!(until(&simulation), Some(time("2026-11-26T03:00:00Z")));
+    assert_eq!(after.conditions, before.conditions);
+    let plan = simulation.decide(shows(LiveStatus::Active));
+    assert!(!simulation.would_write(&plan), "{:?}", plan.status);
+}
+
+#[test]
+fn a_request_with_a_new_spec_leaves_the_end_of_the_observed_state() {
+    let mut simulation = overridden();
+    simulation.reconcile(shows(LiveStatus::Active));
+    let before = simulation.status();
+    simulation.edit(|object| {
+        object.spec.state = oxen_operator::api::Declared::Active;
+        object.spec.schedule = None;
+    });
+    simulation.request_override(Some("active until 2026-11-26T03:00:00Z"));
+    simulation.answer_override().unwrap();
+    let after = simulation.status();
+    assert_eq!(after.observed_generation, before.observed_generation);
+    assert_eq!(after.until, before.until);
+}
+
+#[test]
 fn a_refused_request_is_reported_once_and_changes_nothing_else() {
     let far = "active until 2062-11-25T22:00:00Z";
     let long = "x".repeat(100_000);

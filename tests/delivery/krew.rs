@@ -54,9 +54,10 @@ fn platform_problem(platform: &Value) -> Option<String> {
     if bin.is_empty() || bin.contains("..") {
         return Some("bin".into());
     }
-    let labels = platform["selector"]["matchLabels"].as_object()?;
     let known = |key: &String| ["os", "arch"].contains(&key.as_str());
-    (labels.is_empty() || !labels.keys().all(known)).then(|| "selector".into())
+    let labels = platform["selector"]["matchLabels"].as_object();
+    let fits = labels.is_some_and(|labels| !labels.is_empty() && labels.keys().all(known));
+    (!fits).then(|| "selector".into())
 }
 
 fn manifest() -> Value {
@@ -79,6 +80,7 @@ fn krew_accepts_the_manifest_of_the_plugin() {
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest["spec"]["version"], version);
     let platforms = manifest["spec"]["platforms"].as_array().unwrap();
+    assert_eq!(platforms.len(), 2);
     for (platform, (architecture, sum)) in platforms.iter().zip([
         // The SHA-256 sums of these two words.
         (
@@ -110,6 +112,7 @@ fn every_rule_of_krew_refuses_something() {
         ("/spec/platforms/0/uri", "", "uri"),
         ("/spec/platforms/1/sha256", "ABC", "sha256"),
         ("/spec/platforms/0/bin", "", "bin"),
+        ("/spec/platforms/1/selector", "", "selector"),
     ] {
         let mut manifest = manifest();
         *manifest.pointer_mut(pointer).unwrap() = value.into();

@@ -1,11 +1,11 @@
 //! Completion, as kubectl asks for it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use cluster::Output;
 use hub::Hub;
 use serde_json::json;
-use testkit::world::World;
+use testkit::world::{World, eventually};
 
 use crate::bash;
 
@@ -65,11 +65,23 @@ async fn kubectl_completes_names_flags_and_contexts() {
             "on --unt".into(),
             "--until\tWhen it ends, such as 18:00 or 2026-11-25T18:00\n:4\n",
         ),
-        (format!("status -n {team}"), &format!("{team}\n:4\n")),
     ] {
-        let output = complete(&world, folder.path(), "A=a", &line).await;
-        assert_eq!(quiet(&output), proposed, "{line}");
+        // On a busy machine, the time for an answer can end before the names are there.
+        eventually(&format!("{line} proposes {proposed:?}"), || async {
+            let output = complete(&world, folder.path(), "A=a", &line).await;
+            (quiet(&output) == proposed).then_some(())
+        })
+        .await;
     }
+    // The names of other tests' namespaces may begin with this one.
+    eventually("the namespace is proposed", || async {
+        let line = format!("status -n {team}");
+        let output = complete(&world, folder.path(), "A=a", &line).await;
+        let proposed = quiet(&output);
+        assert!(proposed.ends_with(":4\n"), "{proposed}");
+        proposed.lines().any(|it| it == team).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -79,8 +91,8 @@ async fn without_a_cluster_there_is_neither_a_candidate_nor_a_word() {
     let helper = folder.path().join("helper");
     let ran = folder.path().join("ran");
     let text = format!(
-        "#!/bin/sh\necho SECRET >&2\ntouch {}\nexec sleep 60\n",
-        ran.display()
+        "#!/bin/sh\necho SECRET >&2\ntouch {ran}\nwhile [ -e {ran} ]; do sleep 1; done\n",
+        ran = ran.display()
     );
     executable(&helper, &text);
     let slow = folder.path().join("slow");
@@ -95,17 +107,21 @@ async fn without_a_cluster_there_is_neither_a_candidate_nor_a_word() {
     });
     fs::write(&slow, config.to_string()).unwrap();
     for (variables, line) in [
-        ("A=a".to_owned(), "status --server https://127.0.0.1:1 ''"),
-        ("KUBECONFIG=/absent HOME=/absent".into(), "status ''"),
-        (format!("KUBECONFIG={}", slow.display()), "status ''"),
+        ("A=a", "status --server https://127.0.0.1:1 ''"),
+        ("KUBECONFIG=/absent HOME=/absent", "status ''"),
     ] {
-        let begun = Instant::now();
-        let output = complete(&world, folder.path(), &variables, line).await;
+        let output = complete(&world, folder.path(), variables, line).await;
         assert_eq!(quiet(&output), ":4\n", "{variables}");
-        // The helper takes a minute, and completion doesn't wait for it.
-        assert!(begun.elapsed().as_secs() < 30, "{variables}");
     }
-    assert!(ran.exists(), "the helper has run");
+    // The helper doesn't end before this test does, so an answer shows that nothing waits for it.
+    // On a busy machine, the time for an answer can end before the helper starts.
+    let variables = format!("KUBECONFIG={}", slow.display());
+    eventually("the helper has run", || async {
+        let output = complete(&world, folder.path(), &variables, "status ''").await;
+        assert_eq!(quiet(&output), ":4\n");
+        ran.exists().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

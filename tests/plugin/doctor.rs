@@ -1,7 +1,7 @@
 //! `doctor`: the screens of a sound installation and of one with faults, and its data.
 
 use cluster::Cluster;
-use hub::{Hub, Model};
+use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::{Value, json};
 use testkit::world::{World, install_crd};
 
@@ -59,14 +59,17 @@ fn masked(world: &World<&Cluster>, text: &str) -> String {
     let text = text.replace(&world.cluster.url(), "SERVER");
     let text = text.replace(&world.namespace, "NAMESPACE");
     let line = |line: &str| {
+        // What follows is a time, and its day where that is another one.
+        let line = match line.split_once(" 401 since ") {
+            Some((before, _)) => format!("{before} 401 since TIME"),
+            None => line.to_owned(),
+        };
         let words: Vec<&str> = line.split(' ').collect();
         let word = |at: usize| {
             let (word, next) = (words[at], words.get(at + 1).copied().unwrap_or_default());
-            let clock = word.len() == 5 && word.as_bytes()[2] == b':';
             match word {
                 _ if next.starts_with("ms") => word.replace(|c: char| c.is_ascii_digit(), ""),
                 word if word.starts_with("v1.") => "VERSION".into(),
-                _ if clock && next == "today" => "TIME".into(),
                 word => word.to_owned(),
             }
         };
@@ -148,6 +151,28 @@ async fn a_sound_installation_and_one_with_faults_have_the_golden_screens() {
     golden("doctor-faults", &masked(&world, &faulty.stdout));
     assert!(!faulty.stdout.contains("secret-key"), "{faulty:?}");
 
+    // A model that can't be read is counted.
+    let refusal = Fault::status(403).body(json!({"error": "not yours"}));
+    let fault = refusal.on_model("free").on(Endpoint::Retrieve);
+    let fault = world.hub.inject(fault);
+    let unread = doctor("admin", "-v").await;
+    let words = "  warn  1 model can't be read, so whether it needs an OxenModel is not known\n";
+    assert!(unread.stdout.contains(words), "{unread:?}");
+    let told = unread
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("key of "));
+    let told: Vec<&str> = told.collect();
+    assert!(
+        told.iter().all(|line| line.starts_with("key of Secret ")),
+        "{told:?}"
+    );
+    assert!(
+        !told.is_empty() && !unread.stderr.contains("secret-key"),
+        "{unread:?}"
+    );
+    world.hub.clear_fault(fault);
+
     // What may not be checked is skipped. The order and the names are the same.
     let restricted = doctor("dev", "-o json").await;
     assert_eq!(restricted.status.code(), Some(1), "{restricted:?}");
@@ -171,6 +196,21 @@ async fn a_sound_installation_and_one_with_faults_have_the_golden_screens() {
         ids
     };
     assert_eq!(ids(found), ids(results_));
+
+    // Where the user may look only in oxen-system, a Deployment that is not there may be elsewhere.
+    let grant = "kubectl -n oxen-system create role looker --verb=get,list \
+                 --resource=deployments.apps,leases.coordination.k8s.io\n\
+                 kubectl -n oxen-system create rolebinding looker --role=looker --user=dev";
+    bash(&cluster, grant).await.ok().unwrap();
+    let deployment = async || {
+        let found = results(&doctor("dev", "-o json").await.stdout);
+        let found = found.into_iter().find(|it| it.0 == "operator-deployment");
+        found.unwrap().1
+    };
+    assert_eq!(deployment().await, "fail");
+    let delete = "kubectl -n oxen-system delete deployment oxen-operator";
+    bash(&cluster, delete).await.ok().unwrap();
+    assert_eq!(deployment().await, "skip");
 }
 
 #[tokio::test]

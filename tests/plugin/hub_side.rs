@@ -254,12 +254,19 @@ async fn a_user_without_rights_is_told_what_is_missing_and_what_is_known() {
     let alone = as_dev(&key, "models -o name --server http://127.0.0.1:1").await;
     let alone = alone.ok().unwrap();
     assert_eq!(alone.stdout, "bot\n");
-    let words = "No OxenModels are known: the API server http://127.0.0.1:1";
-    assert!(alone.stderr.starts_with(words), "{alone:?}");
+    for (at, words) in ["OXEN_API_KEY is used", "No OxenModels are known"]
+        .into_iter()
+        .enumerate()
+    {
+        let line = alone.stderr.lines().nth(at).unwrap();
+        let words = format!("{words}: the API server http://127.0.0.1:1");
+        assert!(line.starts_with(&words), "{alone:?}");
+    }
     let doubtful = as_dev(&key, "models --unmanaged --server http://127.0.0.1:1").await;
     assert_eq!(doubtful.status.code(), Some(1), "{doubtful:?}");
     let words = "error: which models have no OxenModel is not known: the API server";
-    assert!(doubtful.stderr.starts_with(words), "{doubtful:?}");
+    let line = doubtful.stderr.lines().nth(1).unwrap();
+    assert!(line.starts_with(words), "{doubtful:?}");
 
     // The screen says what it may know of the key.
     let row = async |expected: &str| {

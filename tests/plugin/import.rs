@@ -1,5 +1,6 @@
 //! Manifests of models that exist already.
 
+use cluster::Output;
 use hub::{Builder, Hub, Model};
 use serde_json::json;
 use testkit::world::World;
@@ -78,6 +79,17 @@ async fn the_same_models_are_the_same_manifests_which_the_api_server_accepts() {
     assert!(rest.stderr.contains("0 manifests, 9 skipped."), "{rest:?}");
 }
 
+/// Runs `kubectl oxen` with the hub's key in OXEN_API_KEY.
+async fn with_variable(world: &World, arguments: &str) -> Output {
+    let script = format!(
+        "export OXEN_BASE_URL={} OXEN_API_KEY={}\nkubectl oxen {arguments} -n {}",
+        world.hub.url(),
+        hub::KEY,
+        world.namespace
+    );
+    bash(world.cluster, &script).await
+}
+
 #[tokio::test]
 async fn models_are_imported_by_their_names() {
     let world = World::new(hub_of([
@@ -94,7 +106,8 @@ async fn models_are_imported_by_their_names() {
         .collect();
     let named = documents.iter().map(|one| {
         let spec = &one["spec"];
-        assert!(spec.get("suspend").is_none() && spec.get("apiKeySecretRef").is_none());
+        assert!(spec.get("suspend").is_none());
+        assert_eq!(spec["apiKeySecretRef"], json!({"name": "oxen-api-key"}));
         assert_eq!(one["metadata"]["namespace"], world.namespace.as_str());
         (
             spec["model"].as_str().unwrap(),
@@ -109,6 +122,7 @@ async fn models_are_imported_by_their_names() {
             ("n-two", "inactive")
         ]
     );
+    assert_eq!(two.stderr, "3 manifests.\n");
     let absent = with_hub(&world, "import n-one n-three").await;
     assert_eq!(absent.status.code(), Some(1), "{absent:?}");
     assert!(absent.stdout.contains("\"n-one\""), "{absent:?}");
@@ -128,10 +142,32 @@ async fn models_are_imported_by_their_names() {
     ] {
         assert!(named.stdout.contains(words), "{named:?}");
     }
-    let spec = json!({"model": "n-one", "state": "inactive"});
+    // Where the Secret can't be read, the objects still name it.
+    world.delete_secret("team-key").await;
+    let other = with_variable(&world, "import n-one").await.ok().unwrap();
+    assert_eq!(other.stdout, named.stdout);
+    let words = format!(
+        "OXEN_API_KEY is used: there is no Secret team-key in {}.\n1 manifest.\n",
+        world.namespace
+    );
+    assert_eq!(other.stderr, words);
+    // Where no names are known, each has the hash.
+    let server = "import n-one --server http://127.0.0.1:1";
+    let alone = with_variable(&world, server).await.ok().unwrap();
+    assert!(alone.stdout.contains("  name: \"n-one-"), "{alone:?}");
+    assert!(!alone.stdout.contains("apiKeySecretRef"), "{alone:?}");
+
+    world.secret("team-key", "token", hub::KEY).await;
+    let spec = json!({"model": "oxen:N-One", "state": "inactive",
+                      "apiKeySecretRef": {"name": "team-key", "key": "token"}});
     world.create("new", spec).await;
-    let skipped = with_hub(&world, "import n-one").await.ok().unwrap();
+    let skipped = with_hub(&world, "import n-one n-one").await;
+    assert_eq!(skipped.status.code(), Some(1), "{skipped:?}");
     assert_eq!(skipped.stdout, "");
+    assert!(
+        skipped.stderr.ends_with("0 manifests, 1 skipped.\n"),
+        "{skipped:?}"
+    );
     let words = format!(
         "skipped n-one of adopters: {}/new manages it",
         world.namespace

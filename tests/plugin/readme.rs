@@ -37,7 +37,7 @@ async fn session(world: &World) -> String {
     fs::write(&script, text).unwrap();
     let script = format!(
         "cp $KUBECONFIG {folder}/config
-         export KUBECONFIG={folder}/config NO_COLOR=1
+         export KUBECONFIG={folder}/config NO_COLOR=1 TZ=UTC
          kubectl config set-context --current --namespace={} >/dev/null
          script -qec 'bash {script}' /dev/null",
         world.namespace,

@@ -169,6 +169,13 @@ impl<'a> Catalog<'a> {
             1 => "1 model".to_owned(),
             count => format!("{count} models"),
         };
+        let mut owners = self.models.iter().map(|shown| &shown.model.owned_by);
+        let first = owners.next();
+        let owners = if owners.any(|owner| Some(owner) != first) {
+            " of all owners"
+        } else {
+            ""
+        };
         let custom = self.models.iter().filter(|shown| shown.is_custom()).count();
         let active = self.models.iter().filter(|shown| shown.is_active());
         let prices = active.filter_map(|shown| shown.remote.pricing.as_ref().and_then(per_hour));
@@ -180,7 +187,7 @@ impl<'a> Catalog<'a> {
             1 => format!("1 bills by time now: {} an hour", sum.rounded()),
             _ => format!("{count} bill by time now: {} an hour", sum.rounded()),
         };
-        format!("{models}, {custom} of them custom; {bill}.")
+        format!("{models}{owners}, {custom} of them custom; {bill}.")
     }
 }
 
@@ -246,7 +253,7 @@ mod tests {
         assert!(clean::is_safe(&catalog.names()));
         assert_eq!(
             catalog.summary(),
-            "2 models, 2 of them custom; 1 bills by time now: 4.50 an hour."
+            "2 models of all owners, 2 of them custom; 1 bills by time now: 4.50 an hour."
         );
     }
 

@@ -41,11 +41,12 @@ pub fn is_safe(text: &str) -> bool {
 }
 
 /// Returns true for a character that moves the cursor, changes the terminal or the direction of
-/// writing.
+/// writing, or that YAML can't hold.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+            | '\u{fffe}' | '\u{ffff}')
 }
 
 /// The number of a terminal's cells that the text takes.
@@ -140,6 +141,7 @@ mod tests {
             json("{\r\n\"a\": \"\u{9b}31m\u{202e}\u{7f}ä\"}"),
             "{ \n\"a\": \"\\u009b31m\\u202e\\u007fä\"}"
         );
+        assert_eq!(json("\"a\u{fffe}\u{ffff}\""), "\"a\\ufffe\\uffff\"");
         assert_eq!(lines("  a\x1b[2J\n  b\u{202e}"), "  a [2J\n  b ");
     }
 

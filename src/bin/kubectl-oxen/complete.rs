@@ -86,11 +86,7 @@ fn candidates(words: Vec<OsString>, current: &OsStr) -> Vec<(String, Option<Stri
 /// The command, whose arguments know the names of the cluster and of the kubeconfig.
 fn command(before: &[OsString]) -> clap::Command {
     let flags = connection(before);
-    let taken: Vec<String> = before
-        .iter()
-        .filter_map(|word| word.to_str())
-        .map(str::to_owned)
-        .collect();
+    let taken = taken(before);
     let objects = completer(flags.clone(), move |flags| {
         let names = within(objects(flags)).into_iter();
         names.filter(|name| !taken.contains(name)).collect()
@@ -113,6 +109,23 @@ fn command(before: &[OsString]) -> clap::Command {
         .mut_arg("cluster", |arg| arg.add(entries(clusters)))
         .mut_arg("user", |arg| arg.add(entries(users)))
         .mut_arg("namespace", |arg| arg.add(namespaces))
+}
+
+/// The names of objects that stand on the line. A value of a flag is none of them.
+fn taken(words: &[OsString]) -> Vec<String> {
+    let line = std::iter::once(OsString::from("kubectl-oxen")).chain(words.iter().cloned());
+    let matches = Cli::command()
+        .ignore_errors(true)
+        .try_get_matches_from(line);
+    let Ok(matches) = matches else {
+        return Vec::new();
+    };
+    let Some((_, matches)) = matches.subcommand() else {
+        return Vec::new();
+    };
+    let values = ["name", "names"].map(|id| matches.try_get_raw(id).ok().flatten());
+    let values = values.into_iter().flatten().flatten();
+    values.map(|it| it.to_string_lossy().into_owned()).collect()
 }
 
 /// A completer of the names that begin with the word. It has none where the flags can't be read.
@@ -242,6 +255,24 @@ mod tests {
         assert_eq!(answer_to(&["status", "-o", "j"]), "json\n:4\n");
         assert_eq!(answer_to(&["on", "--until", ""]), ":4\n");
         assert!(answer_to(&[]).contains("status\t"));
+    }
+
+    #[test]
+    fn a_name_that_is_the_value_of_a_flag_is_not_taken() {
+        for (line, names) in [
+            ("on a -n b", &["a"][..]),
+            ("on -n b a", &["a"]),
+            ("on a --for b c --context=d", &["a", "c"]),
+            ("--namespace b off a c", &["a", "c"]),
+            ("status a", &["a"]),
+            ("on a -n", &["a"]),
+            ("on a --absent", &["a"]),
+            ("-n b", &[]),
+            ("", &[]),
+        ] {
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            assert_eq!(taken(&words), names, "{line}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Hub {
     client: Rc<Client>,
     key: Key,
     base: String,
+    verbose: bool,
 }
 
 /// A model, as the hub shows it.
@@ -88,12 +89,26 @@ pub enum Which<'a> {
 }
 
 impl Hub {
-    /// Makes a client. It sends no request.
+    /// Makes a client, and with `-v` says where its key comes from. It sends no request.
     ///
     /// # Errors
     ///
     /// A flag, or its variable, can't be used.
     pub fn new(
+        route: &RouteArgs,
+        key: Key,
+        flags: &Global,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        Ok(Self::unnamed(route, key, flags, console)?.told())
+    }
+
+    /// Makes a client, and does not say where its key comes from. It sends no request.
+    ///
+    /// # Errors
+    ///
+    /// A flag, or its variable, can't be used.
+    pub fn unnamed(
         route: &RouteArgs,
         key: Key,
         flags: &Global,
@@ -114,23 +129,31 @@ impl Hub {
                 verbose::tell(&told, endpoint, outcome, took);
             }
         });
-        if verbose {
-            verbose::tell_origin(&key.origin.to_string());
-        }
         Ok(Self {
             client: Rc::new(client.map_err(|error| format!("{error}."))?),
             key,
             base,
+            verbose,
         })
     }
 
-    /// The same client with another key.
+    /// The client, after `-v` has said where its key comes from.
+    fn told(self) -> Self {
+        if self.verbose {
+            verbose::tell_origin(&self.key.origin.to_string());
+        }
+        self
+    }
+
+    /// The same client with another key. With `-v`, it says where that key comes from.
     pub fn with_key(&self, key: Key) -> Self {
         Self {
             client: self.client.clone(),
             key,
             base: self.base.clone(),
+            verbose: self.verbose,
         }
+        .told()
     }
 
     /// The hub's URL.

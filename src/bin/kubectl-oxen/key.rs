@@ -91,6 +91,11 @@ pub fn entry(named: &SecretKeyRef) -> &str {
     named.key.as_deref().unwrap_or(DEFAULT_SECRET_KEY)
 }
 
+/// Whether two references are to the same entry of the same Secret.
+pub fn is_same(one: &SecretKeyRef, other: &SecretKeyRef) -> bool {
+    (&one.name, entry(one)) == (&other.name, entry(other))
+}
+
 /// The key of OXEN_API_KEY, if it is set and not empty.
 ///
 /// # Errors
@@ -160,8 +165,8 @@ fn in_secret(secret: &Secret, namespace: &str, named: &SecretKeyRef) -> Result<A
     })
 }
 
-/// Finds the key: that of the Secret if it can be read, else that of OXEN_API_KEY. Where both are
-/// there and differ, standard error says which one is used.
+/// Finds the key: that of the Secret if it can be read, else that of OXEN_API_KEY. Standard error
+/// says why the variable is used, and that it is not used where both are there and differ.
 ///
 /// # Errors
 ///
@@ -206,12 +211,9 @@ fn choose(
             Ok((Key { key, origin }, note))
         }
         (Err(no_key), Some(key)) => {
-            let note = match &no_key {
-                NoKey::Invalid(why) => Some(format!("{VARIABLE} is used: {why}.")),
-                NoKey::Forbidden(_) | NoKey::Missing(_) | NoKey::Unanswered(_) => None,
-            };
+            let note = format!("{VARIABLE} is used: {}.", no_key.why());
             let origin = Origin::Environment;
-            Ok((Key { key, origin }, note))
+            Ok((Key { key, origin }, Some(note)))
         }
         (Err(no_key), None) => {
             let remedy = match &no_key {
@@ -259,7 +261,8 @@ mod tests {
         assert_eq!(note, None);
         let missing = || Err(NoKey::Missing("there is no Secret".into()));
         let (found, note) = choose(Some(two), missing(), origin()).unwrap();
-        assert_eq!((found.origin, note), (Origin::Environment, None));
+        assert_eq!(found.origin, Origin::Environment);
+        assert_eq!(note.unwrap(), "OXEN_API_KEY is used: there is no Secret.");
         let error = choose(None, missing(), origin()).err();
         let Some(Failure::Because(error)) = error else {
             panic!("{error:?}");

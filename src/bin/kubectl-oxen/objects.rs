@@ -9,7 +9,7 @@ use oxen_operator::{
 
 use crate::{
     item::Item,
-    key::{Origin, default_secret, entry},
+    key::{Origin, default_secret, is_same},
     session::Session,
 };
 
@@ -66,10 +66,8 @@ impl Objects {
         let mut keys: Vec<(String, SecretKeyRef)> = Vec::new();
         for item in &self.items {
             let (namespace, named) = (item.namespace(), secret(item));
-            let known = |other: &(String, SecretKeyRef)| {
-                (&other.0, &other.1.name, entry(&other.1))
-                    == (&namespace, &named.name, entry(&named))
-            };
+            let known =
+                |other: &(String, SecretKeyRef)| other.0 == namespace && is_same(&other.1, &named);
             if !keys.iter().any(known) {
                 keys.push((namespace, named));
             }
@@ -79,11 +77,17 @@ impl Objects {
 
     /// The objects that use a key.
     pub fn of_key(&self, namespace: &str, named: &SecretKeyRef) -> Vec<&Item> {
-        let uses = |item: &&Item| {
-            let own = secret(item);
-            item.namespace() == namespace && (&own.name, entry(&own)) == (&named.name, entry(named))
-        };
+        let uses = |item: &&Item| item.namespace() == namespace && is_same(&secret(item), named);
         self.items.iter().filter(uses).collect()
+    }
+
+    /// These are all objects.
+    #[cfg(test)]
+    pub fn known(items: Vec<Item>) -> Self {
+        Self {
+            items,
+            scope: Scope::All,
+        }
     }
 
     /// No object is known, for this reason.
@@ -122,12 +126,15 @@ impl Objects {
         inside.map(Item::name).collect()
     }
 
-    /// The names in the specs of objects whose model was never observed.
-    pub fn awaited(&self) -> BTreeMap<String, &Item> {
-        let unobserved = self.items.iter().filter(|item| model(item).is_none());
-        let named =
-            unobserved.filter_map(|item| Some((item.text("/spec/model")?.to_owned(), item)));
-        named.collect()
+    /// The object that manages a model, or that may once it has been observed, by the operator's own
+    /// test.
+    pub fn manager(&self, identity: &Identity) -> Option<&Item> {
+        self.items.iter().find(|item| {
+            let mut managed = Managed::default();
+            let name = item.text("/spec/model").unwrap_or_default();
+            managed.add(name, model(item).as_ref(), false);
+            managed.manages(identity)
+        })
     }
 
     /// What the objects manage, for the operator's own test. An object uses the key where it names
@@ -138,9 +145,7 @@ impl Objects {
             let same_key = match origin {
                 Origin::Environment => item.namespace() == namespace,
                 Origin::Secret { namespace, named } => {
-                    let own = secret(item);
-                    item.namespace() == *namespace
-                        && (&own.name, entry(&own)) == (&named.name, entry(named))
+                    item.namespace() == *namespace && is_same(&secret(item), named)
                 }
             };
             let name = item.text("/spec/model").unwrap_or_default();
@@ -151,16 +156,16 @@ impl Objects {
 
     /// The Secret of a namespace's key: the one that all of its objects name, or else the default.
     pub fn secret(&self, namespace: &str) -> SecretKeyRef {
+        self.named(namespace).unwrap_or_else(default_secret)
+    }
+
+    /// The Secret that all objects of a namespace name.
+    pub fn named(&self, namespace: &str) -> Option<SecretKeyRef> {
         let inside = (self.items.iter()).filter(|item| item.namespace() == namespace);
-        let mut named = inside.map(secret);
-        let Some(first) = named.next() else {
-            return default_secret();
-        };
-        if named.all(|other| other == first) {
-            first
-        } else {
-            default_secret()
-        }
+        let mut all = inside.map(written);
+        let first = all.next()??;
+        all.all(|other| other.is_some_and(|other| is_same(&other, &first)))
+            .then_some(first)
     }
 }
 
@@ -172,9 +177,13 @@ fn model(item: &Item) -> Option<ModelStatus> {
 
 /// The Secret that the object's key comes from, unless it uses the operator's own key.
 fn secret(item: &Item) -> SecretKeyRef {
-    let named = item.raw.data.pointer("/spec/apiKeySecretRef");
-    let named = named.and_then(|named| serde_json::from_value(named.clone()).ok());
-    named.unwrap_or_else(default_secret)
+    written(item).unwrap_or_else(default_secret)
+}
+
+/// The Secret that the object names, if it names one.
+pub fn written(item: &Item) -> Option<SecretKeyRef> {
+    let named = item.raw.data.pointer("/spec/apiKeySecretRef")?;
+    serde_json::from_value(named.clone()).ok()
 }
 
 #[cfg(test)]
@@ -200,10 +209,7 @@ mod tests {
     }
 
     fn objects(items: Vec<Item>) -> Objects {
-        Objects {
-            items,
-            scope: Scope::All,
-        }
+        Objects::known(items)
     }
 
     #[test]
@@ -224,8 +230,14 @@ mod tests {
             .collect();
         assert_eq!(names, ["a/bot", "b/other"]);
         assert_eq!(by_model.len(), 1);
-        let awaited: Vec<String> = objects.awaited().into_keys().collect();
-        assert_eq!(awaited, ["new"]);
+        let manager = |owner: &str, id: &str| {
+            let (owner, id) = (owner.into(), id.into());
+            let item = objects.manager(&Identity { owner, id });
+            item.map(Item::full_name)
+        };
+        assert_eq!(manager("acme", "bot").unwrap(), "a/bot");
+        assert_eq!(manager("any", "oxen:NEW").unwrap(), "b/new");
+        assert_eq!(manager("acme", "other"), None);
         assert_eq!(
             objects.names("b").into_iter().collect::<Vec<_>>(),
             ["new", "other"]
@@ -273,10 +285,16 @@ mod tests {
         assert_eq!(name(vec![]), "oxen-api-key");
         let named = |secret| item("a", "one", None, secret);
         assert_eq!(name(vec![named(Some("k")), named(Some("k"))]), "k");
+        let mut entry = named(Some("k"));
+        entry.raw.data["spec"]["apiKeySecretRef"]["key"] = json!("api-key");
+        assert_eq!(name(vec![entry, named(Some("k"))]), "k");
         assert_eq!(name(vec![named(Some("k")), named(None)]), "oxen-api-key");
         assert_eq!(
             name(vec![item("b", "one", None, Some("k"))]),
             "oxen-api-key"
         );
+        let default = objects(vec![named(Some("oxen-api-key"))]);
+        assert_eq!(default.named("a"), Some(default_secret()));
+        assert_eq!(objects(vec![named(None)]).named("a"), None);
     }
 }

@@ -11,7 +11,8 @@ use crate::{
     cli::Global,
     console::Console,
     hub::{Hub, List, Missing, Retrieved, Shown, Wanted, Which},
-    key::{self, Origin, default_secret},
+    item::Item,
+    key::{self, Origin},
     objects::{Objects, Scope},
     outcome::Failure,
     session::Session,
@@ -68,11 +69,13 @@ impl Reach {
         })
     }
 
-    /// The Secret that a new object has to name to use the same key, unless it uses that key anyway.
-    pub fn secret(&self) -> Option<&SecretKeyRef> {
+    /// The Secret that a new object has to name to use the same key. An object that names none would
+    /// use the operator's own key where it may. With OXEN_API_KEY, it is the Secret that all objects
+    /// of the namespace name.
+    pub fn secret(&self) -> Option<SecretKeyRef> {
         match self.hub.origin() {
-            Origin::Secret { named, .. } if *named != default_secret() => Some(named),
-            Origin::Secret { .. } | Origin::Environment => None,
+            Origin::Secret { named, .. } => Some(named.clone()),
+            Origin::Environment => self.objects.named(&self.namespace),
         }
     }
 
@@ -141,14 +144,7 @@ impl Reach {
 
     /// The object that manages a model, or that will once it is observed.
     pub fn manager(&self, shown: &Shown) -> Option<String> {
-        let identity = shown.identity();
-        let by_model = self.objects.by_model();
-        let managers = by_model.get(&identity).into_iter().flatten();
-        let awaited = self.objects.awaited();
-        let with_owner = format!("{}/{}", identity.owner, identity.id);
-        let names = [&identity.id, &with_owner].into_iter();
-        let awaiting = names.filter_map(|name| awaited.get(name));
-        managers.chain(awaiting).map(|item| item.full_name()).next()
+        self.objects.manager(&shown.identity()).map(Item::full_name)
     }
 
     /// Says what is not known of the hub's list and of the OxenModels.

@@ -49,7 +49,8 @@ pub(super) struct Index {
     state: Mutex<State>,
     /// The locks of the models that a reconcile is deciding on.
     locks: InUse<Identity, tokio::sync::Mutex<()>>,
-    /// The locks of the namespaces whose budgets a reconcile has asked and not recorded its call.
+    /// One lock for each namespace. A reconcile holds it from the check of the budgets until its
+    /// call is recorded.
     budget_locks: InUse<String, tokio::sync::Mutex<()>>,
     rules: Rules,
     /// The scopes that have no list of objects. A store's own signal wakes only one waiter.

@@ -36,8 +36,37 @@ pub(crate) fn markdown(scenario: Scenario, runs: &[Run]) -> String {
         let cells = cells.join(" | ");
         lines.push(format!("| {heading} | {cells} | {} |", ratio(&values)));
     }
+    lines.extend(runs.iter().flat_map(targets));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The longest time that the plugin's `--help` should take, in milliseconds.
+const HELP_MS: f64 = 20.0;
+
+/// How many times as long as kubectl's own command the plugin's `status` should take at most.
+const TIMES_KUBECTL: f64 = 2.0;
+
+/// The plugin's times beside their targets, in a run that measured them.
+fn targets(run: &Run) -> Vec<String> {
+    let number = |measure| match run.measures.get(&measure) {
+        Some(Value::Number(number)) if *number > 0.0 => Some(*number),
+        _ => None,
+    };
+    let (help, status) = (Measure::PluginHelpMs, Measure::PluginStatusMs);
+    let help = number(help).map(|help| {
+        let ratio = help / HELP_MS;
+        format!("\nkubectl-oxen --help takes {ratio:.2} of the target of {HELP_MS} ms.")
+    });
+    let status = number(status).zip(number(Measure::KubectlGetMs));
+    let status = status.map(|(status, get)| {
+        let ratio = status / get;
+        format!(
+            "\nkubectl oxen status takes {ratio:.2} times as long as kubectl get oxm; the target is \
+             at most {TIMES_KUBECTL}."
+        )
+    });
+    help.into_iter().chain(status).collect()
 }
 
 fn title(kind: Kind) -> &'static str {

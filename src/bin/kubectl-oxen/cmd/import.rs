@@ -7,7 +7,8 @@ use crate::{
     cli::{Global, ImportArgs},
     console::Console,
     hub::{Missing, Retrieved, Shown, Wanted, Which},
-    manifest::{self, Adopted, Common},
+    manifest::{self, Adopted, Common, Taken},
+    objects::Scope,
     outcome::{Failure, Outcome},
     reach::Reach,
 };
@@ -29,23 +30,28 @@ pub async fn run(flags: &Global, args: &ImportArgs, console: &Console) -> Result
     let mut import = Import {
         reach: &reach,
         console,
+        named: !args.ids.is_empty(),
         adopted: Vec::new(),
-        skipped: 0,
+        skipped: BTreeSet::new(),
         outcome: Outcome::Done,
     };
     for retrieved in models {
         import.adopt(retrieved);
     }
     let namespace = Some(reach.namespace.as_str()).filter(|name| !name.is_empty());
-    let taken = namespace.map(|namespace| reach.objects.names(namespace));
+    let taken = match &reach.objects.scope {
+        Scope::None { .. } => Taken::Unknown,
+        Scope::All | Scope::One { .. } => Taken::Known(reach.objects.names(&reach.namespace)),
+    };
+    let secret = reach.secret();
     let common = Common {
         namespace,
-        secret: reach.secret(),
+        secret: secret.as_ref(),
         act: args.act,
     };
-    let taken: BTreeSet<String> = taken.unwrap_or_default();
-    console.print(&manifest::yaml(&import.adopted, &taken, &common))?;
-    console.say(&import.summary());
+    let unique = manifest::unique(&import.adopted);
+    console.print(&manifest::yaml(&unique, &taken, &common))?;
+    console.say(&summary(unique.len(), import.skipped.len()));
     reach.notes(unreadable, console);
     Ok(import.outcome)
 }
@@ -66,7 +72,8 @@ async fn models(
         let wanted: Vec<Wanted> = list.models.iter().map(Shown::wanted).collect();
         (wanted, list.unreadable)
     } else {
-        let named = args.ids.iter().map(|id| Wanted {
+        let unique: BTreeSet<&String> = args.ids.iter().collect();
+        let named = unique.into_iter().map(|id| Wanted {
             id: id.clone(),
             owner: None,
         });
@@ -79,8 +86,11 @@ async fn models(
 struct Import<'a> {
     reach: &'a Reach,
     console: &'a Console,
+    /// Whether the models were asked for by their names.
+    named: bool,
     adopted: Vec<Adopted>,
-    skipped: usize,
+    /// The lines about what is skipped.
+    skipped: BTreeSet<String>,
     outcome: Outcome,
 }
 
@@ -114,19 +124,24 @@ impl Import<'_> {
 
     fn skip(&mut self, model: &str, why: &str) {
         let (model, why) = (clean::line(model), clean::line(why));
-        self.console.say(&format!("skipped {model}: {why}"));
-        self.skipped += 1;
+        let line = format!("skipped {model}: {why}");
+        if self.skipped.insert(line.clone()) {
+            self.console.say(&line);
+        }
+        if self.named {
+            self.outcome = Outcome::Failed;
+        }
     }
+}
 
-    fn summary(&self) -> String {
-        let manifests = match self.adopted.len() {
-            1 => "1 manifest".to_owned(),
-            count => format!("{count} manifests"),
-        };
-        let skipped = match self.skipped {
-            0 => String::new(),
-            count => format!(", {count} skipped"),
-        };
-        format!("{manifests}{skipped}.")
-    }
+fn summary(manifests: usize, skipped: usize) -> String {
+    let manifests = match manifests {
+        1 => "1 manifest".to_owned(),
+        count => format!("{count} manifests"),
+    };
+    let skipped = match skipped {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
+    format!("{manifests}{skipped}.")
 }

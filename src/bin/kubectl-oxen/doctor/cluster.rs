@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{Api, api::ListParams, client::Body};
 use tokio::time::Instant;
 
-use super::{CHART, NAMESPACE, report::Check};
+use super::{CHART, operator::Release, paste::quote, report::Check};
 use crate::{
     age,
     explain::{Asked, Trouble},
@@ -43,11 +43,10 @@ pub fn unusable(why: &str) -> Check {
     Check::fail(IDS[0], why).fix("kubectl config get-contexts")
 }
 
-/// Makes the checks.
+/// Makes the checks of the API server and its clock.
 pub async fn check(session: &Session) -> Vec<Check> {
-    let (api_server, clock, crd) =
-        futures::join!(api_server(session), clock(session), crd(session));
-    vec![api_server, clock, crd]
+    let (api_server, clock) = futures::join!(api_server(session), clock(session));
+    vec![api_server, clock]
 }
 
 async fn api_server(session: &Session) -> Check {
@@ -66,28 +65,33 @@ async fn api_server(session: &Session) -> Check {
     }
 }
 
-/// The difference of the clocks, by the header `Date`, which holds whole seconds.
+/// The difference of the clocks.
 async fn clock(session: &Session) -> Check {
-    let id = IDS[1];
     let before = Timestamp::now();
+    match date(session).await {
+        Ok(date) => compared(date, before, Timestamp::now()),
+        Err(why) => Check::skip(IDS[1], why),
+    }
+}
+
+/// The time by the API server's clock, or by this machine's where that is not known.
+pub async fn time(session: &Session) -> Timestamp {
+    let date = date(session).await;
+    date.unwrap_or_else(|_| Timestamp::now())
+}
+
+/// The header `Date` of an answer, which holds whole seconds, or why there is none.
+async fn date(session: &Session) -> Result<Timestamp, String> {
     let request = Request::get("/version").body(Body::empty());
-    let Ok(request) = request else {
-        return Check::skip(id, "the request can't be made");
-    };
+    let request = request.map_err(|error| error.to_string())?;
     let answer = session.ask(asked("get", "the version"), session.client.send(request));
-    let answer = match answer.await {
-        Ok(answer) => answer,
-        Err(trouble) => return Check::skip(id, trouble.why),
-    };
+    let answer = answer.await.map_err(|trouble| trouble.why)?;
     let date = answer
         .headers()
         .get(DATE)
         .and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
-    match date {
-        Some(date) => compared(date, before, Timestamp::now()),
-        None => Check::skip(id, "the API server's answer has no time"),
-    }
+    date.ok_or_else(|| "the API server's answer has no time".into())
 }
 
 /// Compares the time of an answer with the times before and after it.
@@ -122,7 +126,7 @@ fn compared(date: Timestamp, before: Timestamp, after: Timestamp) -> Check {
 }
 
 /// Whether the definition has the fields of this version.
-async fn crd(session: &Session) -> Check {
+pub async fn crd(session: &Session, release: &Release) -> Check {
     let id = IDS[2];
     let api: Api<CustomResourceDefinition> = Api::all(session.client.clone());
     let asked = Asked {
@@ -130,15 +134,15 @@ async fn crd(session: &Session) -> Check {
         ..asked("get", "CustomResourceDefinitions")
     };
     match session.ask(asked, api.get(CRD)).await {
-        Ok(found) => fields(&found),
-        Err(trouble) if trouble.no_such_object => not_installed(),
-        Err(trouble) if trouble.forbidden => by_list(session, &trouble).await,
+        Ok(found) => fields(&found, release),
+        Err(trouble) if trouble.no_such_object => not_installed(release),
+        Err(trouble) if trouble.forbidden => by_list(session, &trouble, release).await,
         Err(trouble) => Check::skip(id, trouble.why),
     }
 }
 
 /// What a list of objects says of the definition, where that itself may not be read.
-async fn by_list(session: &Session, trouble: &Trouble) -> Check {
+async fn by_list(session: &Session, trouble: &Trouble, release: &Release) -> Check {
     let api = session.models(Some(&session.namespace));
     let params = ListParams::default().limit(1);
     let listed = session
@@ -148,21 +152,18 @@ async fn by_list(session: &Session, trouble: &Trouble) -> Check {
         Err(Trouble {
             not_installed: true,
             ..
-        }) => not_installed(),
+        }) => not_installed(release),
         Ok(_) => Check::skip(IDS[2], format!("OxenModels are installed; {}", trouble.why)),
         Err(_) => Check::skip(IDS[2], trouble.why.clone()),
     }
 }
 
-fn not_installed() -> Check {
-    Check::fail(IDS[2], "OxenModels are not installed in this cluster").fix(format!(
-        "helm install oxen-operator {CHART} --version {} --namespace {NAMESPACE} \
-         --create-namespace",
-        env!("CARGO_PKG_VERSION")
-    ))
+fn not_installed(release: &Release) -> Check {
+    let check = Check::fail(IDS[2], "OxenModels are not installed in this cluster");
+    check.fix(release.install())
 }
 
-fn fields(found: &CustomResourceDefinition) -> Check {
+fn fields(found: &CustomResourceDefinition, release: &Release) -> Check {
     let version = env!("CARGO_PKG_VERSION");
     let known = oxen_operator::api::crd();
     let (mut own, mut theirs) = (BTreeSet::new(), BTreeSet::new());
@@ -182,8 +183,9 @@ fn fields(found: &CustomResourceDefinition) -> Check {
         format!("CRD {CRD} is older than this plugin ({version}): it has no {first}{more}"),
     )
     .fix(format!(
-        "helm upgrade oxen-operator {CHART} --version {version} --namespace {NAMESPACE} \
-         --reset-then-reuse-values"
+        "helm upgrade {} {CHART} --version {version} --namespace {} --reset-then-reuse-values",
+        quote(&release.name),
+        quote(&release.namespace)
     ))
 }
 
@@ -258,7 +260,11 @@ mod tests {
     #[test]
     fn a_field_that_the_cluster_does_not_know_is_named() {
         let mut crd = oxen_operator::api::crd();
-        assert_eq!(fields(&crd).result, Mark::Ok);
+        let release = Release {
+            name: "team-oxen".into(),
+            namespace: "tools".into(),
+        };
+        assert_eq!(fields(&crd, &release).result, Mark::Ok);
         let version = crd.spec.versions.first_mut().unwrap();
         let schema = version
             .schema
@@ -278,7 +284,9 @@ mod tests {
             .as_mut()
             .unwrap()
             .remove("handledOverride");
-        let check = fields(&crd);
+        let check = fields(&crd, &release);
+        let fix = check.fix.first().unwrap();
+        assert!(fix.starts_with("helm upgrade team-oxen oci:") && fix.contains("namespace tools "));
         assert_eq!(check.result, Mark::Fail);
         assert!(
             check.message.ends_with("it has no status.handledOverride"),

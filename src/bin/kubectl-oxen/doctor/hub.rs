@@ -3,7 +3,10 @@
 use oxen_operator::{config::RouteArgs, decide::HubFault, hub::ApiKey};
 use tokio::time::Instant;
 
-use super::report::{Check, Mark};
+use super::{
+    paste::quote,
+    report::{Check, Mark},
+};
 use crate::{
     cli::Global,
     console::Console,
@@ -31,7 +34,7 @@ impl Access {
         let key = ApiKey::new(NO_KEY).map_err(|error| error.to_string());
         Self(key.and_then(|key| {
             let origin = Origin::Environment;
-            let hub = Hub::new(route, Key { key, origin }, flags, console);
+            let hub = Hub::unnamed(route, Key { key, origin }, flags, console);
             hub.map_err(|failure| match failure {
                 Failure::Because(why) => why,
                 Failure::ReaderGone => String::new(),
@@ -65,10 +68,8 @@ impl Access {
         match hub.retrieve("kubectl-oxen-doctor", false).await {
             Err(fault @ (HubFault::Unreachable(_) | HubFault::Unexpected(_))) => {
                 let check = Check::fail(FROM_HERE, hub.sentence(&fault, None));
-                check.fix(format!(
-                    "curl -sS -o /dev/null {}/api/ai/models",
-                    hub.base()
-                ))
+                let url = quote(&format!("{}/api/ai/models", hub.base()));
+                check.fix(format!("curl -sS -o /dev/null {url}"))
             }
             Ok(_) | Err(_) => {
                 let took = begun.elapsed().as_millis();
@@ -111,6 +112,10 @@ pub fn by_operator(objects: &Objects) -> Check {
         }
     }
     let Some(first) = lost.first() else {
+        if synced == 0 {
+            let why = "no object is Synced, so whether the operator reaches it is not known";
+            return Check::skip(BY_OPERATOR, why);
+        }
         let message = format!("the operator reaches it: {synced} of {all} objects are Synced");
         return Check::ok(BY_OPERATOR, message);
     };
@@ -123,4 +128,40 @@ pub fn by_operator(objects: &Objects) -> Check {
         ),
     )
     .fix(format!("kubectl oxen status {name} -n {namespace}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::item::Item;
+
+    #[test]
+    fn what_no_object_says_of_the_operators_way_is_skipped() {
+        let object = |synced: Option<(&str, &str)>| {
+            let mut object = json!({"apiVersion": "oxen.ai/v1alpha1", "kind": "OxenModel",
+                "metadata": {"namespace": "a", "name": "bot"},
+                "spec": {"model": "bot", "state": "active"}});
+            if let Some((status, reason)) = synced {
+                object["status"] = json!({"conditions": [{"type": "Synced", "status": status,
+                    "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-11-25T08:00:00Z"}]});
+            }
+            Item::new(serde_json::from_value(object).unwrap())
+        };
+        let (yes, no) = (("True", "Active"), ("False", "HubUnreachable"));
+        let refused = ("False", "CredentialsNotFound");
+        for (objects, mark) in [
+            (vec![], Mark::Skip),
+            (vec![None, None], Mark::Skip),
+            (vec![Some(refused)], Mark::Skip),
+            (vec![None, Some(yes)], Mark::Ok),
+            (vec![Some(yes), Some(no)], Mark::Fail),
+        ] {
+            let items = objects.into_iter().map(object).collect();
+            let check = by_operator(&Objects::known(items));
+            assert_eq!(check.result, mark, "{}", check.message);
+        }
+    }
 }

@@ -6,16 +6,18 @@ use oxen_operator::{
     api::SecretKeyRef,
     decide::{HubFault, READY, condition},
 };
+use serde_json::json;
 
 use super::{
     hub::{Access, is_reached},
+    paste::quote,
     report::Check,
 };
 use crate::{
     clean,
     item::Item,
     key::{self, Key, NoKey, Origin},
-    objects::{Objects, Scope},
+    objects::{Objects, Scope, written},
     session::Session,
     when::Now,
 };
@@ -93,11 +95,9 @@ impl One<'_> {
     ) -> (Check, Option<Key>) {
         let full = self.full_name();
         if let Some(since) = self.refused_since() {
-            let since = Now::here().day_and_time(since);
-            let refused = self.refused(&format!("{full} is not accepted: 401 since {since}"));
             // A key that was replaced a moment ago is tried from here.
-            if !reached || found.is_err() {
-                return (refused, None);
+            if let Some(check) = self.refused_there(&found, reached, since) {
+                return (check, None);
             }
         }
         match found {
@@ -139,7 +139,12 @@ impl One<'_> {
                     None,
                 )
             }
-            Err(fault @ (HubFault::Unreachable(_) | HubFault::RateLimited { .. })) => {
+            Err(
+                fault @ (HubFault::Unreachable(_)
+                | HubFault::RateLimited { .. }
+                | HubFault::ProviderFailed(_)
+                | HubFault::Unexpected(_)),
+            ) => {
                 let why = hub.sentence(&fault, Some(model));
                 (
                     Check::skip(ACCEPTED, format!("{full}: {}", why.trim_end_matches('.'))),
@@ -150,10 +155,7 @@ impl One<'_> {
                 let why = hub.sentence(&fault, Some(model));
                 let why = why.trim_end_matches('.');
                 let check = Check::fail(ACCEPTED, format!("{full} is accepted, but {why}"));
-                (
-                    check.fix(format!("kubectl oxen status -n {}", self.namespace)),
-                    Some(key),
-                )
+                (check.fix(self.status()), Some(key))
             }
             Ok(_) | Err(_) => {
                 let message = format!("{full} is accepted (tried from here)");
@@ -162,17 +164,50 @@ impl One<'_> {
         }
     }
 
+    /// What the operator's refused requests say, where the key can't be tried from here. For an
+    /// object that names no Secret, the operator may have used its own key.
+    fn refused_there(
+        &self,
+        found: &Result<oxen_operator::hub::ApiKey, NoKey>,
+        reached: bool,
+        since: Timestamp,
+    ) -> Option<Check> {
+        let (full, since) = (self.full_name(), Now::here().day_and_time(since));
+        let may_be_lent = self.items.iter().any(|item| written(item).is_none());
+        let check = |message: String| Some(Check::fail(ACCEPTED, message).see(self.status()));
+        match found {
+            Ok(_) if reached => None,
+            Err(NoKey::Invalid(_)) => None,
+            Err(NoKey::Missing(_)) if may_be_lent => check(format!(
+                "{full} is absent, and the operator's own key is not accepted: 401 since {since}"
+            )),
+            Err(NoKey::Missing(_)) => None,
+            Ok(_) | Err(NoKey::Forbidden(_) | NoKey::Unanswered(_)) if may_be_lent => check(
+                format!("{full} or the operator's own key is not accepted: 401 since {since}"),
+            ),
+            Ok(_) | Err(NoKey::Forbidden(_) | NoKey::Unanswered(_)) => {
+                Some(self.refused(&format!("{full} is not accepted: 401 since {since}")))
+            }
+        }
+    }
+
+    /// The line that shows the objects of the namespace.
+    fn status(&self) -> String {
+        format!("kubectl oxen status -n {}", quote(self.namespace))
+    }
+
     fn refused(&self, message: &str) -> Check {
         Check::fail(ACCEPTED, message).fix(self.replace())
     }
 
     /// The line that puts another key into the Secret.
     fn replace(&self) -> String {
+        let patch = json!({"stringData": {key::entry(self.named): "YOUR_API_KEY"}});
         format!(
-            "kubectl -n {} patch secret {} -p '{{\"stringData\":{{\"{}\":\"YOUR_API_KEY\"}}}}'",
-            self.namespace,
-            clean::line(&self.named.name),
-            clean::line(key::entry(self.named))
+            "kubectl -n {} patch secret {} -p {}",
+            quote(self.namespace),
+            quote(&self.named.name),
+            quote(&patch.to_string())
         )
     }
 
@@ -190,10 +225,13 @@ impl One<'_> {
                 format!("{full} is absent: the operator lends its own key"),
             ),
             NoKey::Missing(_) => Check::fail(ACCEPTED, message).fix(format!(
-                "kubectl -n {} create secret generic {} --from-literal={}=YOUR_API_KEY",
-                self.namespace,
-                clean::line(&self.named.name),
-                clean::line(key::entry(self.named))
+                "kubectl -n {} create secret generic {} {}",
+                quote(self.namespace),
+                quote(&self.named.name),
+                quote(&format!(
+                    "--from-literal={}=YOUR_API_KEY",
+                    key::entry(self.named)
+                ))
             )),
             NoKey::Invalid(_) => self.refused(&message),
             NoKey::Forbidden(_) | NoKey::Unanswered(_) => Check::skip(ACCEPTED, message),

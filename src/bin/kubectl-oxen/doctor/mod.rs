@@ -51,9 +51,17 @@ pub async fn run(flags: &Global, args: &DoctorArgs, console: &Console) -> Result
 
 /// The checks with a cluster.
 async fn of_cluster(session: &Session, hub: &hub::Access) -> Vec<Group> {
-    let (cluster, mut operator, rights, reached, objects) = futures::join!(
+    let installed = async {
+        let found = operator::find(session).await;
+        let release = operator::Release::of(found.as_deref().unwrap_or_default());
+        futures::join!(
+            cluster::crd(session, &release),
+            operator::check(session, found, &release)
+        )
+    };
+    let (mut cluster, (crd, mut operator), rights, reached, objects) = futures::join!(
         cluster::check(session),
-        operator::check(session),
+        installed,
         rights::check(session),
         hub.reach(),
         Objects::load(session),
@@ -67,6 +75,7 @@ async fn of_cluster(session: &Session, hub: &hub::Access) -> Vec<Group> {
         keys::check(session, &objects, hub, &reached),
     );
     let models = models::check(session, &objects, hub, &keys).await;
+    cluster.push(crd);
     operator.checks.push(keeps_up);
     let hub_checks = vec![reached, hub::by_operator(&objects)];
     vec![

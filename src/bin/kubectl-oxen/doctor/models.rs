@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oxen_operator::decide::{self, Managed, STALLED, headline, is_true};
+use oxen_operator::{
+    api::Identity,
+    decide::{self, HubFault, Managed, STALLED, headline, is_true},
+};
 
-use super::{keys::Tried, report::Check};
+use super::{keys::Tried, paste::quote, report::Check};
 use crate::{
     amount::Amount,
     clean,
     doctor::hub::Access,
-    hub::{Hub, Shown, Wanted, Which},
+    hub::{Hub, Missing, Shown, Wanted, Which},
     objects::{Objects, Scope},
     outcome::Failure,
     price::per_hour,
@@ -63,7 +66,7 @@ fn stalled(objects: &Objects) -> Vec<Check> {
         let check = Check::fail(IDS[0], message).about(namespace.clone());
         Check {
             of_objects: true,
-            ..check.fix(format!("kubectl oxen status -n {namespace}"))
+            ..check.fix(format!("kubectl oxen status -n {}", quote(&namespace)))
         }
     });
     checks.collect()
@@ -77,7 +80,7 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
         Scope::One { why, .. } | Scope::None { why } => return Check::skip(id, why.clone()),
     }
     let (mut found, mut where_) = (BTreeMap::new(), BTreeSet::new());
-    let (mut asked, mut faults) = (false, Vec::new());
+    let (mut asked, mut unknown, mut faults) = (false, 0, Vec::new());
     for tried in keys {
         let Some(hub) = tried.key.clone().and_then(|key| hub.with_key(key)) else {
             continue;
@@ -88,9 +91,12 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
         }
         asked = true;
         match active(&hub, &managed).await {
-            Ok(models) => {
-                for shown in models {
+            Ok(active) => {
+                unknown += active.unknown;
+                if !active.models.is_empty() || active.unknown > 0 {
                     where_.insert(tried.namespace.clone());
+                }
+                for shown in active.models {
                     let price = shown.remote.pricing.as_ref().and_then(per_hour);
                     found.insert(shown.identity(), price);
                 }
@@ -99,7 +105,7 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
             Err(Failure::ReaderGone) => {}
         }
     }
-    if let (true, Some(fault)) = (found.is_empty(), faults.first()) {
+    if let (true, 0, Some(fault)) = (found.is_empty(), unknown, faults.first()) {
         return Check::skip(id, fault.trim_end_matches('.'));
     }
     if !asked {
@@ -108,29 +114,58 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
             "no key is known that the hub accepts and an object uses",
         );
     }
-    if found.is_empty() {
-        return Check::ok(
-            id,
-            "every active model of these keys' accounts has an OxenModel",
-        );
-    }
-    let price: Amount = found.values().flatten().copied().sum();
-    let models = match found.len() {
-        1 => "1 active model has".into(),
-        count => format!("{count} active models have"),
-    };
-    let check = Check::warn(
-        id,
-        format!("{models} no OxenModel: {} an hour", price.rounded()),
-    );
+    let check = result(&found, unknown);
     where_.into_iter().fold(check, |check, namespace| {
+        let namespace = quote(&namespace);
         check.see(format!("kubectl oxen models --unmanaged -n {namespace}"))
     })
 }
 
+/// The check of these unmanaged models, each with its price, and of a number of models that can't be
+/// read.
+fn result(found: &BTreeMap<Identity, Option<Amount>>, unknown: usize) -> Check {
+    let prices: Vec<Amount> = found.values().flatten().copied().collect();
+    let (priced, all) = (prices.len(), found.len());
+    let price: Amount = prices.into_iter().sum();
+    let price = match priced {
+        0 => String::new(),
+        priced if priced == all => format!(": {} an hour", price.rounded()),
+        _ => format!(
+            ": {} an hour, and {} without a known price",
+            price.rounded(),
+            all - priced
+        ),
+    };
+    let found = match all {
+        0 => None,
+        1 => Some(format!("1 active model has no OxenModel{price}")),
+        count => Some(format!("{count} active models have no OxenModel{price}")),
+    };
+    let unread = match unknown {
+        0 => None,
+        1 => Some("1 model can't be read, so whether it needs an OxenModel is not known".into()),
+        count => Some(format!(
+            "{count} models can't be read, so whether they need an OxenModel is not known"
+        )),
+    };
+    let parts: Vec<String> = found.into_iter().chain(unread).collect();
+    if parts.is_empty() {
+        let message = "every active model of these keys' accounts has an OxenModel";
+        return Check::ok(IDS[1], message);
+    }
+    Check::warn(IDS[1], parts.join("; "))
+}
+
+/// What one key shows of the models that may bill and that no object manages.
+struct Active {
+    models: Vec<Shown>,
+    /// The number of models that can't be read.
+    unknown: usize,
+}
+
 /// The models that may bill and that no object manages, each as a live retrieve shows it, because a
 /// list may be older than the models' statuses.
-async fn active(hub: &Hub, managed: &Managed) -> Result<Vec<Shown>, Failure> {
+async fn active(hub: &Hub, managed: &Managed) -> Result<Active, Failure> {
     let which = Which::All {
         developer: None,
         action: None,
@@ -139,6 +174,42 @@ async fn active(hub: &Hub, managed: &Managed) -> Result<Vec<Shown>, Failure> {
     let listed = hub.list(which, is_unmanaged).await?;
     let wanted: Vec<Wanted> = listed.models.iter().map(Shown::wanted).collect();
     let retrieved = hub.retrieve_all(&wanted).await?.into_iter();
-    let shown = retrieved.filter_map(|one| one.result.ok());
-    Ok(shown.filter(is_unmanaged).collect())
+    let (mut models, mut unknown) = (Vec::new(), listed.unreadable);
+    for one in retrieved {
+        match one.result {
+            Ok(shown) => models.extend(Some(shown).filter(is_unmanaged)),
+            // It is gone.
+            Err(Missing::Fault(HubFault::ModelNotFound(_))) => {}
+            Err(_) => unknown += 1,
+        }
+    }
+    Ok(Active { models, unknown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::report::Mark;
+
+    #[test]
+    fn only_known_prices_are_told_and_what_cannot_be_read_is_counted() {
+        let ok = "every active model of these keys' accounts has an OxenModel";
+        let unread = "1 model can't be read, so whether it needs an OxenModel is not known";
+        let both = "2 active models have no OxenModel: 4.50 an hour, and 1 without a known price; 2 \
+                    models can't be read, so whether they need an OxenModel is not known";
+        for (prices, unknown, words) in [
+            (vec![], 0, ok),
+            (vec![], 1, unread),
+            (vec![None], 0, "1 active model has no OxenModel"),
+            (vec![Some("4.5"), None], 2, both),
+        ] {
+            let found = prices.into_iter().enumerate().map(|(at, price)| {
+                let (owner, id) = ("acme".into(), at.to_string());
+                (Identity { owner, id }, price.and_then(Amount::parse))
+            });
+            let check = result(&found.collect(), unknown);
+            assert_eq!(check.message, words);
+            assert_eq!(check.result == Mark::Ok, words == ok);
+        }
+    }
 }

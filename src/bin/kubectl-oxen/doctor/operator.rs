@@ -7,7 +7,8 @@ use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
 use kube::{Api, ResourceExt, api::ListParams};
 
 use super::{
-    CHART, NAMESPACE,
+    CHART, NAMESPACE, cluster,
+    paste::quote,
     report::{Check, Group},
 };
 use crate::{
@@ -33,16 +34,48 @@ const TAKEOVER: SignedDuration = SignedDuration::from_secs(30);
 /// How long an object may be observed at an older generation.
 const LAG: Duration = Duration::from_secs(3);
 
-/// Makes the checks of the Deployment and the Lease.
-pub async fn check(session: &Session) -> Group {
-    let found = find(session).await;
+/// The chart's release.
+pub struct Release {
+    pub name: String,
+    pub namespace: String,
+}
+
+impl Release {
+    /// The release that a Deployment is of, or the usual one where there is none.
+    pub fn of(deployments: &[Deployment]) -> Self {
+        let first = deployments.first();
+        let label = |one: &Deployment| one.labels().get("app.kubernetes.io/instance").cloned();
+        Self {
+            name: first.and_then(label).unwrap_or_else(|| LEASE.into()),
+            namespace: first
+                .and_then(Deployment::namespace)
+                .unwrap_or_else(|| NAMESPACE.into()),
+        }
+    }
+
+    /// The line that installs the chart.
+    pub fn install(&self) -> String {
+        format!(
+            "helm install {} {CHART} --version {} --namespace {} --create-namespace",
+            quote(&self.name),
+            env!("CARGO_PKG_VERSION"),
+            quote(&self.namespace)
+        )
+    }
+}
+
+/// Makes the checks of the Deployments that were found, and of the Lease.
+pub async fn check(
+    session: &Session,
+    found: Result<Vec<Deployment>, Trouble>,
+    release: &Release,
+) -> Group {
     let deployments = found.as_deref().unwrap_or_default();
-    let namespace = deployments.first().and_then(Deployment::namespace);
-    let namespace = namespace.unwrap_or_else(|| NAMESPACE.into());
-    let lease = lease(session, &namespace).await;
+    let namespace = &release.namespace;
+    let lease = lease(session, namespace, deployments.first()).await;
     let mut checks: Vec<Check> = deployments.iter().map(deployment).collect();
     match found {
-        Ok(found) if found.is_empty() => checks.push(missing()),
+        Ok(found) if found.is_empty() => checks.push(missing(release)),
         Ok(_) => {}
         Err(trouble) => checks.push(Check::skip(IDS[0], trouble.why)),
     }
@@ -51,7 +84,11 @@ pub async fn check(session: &Session) -> Group {
 }
 
 /// The operator's Deployments: in all namespaces, or in the usual one where that is not allowed.
-async fn find(session: &Session) -> Result<Vec<Deployment>, Trouble> {
+///
+/// # Errors
+///
+/// They can't be listed, or there is none where they may be listed.
+pub async fn find(session: &Session) -> Result<Vec<Deployment>, Trouble> {
     let params = ListParams::default().labels(LABEL);
     let asked = |namespace| Asked {
         verb: "list",
@@ -66,22 +103,19 @@ async fn find(session: &Session) -> Result<Vec<Deployment>, Trouble> {
             let listed = session
                 .ask(asked(Some(NAMESPACE)), usual.list(&params))
                 .await;
-            Ok(listed?.items)
+            let found = listed?.items;
+            if found.is_empty() {
+                return Err(trouble);
+            }
+            Ok(found)
         }
         listed => Ok(listed?.items),
     }
 }
 
-fn missing() -> Check {
-    Check::fail(
-        IDS[0],
-        format!("there is no Deployment with the label {LABEL}"),
-    )
-    .fix(format!(
-        "helm install oxen-operator {CHART} --version {} --namespace {NAMESPACE} \
-         --create-namespace",
-        env!("CARGO_PKG_VERSION")
-    ))
+fn missing(release: &Release) -> Check {
+    let message = format!("there is no Deployment with the label {LABEL}");
+    Check::fail(IDS[0], message).fix(release.install())
 }
 
 fn deployment(one: &Deployment) -> Check {
@@ -106,7 +140,7 @@ fn deployment(one: &Deployment) -> Check {
     check.about(format!("{namespace}/{name}"))
 }
 
-async fn lease(session: &Session, namespace: &str) -> Check {
+async fn lease(session: &Session, namespace: &str, deployment: Option<&Deployment>) -> Check {
     let api: Api<Lease> = Api::namespaced(session.client.clone(), namespace);
     let asked = Asked {
         verb: "get",
@@ -114,18 +148,36 @@ async fn lease(session: &Session, namespace: &str) -> Check {
         namespace: Some(namespace),
         name: Some(LEASE),
     };
-    match session.ask(asked, api.get(LEASE)).await {
-        Ok(lease) => held(&lease, namespace, Timestamp::now()),
-        Err(trouble) if trouble.no_such_object => Check::skip(
-            IDS[1],
-            format!("there is no Lease {LEASE}: one replica needs no leader election"),
-        ),
+    let found = session.ask(asked, api.get(LEASE)).await;
+    match found {
+        Ok(lease) => {
+            let name = deployment.map_or_else(|| LEASE.into(), ResourceExt::name_any);
+            // The replicas write the time by the cluster's clock.
+            held(&lease, namespace, &name, cluster::time(session).await)
+        }
+        Err(trouble) if trouble.no_such_object => unelected(deployment),
         Err(trouble) => Check::skip(IDS[1], format!("Lease {LEASE}: {}", trouble.why)),
     }
 }
 
+/// The check of a Lease that does not exist.
+fn unelected(deployment: Option<&Deployment>) -> Check {
+    let message = format!("there is no Lease {LEASE}");
+    match deployment.map(|one| one.spec.replicas.unwrap_or(1)) {
+        Some(wanted) if wanted > 1 => Check::warn(
+            IDS[1],
+            format!("{message}: no replica of the {wanted} that are wanted leads"),
+        ),
+        Some(_) => Check::skip(
+            IDS[1],
+            format!("{message}: one replica needs no leader election"),
+        ),
+        None => Check::skip(IDS[1], message),
+    }
+}
+
 /// Whether a process holds the Lease, and renews it.
-fn held(lease: &Lease, namespace: &str, now: Timestamp) -> Check {
+fn held(lease: &Lease, namespace: &str, deployment: &str, now: Timestamp) -> Check {
     let spec = lease.spec.clone().unwrap_or_default();
     let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
     let duration = i64::from(spec.lease_duration_seconds.unwrap_or_default());
@@ -143,7 +195,9 @@ fn held(lease: &Lease, namespace: &str, now: Timestamp) -> Check {
         _ => format!("Lease {LEASE} has no holder: no replica leads"),
     };
     Check::fail(IDS[1], message).fix(format!(
-        "kubectl -n {namespace} logs deployment/oxen-operator --tail=50"
+        "kubectl -n {} logs deployment/{} --tail=50",
+        quote(namespace),
+        quote(deployment)
     ))
 }
 
@@ -165,6 +219,9 @@ pub async fn keeps_up(session: &Session, objects: &Objects) -> Check {
     }
     tokio::time::sleep(LAG).await;
     let again = Objects::load(session).await;
+    if let Scope::None { why } = &again.scope {
+        return Check::skip(IDS[2], why.clone());
+    }
     let still = self::behind(again.items());
     let still: Vec<&String> = behind.iter().filter(|one| still.contains(one)).collect();
     let Some(first) = still.first() else {
@@ -178,7 +235,8 @@ pub async fn keeps_up(session: &Session, objects: &Objects) -> Check {
         more => format!(" and {more} more"),
     };
     let (namespace, name) = first.split_once('/').unwrap_or_default();
-    Check::fail(
+    // It may wait for a slow hub. Whether it runs at all is the matter of the other checks.
+    Check::warn(
         IDS[2],
         format!("it does not keep up: {first}{more} is not observed at its newest generation"),
     )
@@ -253,9 +311,21 @@ mod tests {
             (json!({}), Mark::Fail, "has no holder"),
         ] {
             let lease = serde_json::from_value(json!({"metadata": {}, "spec": spec}));
-            let check = held(&lease.unwrap(), "ns", now);
+            let check = held(&lease.unwrap(), "ns", "op", now);
             assert_eq!(check.result, mark, "{}", check.message);
             assert!(check.message.contains(words), "{}", check.message);
+            let fix = "kubectl -n ns logs deployment/op --tail=50";
+            assert!(check.fix.iter().all(|line| line == fix));
+        }
+    }
+
+    #[test]
+    fn replicas_without_a_lease_have_no_leader() {
+        assert_eq!(unelected(None).result, Mark::Skip);
+        for (replicas, mark) in [(1, Mark::Skip), (2, Mark::Warn)] {
+            let one = serde_json::from_value(json!({"metadata": {},
+                "spec": {"replicas": replicas, "selector": {}, "template": {}}}));
+            assert_eq!(unelected(Some(&one.unwrap())).result, mark);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Lines that can be pasted into a shell.
+//! Lines that can be pasted into a shell, and the quotes of the values in them.
 
 use super::report::INDENT;
 use crate::clean;
@@ -28,11 +28,24 @@ pub fn command(label: &str, line: &str, width: usize) -> Vec<String> {
     shown.collect()
 }
 
+/// The text as one word of a shell. Each character that changes the terminal becomes a space.
+pub fn quote(text: &str) -> String {
+    let text = clean::line(text);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// The words of a line of shell, with their quotes.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut quote) = (vec![String::new()], None);
+    let mut escaped = false;
     for c in line.chars() {
+        let was_escaped = std::mem::replace(&mut escaped, c == '\\' && quote.is_none());
         match (c, quote) {
+            _ if was_escaped => escaped = false,
             (' ', None) => {
                 words.push(String::new());
                 continue;
@@ -46,4 +59,25 @@ fn words(line: &str) -> Vec<String> {
         }
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_one_word_of_a_shell() {
+        for (text, quoted) in [
+            ("team-a", "team-a"),
+            ("--user=jane@acme.com", "--user=jane@acme.com"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$(id)\n;`id`", "'$(id) ;`id`'"),
+            ("it's a", r"'it'\''s a'"),
+        ] {
+            assert_eq!(quote(text), quoted);
+            let line = format!("a {quoted} b");
+            assert_eq!(words(&line), ["a", quoted, "b"], "{line}");
+        }
+    }
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
-use super::report::{Check, Group};
+use super::{
+    paste::quote,
+    report::{Check, Group},
+};
 use crate::cli::Cli;
 
 const SHADOWED: &str = "plugin-shadowed";
@@ -21,27 +24,38 @@ pub fn group() -> Group {
 fn check(folders: &[PathBuf]) -> Check {
     let cli = Cli::command();
     let commands: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-    let found = folders.iter().find_map(|folder| stray(folder, &commands));
-    match found {
-        None => Check::ok(
-            SHADOWED,
-            "no other file on PATH takes the place of a command",
-        ),
-        Some(path) => Check::warn(
-            SHADOWED,
-            format!("kubectl runs {} in place of a command", path.display()),
-        )
-        .fix(format!("rm '{}'", path.display())),
+    let found = folders.iter().flat_map(|folder| strays(folder, &commands));
+    let mut found: Vec<String> = found.map(|path| path.display().to_string()).collect();
+    found.sort();
+    found.dedup();
+    if found.is_empty() {
+        let message = "no other file on PATH takes the place of a command";
+        return Check::ok(SHADOWED, message);
     }
+    let quoted: Vec<String> = found.iter().map(|path| quote(path)).collect();
+    let message = format!("kubectl runs {} in place of a command", found.join(", "));
+    Check::warn(SHADOWED, message).see(format!("ls -l {}", quoted.join(" ")))
 }
 
-/// A file of the folder that kubectl takes for a command of the plugin.
-fn stray(folder: &Path, commands: &[&str]) -> Option<PathBuf> {
+/// The files of the folder that kubectl takes for commands of the plugin.
+fn strays(folder: &Path, commands: &[&str]) -> Vec<PathBuf> {
     let names = commands
         .iter()
         .map(|command| format!("kubectl-oxen-{command}"));
-    let mut paths = names.map(|name| folder.join(name));
-    paths.find(|path| path.is_file())
+    let paths = names.map(|name| folder.join(name));
+    paths.filter(|path| is_program(path)).collect()
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = path.metadata();
+    metadata.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
 }
 
 #[cfg(test)]
@@ -49,15 +63,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_takes_the_place_of_a_command_is_named() {
+    fn every_program_that_takes_the_place_of_a_command_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let folders = [folder.path().to_owned()];
-        assert!(check(&folders).fix.is_empty());
-        std::fs::write(folder.path().join("kubectl-oxen-on"), "").unwrap();
-        let path = folder.path().display();
-        assert_eq!(
-            check(&folders).fix,
-            [format!("rm '{path}/kubectl-oxen-on'")]
-        );
+        let folder = folder.path().join("it's");
+        std::fs::create_dir(&folder).unwrap();
+        let folders = [folder.clone(), folder.clone()];
+        let files = ["on", "off", "status"].map(|it| folder.join(format!("kubectl-oxen-{it}")));
+        for file in &files {
+            std::fs::write(file, "").unwrap();
+        }
+        assert!(check(&folders).see.is_empty());
+        for file in &files[..2] {
+            let program = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(file, program).unwrap();
+        }
+        let check = check(&folders);
+        let [on, off, _] = files.map(|file| quote(&file.display().to_string()));
+        assert_eq!(check.see, [format!("ls -l {off} {on}")]);
+        assert!(check.fix.is_empty() && off.contains(r"it'\''s"));
     }
 }

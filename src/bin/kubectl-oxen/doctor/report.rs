@@ -8,6 +8,7 @@ use crate::{
     cli::DataOutput,
     console::DEFAULT_WIDTH,
     outcome::{Failure, Outcome},
+    output,
 };
 
 const RED: &str = "\x1b[31m";
@@ -210,15 +211,10 @@ impl Report {
             ok: self.count(Mark::Fail) == 0,
             checks: self.checks().collect(),
         };
-        let text = match form {
-            DataOutput::Json => {
-                let text = serde_json::to_string_pretty(&data);
-                text.map(|text| text + "\n")
-                    .map_err(|error| error.to_string())
-            }
-            DataOutput::Yaml => serde_yaml::to_string(&data).map_err(|error| error.to_string()),
-        };
-        Ok(text?)
+        match form {
+            DataOutput::Json => output::text(&data, false),
+            DataOutput::Yaml => output::text(&data, true),
+        }
     }
 }
 
@@ -251,6 +247,10 @@ mod tests {
         let expected = serde_json::json!({"ok": true, "checks": [
             {"id": "a", "subject": "c", "result": "ok", "message": "b"}]});
         assert_eq!(json, expected);
+        for form in [DataOutput::Json, DataOutput::Yaml] {
+            let nasty = report(vec![Check::ok("a", "\u{9b}31m\u{202e}\x1b[2J")]);
+            assert!(clean::is_safe(&nasty.data(form).unwrap()));
+        }
     }
 
     #[test]

@@ -7,7 +7,10 @@ use k8s_openapi::api::{
 };
 use kube::{Api, api::PostParams};
 
-use super::report::{Check, Group};
+use super::{
+    paste::quote,
+    report::{Check, Group},
+};
 use crate::{explain::Asked, key, session::Session};
 
 /// A right, and what needs it.
@@ -71,19 +74,19 @@ pub fn ids() -> Vec<&'static str> {
 pub async fn check(session: &Session) -> Group {
     let user = user(session).await;
     let all = RIGHTS.iter().chain([&SECRETS]);
-    let checks = join_all(all.map(|right| one(session, &user, right))).await;
-    let about = format!("user {user}, namespace {}", session.namespace);
+    let checks = join_all(all.map(|right| one(session, user.as_deref(), right))).await;
+    let shown = user.as_ref().unwrap_or(&session.place().user);
+    let about = format!("user {shown}, namespace {}", session.namespace);
     Group::new("RIGHTS", about, checks)
 }
 
 /// The user as the API server names it, which need not be the name of the kubeconfig's entry.
-async fn user(session: &Session) -> String {
+async fn user(session: &Session) -> Option<String> {
     let api: Api<SelfSubjectReview> = Api::all(session.client.clone());
     let (params, review) = (PostParams::default(), SelfSubjectReview::default());
     let asked = asked("SelfSubjectReviews");
     let answer = session.ask(asked, api.create(&params, &review)).await.ok();
-    let user = answer.and_then(|answer| answer.status?.user_info?.username);
-    user.unwrap_or_else(|| session.place().user.clone())
+    answer.and_then(|answer| answer.status?.user_info?.username)
 }
 
 fn asked(what: &str) -> Asked<'_> {
@@ -95,7 +98,7 @@ fn asked(what: &str) -> Asked<'_> {
     }
 }
 
-async fn one(session: &Session, user: &str, right: &Right) -> Check {
+async fn one(session: &Session, user: Option<&str>, right: &Right) -> Check {
     let asked = right.verbs.iter().map(|verb| may(session, right, verb));
     let answers: Result<Vec<bool>, String> = join_all(asked).await.into_iter().collect();
     let answers = match answers {
@@ -121,8 +124,12 @@ async fn one(session: &Session, user: &str, right: &Right) -> Check {
     if right.id == SECRETS.id {
         return check.fix("export OXEN_API_KEY=YOUR_API_KEY");
     }
+    let Some(user) = user else {
+        return check;
+    };
     check.fix(format!(
-        "kubectl -n {namespace} create rolebinding {role} --clusterrole={role} {}",
+        "kubectl -n {} create rolebinding {role} --clusterrole={role} {}",
+        quote(namespace),
         subject(user),
         role = right.role
     ))
@@ -130,10 +137,10 @@ async fn one(session: &Session, user: &str, right: &Right) -> Check {
 
 /// The flag that names a user, or the account of a pod.
 fn subject(user: &str) -> String {
-    match user.strip_prefix("system:serviceaccount:") {
+    quote(&match user.strip_prefix("system:serviceaccount:") {
         Some(account) => format!("--serviceaccount={account}"),
-        None => format!("--user='{user}'"),
-    }
+        None => format!("--user={user}"),
+    })
 }
 
 async fn may(session: &Session, right: &Right, verb: &str) -> Result<bool, String> {
@@ -164,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_pods_account_is_named_as_kubectl_names_it() {
-        assert_eq!(subject("jane"), "--user='jane'");
+        assert_eq!(subject("jane"), "--user=jane");
+        assert_eq!(subject("o'neil x"), r"'--user=o'\''neil x'");
         assert_eq!(
             subject("system:serviceaccount:ci:deploy"),
             "--serviceaccount=ci:deploy"

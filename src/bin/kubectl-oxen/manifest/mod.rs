@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oxen_operator::{
     api::{LiveStatus, OxenModelSpec, SecretKeyRef, State},
-    decide::Remote,
+    decide::{Remote, may_bill},
 };
 use serde_json::json;
 
@@ -23,6 +23,15 @@ pub struct Adopted {
     pub asked: String,
     /// The state that it was observed in.
     pub state: State,
+}
+
+/// The names of the objects that exist.
+pub enum Taken {
+    /// These.
+    Known(BTreeSet<String>),
+    /// They are not known, so every name gets a hash, in order that no object of another model is
+    /// replaced.
+    Unknown,
 }
 
 /// What the manifests have in common.
@@ -53,6 +62,11 @@ impl Adopted {
         }
         let state = match remote.live {
             LiveStatus::Active | LiveStatus::Deploying => State::Active,
+            LiveStatus::Deactivating if may_bill(remote) => {
+                return Err(
+                    "it is deactivating, and another deployment of it may be active".into(),
+                );
+            }
             LiveStatus::Inactive
             | LiveStatus::Deactivating
             | LiveStatus::Error
@@ -76,16 +90,22 @@ fn is_format(c: char) -> bool {
         '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{fffe}' | '\u{ffff}'
         | '\u{e0000}'..='\u{10ffff}')
 }
 
-/// The manifests, by owner and id, as YAML. Every text of the hub, and every name that is made of
-/// one, is within a quoted value.
-pub fn yaml(models: &[Adopted], taken: &BTreeSet<String>, common: &Common<'_>) -> String {
+/// Each model once, by owner and id.
+pub fn unique(models: &[Adopted]) -> Vec<&Adopted> {
     let mut models: Vec<&Adopted> = models.iter().collect();
-    models.sort_by_key(|model| (&model.owner, &model.id));
+    models.sort_by_key(|model| (&model.owner, &model.id, &model.asked));
     models.dedup_by_key(|model| (&model.owner, &model.id));
-    let names = names(&models, taken);
+    models
+}
+
+/// The manifests of models that [`unique()`] returned, as YAML. Every text of the hub, and every
+/// name that is made of one, is within a quoted value.
+pub fn yaml(models: &[&Adopted], taken: &Taken, common: &Common<'_>) -> String {
+    let names = names(models, taken);
     let documents = models.iter().zip(names);
     documents
         .map(|(model, name)| document(model, &name, common))
@@ -118,10 +138,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// A name for each model, in their order. It is made of the id, and of a hash of owner and id where
-/// two models would have the same name, or where the name is taken. So it depends neither on the
-/// order of the models nor on when it is made.
-fn names(models: &[&Adopted], taken: &BTreeSet<String>) -> Vec<String> {
-    let mut digits = vec![0; models.len()];
+/// two models would have the same name, or where the name is taken or may be. So it depends neither
+/// on the order of the models nor on when it is made.
+fn names(models: &[&Adopted], taken: &Taken) -> Vec<String> {
+    let (fewest, taken) = match taken {
+        Taken::Known(names) => (0, names),
+        Taken::Unknown => (8, &BTreeSet::new()),
+    };
+    let mut digits = vec![fewest; models.len()];
     loop {
         let names: Vec<String> = models
             .iter()

@@ -14,7 +14,7 @@ fn adopted(owner: &str, id: &str) -> Adopted {
 }
 
 fn made(models: &[Adopted], taken: &[&str]) -> Vec<String> {
-    let taken = taken.iter().map(ToString::to_string).collect();
+    let taken = Taken::Known(taken.iter().map(ToString::to_string).collect());
     names(&models.iter().collect::<Vec<_>>(), &taken)
 }
 
@@ -40,6 +40,8 @@ fn a_name_is_made_of_the_id_and_of_a_hash_where_two_would_be_the_same() {
         [forth[0].clone()]
     );
     assert_eq!(forth[0], "bot-7c94af23");
+    // A hash is in every name where any may be taken.
+    assert_eq!(names(&[&one], &Taken::Unknown), [forth[0].clone()]);
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn a_manifest_is_the_same_whatever_the_order_and_holds_what_was_observed() {
     let models = [
         Adopted {
             state: State::Active,
-            asked: "other/\"bot\\\u{9b}\u{202e}".into(),
+            asked: "other/\"bot\\\u{9b}\u{202e}\n---\r\u{2028}\u{fffe}\u{ffff}".into(),
             ..adopted("other", "bot")
         },
         adopted("acme", "123"),
@@ -90,10 +92,15 @@ fn a_manifest_is_the_same_whatever_the_order_and_holds_what_was_observed() {
         secret: Some(&secret),
         act: false,
     };
-    let text = yaml(&models, &BTreeSet::new(), &common);
+    let none = Taken::Known(BTreeSet::new());
+    let text = yaml(&unique(&models), &none, &common);
     let [one, two] = models.clone();
-    let twice = [two.clone(), one, two];
-    assert_eq!(text, yaml(&twice, &BTreeSet::new(), &common));
+    let longer = Adopted {
+        asked: "acme/123".into(),
+        ..two.clone()
+    };
+    let twice = [longer, two.clone(), one, two];
+    assert_eq!(text, yaml(&unique(&twice), &none, &common));
     assert!(clean::is_safe(&text), "{text:?}");
     let documents = serde_yaml::Deserializer::from_str(&text);
     let read: Vec<OxenModel> = documents
@@ -116,7 +123,7 @@ fn a_manifest_is_the_same_whatever_the_order_and_holds_what_was_observed() {
         act: true,
     };
     assert_eq!(
-        yaml(&models[1..], &BTreeSet::new(), &act),
+        yaml(&[&models[1]], &none, &act),
         "---\napiVersion: oxen.ai/v1alpha1\nkind: OxenModel\nmetadata:\n  name: \"123\"\nspec:\n  \
          model: \"123\"\n  state: inactive\n"
     );
@@ -144,6 +151,8 @@ fn what_no_object_can_declare_is_refused() {
         "Support Bot",
         "a\n---\nkind: Secret",
         "a\u{200b}",
+        "a\u{fffe}",
+        "a\u{ffff}",
         "search",
         "a?b",
         "",
@@ -158,5 +167,10 @@ fn what_no_object_can_declare_is_refused() {
             Ok(adopted) => assert_eq!(adopted.state == State::Active, on, "{live}"),
             Err(_) => assert_eq!(*live, LiveStatus::Unknown),
         }
+    }
+    let mut deactivating = remote(LiveStatus::Deactivating);
+    for (others, refused) in [("1 inactive", false), ("1 active", true)] {
+        deactivating.others = vec![others.into()];
+        assert_eq!(Adopted::new(&deactivating, "bot").is_err(), refused);
     }
 }

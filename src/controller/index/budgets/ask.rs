@@ -139,7 +139,7 @@ impl Index {
         self.state().entries.budgets.reports()
     }
 
-    /// Is told when the status of a budget may have changed.
+    /// Returns a receiver that is notified when the status of a budget may have changed.
     pub(in crate::controller) fn budget_changes(&self) -> watch::Receiver<()> {
         self.state().entries.budgets.changes()
     }

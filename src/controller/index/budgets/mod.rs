@@ -259,7 +259,8 @@ impl Budgets {
         namespaces.flat_map(|it| self.reports_of(it)).collect()
     }
 
-    /// Is told of every change that [`take_changed`](Self::take_changed) has.
+    /// Returns a receiver that is notified of every change that
+    /// [`take_changed`](Self::take_changed) has.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.signal.subscribe()
     }
