@@ -87,6 +87,13 @@ async fn a_proxy_is_used_where_kubectl_uses_it() {
             false,
         ),
         (format!("ALL_PROXY={through}"), &named, false, false),
+        (
+            format!("HTTPS_PROXY={through} NO_PROXY=10.0.0.0/8,"),
+            &named,
+            true,
+            true,
+        ),
+        ("NO_PROXY=10.0.0.0/8,".into(), "$KUBECONFIG", false, true),
         ("NO_PROXY=127.0.0.1".into(), &own, true, true),
     ] {
         for command in ["get --raw /version", "oxen status"] {

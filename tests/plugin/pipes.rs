@@ -32,8 +32,7 @@ async fn five_hundred_objects_go_through_pipes_without_a_panic_or_an_escape_sequ
              TERM=dumb script -qec 'stty cols 80; kubectl oxen {command} -A' /dev/null >dumb"
         );
         let output = bash(&cluster, &script).await.ok().unwrap();
-        // `head` prints one line, and the exit code follows it.
-        let code = output.stdout.lines().nth(1);
+        let code = output.stdout.lines().last();
         assert_eq!(code, Some("0"), "{command}: {output:?}");
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         let words = read("words");

@@ -25,6 +25,8 @@ pub struct Screen {
     pub largest: (usize, usize),
     /// Whether the alternate screen is shown.
     pub alternate: bool,
+    /// How often the alternate screen was shown anew.
+    pub opened: usize,
     /// Whether the cursor is hidden.
     pub hidden: bool,
     /// What was written to the normal screen.
@@ -81,8 +83,27 @@ impl Terminal {
 
     /// Presses Ctrl-C.
     pub fn interrupt(&self) {
-        let keys: &Path = &self.file("keys");
-        fs::write(keys, "\x03").unwrap();
+        self.press("\x03");
+    }
+
+    /// Presses these keys.
+    pub fn press(&self, keys: &str) {
+        let file: &Path = &self.file("keys");
+        fs::write(file, keys).unwrap();
+    }
+
+    /// Lets the program go on that Ctrl-Z has stopped. `script` stops together with it.
+    pub async fn go_on(&self, cluster: &Cluster) {
+        let tty = fs::read_to_string(self.file("tty")).unwrap();
+        let tty = tty.trim().trim_start_matches("/dev/");
+        let script = format!(
+            "stopped() {{ ps -o stat= -p $1 | grep -q ^T; }}\n\
+             pid=$(ps -o pid= -t {tty} | head -1)\n\
+             parent=$(ps -o ppid= -p $pid)\n\
+             until stopped $pid && stopped $parent; do sleep 0.05; done\n\
+             kill -CONT $parent; kill -CONT $pid"
+        );
+        bash(cluster, &script).await.ok().unwrap();
     }
 }
 
@@ -103,7 +124,10 @@ impl Screen {
             let (parameters, after) = sequence.split_at(end);
             rest = &after[1..];
             match (parameters, &after[..1]) {
-                ("?1049", "h") => screen.alternate = true,
+                ("?1049", "h") => {
+                    screen.opened += usize::from(!screen.alternate);
+                    screen.alternate = true;
+                }
                 ("?1049", "l") => screen.alternate = false,
                 ("?25", "h") => screen.hidden = false,
                 ("?25", "l") => screen.hidden = true,

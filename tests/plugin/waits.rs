@@ -5,7 +5,7 @@ use std::time::Duration;
 use hub::{Endpoint, Fault, Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::json;
-use testkit::world::{World, condition, status};
+use testkit::world::{World, condition, eventually, status};
 
 use crate::{
     bash, oxen,
@@ -134,6 +134,39 @@ async fn shows_how_long(world: &World, on: &str) {
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     let screen = terminal.screen();
     assert!(screen.normal.contains("Stopped waiting."), "{screen:?}");
+}
+
+#[tokio::test]
+async fn an_edit_that_no_operator_has_seen_yet_takes_nothing_back() {
+    let never = Model::custom("never").status("inactive");
+    let never = never.activate_delay(Duration::from_secs(3600));
+    let world = World::new(Hub::builder().model(never)).await;
+    let operator = world.operator();
+    let spec = json!({"model": "never", "state": "inactive"});
+    world.create("never", spec).await;
+    world.until_reason("never", "Inactive").await;
+    let folder = tempfile::tempdir().unwrap();
+    let words = folder.path().join("words");
+    let script = format!(
+        "kubectl oxen on never -n {} --for 2h --wait --timeout 15s 2>{}",
+        world.namespace,
+        words.display()
+    );
+    let told = || std::fs::read_to_string(&words).unwrap_or_default();
+    let edited = async {
+        eventually("accepted, and the model deploying", || async {
+            told().contains("Activating: ").then_some(())
+        })
+        .await;
+        operator.kill();
+        world.edit("never", json!({"syncInterval": "10m"})).await;
+    };
+    let (on, ()) = tokio::join!(bash(world.cluster, &script), edited);
+    assert_eq!(on.status.code(), Some(3), "{on:?}");
+    let told = told();
+    let words = "never is not active after 15s: ";
+    assert!(told.contains(words), "{told}");
+    assert!(!told.contains("has not seen"), "{told}");
 }
 
 #[tokio::test]

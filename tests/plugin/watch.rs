@@ -72,6 +72,37 @@ async fn a_window_is_never_left_and_a_lost_connection_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn ctrl_z_gives_the_terminal_back_and_typed_text_does_not_stay() {
+    let world = World::new(Hub::builder()).await;
+    let spec = json!({"model": "bot", "state": "inactive"});
+    world.create("bot", spec).await;
+    let terminal = Terminal::new();
+    let command = format!("kubectl oxen status -w -n {}", world.namespace);
+    let steps = async {
+        let shown = |it: &crate::terminal::Screen| it.alternate && it.line(2).starts_with("bot");
+        terminal.until("full", shown).await;
+        terminal.press("typed");
+        terminal.until("written to", |it| it.has("typed")).await;
+        terminal
+            .until("clean again", |it| shown(it) && !it.has("typed"))
+            .await;
+        terminal.press("\x1a");
+        // What is written just before the stop is seen after it, because `script` stops, too.
+        terminal.go_on(world.cluster).await;
+        terminal
+            .until("given back and taken again", |it| {
+                it.opened == 2 && it.hidden && shown(it)
+            })
+            .await;
+        terminal.interrupt();
+    };
+    let (output, ()) = join!(terminal.run(world.cluster, (80, 10), &command), steps);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let screen = terminal.screen();
+    assert!(!screen.hidden && !screen.alternate, "{screen:?}");
+}
+
+#[tokio::test]
 async fn one_object_is_followed_with_its_events() {
     let world = World::new(Hub::builder().model(Model::custom("bot").status("inactive"))).await;
     let _operator = world.operator();

@@ -3,7 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use http::{HeaderValue, Uri, header::USER_AGENT};
-use kube::{Client, Config, config::KubeConfigOptions};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, KubeconfigError},
+};
 
 use crate::{
     cli::Global,
@@ -163,6 +166,11 @@ async fn of_files(
         .map_or_else(|| NO_PROXY.into(), Uri::to_string);
     let single = target.into_kubeconfig(&text);
     let config = Config::from_custom_kubeconfig(single, &KubeConfigOptions::default()).await;
+    let config = match (config, server) {
+        // kube parses NO_PROXY, whose value is not used here, and last of all.
+        (Err(KubeconfigError::ParseNoProxy(_)), Some(server)) => Ok(copy.config(server)),
+        (config, _) => config,
+    };
     let mut config = config.map_err(|error| kubeconfig::unusable(&copy, &error))?;
     config.proxy_url = chosen;
     let authorities = config.root_cert.as_deref().unwrap_or_default();

@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
-use kube::config::{
-    AuthInfo, Cluster, Kubeconfig, KubeconfigError, LoadDataError, NamedAuthInfo, NamedCluster,
-    NamedContext,
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::Uri;
+use kube::{
+    Config,
+    config::{
+        AuthInfo, Cluster, Kubeconfig, KubeconfigError, LoadDataError, NamedAuthInfo, NamedCluster,
+        NamedContext,
+    },
 };
 
 use crate::cli::Global;
@@ -132,6 +137,37 @@ impl Target {
             ..Kubeconfig::default()
         }
     }
+}
+
+impl Target {
+    /// The configuration that kube makes of [`Target::into_kubeconfig()`], without the proxy. kube
+    /// has read the certificate authority before, so an error of that is none here.
+    pub fn config(&self, server: Uri) -> Config {
+        let cluster = &self.cluster;
+        let file = cluster.certificate_authority.as_ref();
+        let pem = match &cluster.certificate_authority_data {
+            Some(data) => STANDARD.decode(data).ok(),
+            None => file.and_then(|file| std::fs::read(file).ok()),
+        };
+        let mut config = Config::new(server);
+        config.root_cert = pem.map(|pem| certificates(&String::from_utf8_lossy(&pem)));
+        config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
+        config.disable_compression = cluster.disable_compression.unwrap_or_default();
+        config.tls_server_name.clone_from(&cluster.tls_server_name);
+        config.auth_info = self.user.clone();
+        config
+    }
+}
+
+/// The certificates of a PEM text that kube has read without an error.
+fn certificates(pem: &str) -> Vec<Vec<u8>> {
+    let blocks = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let encoded = blocks.filter_map(|block| block.split_once("-----END CERTIFICATE-----"));
+    let decode = |(text, _): (&str, &str)| {
+        let text: String = text.split_whitespace().collect();
+        STANDARD.decode(text).ok()
+    };
+    encoded.filter_map(decode).collect()
 }
 
 /// The sentence for an entry of the kubeconfig that can't be used. It quotes no value that may be

@@ -38,7 +38,7 @@ use terminal::Terminal;
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(200);
 
-/// How often a frame is drawn where nothing changes, because ages do.
+/// How often a whole frame is drawn where nothing changes, because ages do.
 const AGES: Duration = Duration::from_secs(1);
 
 /// The number of updates that may wait for a frame.
@@ -94,6 +94,8 @@ async fn frames(
 ) -> Result<Outcome, Failure> {
     let mut end = End::new()?;
     let mut resized = signal(SignalKind::window_change()).map_err(|error| error.to_string())?;
+    let stop = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+    let mut stopped = signal(stop).map_err(|error| error.to_string())?;
     let mut ages = interval(AGES);
     ages.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut terminal = Terminal::open(console)?;
@@ -107,7 +109,14 @@ async fn frames(
                 changed = true;
             }
             _ = resized.recv() => changed = true,
-            _ = ages.tick() => changed = true,
+            _ = ages.tick() => {
+                terminal.forget();
+                changed = true;
+            }
+            _ = stopped.recv() => {
+                terminal.stop()?;
+                changed = true;
+            }
             () = sleep_until(next), if changed => {
                 terminal.draw(&known, &Now::here())?;
                 changed = false;

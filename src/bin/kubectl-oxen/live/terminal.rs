@@ -33,6 +33,28 @@ impl<'a> Terminal<'a> {
         })
     }
 
+    /// Gives the terminal back, stops this process as Ctrl-Z does, and takes the terminal again once
+    /// the process goes on.
+    ///
+    /// # Errors
+    ///
+    /// The terminal has gone.
+    pub fn stop(&mut self) -> Result<(), Failure> {
+        self.console.draw(CLOSE)?;
+        // The handler of SIGTSTP has taken the place of what that signal does by itself.
+        let stopped =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+        self.console.draw(OPEN)?;
+        // The shell has written to the terminal meanwhile, and the window can have another size.
+        self.size = (0, 0);
+        stopped.map_err(|error| format!("the process can't be stopped: {error}").into())
+    }
+
+    /// Has the next frame drawn as a whole, since what a person types is on the screen, too.
+    pub fn forget(&mut self) {
+        self.shown.clear();
+    }
+
     /// The frame for the window as it is now.
     pub fn frame(&self, known: &Known<'_>, now: &Now) -> Vec<String> {
         let size = self.console.window().unwrap_or(self.size);
