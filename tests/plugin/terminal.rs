@@ -50,7 +50,7 @@ impl Terminal {
         let (columns, rows) = size;
         let script = format!(
             "cd {folder}\nmkfifo keys\nexec 3<>keys\n\
-             TERM=xterm script -qefc 'stty cols {columns} rows {rows}; tty >tty; exec {command}' \
+             TERM=xterm script -qefc 'stty cols {columns} rows {rows}; tty >tty; echo $$ >pid; exec {command}' \
              /dev/null <keys >output",
             folder = self.folder.path().display()
         );
@@ -94,14 +94,13 @@ impl Terminal {
 
     /// Lets the program go on that Ctrl-Z has stopped. `script` stops together with it.
     pub async fn go_on(&self, cluster: &Cluster) {
-        let tty = fs::read_to_string(self.file("tty")).unwrap();
-        let tty = tty.trim().trim_start_matches("/dev/");
+        let pid = fs::read_to_string(self.file("pid")).unwrap();
+        let pid = pid.trim();
         let script = format!(
-            "stopped() {{ ps -o stat= -p $1 | grep -q ^T; }}\n\
-             pid=$(ps -o pid= -t {tty} | head -1)\n\
-             parent=$(ps -o ppid= -p $pid)\n\
-             until stopped $pid && stopped $parent; do sleep 0.05; done\n\
-             kill -CONT $parent; kill -CONT $pid"
+            "stopped() {{ read -r _ _ state _ </proc/$1/stat; [[ $state == T ]]; }}\n\
+             read -r _ _ _ parent _ </proc/{pid}/stat\n\
+             until stopped {pid} && stopped $parent; do sleep 0.05; done\n\
+             kill -CONT $parent; kill -CONT {pid}"
         );
         bash(cluster, &script).await.ok().unwrap();
     }

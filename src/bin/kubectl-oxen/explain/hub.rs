@@ -138,7 +138,7 @@ mod tests {
         let fault = response.read("bot", &key, &Limits::default()).unwrap_err();
         assert_eq!(
             hub_fault(&fault, "http://hub", &Origin::Environment, None),
-            "something between here and the hub answered 403; is a proxy in the way?"
+            "something other than the hub answered 403. Check --base-url and --proxy."
         );
     }
 }
