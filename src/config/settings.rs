@@ -309,12 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn the_public_settings_are_seventeen_flags() {
+    fn the_public_settings_are_eighteen_flags() {
         use clap::CommandFactory;
         let cli = Cli::command();
         let run = cli.find_subcommand("run").unwrap();
         let public = run.get_arguments().filter(|flag| !flag.is_hide_set());
-        assert_eq!(public.filter(|flag| flag.get_long().is_some()).count(), 17);
+        assert_eq!(public.filter(|flag| flag.get_long().is_some()).count(), 18);
     }
 
     #[test]
