@@ -162,6 +162,7 @@ mod tests {
 
     use super::*;
 
+    /// The series in alphabetical order. The registry has no order.
     fn scraped(budgets: Vec<BudgetMetrics>) -> Vec<String> {
         let collector = Budgets::default();
         collector.set_source(move || budgets.clone());
@@ -170,9 +171,11 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         let series = text.lines().filter(|line| !line.starts_with('#'));
-        series
+        let mut series: Vec<String> = series
             .map(|line| line.replace("oxen_budget_", ""))
-            .collect()
+            .collect();
+        series.sort();
+        series
     }
 
     fn budget(spec: &Value) -> BudgetMetrics {
@@ -195,10 +198,10 @@ mod tests {
             )]),
             [
                 format!("active{{{labels}}} 0"),
-                format!("refusing{{{labels}}} 2"),
                 format!("hourly_cost{{{labels}}} 0.0"),
                 format!("limit{{{labels},limit=\"active\"}} 3.0"),
                 format!("limit{{{labels},limit=\"hourly_cost\"}} 20.5"),
+                format!("refusing{{{labels}}} 2"),
             ]
         );
         let one = scraped(vec![budget(&json!({"maxHourlyCost": "1"}))]);
