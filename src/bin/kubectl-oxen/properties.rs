@@ -3,6 +3,7 @@
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
+use testkit::zones::ZONES;
 
 use crate::{
     clean,
@@ -14,27 +15,6 @@ use crate::{
     screen::{self, Around},
     when::Now,
 };
-
-/// Zones with changes of an hour, of half an hour and of a day, at midnight and in the afternoon.
-const ZONES: [&str; 17] = [
-    "UTC",
-    "Europe/Berlin",
-    "Europe/Dublin",
-    "America/New_York",
-    "America/St_Johns",
-    "America/Havana",
-    "America/Sao_Paulo",
-    "America/Scoresbysund",
-    "America/Caracas",
-    "Africa/Casablanca",
-    "Africa/Cairo",
-    "Asia/Kolkata",
-    "Asia/Beirut",
-    "Asia/Pyongyang",
-    "Antarctica/Troll",
-    "Australia/Lord_Howe",
-    "Pacific/Apia",
-];
 
 const TEXTS: [&str; 9] = [
     "",

@@ -9,6 +9,7 @@
 //! | Flux, which takes over fields of kubectl | `flux.rs` |
 //! | a TCP server that answers with any bytes | `raw.rs` |
 //! | certificate authorities, and a hub behind TLS | `tls.rs` |
+//! | time zones for property tests | `zones.rs` |
 // This crate is for tests: a failed expectation is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -17,3 +18,4 @@ pub mod raw;
 pub mod simulation;
 pub mod tls;
 pub mod world;
+pub mod zones;

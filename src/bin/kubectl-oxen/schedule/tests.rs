@@ -3,31 +3,10 @@
 use kube::core::DynamicObject;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
+use testkit::zones::ZONES;
 
 use super::*;
 use crate::{clean, golden};
-
-/// Zones with changes of an hour, of half an hour and of a day, at midnight and in the afternoon,
-/// with and without rules for the future.
-const ZONES: [&str; 17] = [
-    "UTC",
-    "Europe/Berlin",
-    "Europe/Dublin",
-    "America/New_York",
-    "America/St_Johns",
-    "America/Havana",
-    "America/Sao_Paulo",
-    "America/Scoresbysund",
-    "America/Caracas",
-    "Africa/Casablanca",
-    "Africa/Cairo",
-    "Asia/Kolkata",
-    "Asia/Beirut",
-    "Asia/Pyongyang",
-    "Antarctica/Troll",
-    "Australia/Lord_Howe",
-    "Pacific/Apia",
-];
 
 fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap()
