@@ -99,7 +99,8 @@ pub struct ImportArgs {
     pub hub: HubFlags,
 }
 
-/// Reads a model's name. The hub has other meanings for an empty one and for those of its endpoints.
+/// Reads a model's name. The hub has other meanings for an empty one and for those of its
+/// endpoints.
 fn model_id(text: &str) -> Result<String, String> {
     match text {
         "" | "." | ".." => Err("write a model's name, such as support-bot-v2".into()),

@@ -158,9 +158,9 @@ pub enum Command {
     Completion(CompletionArgs),
 }
 
-/// The arguments of `status`.
+/// The arguments that choose one object, or the objects of a table.
 #[derive(Args)]
-pub struct StatusArgs {
+pub struct ChosenArgs {
     /// The model's object, such as support-bot
     #[arg(value_parser = object_name)]
     pub name: Option<String>,
@@ -170,6 +170,13 @@ pub struct StatusArgs {
     /// Only objects with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
     pub selector: Option<String>,
+}
+
+/// The arguments of `status`.
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
     /// Show each change until Ctrl-C
     #[arg(short, long)]
     pub watch: bool,

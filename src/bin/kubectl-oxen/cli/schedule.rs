@@ -3,20 +3,13 @@
 use clap::{Args, value_parser};
 use jiff::civil::Date;
 
-use super::{TableOutput, object_name};
+use super::{ChosenArgs, TableOutput};
 
 /// The arguments of `schedule`.
 #[derive(Args)]
 pub struct ScheduleArgs {
-    /// The model's object, such as support-bot
-    #[arg(value_parser = object_name)]
-    pub name: Option<String>,
-    /// All namespaces; --namespace is ignored
-    #[arg(short = 'A', long, conflicts_with = "name")]
-    pub all_namespaces: bool,
-    /// Only objects with these labels
-    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
-    pub selector: Option<String>,
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
     /// The first day, such as 2026-11-25; today if unset
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub from: Option<Date>,

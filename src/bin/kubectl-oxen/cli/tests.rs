@@ -33,7 +33,7 @@ fn kubectls_flags_stand_before_and_after_the_command() {
         let Some(Command::Status(args)) = cli.command else {
             panic!("{line}");
         };
-        assert_eq!(args.name.as_deref(), Some("bot"));
+        assert_eq!(args.chosen.name.as_deref(), Some("bot"));
     }
 }
 

@@ -19,7 +19,7 @@ pub async fn run(
     console: &Console,
 ) -> Result<Outcome, Failure> {
     let session = Session::open(flags).await?;
-    match &args.name {
+    match &args.chosen.name {
         Some(name) => one(&session.get(name).await?, args, console)?,
         None => many(&session, args, console).await?,
     }
@@ -57,8 +57,10 @@ fn one(item: &Item, args: &ScheduleArgs, console: &Console) -> Result<(), Failur
 }
 
 async fn many(session: &Session, args: &ScheduleArgs, console: &Console) -> Result<(), Failure> {
-    let namespace = (!args.all_namespaces).then_some(session.namespace.as_str());
-    let items = session.list(namespace, args.selector.as_deref()).await?;
+    let namespace = (!args.chosen.all_namespaces).then_some(session.namespace.as_str());
+    let items = session
+        .list(namespace, args.chosen.selector.as_deref())
+        .await?;
     let now = Now::here();
     let days = Days::new(&now.zone, args.from, args.days, now.time);
     let plan = |item: &Item| {
@@ -75,7 +77,7 @@ async fn many(session: &Session, args: &ScheduleArgs, console: &Console) -> Resu
     }
     let whole = args.output == Some(TableOutput::Wide);
     let width = console.width().filter(|_| !whole);
-    let rows = schedule::overview(&all, &days, args.all_namespaces, width);
+    let rows = schedule::overview(&all, &days, args.chosen.all_namespaces, width);
     console.print(&rows)?;
     console.say(&format!("\n{}", schedule::overview_summary(&all, &days)));
     Ok(())

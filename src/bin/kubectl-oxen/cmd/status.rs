@@ -29,7 +29,7 @@ pub async fn run(flags: &Global, args: &StatusArgs, console: &Console) -> Result
         return live::run(&session, args, console).await;
     }
     let session = Session::open(&flags).await?;
-    match &args.name {
+    match &args.chosen.name {
         Some(name) => one(&session, name, args, console).await?,
         None => many(&session, args, console).await?,
     }
@@ -73,8 +73,10 @@ async fn one(
 }
 
 async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result<(), Failure> {
-    let namespace = (!args.all_namespaces).then_some(session.namespace.as_str());
-    let items = session.list(namespace, args.selector.as_deref()).await?;
+    let namespace = (!args.chosen.all_namespaces).then_some(session.namespace.as_str());
+    let items = session
+        .list(namespace, args.chosen.selector.as_deref())
+        .await?;
     let now = Now::here();
     if let Some(text) = in_form(&items, &now, args.output)? {
         return console.print(&text);
@@ -87,7 +89,7 @@ async fn many(session: &Session, args: &StatusArgs, console: &Console) -> Result
     let wide = args.output == Some(Output::Wide);
     let view = View {
         wide,
-        all_namespaces: args.all_namespaces,
+        all_namespaces: args.chosen.all_namespaces,
         width: width.filter(|_| !wide),
     };
     console.print(&overview::table(&items, &now, view))?;

@@ -55,11 +55,11 @@ pub async fn run(
     console: &Console,
 ) -> Result<Outcome, Failure> {
     let session = sessions.current().await;
-    let namespace = (!args.all_namespaces).then_some(session.namespace.as_str());
+    let namespace = (!args.chosen.all_namespaces).then_some(session.namespace.as_str());
     let scope = Scope {
         namespace,
-        selector: args.selector.as_deref(),
-        name: args.name.as_deref(),
+        selector: args.chosen.selector.as_deref(),
+        name: args.chosen.name.as_deref(),
     };
     // A name that doesn't exist, missing rights and an unknown cluster are errors as without -w.
     let first = match scope.name {
