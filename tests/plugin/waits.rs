@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cluster::Output;
 use hub::{Endpoint, Fault, Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::json;
@@ -65,19 +66,26 @@ async fn a_wait_without_an_operator_times_out() {
     assert_eq!(annotation.as_deref(), Some("none"), "it stays in force");
 }
 
+/// Waits for an override in the background, and runs a command once the override is requested.
+/// Prints the exit code of the wait, whose process id is `$pid`.
+async fn during_a_wait(world: &World, command: &str) -> Output {
+    let script = format!(
+        "kubectl oxen on bot -n {namespace} --for 2h --wait & pid=$!\n\
+         until kubectl get oxm bot -n {namespace} -o yaml | grep -q 'override: active until'\n\
+         do sleep 0.05; done\n\
+         {command}; wait $pid; echo $?",
+        namespace = world.namespace
+    );
+    bash(world.cluster, &script).await.ok().unwrap()
+}
+
 #[tokio::test]
 async fn ctrl_c_ends_only_the_waiting() {
     let world = world(json!({})).await;
     // The plugin has been started once it has written. Before it listens for the signal, it ignores
     // it, because bash starts background jobs so.
-    let script = format!(
-        "kubectl oxen on bot -n {namespace} --for 2h --wait & pid=$!\n\
-         until kubectl get oxm bot -n {namespace} -o yaml | grep -q 'override: active until'\n\
-         do sleep 0.05; done\n\
-         while kill -INT $pid 2>/dev/null; do sleep 0.05; done\nwait $pid; echo $?",
-        namespace = world.namespace
-    );
-    let output = bash(world.cluster, &script).await.ok().unwrap();
+    let interrupt = "while kill -INT $pid 2>/dev/null; do sleep 0.05; done";
+    let output = during_a_wait(&world, interrupt).await;
     assert_eq!(output.stdout, "130\n", "{output:?}");
     let words = "Stopped waiting. The override stays in force until";
     assert!(output.stderr.contains(words), "{}", output.stderr);
@@ -203,14 +211,8 @@ async fn all_objects_are_changed_before_any_is_waited_for() {
 #[tokio::test]
 async fn a_request_that_is_replaced_is_not_waited_for() {
     let world = world(json!({})).await;
-    let script = format!(
-        "kubectl oxen on bot -n {namespace} --for 2h --wait & pid=$!\n\
-         until kubectl get oxm bot -n {namespace} -o yaml | grep -q 'override: active until'\n\
-         do sleep 0.05; done\n\
-         kubectl oxen auto bot -n {namespace} 2>/dev/null; wait $pid; echo $?",
-        namespace = world.namespace
-    );
-    let output = bash(world.cluster, &script).await.ok().unwrap();
+    let auto = format!("kubectl oxen auto bot -n {} 2>/dev/null", world.namespace);
+    let output = during_a_wait(&world, &auto).await;
     assert_eq!(output.stdout, "1\n", "{output:?}");
     let words = "bot ended: another override has taken its place: \"none\".";
     assert!(output.stderr.contains(words), "{}", output.stderr);
