@@ -46,8 +46,8 @@ impl Renewal {
 ///
 /// An override `inactive until TIME` that is in force, or will be once the operator has handled it,
 /// stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
-/// was set while this process ran, so it stops the process. A renewal that was blocked doesn't count
-/// as the first one, because the `none` after it may be an old one.
+/// was set while this process ran, so it stops the process. A renewal that was blocked doesn't
+/// count as the first one, because the `none` after it may be an old one.
 #[must_use]
 pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool) -> Renewal {
     if object.metadata.deletion_timestamp.is_some() {

@@ -146,8 +146,8 @@ async fn the_first_renewal_replaces_a_none_and_a_later_none_stops() {
     assert_eq!(methods, ["GET", "PATCH", "GET"]);
 }
 
-/// Runs the keeper for a day, which is far longer than many renewals, and returns the methods of its
-/// requests.
+/// Runs the keeper for a day, which is far longer than many renewals, and returns the methods of
+/// its requests.
 async fn methods_of_a_day((client, requests): (Client, Requests)) -> Vec<String> {
     let shutdown = CancellationToken::new();
     let keep = keep(RENEW);

@@ -82,7 +82,8 @@ async fn a_model_is_unmanaged_where_a_live_retrieve_says_so() {
     assert!(doubtful.stderr.contains(words), "{doubtful:?}");
     world.hub.clear_fault(fault);
 
-    // An adopted model is managed as soon as its object exists. Whether this one is on is not known.
+    // An adopted model is managed as soon as its object exists. Whether this one is on is not
+    // known.
     let namespace = &world.namespace;
     let adopt = format!("import --unmanaged -n {namespace} | kubectl apply -f -");
     let adopted = with_hub(&world, &adopt).await.ok().unwrap();

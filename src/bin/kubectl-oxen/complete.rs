@@ -1,4 +1,5 @@
-//! Candidates for the word that is being typed, in the form in which kubectl asks a plugin for them.
+//! Candidates for the word that is being typed, in the form in which kubectl asks a plugin for
+//! them.
 //!
 //! Each line is a candidate and its description, with a tab between them. The last line is a colon
 //! and a sum of Cobra's directives. Whatever goes wrong, there are fewer candidates and no error,

@@ -1,5 +1,5 @@
-//! Which API key the hub is asked with: the key in a Secret, or else that of OXEN_API_KEY. No key is
-//! ever shown.
+//! Which API key the hub is asked with: the key in a Secret, or else that of OXEN_API_KEY. No key
+//! is ever shown.
 
 use std::{ffi::OsString, fmt};
 

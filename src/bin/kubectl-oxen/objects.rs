@@ -126,8 +126,8 @@ impl Objects {
         inside.map(Item::name).collect()
     }
 
-    /// The object that manages a model, or that may once it has been observed, by the operator's own
-    /// test.
+    /// The object that manages a model, or that may once it has been observed, by the operator's
+    /// own test.
     pub fn manager(&self, identity: &Identity) -> Option<&Item> {
         self.items.iter().find(|item| {
             let mut managed = Managed::default();

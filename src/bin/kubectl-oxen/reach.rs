@@ -69,9 +69,9 @@ impl Reach {
         })
     }
 
-    /// The Secret that a new object has to name to use the same key. An object that names none would
-    /// use the operator's own key where it may. With OXEN_API_KEY, it is the Secret that all objects
-    /// of the namespace name.
+    /// The Secret that a new object has to name to use the same key. An object that names none
+    /// would use the operator's own key where it may. With OXEN_API_KEY, it is the Secret that all
+    /// objects of the namespace name.
     pub fn secret(&self) -> Option<SecretKeyRef> {
         match self.hub.origin() {
             Origin::Secret { named, .. } => Some(named.clone()),

@@ -10,7 +10,7 @@ use crate::{cli::Global, exec::Terminal, outcome::Failure, session::Session};
 /// are not renewed again.
 pub const RENEWED: Duration = Duration::from_secs(60);
 
-/// A session that can be opened anew, where the API server no longer accepts its credentials.
+/// A session that can be opened again, where the API server no longer accepts its credentials.
 pub struct Renewable {
     flags: Global,
     session: Mutex<Rc<Session>>,

@@ -1,7 +1,7 @@
 //! The walkthrough of `make demo`: the samples reach the reasons in their files, one model is
 //! deactivated and activated again, an override ends and a window begins in real time, a budget
-//! refuses an activation, two objects are deleted, and the operator finds the model that one of them
-//! leaves active.
+//! refuses an activation, two objects are deleted, and the operator finds the model that one of
+//! them leaves active.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -24,7 +24,7 @@ pub struct Missing {
     /// Objects that are gone, by full name.
     pub gone: Vec<String>,
     /// Objects that were created again, or whose count began again, and since when they count.
-    pub anew: Vec<(String, Timestamp)>,
+    pub restarted: Vec<(String, Timestamp)>,
     /// Objects of whose count some sum is smaller than in the earlier report.
     pub shrunk: Vec<String>,
     /// Objects that were counted before the earlier report, which doesn't have them.
@@ -121,7 +121,7 @@ impl Report {
                     ..used
                 };
             } else if known.is_some() || names.contains_key(&full) {
-                missing.anew.push((full.clone(), row.used.began));
+                missing.restarted.push((full.clone(), row.used.began));
             } else if row.used.began < earlier.at {
                 missing.unknown.push(full);
                 continue;

@@ -38,7 +38,7 @@ pub fn notes(report: &Report, missing: &Missing, file: Option<&str>, now: &Now) 
 }
 
 fn absences(missing: &Missing, file: &str, now: &Now) -> Vec<String> {
-    let anew = missing.anew.iter().map(|(name, began)| {
+    let restarted = missing.restarted.iter().map(|(name, began)| {
         let began = now.day_and_time(*began);
         format!("{name} counts from {began}, when its count began again.")
     });
@@ -49,7 +49,7 @@ fn absences(missing: &Missing, file: &str, now: &Now) -> Vec<String> {
     let shrunk = missing.shrunk.iter().map(|name| {
         format!("{name} has counted less than {file} says: what became smaller counts as 0.")
     });
-    anew.chain(shrunk).chain(gone).chain(without).collect()
+    restarted.chain(shrunk).chain(gone).chain(without).collect()
 }
 
 /// The objects with some seconds, one by one if they are few.

@@ -250,7 +250,7 @@ fn the_difference_to_an_earlier_report_is_exact_and_says_what_it_lacks() {
         missing,
         Missing {
             gone: vec!["a/gone".into()],
-            anew: vec![("a/again".into(), began), ("a/cleared".into(), began)],
+            restarted: vec![("a/again".into(), began), ("a/cleared".into(), began)],
             shrunk: vec![],
             unknown: vec!["a/old".into()],
         }

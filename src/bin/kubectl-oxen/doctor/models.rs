@@ -121,8 +121,8 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
     })
 }
 
-/// The check of these unmanaged models, each with its price, and of a number of models that can't be
-/// read.
+/// The check of these unmanaged models, each with its price, and of a number of models that can't
+/// be read.
 fn result(found: &BTreeMap<Identity, Option<Amount>>, unknown: usize) -> Check {
     let prices: Vec<Amount> = found.values().flatten().copied().collect();
     let (priced, all) = (prices.len(), found.len());

@@ -33,8 +33,8 @@ impl<'a> Terminal<'a> {
         })
     }
 
-    /// Gives the terminal back, stops this process as Ctrl-Z does, and takes the terminal again once
-    /// the process goes on.
+    /// Gives the terminal back, stops this process as Ctrl-Z does, and takes the terminal again
+    /// once the process goes on.
     ///
     /// # Errors
     ///
@@ -97,8 +97,8 @@ impl Drop for Terminal<'_> {
     }
 }
 
-/// What turns the lines on the screen into other ones. A line is cleared before it is written, since
-/// the cursor stays in the last column after a line as wide as the window.
+/// What turns the lines on the screen into other ones. A line is cleared before it is written,
+/// since the cursor stays in the last column after a line as wide as the window.
 pub(super) fn difference(before: &[String], after: &[String], clear: bool) -> String {
     let mut text = String::new();
     if clear {

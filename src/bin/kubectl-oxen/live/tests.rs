@@ -111,6 +111,6 @@ fn only_lines_that_differ_are_written() {
     assert_eq!(same, "");
     let changed = difference(&before, &after, false);
     assert_eq!(changed, "\x1b[2;1H\x1b[Kx\x1b[4;1H\x1b[K");
-    let anew = difference(&[], &lines("a b"), true);
-    assert_eq!(anew, "\x1b[2J\x1b[1;1H\x1b[Ka\x1b[2;1H\x1b[Kb");
+    let cleared = difference(&[], &lines("a b"), true);
+    assert_eq!(cleared, "\x1b[2J\x1b[1;1H\x1b[Ka\x1b[2;1H\x1b[Kb");
 }

@@ -135,8 +135,8 @@ impl Shown<'_> {
         table::lines(&columns, &rows.collect::<Vec<_>>(), view.width)
     }
 
-    /// The words below the screen: hours and cost, beside what the model would cost if it were always
-    /// on.
+    /// The words below the screen: hours and cost, beside what the model would cost if it were
+    /// always on.
     pub fn summary(&self, view: View) -> String {
         let Self {
             item, plan, days, ..

@@ -217,7 +217,7 @@ impl Follow<'_> {
             let asked = session.asked("watch", Some(&self.name));
             return Err(session.trouble(cause, asked).into());
         }
-        // A watch that is too old is started anew. That is no loss of the connection.
+        // A watch that is too old is started again. That is no loss of the connection.
         if code != Some(410) && !self.complained {
             self.say("connection lost, retrying");
             self.complained = true;
