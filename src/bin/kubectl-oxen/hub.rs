@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use oxen_operator::{
     api::{Identity, LiveStatus},
     config::RouteArgs,
-    decide::{HubFault, Remote},
+    decide::{HubFault, Managed, Remote, unmanaged},
     hub::{Client, Limits, Model, fold},
 };
 
@@ -86,6 +86,22 @@ pub enum Which<'a> {
     },
     /// Those whose name matches.
     Matching(&'a str),
+}
+
+impl Which<'_> {
+    /// All models.
+    pub const ALL: Self = Self::All {
+        developer: None,
+        action: None,
+    };
+}
+
+/// The models that may bill and that no OxenModel manages.
+pub struct Unmanaged {
+    /// The models, as a live retrieve showed them, and those that could not be retrieved.
+    pub models: Vec<Retrieved>,
+    /// The number of items of the list that can't be read.
+    pub unreadable: usize,
 }
 
 impl Hub {
@@ -194,11 +210,32 @@ impl Hub {
             Which::Matching(word) => self.client.search_each(key, word, on_model).await,
         };
         let unreadable = listed.map_err(|fault| self.failure(&fault))?;
-        models.sort_by(|one, other| {
-            let key = |shown: &Shown| (shown.model.owned_by.clone(), shown.model.id.clone());
-            key(one).cmp(&key(other))
-        });
+        models.sort_by_cached_key(|shown| (shown.model.owned_by.clone(), shown.model.id.clone()));
         Ok(List { models, unreadable })
+    }
+
+    /// Lists the models that may bill and that no OxenModel manages. Each is confirmed by a live
+    /// retrieve, because a list may be older than the models' statuses.
+    ///
+    /// # Errors
+    ///
+    /// The hub gave no list, or has a fault that is not about one of the models.
+    pub async fn unmanaged(
+        &self,
+        which: Which<'_>,
+        managed: &Managed,
+    ) -> Result<Unmanaged, Failure> {
+        let keep = |shown: &Shown| unmanaged(&shown.remote, managed);
+        let List { models, unreadable } = self.list(which, keep).await?;
+        let wanted: Vec<Wanted> = models.iter().map(Shown::wanted).collect();
+        let mut models = self.retrieve_all(&wanted).await?;
+        models.retain(|retrieved| match &retrieved.result {
+            Ok(shown) => keep(shown),
+            // It is gone.
+            Err(Missing::Fault(HubFault::ModelNotFound(_))) => false,
+            Err(_) => true,
+        });
+        Ok(Unmanaged { models, unreadable })
     }
 
     /// Retrieves a model by its name.
@@ -283,11 +320,7 @@ impl Hub {
         if !matches!(fault, HubFault::ModelNotFound(_)) {
             return why.into();
         }
-        let which = Which::All {
-            developer: None,
-            action: None,
-        };
-        let listed = self.list(which, |_| true).await;
+        let listed = self.list(Which::ALL, |_| true).await;
         let models = listed.map(|list| list.models).unwrap_or_default();
         let names: Vec<String> = models.into_iter().map(|shown| shown.model.id).collect();
         let remedy = match near(id, &names) {

@@ -165,7 +165,8 @@ fn in_secret(secret: &Secret, namespace: &str, named: &SecretKeyRef) -> Result<A
     })
 }
 
-/// Finds the key: that of the Secret if it can be read, else that of OXEN_API_KEY. Standard error
+/// Finds the key: that of the Secret if it can be read, else that of `environment`, which is the
+/// one of OXEN_API_KEY. Standard error
 /// says why the variable is used, and that it is not used where both are there and differ.
 ///
 /// # Errors
@@ -174,9 +175,9 @@ fn in_secret(secret: &Secret, namespace: &str, named: &SecretKeyRef) -> Result<A
 pub async fn find(
     session: Option<&Session>,
     named: &SecretKeyRef,
+    environment: Option<ApiKey>,
     console: &Console,
 ) -> Result<Key, Failure> {
-    let environment = of_environment()?;
     let in_secret = match session {
         Some(session) => session.key(&session.namespace, named).await,
         None => Err(NoKey::Unanswered("no cluster is asked".into())),

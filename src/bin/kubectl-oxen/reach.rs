@@ -3,14 +3,14 @@
 use oxen_operator::{
     api::SecretKeyRef,
     config::RouteArgs,
-    decide::{HubFault, Managed, unmanaged},
+    decide::{HubFault, Managed},
 };
 
 use crate::{
     clean,
     cli::Global,
     console::Console,
-    hub::{Hub, List, Missing, Retrieved, Shown, Wanted, Which},
+    hub::{Hub, Missing, Shown, Unmanaged, Which},
     item::Item,
     key::{self, Origin},
     objects::{Objects, Scope},
@@ -27,14 +27,6 @@ pub struct Reach {
     pub namespace: String,
 }
 
-/// The models that may bill and that no OxenModel manages.
-pub struct Unmanaged {
-    /// The models, as a live retrieve showed them, and those that could not be retrieved.
-    pub models: Vec<Retrieved>,
-    /// The number of items of the list that can't be read.
-    pub unreadable: usize,
-}
-
 impl Reach {
     /// Lists the OxenModels, finds the key, and makes a client of the hub. A cluster that can't be
     /// asked is an error only where OXEN_API_KEY is not set.
@@ -47,10 +39,10 @@ impl Reach {
         route: &RouteArgs,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let has_key = key::of_environment()?.is_some();
+        let environment = key::of_environment()?;
         let session = match Session::open(flags).await {
             Ok(session) => Ok(session),
-            Err(Failure::Because(why)) if has_key => Err(why),
+            Err(Failure::Because(why)) if environment.is_some() => Err(why),
             Err(failure) => return Err(failure),
         };
         let objects = match &session {
@@ -61,7 +53,7 @@ impl Reach {
         let namespace = session.as_ref().map(|session| session.namespace.clone());
         let namespace = namespace.or(flags.namespace.clone()).unwrap_or_default();
         let named = objects.secret(&namespace);
-        let key = key::find(session.as_ref(), &named, console).await?;
+        let key = key::find(session.as_ref(), &named, environment, console).await?;
         Ok(Self {
             hub: Hub::new(route, key, flags, console)?,
             objects,
@@ -84,8 +76,7 @@ impl Reach {
         self.objects.managed(self.hub.origin(), &self.namespace)
     }
 
-    /// Lists the models that may bill and that no OxenModel manages. Each is confirmed by a live
-    /// retrieve, because a list may be older than the models' statuses.
+    /// Lists the models that may bill and that no OxenModel manages, see [`Hub::unmanaged`].
     ///
     /// # Errors
     ///
@@ -111,17 +102,7 @@ impl Reach {
                 self.hub.origin()
             ));
         }
-        let keep = |shown: &Shown| unmanaged(&shown.remote, &managed);
-        let List { models, unreadable } = self.hub.list(which, keep).await?;
-        let wanted: Vec<Wanted> = models.iter().map(Shown::wanted).collect();
-        let mut models = self.hub.retrieve_all(&wanted).await?;
-        models.retain(|retrieved| match &retrieved.result {
-            Ok(shown) => keep(shown),
-            // It is gone.
-            Err(Missing::Fault(HubFault::ModelNotFound(_))) => false,
-            Err(_) => true,
-        });
-        Ok(Unmanaged { models, unreadable })
+        self.hub.unmanaged(which, &managed).await
     }
 
     /// Why a model was not retrieved.

@@ -13,11 +13,6 @@ use crate::{
     reach::Reach,
 };
 
-const ALL: Which<'static> = Which::All {
-    developer: None,
-    action: None,
-};
-
 /// Prints a manifest for each model. A model without a manifest is reported with
 /// the reason.
 ///
@@ -64,11 +59,11 @@ async fn models(
     console: &Console,
 ) -> Result<(Vec<Retrieved>, usize), Failure> {
     if args.unmanaged {
-        let unmanaged = reach.unmanaged(ALL, console).await?;
+        let unmanaged = reach.unmanaged(Which::ALL, console).await?;
         return Ok((unmanaged.models, unmanaged.unreadable));
     }
     let (wanted, unreadable) = if args.all_custom {
-        let list = reach.hub.list(ALL, Shown::is_custom).await?;
+        let list = reach.hub.list(Which::ALL, Shown::is_custom).await?;
         let wanted: Vec<Wanted> = list.models.iter().map(Shown::wanted).collect();
         (wanted, list.unreadable)
     } else {

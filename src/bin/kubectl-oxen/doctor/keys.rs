@@ -4,7 +4,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use oxen_operator::{
     api::SecretKeyRef,
-    decide::{HubFault, READY, condition},
+    decide::{HubFault, READY, SYNCED, condition, is_true},
 };
 use serde_json::json;
 
@@ -215,10 +215,7 @@ impl One<'_> {
     fn without(&self, no_key: &NoKey) -> Check {
         let full = self.full_name();
         let message = format!("{full}: {}", no_key.why());
-        let is_synced = |item: &&Item| {
-            let conditions = item.conditions();
-            condition(&conditions, "Synced").is_some_and(|synced| synced.status == "True")
-        };
+        let is_synced = |item: &&Item| is_true(&item.conditions(), SYNCED);
         match no_key {
             NoKey::Missing(_) if self.items.iter().any(is_synced) => Check::ok(
                 ACCEPTED,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oxen_operator::{
     api::Identity,
-    decide::{self, HubFault, Managed, STALLED, headline, is_true},
+    decide::{STALLED, headline, is_true},
 };
 
 use super::{keys::Tried, paste::quote, report::Check};
@@ -12,7 +12,7 @@ use crate::{
     amount::Amount,
     clean,
     doctor::hub::Access,
-    hub::{Hub, Missing, Shown, Wanted, Which},
+    hub::{Unmanaged, Which},
     objects::{Objects, Scope},
     outcome::Failure,
     price::per_hour,
@@ -90,13 +90,17 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
             continue;
         }
         asked = true;
-        match active(&hub, &managed).await {
-            Ok(active) => {
-                unknown += active.unknown;
-                if !active.models.is_empty() || active.unknown > 0 {
+        match hub.unmanaged(Which::ALL, &managed).await {
+            Ok(Unmanaged { models, unreadable }) => {
+                if !models.is_empty() || unreadable > 0 {
                     where_.insert(tried.namespace.clone());
                 }
-                for shown in active.models {
+                unknown += unreadable;
+                for retrieved in models {
+                    let Ok(shown) = retrieved.result else {
+                        unknown += 1;
+                        continue;
+                    };
                     let price = shown.remote.pricing.as_ref().and_then(per_hour);
                     found.insert(shown.identity(), price);
                 }
@@ -154,36 +158,6 @@ fn result(found: &BTreeMap<Identity, Option<Amount>>, unknown: usize) -> Check {
         return Check::ok(IDS[1], message);
     }
     Check::warn(IDS[1], parts.join("; "))
-}
-
-/// What one key shows of the models that may bill and that no object manages.
-struct Active {
-    models: Vec<Shown>,
-    /// The number of models that can't be read.
-    unknown: usize,
-}
-
-/// The models that may bill and that no object manages, each as a live retrieve shows it, because a
-/// list may be older than the models' statuses.
-async fn active(hub: &Hub, managed: &Managed) -> Result<Active, Failure> {
-    let which = Which::All {
-        developer: None,
-        action: None,
-    };
-    let is_unmanaged = |shown: &Shown| decide::unmanaged(&shown.remote, managed);
-    let listed = hub.list(which, is_unmanaged).await?;
-    let wanted: Vec<Wanted> = listed.models.iter().map(Shown::wanted).collect();
-    let retrieved = hub.retrieve_all(&wanted).await?.into_iter();
-    let (mut models, mut unknown) = (Vec::new(), listed.unreadable);
-    for one in retrieved {
-        match one.result {
-            Ok(shown) => models.extend(Some(shown).filter(is_unmanaged)),
-            // It is gone.
-            Err(Missing::Fault(HubFault::ModelNotFound(_))) => {}
-            Err(_) => unknown += 1,
-        }
-    }
-    Ok(Active { models, unknown })
 }
 
 #[cfg(test)]
