@@ -206,7 +206,7 @@ proptest! {
         items in items(), now in nows(), width in 0..130_usize, wide: bool, all_namespaces: bool
     ) {
         let report = Report::new(&items, now.time);
-        let view = cost::View { wide, all_namespaces, width: Some(width) };
+        let view = overview::View { wide, all_namespaces, width: Some(width) };
         fits(&cost::tables(&report, &now, view), width)?;
         cost::notes(&report, &Missing::default(), None, &now);
         let days = Days::new(&now.zone, None, 7, now.time);

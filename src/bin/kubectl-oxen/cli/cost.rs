@@ -26,3 +26,14 @@ pub enum TableOutput {
     Yaml,
     Wide,
 }
+
+impl TableOutput {
+    /// Returns whether the form is YAML, or `None` for a form that is no data for programs.
+    pub fn yaml(self) -> Option<bool> {
+        match self {
+            Self::Json => Some(false),
+            Self::Yaml => Some(true),
+            Self::Wide => None,
+        }
+    }
+}

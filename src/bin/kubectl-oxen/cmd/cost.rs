@@ -3,9 +3,10 @@
 use crate::{
     cli::{CostArgs, Global, TableOutput},
     console::Console,
-    cost::{self, Missing, Report, View},
+    cost::{self, Missing, Report},
     outcome::{Failure, Outcome},
     output,
+    overview::View,
     session::Session,
     when::Now,
 };
@@ -25,16 +26,9 @@ pub async fn run(flags: &Global, args: &CostArgs, console: &Console) -> Result<O
         Some(earlier) => report.since(earlier, namespace, selector.is_none()),
         None => (report, Missing::default()),
     };
-    match args.output {
-        Some(TableOutput::Json) => {
-            console.print(&output::text(&report, false)?)?;
-            return Ok(Outcome::Done);
-        }
-        Some(TableOutput::Yaml) => {
-            console.print(&output::text(&report, true)?)?;
-            return Ok(Outcome::Done);
-        }
-        Some(TableOutput::Wide) | None => {}
+    if let Some(yaml) = args.output.and_then(TableOutput::yaml) {
+        console.print(&output::text(&report, yaml)?)?;
+        return Ok(Outcome::Done);
     }
     if items.is_empty() {
         console.say(&super::none(namespace));

@@ -35,7 +35,7 @@ fn one(item: &Item, args: &ScheduleArgs, console: &Console) -> Result<(), Failur
     let zone = schedule::zone(object, &now);
     let days = Days::new(&zone, args.from, args.days, now.time);
     let plan = Plan::new(item, object, now.time, &days);
-    if let Some(yaml) = data_form(args) {
+    if let Some(yaml) = args.output.and_then(TableOutput::yaml) {
         let data = schedule::data(&[(item, Some(plan))], &days);
         return console.print(&output::text(&data, yaml)?);
     }
@@ -68,7 +68,7 @@ async fn many(session: &Session, args: &ScheduleArgs, console: &Console) -> Resu
         Some(Plan::new(item, object, now.time, &days))
     };
     let all: Vec<_> = items.iter().map(|item| (item, plan(item))).collect();
-    if let Some(yaml) = data_form(args) {
+    if let Some(yaml) = args.output.and_then(TableOutput::yaml) {
         return console.print(&output::text(&schedule::data(&all, &days), yaml)?);
     }
     if items.is_empty() {
@@ -81,13 +81,4 @@ async fn many(session: &Session, args: &ScheduleArgs, console: &Console) -> Resu
     console.print(&rows)?;
     console.say(&format!("\n{}", schedule::overview_summary(&all, &days)));
     Ok(())
-}
-
-/// Whether the form is YAML, if it is one for programs.
-fn data_form(args: &ScheduleArgs) -> Option<bool> {
-    match args.output? {
-        TableOutput::Json => Some(false),
-        TableOutput::Yaml => Some(true),
-        TableOutput::Wide => None,
-    }
 }

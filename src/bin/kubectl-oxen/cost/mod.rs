@@ -30,7 +30,7 @@ use crate::{
 
 pub use earlier::{Missing, read};
 pub use notes::notes;
-pub use text::{View, tables};
+pub use text::tables;
 
 /// The report, as `-o json` prints it.
 #[derive(Debug, Serialize)]

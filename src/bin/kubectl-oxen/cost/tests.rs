@@ -5,7 +5,7 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::when::Now;
+use crate::{overview::View, when::Now};
 
 fn now() -> Now {
     Now {

@@ -5,21 +5,11 @@ use crate::{
     age,
     amount::Amount,
     clean,
+    overview::View,
     table::{self, Column, Fit},
     usage::Used,
     when::Now,
 };
-
-/// What the tables show.
-#[derive(Clone, Copy, Debug)]
-pub struct View {
-    /// Whether the tables have the columns of `-o wide`.
-    pub wide: bool,
-    /// Whether the objects are of several namespaces.
-    pub all_namespaces: bool,
-    /// The width of the terminal, if there is one.
-    pub width: Option<usize>,
-}
 
 /// The table of objects, and below it the one of namespaces.
 pub fn tables(report: &Report, now: &Now, view: View) -> String {
