@@ -29,19 +29,20 @@ impl Findings {
         self.scans > 0
     }
 
+    /// Returns true if no list shows an unmanaged model.
+    pub(super) fn is_empty(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
     /// Notes what a list shows as unmanaged, and forgets every other model. Returns the models that
     /// a live GET has to confirm in this scan, the least recently tried first.
     pub(super) fn due(&mut self, listed: BTreeSet<Identity>) -> Vec<Identity> {
         self.scans += 1;
-        let before = std::mem::take(&mut self.candidates);
-        let known = |identity: &Identity| before.get(identity).copied().unwrap_or_default();
-        self.candidates = listed
-            .into_iter()
-            .map(|identity| {
-                let candidate = known(&identity);
-                (identity, candidate)
-            })
-            .collect();
+        self.candidates
+            .retain(|identity, _| listed.contains(identity));
+        for identity in listed {
+            self.candidates.entry(identity).or_default();
+        }
         let mut oldest: Vec<(u64, &Identity)> = self
             .candidates
             .iter()

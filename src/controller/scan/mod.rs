@@ -98,9 +98,11 @@ async fn scan(context: &Context, scopes: &Scopes, found: &mut BTreeMap<Origin, F
         .await;
     found.extend(scanned);
     // A model may have been adopted meanwhile.
-    let managed = Objects::read(context, &all).await.managed;
-    for findings in found.values_mut() {
-        findings.remove(|identity| managed.manages(identity));
+    if !found.values().all(Findings::is_empty) {
+        let managed = Objects::read(context, &all).await.managed;
+        for findings in found.values_mut() {
+            findings.remove(|identity| managed.manages(identity));
+        }
     }
     let after = identities(found);
     if after != before {
