@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use super::{args::HubArgs, error::ConfigError};
-use crate::hub::{ApiKey, KeyError};
+use crate::{
+    api::OxenModel,
+    hub::{ApiKey, KeyError},
+};
 
 /// The operator's own key and the namespaces that may use it.
 #[derive(Debug)]
@@ -70,6 +73,14 @@ impl KeyNamespaces {
     #[cfg(test)]
     pub(crate) fn of(namespaces: &[&str]) -> Self {
         Self(namespaces.iter().map(|&one| one.to_owned()).collect())
+    }
+
+    /// Returns true when an object uses the key: it names no Secret, and its namespace may use the
+    /// key.
+    #[must_use]
+    pub fn serves(&self, object: &OxenModel) -> bool {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        object.spec.api_key_secret_ref.is_none() && self.contains(namespace)
     }
 
     /// Returns true when a namespace may use the key.

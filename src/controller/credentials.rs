@@ -95,9 +95,8 @@ pub(super) fn lane(scope: &Scope, object: &OxenModel) -> Lane {
 
 /// The operator's own key, if the object names no Secret and its namespace may use that key.
 fn allowed_operator_key<'a>(scope: &'a Scope, object: &OxenModel) -> Option<&'a OperatorKey> {
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let key = scope.context.config.operator_key.as_ref();
-    key.filter(|key| object.spec.api_key_secret_ref.is_none() && key.namespaces.contains(namespace))
+    key.filter(|key| key.namespaces.serves(object))
 }
 
 async fn read_operator_key(operator_key: &OperatorKey) -> Result<ApiKey, CredentialFault> {

@@ -98,12 +98,13 @@ impl Budgets {
     /// What an object means for the budgets, or `None` while they are off, or if it has no model
     /// that counts.
     pub(super) fn account(&self, object: &OxenModel, claimant: &Claimant) -> Option<Box<Account>> {
+        let secret = self.secret(object)?;
         let identity = claimant.identity.as_ref().filter(|_| !claimant.base)?;
         let status = object.status.as_ref()?;
         let ready = condition(&status.conditions, READY);
         Some(Box::new(Account {
             identity: identity.clone(),
-            secret: self.secret(object)?,
+            secret,
             price: Price::of(status.pricing.as_ref()),
             on: counts(status),
             refused: ready.is_some_and(|ready| is_refusal(&ready.reason)),
@@ -113,9 +114,7 @@ impl Budgets {
     /// The Secret that an object uses. The inner `None` means the operator's own key, and the outer
     /// one that budgets are off.
     pub(super) fn secret(&self, object: &OxenModel) -> Option<Option<Arc<str>>> {
-        let keys = self.enabled.as_ref()?;
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let own = object.spec.api_key_secret_ref.is_none() && keys.contains(namespace);
+        let own = self.enabled.as_ref()?.serves(object);
         Some((!own).then(|| object.secret_name().into()))
     }
 
