@@ -19,9 +19,8 @@ use super::{
     context::Context,
     error::{ReconcileError, Request},
     guarded_budget::GuardedBudget,
-    health::{Health, Monitor},
+    health::Health,
     index::{Index, Report},
-    listing::PATIENCE,
     streams::{list_refused, refused_with, scoped, watch_config, watching},
     watch::ALL_NAMESPACES,
 };
@@ -31,12 +30,7 @@ use crate::{metrics::BudgetMetrics, readiness::Watched};
 pub(super) async fn run(context: &Arc<Context>, namespace: Option<String>) {
     let index = &context.index;
     index.add_budget_scope(namespace.clone());
-    let monitor = Monitor {
-        client: context.client.clone(),
-        metrics: context.metrics.clone(),
-        readiness: context.readiness.clone(),
-        patience: PATIENCE / context.config.time_scale,
-    };
+    let monitor = context.monitor();
     let health = monitor.add(Watched {
         resource: "oxenbudgets",
         namespace: namespace.clone(),

@@ -21,7 +21,9 @@ use super::{
     error::{ReconcileError, Request},
     events::Events,
     guarded::Guarded,
+    health::Monitor,
     index::Index,
+    listing::PATIENCE,
     memory::Memories,
     permits::KubePermits,
     secrets::Secrets,
@@ -184,6 +186,16 @@ impl Context {
         Self {
             memories: Memories::after(then),
             ..self
+        }
+    }
+
+    /// What the health of every watch needs.
+    pub(super) fn monitor(&self) -> Monitor {
+        Monitor {
+            client: self.client.clone(),
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
+            patience: PATIENCE / self.config.time_scale,
         }
     }
 

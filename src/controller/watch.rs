@@ -27,7 +27,7 @@ use super::{
     dispatch::{error_policy, reconcile},
     health::{Health, Monitor},
     index::Index,
-    listing::{Change, FirstList, PATIENCE},
+    listing::{Change, FirstList},
     memory::reason,
     secrets::{GuardedSecret, Secrets, watched_version},
     streams::{list_refused, once_stored, refused_with, scoped, watch_config, watching},
@@ -49,12 +49,7 @@ struct Listing {
 /// Watches one namespace, or all, until the shutdown, and then until the work in flight has ended.
 pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, scopes: &Scopes) {
     let config = &context.config;
-    let monitor = Monitor {
-        client: context.client.clone(),
-        metrics: context.metrics.clone(),
-        readiness: context.readiness.clone(),
-        patience: PATIENCE / config.time_scale,
-    };
+    let monitor = context.monitor();
     let (secrets, changes) = Secrets::watch(
         &monitor,
         namespace.as_deref(),
