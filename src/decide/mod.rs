@@ -98,7 +98,8 @@ pub use history::{History, KeyUsed, OperationWatch, Surprise, SurpriseKind, is_o
 pub use observation::{Observation, Subject};
 pub use outcome::CallOutcome;
 pub use overrides::{
-    Judged, OverrideEvent, judge as judge_override, override_events, requests_override,
+    Judged, OverrideEvent, annotation as override_annotation, judge as judge_override,
+    override_events, requests_override,
 };
 pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};

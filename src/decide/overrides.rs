@@ -128,7 +128,9 @@ fn shown(object: &OxenModel, clock: Clock) -> Judged {
     }
 }
 
-fn annotation(object: &OxenModel) -> Option<&str> {
+/// The value of the annotation that requests an override.
+#[must_use]
+pub fn annotation(object: &OxenModel) -> Option<&str> {
     let annotations = object.metadata.annotations.as_ref()?;
     annotations.get(OVERRIDE_ANNOTATION).map(String::as_str)
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{OVERRIDE_ANNOTATION, Override, OverrideRequest, OxenModel, State},
-    decide::judge_override,
+    decide::{judge_override, override_annotation},
 };
 
 /// The longest pause after a renewal that the object's condition prevented.
@@ -73,19 +73,14 @@ pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool)
 /// Returns true when the object has this value of the annotation, or the operator has handled it.
 #[must_use]
 pub fn shows(object: &OxenModel, value: &str) -> bool {
-    annotation(object) == Some(value) || handled(object) == Some(value)
+    override_annotation(object) == Some(value) || handled(object) == Some(value)
 }
 
 /// Returns true when the last request for an override is `none`, even if a GitOps tool has removed
 /// the annotation.
 fn is_ended(object: &OxenModel) -> bool {
-    let value = annotation(object).or(handled(object));
+    let value = override_annotation(object).or(handled(object));
     value.and_then(|value| value.parse().ok()) == Some(OverrideRequest::None)
-}
-
-fn annotation(object: &OxenModel) -> Option<&str> {
-    let annotations = object.metadata.annotations.as_ref()?;
-    annotations.get(OVERRIDE_ANNOTATION).map(String::as_str)
 }
 
 fn handled(object: &OxenModel) -> Option<&str> {
