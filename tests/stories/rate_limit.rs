@@ -115,7 +115,7 @@ async fn a_refused_key_sends_three_requests_and_a_new_one_is_tried_at_once() {
     // A requested reconcile sends no request either.
     world.request_reconcile(&name(0), "1").await;
     world.request_reconcile("other", "1").await;
-    world.until_observed("other", 1).await;
+    world.until_handled("other", "1").await;
 
     let refused = |journal: &hub::Journal| {
         let entries = journal.entries.iter();
@@ -243,7 +243,7 @@ async fn a_wait_for_a_permit_ends_with_its_object_and_delays_no_shutdown() {
     })
     .await;
     // Requests are sent in the order in which they began to wait.
-    world.until_observed(&last, 1).await;
+    world.until_reason(&last, "WouldActivate").await;
     world.request_reconcile(&first, "1").await;
     world.until_handled(&first, "1").await;
     assert_eq!(world.hub.journal().count(Endpoint::Retrieve, &gone), 0);

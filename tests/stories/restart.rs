@@ -77,7 +77,6 @@ async fn a_restart_gives_no_new_attempts() {
     refused(3).await;
     operator.kill();
     let _operator = world.operator_with(&settings);
-    world.until_observed("bot", 1).await;
     refused(4).await;
     let journal = world.hub.journal();
     let posts = journal.posts();

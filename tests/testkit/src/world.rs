@@ -322,7 +322,10 @@ impl<C: Deref<Target = Cluster>> World<C> {
         }
     }
 
-    /// Waits until the hub has answered this number of further GETs of the model.
+    /// Waits until the hub has answered this number of GETs of the model after this call.
+    ///
+    /// A GET that is answered before this call doesn't count. A story without polls therefore waits
+    /// for the status that its one GET leads to, or with [`until_handled`](Self::until_handled).
     pub async fn until_observed(&self, model: &str, more: usize) {
         let answered = |journal: &hub::Journal| {
             let entries = journal.entries.iter();
