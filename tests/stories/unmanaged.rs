@@ -169,3 +169,19 @@ async fn a_model_whose_get_fails_does_not_hide_the_others() {
     world.hub.clear_faults();
     until_reported(&operator, &["acme/broken active", "acme/free active"]).await;
 }
+
+#[tokio::test]
+async fn a_model_whose_name_another_owner_has_too_is_confirmed_by_owner_and_name() {
+    let on = |name: &str| Model::custom(name).status("active");
+    let hub = Hub::builder()
+        .key_of(["aaa", hub::ACCOUNT], hub::KEY)
+        .model(on("managed"))
+        .model(on("both").owner("aaa"))
+        .model(on("both"));
+    let world = World::new(hub).await;
+    world
+        .create("managed", json!({"model": "managed", "state": "active"}))
+        .await;
+    let operator = scanning(&world);
+    until_reported(&operator, &["acme/both active"]).await;
+}

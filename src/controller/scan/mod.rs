@@ -142,11 +142,7 @@ async fn scan_key(
         );
     }
     for identity in findings.due(listed) {
-        let found = permit(context, key)
-            .await?
-            .retrieve(&identity.id, true)
-            .await;
-        let live = match found {
+        let live = match retrieve(context, key, &identity).await? {
             Ok(model) => is_unmanaged(&identity.id, &model)
                 .filter(|(confirmed, _)| *confirmed == identity)
                 .map(|(_, live)| live),
@@ -157,6 +153,21 @@ async fn scan_key(
         findings.confirm(identity, live);
     }
     Ok(())
+}
+
+/// Retrieves a model with its live status. Where its id stands for the model of another owner, the
+/// hub is asked again with the owner before the id.
+async fn retrieve(
+    context: &Context,
+    key: &KeyInUse,
+    Identity { id, owner }: &Identity,
+) -> Result<Result<Model, HubFault>, Problem> {
+    let found = permit(context, key).await?.retrieve(id, true).await;
+    if found.as_ref().is_ok_and(|model| model.owned_by != *owner) {
+        let named = format!("{owner}/{id}");
+        return Ok(permit(context, key).await?.retrieve(&named, true).await);
+    }
+    Ok(found)
 }
 
 /// A permit for a request with this key.
