@@ -26,7 +26,7 @@ use tracing::info;
 
 pub use driver::{REQUEST_TIMEOUT, WaitError};
 pub use readiness::{ModelReadiness, readiness};
-pub use renewal::{Renewal, renewal};
+pub use renewal::{Known, Renewal, renewal};
 
 use crate::{
     api::OxenModel,
