@@ -44,8 +44,8 @@ const LIST_AGAIN: Duration = Duration::from_secs(1);
 /// How often a terminal shows for how long the wait has gone on.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// How long the hub may leave a requested reconcile unanswered. The status that says so can be from
-/// before the request, and the operator asks the hub at once.
+/// How long a requested reconcile may be unanswered where the last observation failed. The status
+/// that says so can be from before the request, and the operator observes the model at once.
 const UNANSWERED: Duration = Duration::from_secs(20);
 
 /// A change that is waited for.
