@@ -11,11 +11,11 @@ use crate::rate_limit::{IN_FLIGHT, active, create, hub, name, until, until_all};
 
 const NOT_SENT: &str = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
 
-/// Without a bound on the reconciles, 300 observations would wait for the same slow writes, be too
+/// Without a bound on the reconciles, 150 observations would wait for the same slow writes, be too
 /// old when their turn comes, and start over.
 #[tokio::test]
 async fn no_observation_becomes_too_old_at_a_slow_api_server() {
-    const MODELS: usize = 300;
+    const MODELS: usize = 150;
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     let gate = world.cluster.gate().await.unwrap();
