@@ -50,13 +50,13 @@ async fn no_observation_becomes_too_old_at_a_slow_api_server() {
 /// The polls of models that are on their way wait until all other models are on their way too.
 #[tokio::test]
 async fn first_observations_and_calls_go_before_polls() {
-    const MODELS: usize = 80;
+    const MODELS: usize = 40;
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     // The hub is slower than the API server of a busy machine. No object waits for so long that its
     // wait is reported.
     let _operator = world.operator_with(&[
-        ("OXEN_HUB_RATE", "5"),
+        ("OXEN_HUB_RATE", "2"),
         ("OXEN_SYNC_INTERVAL", "1h"),
         ("OXEN_TIME_SCALE", "10"),
     ]);
