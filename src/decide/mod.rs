@@ -104,7 +104,7 @@ pub use overrides::{
 pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use price::price;
-pub use remote::Remote;
+pub use remote::{OtherDeployments, Remote};
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use schedule::{Stretch, instant, stretches};

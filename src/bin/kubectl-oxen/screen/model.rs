@@ -55,7 +55,6 @@ fn rows(shown: &Shown) -> Vec<(&'static str, Option<String>)> {
         let (input, output) = (words(can.input.as_deref()), words(can.output.as_deref()));
         format!("{input} to {output}")
     });
-    let others = remote.others.join(", ");
     vec![
         ("Name", model.display_name.clone()),
         ("Summary", model.summary.clone()),
@@ -69,7 +68,7 @@ fn rows(shown: &Shown) -> Vec<(&'static str, Option<String>)> {
         ("URL", remote.model.url.clone()),
         ("Price", prices(shown)),
         ("Training", training(shown)),
-        ("Others", Some(others)),
+        ("Others", Some(remote.others_counted())),
         ("Hub says", Some(remote.notes.join("; "))),
     ]
 }
