@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
-    api::{Declared, OxenModel, OxenModelStatus},
+    api::{Declared, ModelStatus, OxenModel, OxenModelStatus},
     decide::{DELETION_BLOCKED, READY, SYNCED, condition, is_true},
 };
 
@@ -162,17 +162,20 @@ fn model(item: &Item, status: &OxenModelStatus) -> String {
         .map(clean::line)
         .unwrap_or_default();
     match &status.model {
-        Some(model) => {
-            let kind = model.type_.as_deref().map(clean::line);
-            let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
-            format!(
-                "{} of {}{kind}",
-                clean::line(&model.id),
-                clean::line(&model.owner)
-            )
-        }
+        Some(model) => described(model),
         None => declared,
     }
+}
+
+/// The model as the hub describes it: its ID, its owner, and its type if there is one.
+fn described(model: &ModelStatus) -> String {
+    let kind = model.type_.as_deref().map(clean::line);
+    let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
+    format!(
+        "{} of {}{kind}",
+        clean::line(&model.id),
+        clean::line(&model.owner)
+    )
 }
 
 /// The desired state, until when, what follows, and who says so.

@@ -11,19 +11,12 @@ use crate::{
     price::{more, price},
 };
 
-use super::{row, wrapped};
+use super::{described, row, wrapped};
 
 /// The screen. No line is wider than `width`; without a width, nothing is wrapped.
 pub fn model_screen(shown: &Shown, managers: Option<&[String]>, width: Option<usize>) -> String {
-    let described = &shown.remote.model;
-    let kind = described.type_.as_deref().map(clean::line);
-    let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
-    let title = format!(
-        "{} of {}{kind}: {}",
-        clean::line(&described.id),
-        clean::line(&described.owner),
-        shown.remote.live
-    );
+    let remote = &shown.remote;
+    let title = format!("{}: {}", described(&remote.model), remote.live);
     let mut lines = wrapped(&title, width);
     lines.push(String::new());
     let managed = managers.map(|managers| match managers {
