@@ -146,7 +146,7 @@ impl<'a> Catalog<'a> {
             namespace: item.namespace(),
             name: item.name(),
         });
-        let hour = shown.remote.pricing.as_ref().and_then(per_hour);
+        let hour = per_hour(shown.remote.pricing.as_ref());
         Printed {
             model: &shown.model,
             live: shown.remote.live,
@@ -178,7 +178,7 @@ impl<'a> Catalog<'a> {
         };
         let custom = self.models.iter().filter(|shown| shown.is_custom()).count();
         let active = self.models.iter().filter(|shown| shown.is_active());
-        let prices = active.filter_map(|shown| shown.remote.pricing.as_ref().and_then(per_hour));
+        let prices = active.filter_map(|shown| per_hour(shown.remote.pricing.as_ref()));
         let prices: Vec<Amount> = prices.collect();
         let count = prices.len();
         let sum: Amount = prices.into_iter().sum();

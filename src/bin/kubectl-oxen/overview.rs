@@ -9,10 +9,10 @@ use oxen_operator::{
 
 use crate::{
     age,
-    amount::{self, Amount},
+    amount::Amount,
     clean,
     item::{Item, word},
-    next,
+    next, price,
     table::{self, Column, Fit},
     when::Now,
 };
@@ -133,7 +133,7 @@ fn reason(item: &Item) -> String {
 fn amount(item: &Item) -> Option<Amount> {
     let status = item.status();
     let active = status.live == Some(LiveStatus::Active);
-    amount::per_hour(&status).filter(|_| active)
+    price::per_hour(status.pricing.as_ref()).filter(|_| active)
 }
 
 fn color(item: &Item) -> Option<&'static str> {
@@ -178,7 +178,7 @@ pub fn summary<'a>(
                 "WouldDeactivate" => "would deactivate",
                 _ => return None,
             };
-            let price = amount::per_hour(&item.status());
+            let price = price::per_hour(item.status().pricing.as_ref());
             let price = price.map(|price| format!(": {} an hour", price.rounded()));
             let text = format!("{would}{}", price.unwrap_or_default());
             Some((item.full_name(), text))
@@ -219,7 +219,7 @@ fn totals(items: &[&Item]) -> String {
     let deploying = items.iter().map(|item| item.status());
     let deploying = deploying.filter(|status| status.live == Some(LiveStatus::Deploying));
     let deploying: Amount = deploying
-        .filter_map(|status| amount::per_hour(&status))
+        .filter_map(|status| price::per_hour(status.pricing.as_ref()))
         .sum();
     let sum: Amount = now.iter().copied().sum();
     let more = if deploying == Amount::default() {

@@ -8,13 +8,13 @@ use oxen_operator::{
 
 use crate::{
     age,
-    amount::{self, Amount},
+    amount::Amount,
     clean,
     fetch::Seen,
     fix,
     item::{Item, word},
     key::NoKey,
-    next,
+    next, price,
     table::{self, Column, Fit},
     usage,
     when::Now,
@@ -254,7 +254,7 @@ fn overrides(status: &OxenModelStatus, now: &Now) -> Vec<(&'static str, String)>
 
 fn price(status: &OxenModelStatus) -> Option<String> {
     let second = status.pricing.as_ref()?.cost_per_second.as_deref()?;
-    let hour = amount::per_hour(status).map(Amount::rounded)?;
+    let hour = price::per_hour(status.pricing.as_ref()).map(Amount::rounded)?;
     Some(format!("{hour} an hour ({} a second)", clean::line(second)))
 }
 
