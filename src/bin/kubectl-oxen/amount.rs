@@ -43,6 +43,11 @@ impl Amount {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// The sum of the amounts that are known, or `None` if neither is.
+    pub fn sum_of_known(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        one.into_iter().chain(other).reduce(Self::plus)
+    }
+
     /// The amount without a smaller one.
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0).max(0))

@@ -62,13 +62,9 @@ impl Used {
 
     /// The sum of two usages, counted since the earlier begin.
     pub fn plus(self, other: Self) -> Self {
-        let cost = match (self.cost, other.cost) {
-            (Some(one), Some(two)) => Some(one.plus(two)),
-            (one, two) => one.or(two),
-        };
         Self {
             began: self.began.min(other.began),
-            cost,
+            cost: Amount::sum_of_known(self.cost, other.cost),
             ..self.seconds(&other, i64::saturating_add)
         }
     }

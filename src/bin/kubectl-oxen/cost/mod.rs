@@ -106,10 +106,8 @@ impl Bills {
     }
 
     fn plus(self, other: Self) -> Self {
-        let both = [self.per_hour, other.per_hour];
-        let known = both.iter().any(Option::is_some);
         Self {
-            per_hour: known.then(|| both.into_iter().flatten().sum()),
+            per_hour: Amount::sum_of_known(self.per_hour, other.per_hour),
             maybe: self.maybe || other.maybe,
         }
     }
