@@ -205,7 +205,7 @@ fn section(
         .unwrap_or(0);
     lines.extend(entries.into_iter().map(|(name, text)| {
         let line = format!("  {name:longest$}  {text}");
-        width.map_or(line.clone(), |width| clean::cut(&line, width))
+        clean::cut_to(&line, width)
     }));
 }
 

@@ -38,7 +38,7 @@ pub struct Around {
 /// The screen. No line is wider than `width`; without a width, nothing is wrapped or cut.
 pub fn screen(item: &Item, around: &Around, now: &Now, width: Option<usize>) -> String {
     let conditions = item.conditions();
-    let mut lines = wrapped(&title(item, &conditions), width);
+    let mut lines = clean::wrap_to(&title(item, &conditions), width);
     lines.push(String::new());
     for (heading, text) in rows(item, &conditions, around, now) {
         lines.extend(row(heading, &text, width));
@@ -56,7 +56,7 @@ pub fn screen(item: &Item, around: &Around, now: &Now, width: Option<usize>) -> 
         Err(why) => {
             lines.push(String::new());
             let line = format!("not shown: events ({why})");
-            lines.extend(wrapped(&line, width));
+            lines.extend(clean::wrap_to(&line, width));
         }
     }
     lines.join("\n") + "\n"
@@ -80,16 +80,12 @@ fn title(item: &Item, conditions: &[Condition]) -> String {
     )
 }
 
-fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
-    width.map_or_else(|| vec![text.to_owned()], |width| clean::wrap(text, width))
-}
-
 fn row(heading: &str, text: &str, width: Option<usize>) -> Vec<String> {
     let room = width.map(|width| width.saturating_sub(HEADING));
     if room.is_some_and(|room| room < HEADING) {
-        return wrapped(&format!("{heading} {text}"), width);
+        return clean::wrap_to(&format!("{heading} {text}"), width);
     }
-    let lines = wrapped(text, room).into_iter().enumerate();
+    let lines = clean::wrap_to(text, room).into_iter().enumerate();
     lines
         .map(|(at, line)| {
             let heading = if at == 0 { heading } else { "" };

@@ -11,13 +11,13 @@ use crate::{
     price::{more, price},
 };
 
-use super::{described, row, wrapped};
+use super::{described, row};
 
 /// The screen. No line is wider than `width`; without a width, nothing is wrapped.
 pub fn model_screen(shown: &Shown, managers: Option<&[String]>, width: Option<usize>) -> String {
     let remote = &shown.remote;
     let title = format!("{}: {}", described(&remote.model), remote.live);
-    let mut lines = wrapped(&title, width);
+    let mut lines = clean::wrap_to(&title, width);
     lines.push(String::new());
     let managed = managers.map(|managers| match managers {
         [] => "none".to_owned(),
