@@ -11,16 +11,12 @@ use crate::{
     age,
     amount::Amount,
     clean,
+    console::{DIM, RED, RESET, YELLOW},
     item::{Item, word},
     next, price,
     table::{self, Column, Fit},
     when::Now,
 };
-
-const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
-const DIM: &str = "\x1b[2m";
-const RESET: &str = "\x1b[0m";
 
 /// What the table shows.
 #[derive(Clone, Copy, Debug)]
