@@ -12,7 +12,7 @@ use oxen_operator::{
 use serde_json::json;
 use testkit::simulation::{Retrieved, Simulation, mins, secs, shows, shows_base, shows_model};
 
-/// A live GET that shows a model with this live status and price by the second.
+/// A live GET that shows a model with this live status and price by time.
 fn priced(live: LiveStatus, cost_per_second: &str) -> Retrieved {
     billed(live, by_time(cost_per_second))
 }

@@ -24,7 +24,7 @@ pub struct Used {
     pub error_seconds: i64,
     /// How long it was not known what the model did.
     pub unseen_seconds: i64,
-    /// The part of the active seconds in which no price by the second was known.
+    /// The part of the active seconds in which no price by time was known.
     pub unpriced_seconds: i64,
     /// What the active seconds with a known price have cost. Absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
