@@ -75,7 +75,7 @@
 //! | operations whose object is gone | `controller/index/orphans.rs` |
 //! | the scan for unmanaged models, and its findings | `controller/scan/mod.rs`, `controller/scan/keys.rs`, `controller/scan/findings.rs` |
 //! | which objects are found by a key | `controller/index/groups.rs` |
-//! | the budgets of each namespace, what counts towards them, and their lock | `controller/index/budgets/mod.rs`, `controller/index/budgets/tally.rs`, `controller/index/budgets/ask.rs` |
+//! | the budgets of each namespace, what counts towards them, and their lock | `controller/index/budgets/mod.rs`, `controller/index/budgets/namespace.rs`, `controller/index/budgets/account.rs`, `controller/index/budgets/group.rs`, `controller/index/budgets/tally.rs`, `controller/index/budgets/ask.rs` |
 //! | the watch of budgets, and their status | `controller/budgets.rs`, `controller/guarded_budget.rs` |
 //! | how many reconciles run at once, and which go first | `controller/admission/mod.rs`, `decide/urgency.rs` |
 //! | values that exist while they are used | `controller/in_use.rs` |

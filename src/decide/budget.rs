@@ -4,6 +4,7 @@
 //! calls.
 
 use super::{
+    conditions::{STALLED, is_true},
     decimal,
     price::{PRICE_SCALE, exact_price},
 };
@@ -32,6 +33,29 @@ pub struct Total {
     cost: i128,
 }
 
+/// What an object's status says about its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// The model is not known to be off, or an activate operation is open. It counts.
+    On,
+    /// The model is off. A model that can't be observed before a person or a change intervenes
+    /// counts as off, so that one wrong name or key doesn't block its namespace.
+    Off,
+    /// The object was never observed, so the model may be on.
+    Unobserved,
+}
+
+/// The other models that a budget is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others<'a> {
+    /// What those that count amount to.
+    pub on: Total,
+    /// The number of objects that were never observed.
+    pub unobserved: usize,
+    /// The name of one of them.
+    pub example: Option<&'a str>,
+}
+
 /// Why the budgets of a namespace allow no activate call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -50,6 +74,13 @@ pub enum Refusal {
         budget: String,
         /// The limit.
         limit: Limit,
+    },
+    /// The call would exceed a limit if the models of objects that were never observed are on.
+    Unobserved {
+        /// The budget's name.
+        budget: String,
+        /// The name of such an object.
+        object: String,
     },
 }
 
@@ -98,22 +129,50 @@ impl Total {
     }
 }
 
-/// Returns true when a model with this status counts towards the budgets of its namespace: it is
-/// not known to be off, or an activate operation is open. The status of an object that has never
-/// been observed has no live status.
+/// What an object's status says about its model.
 #[must_use]
-pub fn counts(status: &OxenModelStatus) -> bool {
-    let off = |live| matches!(live, LiveStatus::Inactive | LiveStatus::None);
+pub fn activity(status: Option<&OxenModelStatus>) -> Activity {
+    let Some(status) = status else {
+        return Activity::Unobserved;
+    };
     let open = status.operation.as_ref();
-    status.live.is_some_and(|live| !off(live))
-        || open.is_some_and(|open| open.kind == OperationKind::Activate)
+    if open.is_some_and(|open| open.kind == OperationKind::Activate) {
+        return Activity::On;
+    }
+    match status.live {
+        Some(LiveStatus::Inactive | LiveStatus::None) => Activity::Off,
+        Some(_) => Activity::On,
+        None if is_true(&status.conditions, STALLED) => Activity::Off,
+        None => Activity::Unobserved,
+    }
 }
 
-/// The limit of a budget that one more model would exceed. `others` are the models that count
-/// without it, and `price` is its own.
+/// Why a budget refuses an activate call, or `None` if it allows it. `others` are the other models
+/// that the budget is about, and `price` is the model's own.
 #[must_use]
-pub fn exceeded(budget: &OxenBudgetSpec, others: &Total, price: Option<Price>) -> Option<Limit> {
-    let mut total = *others;
+pub fn judge(
+    name: &str,
+    budget: &OxenBudgetSpec,
+    others: &Others<'_>,
+    price: Option<Price>,
+) -> Option<Refusal> {
+    if let Some(limit) = exceeded(budget, others.on, price) {
+        let budget = name.to_owned();
+        return Some(Refusal::Exceeded { budget, limit });
+    }
+    let object = others.example?;
+    // What an unobserved model costs is not known.
+    let mut all = others.on;
+    (0..others.unobserved).for_each(|_| all.add(None));
+    let may_exceed = budget.max_hourly_cost.is_some() || exceeded(budget, all, price).is_some();
+    may_exceed.then(|| Refusal::Unobserved {
+        budget: name.to_owned(),
+        object: object.to_owned(),
+    })
+}
+
+/// The limit of a budget that one more model with this price would exceed.
+fn exceeded(budget: &OxenBudgetSpec, mut total: Total, price: Option<Price>) -> Option<Limit> {
     total.add(price);
     if let Some(most) = budget.max_active
         && total.active > usize::try_from(most).unwrap_or(usize::MAX)
@@ -151,37 +210,89 @@ mod tests {
         serde_json::from_value(spec).unwrap()
     }
 
+    fn status(live: Option<LiveStatus>, kind: Option<OperationKind>) -> OxenModelStatus {
+        let operation = kind.map(|kind| {
+            json!({"id": "op", "kind": kind, "from": "inactive", "started": "2026-01-01T00:00:00Z"})
+        });
+        let status = json!({"observedGeneration": 1, "live": live, "operation": operation});
+        serde_json::from_value(status).unwrap()
+    }
+
     #[test]
     fn a_model_counts_unless_it_is_known_to_be_off() {
-        let status = |live: Option<LiveStatus>, kind: Option<OperationKind>| {
-            let operation = kind.map(|kind| {
-                json!({"id": "op", "kind": kind, "from": "inactive", "started": "2026-01-01T00:00:00Z"})
-            });
-            let status = json!({"observedGeneration": 1, "live": live, "operation": operation});
-            serde_json::from_value::<OxenModelStatus>(status).unwrap()
-        };
+        let [activates, deactivates] = [OperationKind::Activate, OperationKind::Deactivate];
         for live in LiveStatus::ALL {
+            let of = |kind| activity(Some(&status(Some(*live), kind)));
             let off = matches!(live, LiveStatus::Inactive | LiveStatus::None);
-            assert_eq!(counts(&status(Some(*live), None)), !off, "{live}");
-            let deactivate = Some(OperationKind::Deactivate);
-            assert_eq!(counts(&status(Some(*live), deactivate)), !off, "{live}");
-            assert!(counts(&status(Some(*live), Some(OperationKind::Activate))));
+            let expected = if off { Activity::Off } else { Activity::On };
+            assert_eq!(of(None), expected, "{live}");
+            assert_eq!(of(Some(deactivates)), expected, "{live}");
+            assert_eq!(of(Some(activates)), Activity::On, "{live}");
         }
-        assert!(!counts(&status(None, None)));
-        assert!(!counts(&OxenModelStatus::default()));
+    }
+
+    #[test]
+    fn an_object_is_unobserved_until_it_shows_a_live_status_or_is_stalled() {
+        assert_eq!(activity(None), Activity::Unobserved);
+        let initial = OxenModelStatus::default();
+        assert_eq!(activity(Some(&initial)), Activity::Unobserved);
+        let with = |type_: &str| {
+            let condition = json!([{
+                "type": type_,
+                "status": "True",
+                "reason": "HubUnreachable",
+                "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]);
+            let conditions = serde_json::from_value(condition).unwrap();
+            let status = OxenModelStatus {
+                conditions,
+                ..status(None, None)
+            };
+            activity(Some(&status))
+        };
+        assert_eq!(with("Reconciling"), Activity::Unobserved);
+        assert_eq!(with("Stalled"), Activity::Off);
+    }
+
+    #[test]
+    fn unobserved_models_count_as_if_they_were_on() {
+        let refused = |spec: Value, on: usize, unobserved: usize| {
+            let others = Others {
+                on: total(&vec![None; on]),
+                unobserved,
+                example: (unobserved > 0).then_some("new"),
+            };
+            judge("team", &budget(spec), &others, None)
+        };
+        let unobserved = Some(Refusal::Unobserved {
+            budget: "team".into(),
+            object: "new".into(),
+        });
+        assert_eq!(refused(json!({"maxActive": 3}), 1, 1), None);
+        assert_eq!(refused(json!({"maxActive": 3}), 1, 2), unobserved);
+        assert_eq!(refused(json!({"maxActive": 3}), 0, 3), unobserved);
+        let exceeded = Some(Refusal::Exceeded {
+            budget: "team".into(),
+            limit: Limit::Active(3),
+        });
+        assert_eq!(refused(json!({"maxActive": 3}), 3, 2), exceeded);
+        // A price is known after an observation only.
+        assert_eq!(refused(json!({"maxHourlyCost": "100"}), 1, 1), unobserved);
+        assert_eq!(refused(json!({"maxHourlyCost": "100"}), 1, 0), None);
     }
 
     #[test]
     fn the_number_of_models_is_limited() {
         let one = budget(json!({"maxActive": 1}));
-        assert_eq!(exceeded(&one, &total(&[]), None), None);
-        let two = exceeded(&one, &total(&[None]), None);
+        assert_eq!(exceeded(&one, total(&[]), None), None);
+        let two = exceeded(&one, total(&[None]), None);
         assert_eq!(two, Some(Limit::Active(1)));
         let none = budget(json!({"maxActive": 0}));
-        assert_eq!(exceeded(&none, &total(&[]), None), Some(Limit::Active(0)));
+        assert_eq!(exceeded(&none, total(&[]), None), Some(Limit::Active(0)));
         // The limit was lowered below the use.
         assert_eq!(
-            exceeded(&one, &total(&[None; 5]), None),
+            exceeded(&one, total(&[None; 5]), None),
             Some(Limit::Active(1))
         );
     }
@@ -192,7 +303,7 @@ mod tests {
         let model = price("0.000694444");
         assert_eq!(total(&[model]).hourly_cost(), "2.499998400");
         let spend = |most: &str, prices: &[Option<Price>], own| {
-            let limit = exceeded(&budget(json!({"maxHourlyCost": most})), &total(prices), own);
+            let limit = exceeded(&budget(json!({"maxHourlyCost": most})), total(prices), own);
             assert!(limit.is_none() || limit == Some(Limit::HourlyCost(most.into())));
             limit.is_some()
         };

@@ -85,7 +85,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use attempts::{CALLS, CORRECTIONS, REFUSALS};
-pub use budget::{Limit, Price, Refusal, Total, counts, exceeded};
+pub use budget::{Activity, Limit, Others, Price, Refusal, Total, activity, judge};
 pub use clock::{Agreement, Clock};
 pub use conditions::{
     DELETION_BLOCKED, READY, RECONCILING, STALLED, SYNCED, condition, headline, is_true,

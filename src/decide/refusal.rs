@@ -34,6 +34,14 @@ pub(super) fn refused(refusal: &Refusal, live: LiveStatus) -> Finding {
                 exceeding(budget, limit)
             ),
         ),
+        Refusal::Unobserved { budget, object } => (
+            Verdict::BudgetPending,
+            format!(
+                "The OxenModel {object:?} of the namespace has not been observed yet, so it is not \
+                 known whether the OxenBudget {budget:?} has room. The operator activates the model \
+                 once it knows that there is room."
+            ),
+        ),
     };
     let message = format!("The model is {live}, and the operator does not activate it. {why}");
     Finding::new(verdict, message)

@@ -113,6 +113,12 @@ pub enum Verdict {
     ///
     /// Do what the message says.
     BudgetUnknown,
+    /// An activate call is due, and an OxenBudget of the namespace may have no room for it: the
+    /// OxenModel that the message names has not been observed yet, so its model may be on. The
+    /// operator makes the call once it knows that there is room.
+    ///
+    /// Wait. If it takes long, find out why the other OxenModel is not observed.
+    BudgetPending,
     /// The transition takes longer than the progress deadline.
     ///
     /// Check what the hub says about the model, or raise `spec.progressDeadline`.
@@ -255,7 +261,7 @@ pub enum RequeuePolicy {
     Outcome,
     /// When a failed deployment may be retried.
     Failure,
-    /// Every minute, because the progress deadline has passed, or because a budget refuses a call.
+    /// Every minute, because the progress deadline has passed, or because a budget allows no call.
     Overdue,
     /// When a refused key may be tried again. It also holds for missing credentials and responses
     /// that can't be read.
@@ -422,6 +428,7 @@ impl Verdict {
             Verdict::DriftContention => row("DriftContention", False, Stalled, Requeue::SyncInterval),
             Verdict::BudgetExceeded => row("BudgetExceeded", False, Stalled, Requeue::Overdue),
             Verdict::BudgetUnknown => row("BudgetUnknown", False, Stalled, Requeue::Overdue),
+            Verdict::BudgetPending => row("BudgetPending", False, Reconciling, Requeue::Overdue),
             Verdict::ProgressDeadlineExceeded => row("ProgressDeadlineExceeded", False, Stalled, Requeue::Overdue),
             Verdict::CrdOutdated => row("CRDOutdated", False, Stalled, Requeue::SyncInterval),
 

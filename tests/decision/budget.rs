@@ -161,3 +161,22 @@ fn the_progress_deadline_counts_from_the_end_of_the_refusal() {
     let deploying = simulation.reconcile(shows(Deploying));
     assert_eq!(deploying.summary(), "False Activating Reconciling");
 }
+
+#[test]
+fn an_activation_waits_until_the_others_have_been_observed() {
+    let mut simulation = Simulation::new(State::Active);
+    simulation.refusal = Some(Refusal::Unobserved {
+        budget: "team-a".into(),
+        object: "other".into(),
+    });
+    let reconciled = simulation.reconcile(shows(Inactive));
+    assert_eq!(reconciled.call(), None);
+    assert_eq!(reconciled.summary(), "False BudgetPending Reconciling");
+    assert_eq!(reconciled.plan.requeue.after, mins(1));
+    let message = &reconciled.plan.message;
+    let words = "The OxenModel \"other\" of the namespace has not been observed yet";
+    assert!(message.contains(words), "{message}");
+    assert!(message.contains("\"team-a\""), "{message}");
+    simulation.refusal = None;
+    assert_eq!(simulation.reconcile(shows(Inactive)).call(), Some(Activate));
+}

@@ -1,6 +1,6 @@
 //! A budget refuses activations that exceed it, counts what is on, and turns nothing off.
 
-use hub::{Hub, Model};
+use hub::{Fault, Hub, Model};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -165,6 +165,37 @@ async fn a_refused_model_is_activated_when_there_is_room() {
     world.until_reason("bot-1", "Active").await;
     let metrics = operator.metrics().await;
     assert!(!metrics.contains("oxen_budget_active{"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_on_counts_before_its_object_is_observed() {
+    let world = world().await;
+    world.hub.set_status("bot-1", "active").unwrap();
+    let failing = Fault::error(503, "starting");
+    world.hub.inject(failing.on_model("bot-1"));
+    limit(&world, "team", json!({"maxActive": 1})).await;
+    declare(&world, 1, "active").await;
+    let _operator = world.operator_with(&[BUDGETS]);
+    world.until_fault("bot-1", "HubUnreachable").await;
+    declare(&world, 0, "active").await;
+    let pending = world.until_reason("bot-0", "BudgetPending").await;
+    assert_eq!(progress(&pending), Some(("Reconciling", "BudgetPending")));
+    let words = "The OxenModel \"bot-1\" of the namespace has not been observed yet";
+    assert!(message(&pending).contains(words), "{}", message(&pending));
+    until_status(&world, "team", counts(0, 1)).await;
+
+    world.hub.clear_faults();
+    world.until_reason("bot-0", "BudgetExceeded").await;
+    until_status(&world, "team", counts(1, 1)).await;
+    assert_eq!(world.calls("bot-0"), [""; 0]);
+
+    // A model that can't be observed before somebody corrects its name blocks nothing.
+    world
+        .create("mistyped", json!({"model": "bto-2", "state": "active"}))
+        .await;
+    world.until_reason("mistyped", "ModelNotFound").await;
+    world.edit("bot-1", json!({"state": "inactive"})).await;
+    world.until_reason("bot-0", "Active").await;
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ fn command(verdict: Verdict) -> Option<&'static str> {
         | Verdict::Conflict
         | Verdict::BudgetExceeded
         | Verdict::BudgetUnknown
+        | Verdict::BudgetPending
         | Verdict::CrdOutdated
         | Verdict::CredentialsNotFound
         | Verdict::CredentialsInvalid

@@ -95,6 +95,10 @@ fn poll(object: &OxenModel, now: &Now, verdict: Verdict, policy: RequeuePolicy) 
         }
         RequeuePolicy::Overdue => match verdict {
             Verdict::BudgetExceeded => "activates when the budget has room".into(),
+            Verdict::BudgetPending => {
+                "activates when the namespace's objects are observed and its budgets allow it"
+                    .into()
+            }
             Verdict::BudgetUnknown => "activates when the budgets are known and allow it".into(),
             _ => "observes each minute".into(),
         },

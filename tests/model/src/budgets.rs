@@ -13,8 +13,8 @@ use std::{
 use oxen_operator::{
     api::{LiveStatus, OperationKind, OxenBudgetSpec, State},
     decide::{
-        Action, Agreement, History, KeyUsed, Observation, Ownership, Plan, Refusal, Remote,
-        Subject, Total, Verdict, after_call, counts, decide, exceeded,
+        Action, Activity, Agreement, History, KeyUsed, Observation, Others, Ownership, Plan,
+        Refusal, Remote, Subject, Verdict, activity, after_call, decide, judge,
     },
 };
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -47,6 +47,8 @@ pub enum Counting {
     WithoutLock,
     /// The operator counts what is on, and no open operation.
     OperationsIgnored,
+    /// An object that was never observed counts for nothing.
+    UnobservedIgnored,
 }
 
 /// The namespace at one moment.
@@ -76,6 +78,8 @@ struct Limited {
     /// A call that may still arrive.
     in_flight: Option<OperationKind>,
     phase: Phase,
+    /// Whether the budget has refused it an activate call.
+    refused: bool,
 }
 
 /// The last step of an object's reconcile.
@@ -158,7 +162,7 @@ pub fn check_budgets(counting: Counting) -> BudgetReport {
     let checker = Budgets(counting).checker().threads(threads);
     let checker = match counting {
         Counting::Production => checker,
-        Counting::WithoutLock | Counting::OperationsIgnored => {
+        Counting::WithoutLock | Counting::OperationsIgnored | Counting::UnobservedIgnored => {
             checker.finish_when(HasDiscoveries::AnyFailures)
         }
     };
@@ -198,9 +202,10 @@ impl Model for Budgets {
                 accepted: None,
                 in_flight: None,
                 phase: Phase::Idle,
+                refused: false,
             }
         };
-        vec![Namespace {
+        let namespace = Namespace {
             models: OBJECTS.map(model),
             lock: None,
             edits: 1,
@@ -208,7 +213,11 @@ impl Model for Budgets {
             faults: 1,
             ticks: 1,
             exceeded: false,
-        }]
+        };
+        // Both objects are new. One of the models is off, or was on before.
+        let mut on_before = namespace.clone();
+        on_before.models[1].live = LiveStatus::Active;
+        vec![namespace, on_before]
     }
 
     fn actions(&self, world: &Namespace, events: &mut Vec<Event>) {
@@ -262,7 +271,7 @@ impl Model for Budgets {
             }),
             Property::sometimes(later, |_, world: &Namespace| {
                 let [one, two] = &world.models;
-                one.says(Verdict::Inactive) && two.says(Verdict::Active)
+                one.says(Verdict::Inactive) && two.says(Verdict::Active) && two.refused
             }),
             Property::sometimes(other, |_, world: &Namespace| {
                 let [one, two] = &world.models;
@@ -372,6 +381,7 @@ impl Budgets {
         }
         let model = &mut world.models[at];
         model.history = normalized(history);
+        model.refused |= refusal.is_some();
         let plan = Arc::new(plan);
         let decided = Decided {
             plan,
@@ -384,19 +394,25 @@ impl Budgets {
 
     /// Why the budget refuses an activate call, by the objects as the process knows them.
     fn refusal(&self, world: &Namespace, at: usize) -> Option<Refusal> {
-        let mut others = Total::default();
+        let mut others = Others::default();
         for (other, model) in world.models.iter().enumerate() {
-            let mut status = model.known.status_or_default();
-            if self.0 == Counting::OperationsIgnored {
+            let mut status = model.known.status.clone();
+            if self.0 == Counting::OperationsIgnored
+                && let Some(status) = &mut status
+            {
                 status.operation = None;
             }
-            if other != at && counts(&status) {
-                others.add(None);
+            match activity(status.as_ref()) {
+                _ if other == at => {}
+                Activity::On => others.on.add(None),
+                Activity::Unobserved if self.0 != Counting::UnobservedIgnored => {
+                    others.unobserved += 1;
+                    others.example = Some("other");
+                }
+                Activity::Unobserved | Activity::Off => {}
             }
         }
-        let limit = exceeded(&room_for_one(), &others, None)?;
-        let budget = "team".into();
-        Some(Refusal::Exceeded { budget, limit })
+        judge("team", &room_for_one(), &others, None)
     }
 }
 

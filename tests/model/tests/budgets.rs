@@ -12,8 +12,12 @@ fn no_order_of_events_turns_on_more_models_than_the_budget_allows() {
 }
 
 #[test]
-fn a_count_without_the_lock_is_found_and_so_is_one_without_open_operations() {
-    for counting in [Counting::WithoutLock, Counting::OperationsIgnored] {
+fn each_seeded_fault_of_the_count_is_found() {
+    for counting in [
+        Counting::WithoutLock,
+        Counting::OperationsIgnored,
+        Counting::UnobservedIgnored,
+    ] {
         let report = check_budgets(counting);
         assert!(!report.broken.is_empty(), "{counting:?}: {report:?}");
     }

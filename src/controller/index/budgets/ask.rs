@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use super::{super::Index, Account, Report};
+use super::{super::Index, Report, Share};
 use crate::{
     api::OxenModel,
     controller::guarded_budget::GuardedBudget,
@@ -30,14 +30,12 @@ impl Index {
         remote: &Remote,
     ) -> Answer {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let account = |secret| Account {
+        let share = |secret| Share {
             identity: Arc::new(remote.model.identity()),
             secret,
             price: Price::of(remote.pricing.as_ref()),
-            on: false,
-            refused: true,
         };
-        let asking = self.state().entries.budgets.secret(object).map(account);
+        let asking = self.state().entries.budgets.secret(object).map(share);
         let Some(asking) = asking else {
             return Answer {
                 refusal: None,
@@ -60,14 +58,14 @@ impl Index {
 
     /// Judges by the budgets, and notes an object that they refuse in the same moment, so that it
     /// misses no room. Also returns whether the namespace has a budget.
-    fn judge(&self, object: &OxenModel, asking: &Account) -> (Option<Refusal>, bool) {
+    fn judge(&self, object: &OxenModel, asking: &Share) -> (Option<Refusal>, bool) {
         let mut state = self.state();
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let entry = state.entries.get(uid);
         let known = entry.map(|it| (it.claimant.uid.clone(), it.claimant.namespace.clone()));
         let budgets = &mut state.entries.budgets;
-        let refusal = budgets.refusal(namespace, asking);
+        let refusal = budgets.refusal(namespace, uid, asking);
         let limited = budgets.has_any(namespace);
         match known.filter(|_| refusal.is_some()) {
             Some((uid, namespace)) => budgets.refused(uid, &namespace, asking.clone()),

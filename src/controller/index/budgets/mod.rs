@@ -5,11 +5,19 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the models that count towards a budget | `tally.rs` |
+//! | what one object means for the budgets | `account.rs` |
+//! | the budgets of one namespace | `namespace.rs` |
+//! | the models that one budget may be about | `group.rs` |
+//! | the models that count, and what they amount to | `tally.rs` |
 //! | what the index is asked and told, and the lock | `ask.rs` |
 
+mod account;
 mod ask;
+mod group;
+mod namespace;
 mod tally;
+
+pub(super) use account::{Account, Share};
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,13 +26,13 @@ use std::{
 
 use tokio::sync::watch;
 
-use self::tally::Tally;
+use self::namespace::Namespace;
 use super::groups::Uid;
 use crate::{
-    api::{Identity, OxenBudgetSpec, OxenBudgetStatus, OxenModel},
+    api::{OxenBudgetStatus, OxenModel},
     config::KeyNamespaces,
     controller::guarded_budget::GuardedBudget,
-    decide::{Claimant, Price, READY, Refusal, Total, Verdict, condition, counts, exceeded},
+    decide::{Claimant, Refusal, Total},
 };
 
 /// The budgets of all namespaces.
@@ -40,27 +48,6 @@ pub(super) struct Budgets {
     /// The namespaces with a budget whose status may have changed.
     changed: BTreeSet<Arc<str>>,
     signal: watch::Sender<()>,
-}
-
-#[derive(Debug, Default)]
-struct Namespace {
-    budgets: BTreeMap<String, Arc<GuardedBudget>>,
-    all: Tally,
-    by_secret: HashMap<Arc<str>, Tally>,
-    refused: BTreeMap<Uid, Account>,
-}
-
-/// What an object means for the budgets of its namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) identity: Arc<Identity>,
-    /// The Secret that the object uses, or `None` for the operator's own key.
-    pub(super) secret: Option<Arc<str>>,
-    pub(super) price: Option<Price>,
-    /// Whether the model counts.
-    pub(super) on: bool,
-    /// Whether the object's status says that a budget refuses it.
-    pub(super) refused: bool,
 }
 
 /// What a budget's status should say.
@@ -96,19 +83,10 @@ impl Budgets {
     }
 
     /// What an object means for the budgets, or `None` while they are off, or if it has no model
-    /// that counts.
+    /// that may count.
     pub(super) fn account(&self, object: &OxenModel, claimant: &Claimant) -> Option<Box<Account>> {
         let secret = self.secret(object)?;
-        let identity = claimant.identity.as_ref().filter(|_| !claimant.base)?;
-        let status = object.status.as_ref()?;
-        let ready = condition(&status.conditions, READY);
-        Some(Box::new(Account {
-            identity: identity.clone(),
-            secret,
-            price: Price::of(status.pricing.as_ref()),
-            on: counts(status),
-            refused: ready.is_some_and(|ready| is_refusal(&ready.reason)),
-        }))
+        Account::of(object, claimant, secret).map(Box::new)
     }
 
     /// The Secret that an object uses. The inner `None` means the operator's own key, and the outer
@@ -130,13 +108,11 @@ impl Budgets {
             return;
         }
         let known = self.namespaces.entry(namespace.clone()).or_default();
-        if let Some(before) = before {
-            known.remove(uid, before);
-        }
+        let makes_room = before.is_some_and(|before| known.remove(uid, before));
         if let Some(after) = after {
             known.add(uid, after);
         }
-        if before.is_some_and(|before| before.on) {
+        if makes_room {
             self.wake_fitting(namespace);
         }
         self.on_change(namespace);
@@ -162,14 +138,14 @@ impl Budgets {
     }
 
     /// Notes that the budgets refuse an object, which is woken when there is room.
-    pub(super) fn refused(&mut self, uid: Uid, namespace: &Arc<str>, account: Account) {
+    pub(super) fn refused(&mut self, uid: Uid, namespace: &Arc<str>, share: Share) {
         let known = self.namespaces.entry(namespace.clone()).or_default();
-        known.refused.insert(uid, account);
+        known.refused.insert(uid, share);
         self.on_change(namespace);
     }
 
     /// Why the budgets of a namespace refuse an activate call, or `None` if they allow it.
-    pub(super) fn refusal(&self, namespace: &str, asking: &Account) -> Option<Refusal> {
+    pub(super) fn refusal(&self, namespace: &str, uid: &str, asking: &Share) -> Option<Refusal> {
         self.enabled.as_ref()?;
         let listed = |scope: &Option<String>| !self.unlisted.contains(scope);
         if !listed(&None) || !listed(&Some(namespace.to_owned())) {
@@ -177,7 +153,7 @@ impl Budgets {
         }
         let known = self.namespaces.get(namespace)?;
         let mut budgets = known.budgets.iter();
-        budgets.find_map(|(name, budget)| known.refusal(name, budget, asking))
+        budgets.find_map(|(name, budget)| known.refusal(name, budget, uid, asking))
     }
 
     /// Returns true when the namespace has a budget.
@@ -280,8 +256,8 @@ impl Budgets {
     fn wake_fitting(&mut self, namespace: &Arc<str>) {
         let known = self.namespaces.get(namespace);
         let refused = known.into_iter().flat_map(|known| &known.refused);
-        let fits = |account| self.refusal(namespace, account).is_none();
-        let fitting = refused.filter(|(_, account)| fits(account));
+        let fits = |uid: &Uid, share| self.refusal(namespace, uid, share).is_none();
+        let fitting = refused.filter(|(uid, share)| fits(uid, share));
         let fitting: Vec<Uid> = fitting.map(|(uid, _)| uid.clone()).collect();
         self.woken.extend(fitting);
     }
@@ -292,13 +268,14 @@ impl Budgets {
         };
         let budgets = known.budgets.iter();
         let reports = budgets.map(|(name, budget)| {
-            let refuses = |asking: &&Account| known.refusal(name, budget, asking).is_some();
+            let refuses =
+                |(uid, share): &(&Uid, &Share)| known.refusal(name, budget, uid, share).is_some();
             Report {
                 budget: budget.clone(),
                 namespace: namespace.clone(),
                 name: name.clone(),
                 total: budget.spec.as_ref().ok().map(|spec| known.total(spec)),
-                refusing: known.refused.values().filter(refuses).count(),
+                refusing: known.refused.iter().filter(refuses).count(),
             }
         });
         reports.collect()
@@ -308,86 +285,6 @@ impl Budgets {
     pub(super) fn is_empty(&self) -> bool {
         self.namespaces.is_empty()
     }
-}
-
-impl Namespace {
-    fn add(&mut self, uid: &Uid, account: &Account) {
-        if account.on {
-            self.all.add(&account.identity, uid, account.price);
-            if let Some(secret) = &account.secret {
-                let tally = self.by_secret.entry(secret.clone()).or_default();
-                tally.add(&account.identity, uid, account.price);
-            }
-        }
-        if account.refused {
-            self.refused.insert(uid.clone(), account.clone());
-        }
-    }
-
-    fn remove(&mut self, uid: &Uid, account: &Account) {
-        if account.on {
-            self.all.remove(&account.identity, uid);
-            if let Some(secret) = &account.secret
-                && let Some(tally) = self.by_secret.get_mut(secret)
-            {
-                tally.remove(&account.identity, uid);
-                if tally.is_empty() {
-                    self.by_secret.remove(secret);
-                }
-            }
-        }
-        self.refused.remove(uid);
-    }
-
-    /// Why this budget refuses an activate call.
-    fn refusal(&self, name: &str, budget: &GuardedBudget, asking: &Account) -> Option<Refusal> {
-        let spec = match &budget.spec {
-            Ok(spec) => spec,
-            Err(problem) => {
-                return Some(Refusal::Undecodable {
-                    budget: name.to_owned(),
-                    problem: problem.clone(),
-                });
-            }
-        };
-        let others = match &spec.secret_name {
-            None => self.all.without(&asking.identity),
-            Some(secret) if asking.secret.as_deref() == Some(secret) => {
-                let tally = self.by_secret.get(secret.as_str());
-                tally.map_or_else(Total::default, |it| it.without(&asking.identity))
-            }
-            // The budget is about other models.
-            Some(_) => return None,
-        };
-        let limit = exceeded(spec, &others, asking.price)?;
-        Some(Refusal::Exceeded {
-            budget: name.to_owned(),
-            limit,
-        })
-    }
-
-    /// What counts towards a budget.
-    fn total(&self, spec: &OxenBudgetSpec) -> Total {
-        let Some(secret) = &spec.secret_name else {
-            return self.all.total();
-        };
-        let tally = self.by_secret.get(secret.as_str());
-        tally.map_or_else(Total::default, Tally::total)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.budgets.is_empty()
-            && self.all.is_empty()
-            && self.by_secret.is_empty()
-            && self.refused.is_empty()
-    }
-}
-
-/// Returns true when this reason says that the budgets refuse an activate call.
-fn is_refusal(reason: &str) -> bool {
-    let refusals = [Verdict::BudgetExceeded, Verdict::BudgetUnknown];
-    let mut reasons = refusals.map(|it| it.presentation().reason).into_iter();
-    reasons.any(|refusal| refusal == reason)
 }
 
 #[cfg(test)]

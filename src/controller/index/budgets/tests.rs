@@ -12,7 +12,7 @@ use crate::{
     api::{LiveStatus, ModelStatus},
     config::KeyNamespaces,
     controller::{compact::Compact, guarded::Guarded},
-    decide::{Limit, Remote, Rules},
+    decide::{Limit, Price, Remote, Rules},
 };
 
 const OBJECTS: usize = 5;
@@ -168,14 +168,19 @@ fn names(woken: &mut (impl Stream<Item = ObjectRef<Compact>> + Unpin)) -> String
     Vec::from_iter(names).join(" ")
 }
 
-/// What counts, by a scan of all objects.
-fn scan(known: &[Option<Shape>; OBJECTS], secret: Option<&str>) -> Total {
+/// What counts, and the number of objects that were never observed, by a scan of all objects.
+fn scan(known: &[Option<Shape>; OBJECTS], secret: Option<&str>) -> (Total, usize) {
     let mut models: BTreeMap<usize, Option<Price>> = BTreeMap::new();
+    let mut unobserved = 0;
     for shape in known.iter().flatten() {
         let off = matches!(shape.live, LiveStatus::Inactive | LiveStatus::None);
         let used = shape.secret.unwrap_or("oxen-api-key");
-        let counts = shape.observed && !shape.base && (!off || shape.activates);
-        if counts && secret.is_none_or(|secret| secret == used) {
+        if secret.is_some_and(|secret| secret != used) {
+            continue;
+        }
+        if !shape.observed && !shape.activates {
+            unobserved += 1;
+        } else if shape.observed && !shape.base && (!off || shape.activates) {
             let price = Price::of(remote(shape).pricing.as_ref());
             let known = models.entry(shape.model).or_default();
             *known = price.max(*known);
@@ -183,7 +188,7 @@ fn scan(known: &[Option<Shape>; OBJECTS], secret: Option<&str>) -> Total {
     }
     let mut total = Total::default();
     models.values().for_each(|price| total.add(*price));
-    total
+    (total, unobserved)
 }
 
 proptest! {
@@ -191,7 +196,7 @@ proptest! {
     fn what_counts_agrees_with_a_scan(steps in prop::collection::vec((0..OBJECTS, step()), 1..40)) {
         let index = index(&[
             ("all", json!({"maxActive": 1})),
-            ("one", json!({"maxActive": 1, "secretName": "team-key"})),
+            ("one", json!({"maxActive": 2, "secretName": "team-key"})),
         ]);
         let mut known: [Option<(Shape, Guarded)>; OBJECTS] = Default::default();
         for (version, (number, step)) in steps.into_iter().enumerate() {
@@ -218,7 +223,15 @@ proptest! {
             let shapes = known.each_ref().map(|one| one.as_ref().map(|(shape, _)| shape.clone()));
             let totals: Vec<_> = index.budgets().iter().map(|report| report.total).collect();
             let scanned = [scan(&shapes, None), scan(&shapes, Some("team-key"))];
-            prop_assert_eq!(totals, scanned.map(Some));
+            prop_assert_eq!(totals, scanned.map(|(total, _)| Some(total)));
+            // Another model asks.
+            let full = |(total, unobserved): (Total, usize), most| total.active + unobserved >= most;
+            let [all, one] = [full(scanned[0], 1), full(scanned[1], 2)];
+            for (secret, refuses) in [(None, all), (Some("team-key"), all || one)] {
+                let asks = Shape { secret, ..off(9) };
+                let refusal = ask(&index, OBJECTS, &asks).now_or_never().flatten();
+                prop_assert_eq!(refusal.is_some(), refuses);
+            }
         }
         for (_, stored) in known.into_iter().flatten() {
             index.remove(&stored);
@@ -280,6 +293,41 @@ async fn all_budgets_have_to_allow_it() {
     index.show(&object(2, 1, &on(2)));
     assert_eq!(ask(&index, 1, &off(1)).await, exceeds("a", 2));
     assert_eq!(ask(&index, 1, &with(team, off(1))).await, exceeds("a", 2));
+}
+
+#[tokio::test]
+async fn an_object_that_was_never_observed_counts_as_if_its_model_were_on() {
+    let index = index(&[("team-a", json!({"maxActive": 1}))]);
+    let (_wake, mut woken) = index.add_scope(None);
+    let new = |model| Shape {
+        observed: false,
+        ..off(model)
+    };
+    let pending = |object: &str| {
+        let (budget, object) = ("team-a".into(), object.into());
+        Some(Refusal::Unobserved { budget, object })
+    };
+    for number in 0..3 {
+        index.show(&object(number, 1, &new(number)));
+    }
+    assert_eq!(ask(&index, 0, &off(0)).await, pending("object-1"));
+    index.show(&object(0, 2, &off(0)));
+    assert_eq!(ask(&index, 0, &off(0)).await, pending("object-1"));
+    index.show(&object(1, 2, &off(1)));
+    assert_eq!(names(&mut woken), "");
+    assert_eq!(ask(&index, 0, &off(0)).await, pending("object-2"));
+    assert_eq!(index.budgets()[0].refusing, 1);
+    // The last of the others doesn't wait for itself.
+    assert_eq!(ask(&index, 2, &off(2)).await, None);
+    index.show(&object(2, 2, &on(2)));
+    assert_eq!(names(&mut woken), "");
+    assert_eq!(ask(&index, 0, &off(0)).await, exceeds("team-a", 1));
+    index.show(&object(1, 3, &new(1)));
+    index.show(&object(2, 3, &off(2)));
+    assert_eq!(names(&mut woken), "");
+    index.remove(&object(1, 4, &new(1)));
+    assert_eq!(names(&mut woken), "object-0");
+    assert_eq!(ask(&index, 0, &off(0)).await, None);
 }
 
 #[tokio::test]
