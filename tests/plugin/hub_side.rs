@@ -106,7 +106,12 @@ async fn every_field_of_a_model_is_in_json_and_yaml() {
             world.namespace
         ),
     );
-    assert!(world.hub.journal().posts().is_empty());
+    let journal = world.hub.journal();
+    assert!(journal.posts().is_empty());
+    let agent = concat!("kubectl-oxen/", env!("CARGO_PKG_VERSION"));
+    for entry in &journal.entries {
+        assert_eq!(entry.user_agent.as_deref(), Some(agent), "{}", entry.path);
+    }
 }
 
 #[tokio::test]

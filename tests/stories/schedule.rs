@@ -94,7 +94,7 @@ async fn a_boundary_between_the_record_and_the_call_means_no_call() {
 }
 
 #[tokio::test]
-async fn an_activation_teaches_the_warm_up_of_a_schedule() {
+async fn the_warm_up_of_a_schedule_follows_from_activations() {
     let bot = Model::custom("bot").status("inactive");
     let world = World::new(Hub::builder().model(bot)).await;
     // A warm-up is no longer than the progress deadline.
