@@ -205,6 +205,8 @@ fn of_pod(flags: &Global) -> Result<(Config, Place, Option<String>), Failure> {
         ),
         ("--client-certificate", flags.client_certificate.is_some()),
         ("--client-key", flags.client_key.is_some()),
+        ("--tls-server-name", flags.tls_server_name.is_some()),
+        ("--insecure-skip-tls-verify", flags.insecure_skip_tls_verify),
     ];
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
         return Err(format!(
@@ -216,7 +218,7 @@ fn of_pod(flags: &Global) -> Result<(Config, Place, Option<String>), Failure> {
     let config = Config::incluster();
     let mut config =
         config.map_err(|error| format!("the account of this pod can't be used: {error}."))?;
-    kubeconfig::act_as(&mut config.auth_info, flags);
+    kubeconfig::act_as(&mut config.auth_info, flags)?;
     let place = Place {
         server: config.cluster_url.to_string().trim_end_matches('/').into(),
         user: "of this pod".into(),

@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use kube::config::Kubeconfig;
 
+mod credentials;
 mod file;
 mod target;
 
@@ -121,7 +122,7 @@ fn merge(paths: &[PathBuf]) -> Result<Source, String> {
 ///
 /// # Errors
 ///
-/// A name is not in the kubeconfig, or there is no name.
+/// A name is not in the kubeconfig, there is no name, or what is chosen can't be used together.
 pub fn select(config: &Kubeconfig, flags: &Global) -> Result<Target, String> {
     let name = flags.context.as_ref().or(config.current_context.as_ref());
     let mut target = Target::default();
@@ -166,7 +167,8 @@ pub fn select(config: &Kubeconfig, flags: &Global) -> Result<Target, String> {
         target.user = found.unwrap_or_default();
         target.user_name = name;
     }
-    overlay(&mut target, flags);
+    overlay(&mut target, flags)?;
+    target.keep_used_credentials()?;
     Ok(target)
 }
 
