@@ -81,7 +81,8 @@ fn title(item: &Item, conditions: &[Condition]) -> String {
 }
 
 fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
-    width.map_or_else(|| vec![text.to_owned()], |width| clean::wrap(text, width))
+    let text = clean::lines(text);
+    width.map_or_else(|| vec![text.clone()], |width| clean::wrap(&text, width))
 }
 
 fn row(heading: &str, text: &str, width: Option<usize>) -> Vec<String> {
@@ -269,7 +270,8 @@ fn key(object: &OxenModel, found: Option<&Result<(), NoKey>>) -> String {
     } else {
         ", or the operator's own where it lends one"
     };
-    format!("Secret {}{found}{lent}", object.secret_name())
+    let name = clean::line(object.secret_name());
+    format!("Secret {name}{found}{lent}")
 }
 
 fn conditions_table(conditions: &[Condition], now: &Now, width: Option<usize>) -> Vec<String> {
