@@ -149,6 +149,7 @@ async fn of_files(
     terminal: Terminal,
 ) -> Result<(Config, Place, Option<String>), Failure> {
     exec::resolve(&mut target, terminal).await?;
+    target.check_token()?;
     let server: Option<Uri> = target
         .cluster
         .server
@@ -171,7 +172,11 @@ async fn of_files(
         (Err(KubeconfigError::ParseNoProxy(_)), Some(server)) => Ok(copy.config(server)),
         (config, _) => config,
     };
-    let mut config = config.map_err(|error| kubeconfig::unusable(&copy, &error))?;
+    let (cluster, user) = (&copy.cluster_name, &copy.user_name);
+    let mut config = config.map_err(|error| kubeconfig::unusable(cluster, user, &error))?;
+    if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+        return Err(kubeconfig::no_authority(cluster).into());
+    }
     config.proxy_url = chosen;
     let authorities = config.root_cert.as_deref().unwrap_or_default();
     let place = Place {

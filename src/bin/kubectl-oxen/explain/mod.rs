@@ -5,7 +5,7 @@ use std::{error::Error as _, io};
 
 use kube::{Error, core::Status};
 
-use crate::{clean, outcome::Failure};
+use crate::{clean, kubeconfig, outcome::Failure};
 
 mod hub;
 
@@ -104,12 +104,16 @@ pub fn explain(error: &Error, place: &Place, asked: Asked<'_>) -> Trouble {
                 "Is it the URL of a Kubernetes API server?",
             )
         }
-        Error::RustlsTls(_) | Error::TlsRequired => Trouble::new(
-            format!(
-                "TLS to {} can't be set up: {}",
-                place.server(),
-                innermost(error)
-            ),
+        Error::RustlsTls(cause) => unusable(kubeconfig::unusable_for_tls(
+            &place.cluster,
+            &place.user,
+            cause,
+        )),
+        Error::InferKubeconfig(cause) => {
+            unusable(kubeconfig::unusable(&place.cluster, &place.user, cause))
+        }
+        Error::TlsRequired => Trouble::new(
+            format!("TLS to {} can't be set up", place.server()),
             "Check the certificates of the kubeconfig.",
         ),
         Error::Auth(_) => Trouble::new(
@@ -119,11 +123,15 @@ pub fn explain(error: &Error, place: &Place, asked: Asked<'_>) -> Trouble {
             ),
             "Log in again.",
         ),
-        Error::BuildRequest(_)
-        | Error::InferConfig(_)
-        | Error::InferKubeconfig(_)
-        | Error::Discovery(_) => Trouble::new(innermost(error), ""),
+        Error::BuildRequest(_) | Error::InferConfig(_) | Error::Discovery(_) => {
+            Trouble::new(innermost(error), "")
+        }
     }
+}
+
+/// The trouble of a kubeconfig that can't be used, as this sentence says.
+fn unusable(sentence: String) -> Trouble {
+    Trouble::new(sentence.trim_end_matches('.'), "")
 }
 
 /// The trouble behind an answer of the API server.

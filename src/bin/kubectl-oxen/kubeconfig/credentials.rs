@@ -1,7 +1,7 @@
 //! The credentials of a user that are used, chosen as client-go chooses them. kube has another
 //! order, and sends credentials to a server without TLS, too.
 
-use http::{Uri, uri::Scheme};
+use http::{HeaderValue, Uri, uri::Scheme};
 use kube::config::AuthInfo;
 
 use super::Target;
@@ -54,6 +54,24 @@ impl Target {
             user.exec = None;
         }
         Ok(())
+    }
+
+    /// Refuses a token that no header of a request can hold. kube would end the program for it.
+    ///
+    /// # Errors
+    ///
+    /// The token has a line break or another control character.
+    pub fn check_token(&self) -> Result<(), String> {
+        // The token's own type shows its text to nothing but a serializer here.
+        let user = serde_json::to_value(&self.user).unwrap_or_default();
+        let token = user["token"].as_str().unwrap_or_default();
+        HeaderValue::from_str(token).map(drop).map_err(|_| {
+            format!(
+                "the token of user \"{}\" has a line break or another control character. Write it \
+                 in one line.",
+                self.user_name
+            )
+        })
     }
 
     /// Replaces the file of a token with the token that it holds. kube would send the line break at

@@ -8,8 +8,10 @@ use kube::config::Kubeconfig;
 mod credentials;
 mod file;
 mod target;
+mod unusable;
 
-pub use target::{Target, act_as, unusable};
+pub use target::{Target, act_as};
+pub use unusable::{no_authority, unusable, unusable_for_tls};
 
 use crate::cli::Global;
 use target::overlay;

@@ -6,10 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Uri;
 use kube::{
     Config,
-    config::{
-        AuthInfo, Cluster, Kubeconfig, KubeconfigError, LoadDataError, NamedAuthInfo, NamedCluster,
-        NamedContext,
-    },
+    config::{AuthInfo, Cluster, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext},
 };
 
 use crate::cli::Global;
@@ -207,57 +204,6 @@ fn certificates(pem: &str) -> Vec<Vec<u8>> {
         STANDARD.decode(text).ok()
     };
     encoded.filter_map(decode).collect()
-}
-
-/// The sentence for an entry of the kubeconfig that can't be used. It quotes no value that may be
-/// secret.
-pub fn unusable(target: &Target, error: &KubeconfigError) -> String {
-    let (cluster, user) = (&target.cluster_name, &target.user_name);
-    let data = |entry: &str, error: &LoadDataError| match error {
-        LoadDataError::DecodeBase64(_) => format!("{entry} is no valid base64."),
-        LoadDataError::ReadFile(cause, path) => {
-            format!("{entry} can't be read from {}: {cause}.", path.display())
-        }
-        LoadDataError::NoBase64DataOrFile => format!("{entry} is missing."),
-    };
-    match error {
-        KubeconfigError::MissingClusterUrl => {
-            format!("cluster \"{cluster}\" of the kubeconfig has no server.")
-        }
-        KubeconfigError::ParseClusterUrl(_) => {
-            format!("the server of cluster \"{cluster}\" of the kubeconfig is no URL.")
-        }
-        KubeconfigError::ParseProxyUrl(_) => {
-            format!("the proxy-url of cluster \"{cluster}\" of the kubeconfig is no URL.")
-        }
-        KubeconfigError::LoadCertificateAuthority(cause) => data(
-            &format!("the certificate authority of cluster \"{cluster}\" of the kubeconfig"),
-            cause,
-        ),
-        KubeconfigError::LoadClientCertificate(cause) => data(
-            &format!("the client certificate of user \"{user}\" of the kubeconfig"),
-            cause,
-        ),
-        KubeconfigError::LoadClientKey(cause) => data(
-            &format!("the client key of user \"{user}\" of the kubeconfig"),
-            cause,
-        ),
-        KubeconfigError::ParseCertificates(_) => format!(
-            "the certificate authority of cluster \"{cluster}\" of the kubeconfig is no PEM text."
-        ),
-        KubeconfigError::ParseNoProxy(_) => {
-            "NO_PROXY has an entry that is no host, network or address.".into()
-        }
-        // These are about choosing and merging, which this program does itself.
-        KubeconfigError::CurrentContextNotSet
-        | KubeconfigError::KindMismatch
-        | KubeconfigError::ApiVersionMismatch
-        | KubeconfigError::LoadContext(_)
-        | KubeconfigError::LoadClusterOfContext(_)
-        | KubeconfigError::FindPath
-        | KubeconfigError::ReadConfig(..)
-        | KubeconfigError::Parse(_) => "the kubeconfig is not valid.".into(),
-    }
 }
 
 #[cfg(test)]
