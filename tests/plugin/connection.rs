@@ -219,9 +219,9 @@ async fn the_words_of_a_credential_plugin_are_shown_except_to_completion() {
     }
 }
 
-/// A kubeconfig in this folder that leads through the gate with TLS, without which a credential
-/// plugin does not run.
-async fn with_tls(gate: &Gate, folder: &Path) -> PathBuf {
+/// A TLS server in front of the gate, and a kubeconfig in this folder that leads to it. Without TLS,
+/// a credential plugin does not run.
+pub async fn with_tls(gate: &Gate, folder: &Path) -> (TlsFront, PathBuf) {
     let config = fs::read_to_string(gate.kubeconfig()).unwrap();
     let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
     let authority = Authority::default();
@@ -232,7 +232,7 @@ async fn with_tls(gate: &Gate, folder: &Path) -> PathBuf {
     *cluster = json!({"server": front.url, "certificate-authority": file});
     let path = folder.join("gate");
     fs::write(&path, config.to_string()).unwrap();
-    path
+    (front, path)
 }
 
 /// Waits for an override of an object that no operator has seen yet, through the gate and with a
@@ -241,7 +241,8 @@ async fn wait_with_plugin(world: &World, gate: &Gate, folder: &Path) -> Output {
     let token = "echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\"}, \
                  \"apiVersion\": \"client.authentication.k8s.io/v1\"}'";
     let helper = plugin(folder, token);
-    let config = with_plugin(&with_tls(gate, folder).await, folder, &helper);
+    let (_front, from) = with_tls(gate, folder).await;
+    let config = with_plugin(&from, folder, &helper);
     let script = format!(
         "KUBECONFIG={config} kubectl oxen on bot -n {} --for 2h --wait </dev/null",
         world.namespace
@@ -285,7 +286,7 @@ async fn credentials_that_expire_while_objects_are_watched_are_renewed() {
     let token = "echo words >&2\n\
                  echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\"}}'";
     let helper = plugin(folder.path(), token);
-    let from = with_tls(&gate, folder.path()).await;
+    let (_front, from) = with_tls(&gate, folder.path()).await;
     let config = with_plugin(&from, folder.path(), &helper);
     let pid = folder.path().join("pid").display().to_string();
     let script = format!(

@@ -3,6 +3,7 @@
 
 use std::{error::Error as _, io};
 
+use hyper_util::client::legacy;
 use kube::{Error, core::Status};
 
 use crate::{clean, kubeconfig, outcome::Failure};
@@ -51,6 +52,8 @@ pub struct Trouble {
     pub unauthorized: bool,
     /// Whether the API server knows no such kind of objects.
     pub not_installed: bool,
+    /// Whether the API server may have done what was asked, without saying so.
+    pub maybe_done: bool,
     /// What is the case, without a full stop.
     pub why: String,
     /// What to do, as a sentence or nothing.
@@ -64,6 +67,7 @@ impl Trouble {
             forbidden: false,
             unauthorized: false,
             not_installed: false,
+            maybe_done: false,
             why: why.into(),
             remedy: remedy.into(),
         }
@@ -79,10 +83,13 @@ impl From<Trouble> for Failure {
 
 /// The trouble of a request that was not answered in time.
 pub fn timed_out(place: &Place, seconds: f64) -> Trouble {
-    Trouble::new(
-        format!("{} did not answer within {seconds} s", place.server()),
-        "Is the cluster running? --request-timeout allows more time.",
-    )
+    Trouble {
+        maybe_done: true,
+        ..Trouble::new(
+            format!("{} did not answer within {seconds} s", place.server()),
+            "Is the cluster running? --request-timeout allows more time.",
+        )
+    }
 }
 
 /// The trouble behind an error of kube's client.
@@ -201,7 +208,11 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
         _ => {
             let message = clean::line(&status.message);
             let message = message.trim_end_matches('.');
-            Trouble::new(format!("the API server refuses: {message}"), "")
+            Trouble {
+                // A proxy or the API server itself waited in vain for what was asked.
+                maybe_done: matches!(status.code, 502 | 504) || status.reason == "ServerTimeout",
+                ..Trouble::new(format!("the API server refuses: {message}"), "")
+            }
         }
     }
 }
@@ -242,10 +253,25 @@ fn unreachable(error: &Error, place: &Place) -> Trouble {
             "Fetch the kubeconfig again.",
         );
     }
-    Trouble::new(
-        format!("{} cannot be reached: {cause}", place.server()),
-        "Is the cluster running?",
-    )
+    Trouble {
+        maybe_done: !is_unconnected(error),
+        ..Trouble::new(
+            format!("{} cannot be reached: {cause}", place.server()),
+            "Is the cluster running?",
+        )
+    }
+}
+
+/// Returns true when there was no connection on which the request could have been sent.
+fn is_unconnected(error: &Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref().is_some_and(legacy::Error::is_connect) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// The innermost cause of an error.
