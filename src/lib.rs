@@ -110,6 +110,7 @@
 //! | threads, and an end that waits for no blocking task | `runtime.rs` |
 //! | logs | `telemetry.rs` |
 //! | the start and the end of the process | `main.rs` |
+//! | an error with its causes in one line | `causes.rs` |
 //!
 //! Dependencies point inward: main -> {controller, check, schedule, keep, authorities, serve,
 //! telemetry} -> config -> leader -> metrics -> hub -> decide -> api. `decide` knows neither the
@@ -122,6 +123,7 @@
 pub mod api;
 pub mod authorities;
 mod backoff;
+pub mod causes;
 pub mod check;
 pub mod config;
 pub mod controller;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use oxen_operator::{
     api, authorities,
+    causes::with_causes,
     check::check,
     config::{Cli, Command, Config, CustomResource},
     controller::{self, Context},
@@ -34,12 +35,7 @@ fn main() -> ExitCode {
     match runtime::block_on(execute(command)).unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut message = error.to_string();
-            let mut cause = error.source();
-            while let Some(source) = cause {
-                message = format!("{message}: {source}");
-                cause = source.source();
-            }
+            let message = with_causes(&*error);
             let _ = writeln!(std::io::stderr(), "oxen-operator: {message}");
             ExitCode::FAILURE
         }

@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 9] = [
     &["hub"],
     &["decide"],
     &["api"],
-    &["readiness", "runtime", "shutdown", "backoff"],
+    &["readiness", "runtime", "shutdown", "backoff", "causes"],
 ];
 
 fn root() -> PathBuf {

@@ -21,9 +21,13 @@ use testkit::raw::hub_key as key;
 use tokio::task::JoinSet;
 
 fn limited_client(hub: &hub::Hub, limits: RateLimits) -> Arc<LimitedClient> {
+    client_with(hub, Limits::default(), limits)
+}
+
+fn client_with(hub: &hub::Hub, limits: Limits, rate: RateLimits) -> Arc<LimitedClient> {
     let base: url::Url = hub.url().parse().unwrap();
-    let client = Client::new(base.into(), Limits::default(), |_, _, _| ()).unwrap();
-    Arc::new(LimitedClient::new(client, limits))
+    let client = Client::new(base.into(), limits, |_, _, _| ()).unwrap();
+    Arc::new(LimitedClient::new(client, rate))
 }
 
 /// Starts a simulated hub with this many inactive models.
@@ -93,6 +97,8 @@ async fn the_rate_adapts_to_a_hub_that_allows_five_requests_a_second() {
     let limits = RateLimits {
         // With a tenth of the default, the rate rises ten times as often, and so do the 429s.
         rate_recovery: Duration::from_secs(1),
+        // A pause of the test's process saves up no more than the requests of one second.
+        burst: 50,
         ..RateLimits::default()
     };
     let (client, key) = (limited_client(&hub, limits), key());
@@ -153,7 +159,7 @@ async fn calls_go_before_waiting_observations() {
         observations.spawn(async move { observe(&client, &key, &name(number)).await });
     }
     // One observation is in flight then, and the others wait.
-    let wait = Duration::from_secs(5);
+    let wait = Duration::from_secs(60);
     let first = hub.wait_for(wait, |journal| !journal.entries.is_empty());
     first.await.unwrap();
     let permit = client
@@ -175,14 +181,18 @@ async fn calls_go_before_waiting_observations() {
 
 #[tokio::test]
 async fn slow_answers_of_one_key_delay_no_request_of_another() {
-    const SLOW: Duration = Duration::from_secs(2);
+    const SLOW: Duration = Duration::from_secs(60);
     let builder = hub::Hub::builder()
         .key("slow", "the-key-of-slow")
         .key("fast", "the-key-of-fast")
         .model(Model::custom("waits").owner("slow"))
         .model(Model::custom("answers").owner("fast").status("inactive"));
     let hub = builder.start().await.unwrap();
-    let client = limited_client(&hub, RateLimits::default());
+    let patient = Limits {
+        request_timeout: 2 * SLOW,
+        ..Limits::default()
+    };
+    let client = client_with(&hub, patient, RateLimits::default());
     let [slow, fast] = ["slow", "fast"].map(|account| {
         let key = format!("the-key-of-{account}");
         ApiKey::new(key.as_bytes()).unwrap()
@@ -196,7 +206,7 @@ async fn slow_answers_of_one_key_delay_no_request_of_another() {
         })
         .collect();
     // The slow key has all the requests in flight that a key may have.
-    let full = hub.wait_for(Duration::from_secs(5), |journal| {
+    let full = hub.wait_for(SLOW, |journal| {
         journal.count(Endpoint::Retrieve, "waits") == 1 + 16
     });
     full.await.unwrap();
@@ -213,7 +223,7 @@ async fn slow_answers_of_one_key_delay_no_request_of_another() {
     let sent = hub.journal().count(Endpoint::Retrieve, "waits");
     assert!(elapsed < SLOW, "{elapsed:?}");
     assert_eq!(sent, 1 + 16, "no slow request has ended");
-    assert!(observations.join_all().await.iter().all(Result::is_ok));
+    drop(observations);
 }
 
 #[tokio::test]

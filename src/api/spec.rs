@@ -217,6 +217,11 @@ impl OxenModelSpec {
                     .into(),
             );
         }
+        if model.contains(is_invisible) {
+            return Err(
+                "spec.model: contains an invisible character; write the model's UUID".into(),
+            );
+        }
         if model.chars().count() > 253 {
             return Err(
                 "spec.model: longer than 253 characters; write the name as the hub lists it".into(),
@@ -233,6 +238,21 @@ impl OxenModelSpec {
             (Declared::Active | Declared::Inactive, None) => Ok(()),
         }
     }
+}
+
+/// Returns true for a character that is not seen: one of the Unicode categories Cf and Co, which the
+/// CRD's rule refuses as `\p{C}` together with the control characters, and U+FFFE and U+FFFF, which
+/// YAML can't hold. Whether the API server refuses a character that is not assigned depends on its
+/// version, so these are not refused here.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}'
+        | '\u{f0000}'..='\u{ffffd}' | '\u{100000}'..='\u{10fffd}')
 }
 
 impl OxenModel {
@@ -320,6 +340,9 @@ mod tests {
             "模型",
             "acme/search",
             "searches",
+            // Marks that take no cell of their own, but are parts of a word.
+            "e\u{301}",
+            "葛\u{e0100}",
             &long,
         ] {
             assert_eq!(spec(good).check(), Ok(()));
@@ -333,6 +356,15 @@ mod tests {
             "a?b",
             "a#b",
             "a%b",
+            "a\u{ad}b",
+            "a\u{200b}b",
+            "a\u{202e}b",
+            "a\u{2060}b",
+            "a\u{feff}b",
+            "a\u{e000}b",
+            "a\u{e0041}b",
+            "a\u{10fffd}b",
+            "a\u{ffff}b",
             "favorites",
             "featured",
             "search",

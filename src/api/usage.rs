@@ -29,7 +29,7 @@ pub struct Usage {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub unseen_seconds: i64,
-    /// The part of `activeSeconds` in which no price by the second was known.
+    /// The part of `activeSeconds` in which no price by time was known.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub unpriced_seconds: i64,

@@ -30,10 +30,11 @@ impl RouteArgs {
         let proxy = proxy.filter(|proxy| !proxy.is_empty());
         let authorities = file.map(AuthoritiesFile::authorities).transpose()?;
         let (pem, warning) = authorities.map_or((None, None), |it| (Some(it.pem), it.warning));
+        let base = base_url(&self.base_url.0)?;
         let route = Route {
-            base: base_url(&self.base_url.0)?,
             proxy: proxy.map(proxy_url).transpose()?,
             authorities: pem,
+            ..base.into()
         };
         Ok((route, warning.into_iter().collect()))
     }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action as ControllerAction};
-use tracing::{debug, instrument, warn};
+use tracing::{Instrument, Span, debug, error_span, warn};
 
 use super::{
     admission::{Admitted, Slot},
@@ -62,7 +62,10 @@ pub(super) async fn reconcile(
     let interval = config.rules.sync_interval_of(&object.object);
     let wake = scope.waking(stored);
     match admission.admit(object.uid(), lane, urgent, interval, wake) {
-        Admitted::Slot(slot) => Box::pin(reconcile_admitted(&object, &scope, &slot)).await,
+        Admitted::Slot(slot) => {
+            let reconciled = reconcile_admitted(&object, &scope, &slot);
+            Box::pin(reconciled.instrument(span(&object))).await
+        }
         Admitted::Waits(waited) => {
             let change = next_change(&newest, now());
             let left = |limit: Duration| limit.checked_sub(waited).filter(|left| !left.is_zero());
@@ -70,7 +73,8 @@ pub(super) async fn reconcile(
             let requested = requests_override(&newest, scope.context.clock());
             let Some(wait) = wait.filter(|_| !requested) else {
                 let overdue = wait.is_none();
-                return Box::pin(reconcile_waiting(&object, &scope, change, overdue)).await;
+                let reconciled = reconcile_waiting(&object, &scope, change, overdue);
+                return Box::pin(reconciled.instrument(span(&object))).await;
             };
             // A routine poll becomes urgent when it has waited for its sync interval, and when the
             // desired state changes.
@@ -81,13 +85,16 @@ pub(super) async fn reconcile(
     }
 }
 
-// The level is that of the most severe line, so that each line that is logged at all has the span.
-#[instrument(
-    level = "error",
-    name = "reconcile",
-    skip_all,
-    fields(namespace = object.namespace(), name = object.name_any())
-)]
+/// The span of an object's reconcile. Its level is that of the most severe line, so that each line
+/// that is logged at all has the span.
+fn span(object: &impl ResourceExt) -> Span {
+    error_span!(
+        "reconcile",
+        namespace = object.namespace(),
+        name = object.name_any()
+    )
+}
+
 async fn reconcile_admitted(
     object: &Guarded,
     scope: &Scope,
@@ -112,12 +119,6 @@ async fn reconcile_admitted(
 /// override, and, if `overdue` is true, reports that the object has waited for longer than the
 /// grace period. Such a wait counts as a failed observation. `change` is when the desired state
 /// changes by itself.
-#[instrument(
-    level = "error",
-    name = "reconcile",
-    skip_all,
-    fields(namespace = object.namespace(), name = object.name_any())
-)]
 async fn reconcile_waiting(
     object: &Guarded,
     scope: &Scope,
@@ -169,17 +170,12 @@ fn requeued(
 }
 
 /// The error policy: what follows a failed request to the Kubernetes API.
-#[instrument(
-    level = "error",
-    name = "reconcile",
-    skip_all,
-    fields(namespace = object.namespace(), name = object.name_any())
-)]
 pub(super) fn error_policy(
     object: Arc<Compact>,
     error: &ReconcileError,
     scope: Arc<Scope>,
 ) -> ControllerAction {
+    let _in_span = span(object.as_ref()).entered();
     let source = error.cause();
     let failures = scope.context.memories.with_uid(object.uid(), |memory| {
         memory.kube_failures = memory.kube_failures.saturating_add(1);

@@ -92,7 +92,7 @@ fn settle(
     let others = if remote.others.is_empty() {
         String::new()
     } else {
-        format!(" Its other deployments: {}.", remote.others.join(", "))
+        format!(" Its other deployments: {}.", remote.others_counted())
     };
     let message = match (verdict, remote.live) {
         (Verdict::AlwaysActive, _) => "A base model is always active.".to_owned(),

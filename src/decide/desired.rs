@@ -8,7 +8,7 @@ use super::{
     clock::Clock,
     overrides,
     schedule::{is_active, next_change as next_boundary},
-    warm_up::lead,
+    warm_up::warm_up,
 };
 use crate::api::{Declared, Override, OxenModel, OxenModelStatus, State};
 
@@ -26,7 +26,10 @@ pub fn desired(object: &OxenModel, clock: impl Into<Clock>) -> State {
         return kept;
     }
     let in_force = overrides::judge(object, clock).in_force;
-    in_force.map_or_else(|| declared(object, clock.now, lead(object)), |it| it.state)
+    in_force.map_or_else(
+        || declared(object, clock.now, warm_up(object)),
+        |it| it.state,
+    )
 }
 
 /// Returns the stored desired state if the clock can't be believed and only the passing of time
@@ -39,10 +42,10 @@ pub(super) fn kept(object: &OxenModel, clock: Clock) -> Option<State> {
 }
 
 /// The state that the spec declares for `now`.
-fn declared(object: &OxenModel, now: Timestamp, lead: Duration) -> State {
+fn declared(object: &OxenModel, now: Timestamp, warm_up: Duration) -> State {
     match (object.spec.state, &object.spec.schedule) {
         (Declared::Active, _) => State::Active,
-        (Declared::Scheduled, Some(schedule)) if is_active(schedule, now, lead) => State::Active,
+        (Declared::Scheduled, Some(schedule)) if is_active(schedule, now, warm_up) => State::Active,
         (Declared::Inactive | Declared::Scheduled, _) => State::Inactive,
     }
 }
@@ -54,34 +57,34 @@ fn declared(object: &OxenModel, now: Timestamp, lead: Duration) -> State {
 #[must_use]
 pub fn next_change(object: &OxenModel, now: Timestamp) -> Option<Timestamp> {
     let in_force = overrides::judge(object, now).in_force;
-    next_change_from(object, in_force.as_ref(), lead(object), now)
+    next_change_from(object, in_force.as_ref(), warm_up(object), now)
 }
 
-/// Returns what [`next_change`] returns if this override and this lead are in force.
+/// Returns what [`next_change`] returns if this override and this warm-up are in force.
 pub(super) fn next_change_from(
     object: &OxenModel,
     in_force: Option<&Override>,
-    lead: Duration,
+    warm_up: Duration,
     now: Timestamp,
 ) -> Option<Timestamp> {
     if object.metadata.deletion_timestamp.is_some() {
         return None;
     }
     match in_force.filter(|it| it.until.0 > now) {
-        None => next_declared(object, now, lead),
-        Some(Override { state, until, .. }) if declared(object, until.0, lead) == *state => {
-            next_declared(object, until.0, lead)
+        None => next_declared(object, now, warm_up),
+        Some(Override { state, until, .. }) if declared(object, until.0, warm_up) == *state => {
+            next_declared(object, until.0, warm_up)
         }
         Some(Override { until, .. }) => Some(until.0),
     }
 }
 
 /// The first instant after `now` at which the spec declares another state.
-fn next_declared(object: &OxenModel, now: Timestamp, lead: Duration) -> Option<Timestamp> {
+fn next_declared(object: &OxenModel, now: Timestamp, warm_up: Duration) -> Option<Timestamp> {
     let schedule = object.spec.schedule.as_ref()?;
     let scheduled = object.spec.state == Declared::Scheduled;
     scheduled
-        .then(|| next_boundary(schedule, now, lead))
+        .then(|| next_boundary(schedule, now, warm_up))
         .flatten()
 }
 

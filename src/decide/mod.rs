@@ -104,7 +104,7 @@ pub use overrides::{
 pub use ownership::{Claimant, Influence, Owner, Ownership, Pending};
 pub use plan::{Action, Plan};
 pub use price::price;
-pub use remote::Remote;
+pub use remote::{OtherDeployments, Remote};
 pub use requeue::{Jitter, Requeue};
 pub use rules::Rules;
 pub use schedule::{Stretch, instant, stretches};
@@ -113,7 +113,7 @@ pub use unmanaged::{Managed, may_bill, unmanaged};
 pub use urgency::is_urgent;
 pub use usage::{counted, used_by};
 pub use verdict::{EventType, Presentation, Progress, Ready, RequeuePolicy, Verdict};
-pub use warm_up::declared_lead;
+pub use warm_up::declared_warm_up;
 pub(crate) use words::{quote, without_digits};
 
 use crate::api::{Declared, LiveStatus, OxenModelStatus};
@@ -450,6 +450,6 @@ fn may_change_by_time(subject: &Subject<'_>, status: &OxenModelStatus) -> bool {
 /// When the desired state changes by itself, if the object has this status.
 fn next_change_of(subject: &Subject<'_>, status: &OxenModelStatus) -> Option<Timestamp> {
     let in_force = status.override_in_force.as_ref();
-    let lead = warm_up::lead_by(subject.object, Some(status));
-    desired::next_change_from(subject.object, in_force, lead, subject.now)
+    let warm_up = warm_up::warm_up_by(subject.object, Some(status));
+    desired::next_change_from(subject.object, in_force, warm_up, subject.now)
 }

@@ -9,9 +9,8 @@ pub struct Remote {
     pub base: bool,
     /// The status of its deployments, folded to one word.
     pub live: LiveStatus,
-    /// The deployments with other statuses than `live`, counted by word, such as `2 inactive`. They
-    /// are sorted, and a message lists them.
-    pub others: Vec<String>,
+    /// The deployments with other statuses than `live`, the most frequent ones first.
+    pub others: Vec<OtherDeployments>,
     /// What the hub says about the deployments besides their status. A message quotes it while the
     /// object is not Ready.
     pub notes: Vec<String>,
@@ -19,4 +18,23 @@ pub struct Remote {
     pub model: ModelStatus,
     /// How it is billed.
     pub pricing: Option<Pricing>,
+}
+
+/// All deployments of a model that have the same other status than the folded one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherDeployments {
+    /// Their status. It is unknown for those that are only counted as `2 more`.
+    pub live: LiveStatus,
+    /// How many there are, and the hub's own word for their status, such as `2 inactive`.
+    pub counted: String,
+}
+
+impl Remote {
+    /// Returns the numbers of the other deployments for a message, such as `2 inactive, 1 error`.
+    /// The text is empty if there are none.
+    #[must_use]
+    pub fn others_counted(&self) -> String {
+        let others: Vec<&str> = self.others.iter().map(|it| it.counted.as_str()).collect();
+        others.join(", ")
+    }
 }

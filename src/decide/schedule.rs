@@ -33,10 +33,10 @@ pub struct Stretch {
     pub to: Timestamp,
 }
 
-/// Returns true when the schedule wants the model active at `now`, if each window begins `lead`
+/// Returns true when the schedule wants the model active at `now`, if each window begins `warm_up`
 /// earlier than it says.
-pub(super) fn is_active(schedule: &Schedule, now: Timestamp, lead: Duration) -> bool {
-    windows(schedule, now, now, lead).any(|window| window.from <= now && now < window.to)
+pub(super) fn is_active(schedule: &Schedule, now: Timestamp, warm_up: Duration) -> bool {
+    windows(schedule, now, now, warm_up).any(|window| window.from <= now && now < window.to)
 }
 
 /// The first instant after `now` at which [`is_active`] changes, or `None` if there is none within
@@ -44,10 +44,10 @@ pub(super) fn is_active(schedule: &Schedule, now: Timestamp, lead: Duration) -> 
 pub(super) fn next_change(
     schedule: &Schedule,
     now: Timestamp,
-    lead: Duration,
+    warm_up: Duration,
 ) -> Option<Timestamp> {
     let horizon = now.checked_add(HORIZON).unwrap_or(Timestamp::MAX);
-    let stretch = stretches(schedule, now, horizon, lead).next()?;
+    let stretch = stretches(schedule, now, horizon, warm_up).next()?;
     let change = if stretch.from > now {
         stretch.from
     } else {
@@ -64,9 +64,9 @@ pub fn stretches(
     schedule: &Schedule,
     from: Timestamp,
     to: Timestamp,
-    lead: Duration,
+    warm_up: Duration,
 ) -> impl Iterator<Item = Stretch> {
-    let mut windows = windows(schedule, from, to, lead).peekable();
+    let mut windows = windows(schedule, from, to, warm_up).peekable();
     let joined = std::iter::from_fn(move || {
         let mut stretch = windows.next()?;
         while let Some(next) = windows.next_if(|next| next.from <= stretch.to) {
@@ -85,20 +85,20 @@ fn windows(
     schedule: &Schedule,
     from: Timestamp,
     to: Timestamp,
-    lead: Duration,
+    warm_up: Duration,
 ) -> impl Iterator<Item = Stretch> {
     let zone = schedule.time_zone.rules();
-    let lead = SignedDuration::from_secs(i64::try_from(lead.as_secs()).unwrap_or_default());
+    let warm_up = SignedDuration::from_secs(i64::try_from(warm_up.as_secs()).unwrap_or_default());
     let margin = jiff::Span::new().days(MARGIN);
     let first = zone.to_datetime(from).date().saturating_sub(margin);
     let last = zone.to_datetime(to).date().saturating_add(margin);
     let days = std::iter::successors(Some(first), |day| day.tomorrow().ok());
     days.take_while(move |day| *day <= last)
-        .flat_map(move |day| windows_of(schedule, day, lead))
+        .flat_map(move |day| windows_of(schedule, day, warm_up))
 }
 
 /// The windows that begin on a day, in the order in which they begin.
-fn windows_of(schedule: &Schedule, day: Date, lead: SignedDuration) -> Vec<Stretch> {
+fn windows_of(schedule: &Schedule, day: Date, warm_up: SignedDuration) -> Vec<Stretch> {
     let mut exceptions = schedule.except.iter().flatten();
     if exceptions.any(|range| range.contains(day)) {
         return Vec::new();
@@ -107,7 +107,7 @@ fn windows_of(schedule: &Schedule, day: Date, lead: SignedDuration) -> Vec<Stret
     let windows = schedule.active.iter();
     let mut windows: Vec<Stretch> = windows
         .filter(|window| window.begins_on(day))
-        .filter_map(|window| stretch(zone, window, day, lead))
+        .filter_map(|window| stretch(zone, window, day, warm_up))
         .collect();
     if windows.is_empty() || !exists(zone, day) {
         return Vec::new();
@@ -117,10 +117,15 @@ fn windows_of(schedule: &Schedule, day: Date, lead: SignedDuration) -> Vec<Stret
 }
 
 /// The window that begins on this day, or `None` if the zone's clock never shows a time of it.
-fn stretch(zone: &TimeZone, window: &Window, day: Date, lead: SignedDuration) -> Option<Stretch> {
+fn stretch(
+    zone: &TimeZone,
+    window: &Window,
+    day: Date,
+    warm_up: SignedDuration,
+) -> Option<Stretch> {
     let from = instant(zone, window.start(day))?;
     let to = instant(zone, window.end(day)?)?;
-    let early = from.checked_sub(lead).ok()?;
+    let early = from.checked_sub(warm_up).ok()?;
     (from < to).then_some(Stretch { from: early, to })
 }
 

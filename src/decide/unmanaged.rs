@@ -97,20 +97,23 @@ pub fn unmanaged(model: &Remote, managed: &Managed) -> bool {
 /// Returns true when a deployment of the model is on or may be.
 #[must_use]
 pub fn may_bill(model: &Remote) -> bool {
-    match model.live {
-        LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown => true,
-        // The word stands for all deployments, of which others may still be on.
-        LiveStatus::Deactivating => {
-            let mut others = model.others.iter();
-            others.any(|counted| !counted.ends_with(" inactive") && !counted.ends_with(" error"))
-        }
-        LiveStatus::Inactive | LiveStatus::Error | LiveStatus::None => false,
-    }
+    // Deactivating stands for all deployments, of which others may still be on.
+    let others = model.others.iter().map(|others| others.live);
+    std::iter::once(model.live)
+        .chain(others)
+        .any(|live| match live {
+            LiveStatus::Active | LiveStatus::Deploying | LiveStatus::Unknown => true,
+            LiveStatus::Deactivating
+            | LiveStatus::Inactive
+            | LiveStatus::Error
+            | LiveStatus::None => false,
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::OtherDeployments;
 
     fn model(owner: &str, id: &str) -> ModelStatus {
         ModelStatus {
@@ -160,16 +163,17 @@ mod tests {
 
     #[test]
     fn a_model_of_which_one_deployment_goes_off_and_another_is_on_is_unmanaged() {
-        for (others, expected) in [
-            (&[][..], false),
-            (&["1 inactive"], false),
-            (&["2 active"], true),
+        let mut remote = remote("acme", "free", LiveStatus::Deactivating);
+        assert!(!unmanaged(&remote, &managed()));
+        for (live, expected) in [
+            (LiveStatus::Inactive, false),
+            (LiveStatus::Error, false),
+            (LiveStatus::Active, true),
+            (LiveStatus::Unknown, true),
         ] {
-            let remote = Remote {
-                others: others.iter().map(|it| (*it).to_owned()).collect(),
-                ..remote("acme", "free", LiveStatus::Deactivating)
-            };
-            assert_eq!(unmanaged(&remote, &managed()), expected, "{others:?}");
+            let counted = format!("2 {live}");
+            remote.others = vec![OtherDeployments { live, counted }];
+            assert_eq!(unmanaged(&remote, &managed()), expected, "{live}");
         }
     }
 

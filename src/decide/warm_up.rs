@@ -1,8 +1,8 @@
-//! How long before a window a scheduled model is turned on: its lead.
+//! How long before a window a scheduled model is turned on: its warm-up.
 //!
-//! With `warmUp: auto`, the lead is learned from the object's own activations. The learned lead in
-//! force is in the status. It is replaced only when the desired state becomes inactive. If each
-//! activation replaced it, a fast activation could shorten the lead in the middle of a warm-up, and
+//! With `warmUp: auto`, the warm-up is learned from the object's own activations. The learned
+//! warm-up in force is in the status. It is replaced only when the desired state becomes inactive.
+//! If each activation replaced it, a fast activation could shorten a warm-up that has begun, and
 //! the model would be turned off and on again.
 
 use std::time::Duration;
@@ -10,40 +10,40 @@ use std::time::Duration;
 use super::{observation::Subject, schedule::is_active};
 use crate::api::{OperationKind, OxenModel, OxenModelStatus, Schedule, Span, State, WarmUp};
 
-/// The number of activations that a lead is learned from.
+/// The number of activations that a warm-up is learned from.
 const ACTIVATIONS: usize = 5;
 
 /// The time that is added to the slowest activation, because polls see the end of an activation
 /// late.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// The longest learned lead.
+/// The longest learned warm-up.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The lead that a schedule declares, which is 0 for one that is learned.
+/// The warm-up that a schedule declares, which is 0 for one that is learned.
 #[must_use]
-pub fn declared_lead(schedule: &Schedule) -> Duration {
+pub fn declared_warm_up(schedule: &Schedule) -> Duration {
     match schedule.warm_up {
         Some(WarmUp::Fixed(span)) => span.0,
         Some(WarmUp::Auto) | None => Duration::ZERO,
     }
 }
 
-/// The lead in force: the declared one, or the learned one that the status has.
-pub(super) fn lead(object: &OxenModel) -> Duration {
-    lead_by(object, object.status.as_ref())
+/// The warm-up in force: the declared one, or the learned one that the status has.
+pub(super) fn warm_up(object: &OxenModel) -> Duration {
+    warm_up_by(object, object.status.as_ref())
 }
 
-/// The lead in force if the object has this status.
-pub(super) fn lead_by(object: &OxenModel, status: Option<&OxenModelStatus>) -> Duration {
+/// The warm-up in force if the object has this status.
+pub(super) fn warm_up_by(object: &OxenModel, status: Option<&OxenModelStatus>) -> Duration {
     let Some(schedule) = &object.spec.schedule else {
         return Duration::ZERO;
     };
     let learned = status.and_then(frozen).filter(|_| is_learned(schedule));
-    learned.unwrap_or_else(|| declared_lead(schedule))
+    learned.unwrap_or_else(|| declared_warm_up(schedule))
 }
 
-/// Updates the learned lead in the status. It is computed if the status has none, and when the
+/// Updates the learned warm-up in the status. It is computed if the status has none, and when the
 /// desired state becomes inactive, unless the clock can't be believed.
 pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus) {
     status.activations = status.activations.take().map(newest);
@@ -54,7 +54,7 @@ pub(super) fn renew(subject: &Subject<'_>, status: &mut OxenModelStatus) {
     status.warm_up = learned.map(Span);
 }
 
-/// Returns the learned lead in force from now on: the previous one, or a newly computed one.
+/// Returns the learned warm-up in force from now on: the previous one, or a newly computed one.
 fn next(subject: &Subject<'_>, status: &OxenModelStatus, schedule: &Schedule) -> Option<Duration> {
     let now = subject.now;
     let before = frozen(status);
@@ -65,12 +65,14 @@ fn next(subject: &Subject<'_>, status: &OxenModelStatus, schedule: &Schedule) ->
     }
     let current = before.unwrap_or_default();
     let learned = learned(status, subject.progress_deadline());
-    // The next window may be so near that the learned lead would turn the model on again at once.
+    // The next window may be so near that the learned warm-up would turn the model on again at
+    // once.
     let same = is_active(schedule, now, learned) == is_active(schedule, now, current);
     Some(if same { learned } else { current })
 }
 
-/// Computes the lead from the activations: the slowest one plus a margin, or 0 if none is known.
+/// Computes the warm-up from the activations: the slowest one plus a margin, or 0 if none is
+/// known.
 fn learned(status: &OxenModelStatus, progress_deadline: Duration) -> Duration {
     let slowest = status.activations.iter().flatten().max();
     slowest.map_or(Duration::ZERO, |seconds| {
@@ -79,10 +81,10 @@ fn learned(status: &OxenModelStatus, progress_deadline: Duration) -> Duration {
     })
 }
 
-/// The learned lead that the status has. A person may have written another value than the operator
-/// would.
+/// The learned warm-up that the status has. A person may have written another value than the
+/// operator would.
 fn frozen(status: &OxenModelStatus) -> Option<Duration> {
-    status.warm_up.map(|Span(lead)| lead.min(LONGEST))
+    status.warm_up.map(|Span(warm_up)| warm_up.min(LONGEST))
 }
 
 fn is_learned(schedule: &Schedule) -> bool {

@@ -7,7 +7,7 @@ use url::Url;
 use super::wire::{DeploymentItem, Model, Number, Pricing, Word};
 use crate::{
     api::{self, LiveStatus, ModelStatus},
-    decide::{HubFault, Remote, quote, without_digits},
+    decide::{HubFault, OtherDeployments, Remote, quote, without_digits},
 };
 
 /// The prefix that the hub's own pages write before a model's name.
@@ -22,7 +22,7 @@ const MOST_NOTES: usize = 3;
 /// The result of folding a model's deployments.
 struct Deployments {
     live: LiveStatus,
-    others: Vec<String>,
+    others: Vec<OtherDeployments>,
     notes: Vec<String>,
 }
 
@@ -139,29 +139,34 @@ fn deployments(all: Option<&[Option<DeploymentItem>]>) -> Deployments {
     });
     Deployments {
         live,
-        others: counted(others.map(|(_, word)| *word)),
+        others: counted(others),
         notes: notes(items),
     }
 }
 
-/// Counts the words, the most frequent ones first.
-fn counted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for word in words {
-        *counts.entry(word).or_default() += 1;
+/// Counts the deployments by word, the most frequent ones first.
+fn counted<'a>(
+    deployments: impl Iterator<Item = &'a (LiveStatus, &'a str)>,
+) -> Vec<OtherDeployments> {
+    let mut counts: BTreeMap<&str, (LiveStatus, usize)> = BTreeMap::new();
+    for (live, word) in deployments {
+        counts.entry(word).or_insert((*live, 0)).1 += 1;
     }
-    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    let mut counts: Vec<(&str, (LiveStatus, usize))> = counts.into_iter().collect();
     // Words of the same count stay in alphabetical order.
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let more: usize = counts.iter().skip(MOST_WORDS).map(|(_, count)| count).sum();
+    counts.sort_by_key(|(_, (_, count))| std::cmp::Reverse(*count));
+    let more = counts.iter().skip(MOST_WORDS);
+    let more: usize = more.map(|(_, (_, count))| count).sum();
     let shown = counts.iter().take(MOST_WORDS);
-    let mut shown: Vec<String> = shown
-        .map(|(word, count)| format!("{count} {}", quote(word)))
-        .collect();
-    if more > 0 {
-        shown.push(format!("{more} more"));
-    }
-    shown
+    let shown = shown.map(|(word, (live, count))| OtherDeployments {
+        live: *live,
+        counted: format!("{count} {}", quote(word)),
+    });
+    let more = (more > 0).then(|| OtherDeployments {
+        live: LiveStatus::Unknown,
+        counted: format!("{more} more"),
+    });
+    shown.chain(more).collect()
 }
 
 /// The first few notes, without those that count as the same. Notes of deployments with the live
@@ -254,7 +259,8 @@ mod tests {
     fn other_deployments_are_counted_by_word() {
         let others = |words: &[&str]| {
             let items = words.iter().map(|word| json!({"status": word}));
-            folded(&Value::from_iter(items).to_string()).others
+            let others = folded(&Value::from_iter(items).to_string()).others;
+            others.into_iter().map(|it| it.counted).collect::<Vec<_>>()
         };
         let words = ["error", "active", "inactive", "active", "inactive"];
         assert_eq!(others(&words), ["2 inactive", "1 error"]);

@@ -17,6 +17,8 @@ pub struct Route {
     pub proxy: Option<Url>,
     /// PEM certificates of authorities to trust in addition to the machine's.
     pub authorities: Option<Vec<u8>>,
+    /// The program that sends the requests, for the header `User-Agent`.
+    pub agent: &'static str,
 }
 
 /// The error that the hub's client could not be built. The message doesn't contain the proxy's URL.
@@ -30,12 +32,14 @@ pub enum SetupError {
     Http(#[from] reqwest::Error),
 }
 
+/// The operator's route to this URL, without a proxy and without further authorities.
 impl From<Url> for Route {
     fn from(base: Url) -> Self {
         Self {
             base,
             proxy: None,
             authorities: None,
+            agent: concat!("oxen-operator/", env!("CARGO_PKG_VERSION")),
         }
     }
 }
@@ -46,6 +50,7 @@ impl fmt::Debug for Route {
             .field("base", &self.base.as_str())
             .field("proxy", &self.proxy.as_ref().map(|_| ".."))
             .field("authorities", &self.authorities.as_ref().map(Vec::len))
+            .field("agent", &self.agent)
             .finish()
     }
 }
@@ -64,7 +69,7 @@ impl Route {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .user_agent(concat!("oxen-operator/", env!("CARGO_PKG_VERSION")));
+            .user_agent(self.agent);
         let builder = match &self.proxy {
             Some(proxy) => {
                 // The error may contain the URL.

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     api::{OVERRIDE_ANNOTATION, OxenModel, Span},
     backoff::doubled,
+    causes::with_causes,
 };
 
 /// The longest time for one request.
@@ -253,11 +254,5 @@ fn explained(trouble: &Trouble) -> String {
         };
         return format!("{}{fix}", answer.message.trim_end_matches('.'));
     }
-    let mut text = trouble.to_string();
-    let mut cause = std::error::Error::source(trouble);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
+    with_causes(trouble)
 }

@@ -25,8 +25,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use driver::{REQUEST_TIMEOUT, WaitError};
-pub use readiness::{ModelReadiness, readiness};
-pub use renewal::{Renewal, renewal};
 
 use crate::{
     api::OxenModel,

@@ -26,19 +26,23 @@ const FIELDS: [&str; 6] = [
 /// # Errors
 ///
 /// Never, unless this version's own types don't fit together.
-pub fn understood(object: DynamicObject) -> Result<OxenModel, serde_json::Error> {
+pub fn understood(mut object: DynamicObject) -> Result<OxenModel, serde_json::Error> {
     let name = object.metadata.name.clone().unwrap_or_default();
-    let status = object.data.get("status").and_then(Value::as_object);
-    let mut known = Map::from_iter([("observedGeneration".to_owned(), json!(-1))]);
-    for (field, value) in status.into_iter().flatten() {
-        let mut value = value.clone();
+    let status = object.data.get_mut("status").and_then(Value::as_object_mut);
+    let mut status = status.map(std::mem::take).unwrap_or_default();
+    let without_fields = || Map::from_iter([("observedGeneration".to_owned(), json!(-1))]);
+    let mut known = without_fields();
+    for field in FIELDS {
+        let Some(mut value) = status.remove(field) else {
+            continue;
+        };
         if field == "override" {
             leave_unknown_state(&mut value);
         }
-        let mut alone = Map::from_iter([("observedGeneration".to_owned(), json!(-1))]);
-        alone.insert(field.clone(), value.clone());
-        if FIELDS.contains(&field.as_str()) && OxenModelStatus::deserialize(alone).is_ok() {
-            known.insert(field.clone(), value);
+        let mut alone = without_fields();
+        alone.insert(field.to_owned(), value);
+        if OxenModelStatus::deserialize(&alone).is_ok() {
+            known.append(&mut alone);
         }
     }
     // No decision of the keeper depends on the spec.

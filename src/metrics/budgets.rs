@@ -11,6 +11,7 @@ use prometheus_client::{
     metrics::{MetricType, family::Family, gauge::Gauge},
 };
 
+use super::objects::{ByObject, float};
 use crate::{api::OxenBudgetSpec, decide::Total};
 
 type Source = Arc<dyn Fn() -> Vec<BudgetMetrics> + Send + Sync>;
@@ -34,12 +35,6 @@ pub struct BudgetMetrics {
     pub total: Option<Total>,
     /// How many objects the budget refuses an activate call.
     pub refusing: usize,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByBudget {
-    namespace: String,
-    name: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,8 +63,8 @@ impl Budgets {
 }
 
 impl BudgetMetrics {
-    fn labels(&self) -> ByBudget {
-        ByBudget {
+    fn labels(&self) -> ByObject {
+        ByObject {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
         }
@@ -95,7 +90,7 @@ impl Collector for Budgets {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.all();
         encode_counts(&all, &mut encoder)?;
-        let (costs, limits) = (Floats::<ByBudget>::default(), Floats::<ByLimit>::default());
+        let (costs, limits) = (Floats::<ByObject>::default(), Floats::<ByLimit>::default());
         for budget in &all {
             let total = budget.total.as_ref();
             if let Some(cost) = total.and_then(|total| float(&total.hourly_cost())) {
@@ -132,7 +127,7 @@ fn encode_counts(all: &[BudgetMetrics], encoder: &mut DescriptorEncoder<'_>) -> 
         ),
     ];
     for (name, help, count) in series {
-        let family = Family::<ByBudget, Gauge>::default();
+        let family = Family::<ByObject, Gauge>::default();
         for budget in all {
             if let Some(count) = count(budget) {
                 let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -142,11 +137,6 @@ fn encode_counts(all: &[BudgetMetrics], encoder: &mut DescriptorEncoder<'_>) -> 
         family.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
     }
     Ok(())
-}
-
-/// A decimal in a float is close enough to read.
-fn float(decimal: &str) -> Option<f64> {
-    decimal.parse().ok()
 }
 
 impl fmt::Debug for Budgets {

@@ -55,10 +55,11 @@ pub struct ObjectMetrics {
     price: Option<String>,
 }
 
+/// The labels of a series for one object of any kind.
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByObject {
-    namespace: String,
-    name: String,
+pub(super) struct ByObject {
+    pub namespace: String,
+    pub name: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -329,16 +330,17 @@ fn encode_seconds(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) ->
 }
 
 fn encode_costs(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    // A decimal in a float is close enough to read, and a greater decimal never gives a smaller
-    // one.
-    let float = |decimal: &Option<String>| decimal.as_ref()?.parse::<f64>().ok();
     let costs = Family::<ByObject, Counter<f64, AtomicU64>>::default();
     let prices = Family::<ByObject, Gauge<f64, AtomicU64>>::default();
     for object in all {
-        if let Some(cost) = object.usage.as_ref().and_then(|usage| float(&usage.cost)) {
+        if let Some(cost) = object
+            .usage
+            .as_ref()
+            .and_then(|usage| float(usage.cost.as_ref()?))
+        {
             costs.get_or_create(&object.object).inc_by(cost);
         }
-        if let Some(price) = float(&object.price) {
+        if let Some(price) = object.price.as_deref().and_then(float) {
             prices.get_or_create(&object.object).set(price);
         }
     }
@@ -349,6 +351,12 @@ fn encode_costs(all: &[ObjectMetrics], encoder: &mut DescriptorEncoder<'_>) -> f
                 `namespace` and `name`";
     let name = "oxen_model_cost_per_second";
     prices.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+/// The decimal as a float, which is close enough to read. A greater decimal never gives a smaller
+/// float.
+pub(super) fn float(decimal: &str) -> Option<f64> {
+    decimal.parse().ok()
 }
 
 /// Begins a counter under its full name. The library adds the suffix itself.

@@ -21,7 +21,7 @@ pub use manifests::ManifestError;
 use crate::{
     api::{Declared, OxenModelSpec},
     config::{OutputFormat, ScheduleArgs},
-    decide::{declared_lead, stretches},
+    decide::{declared_warm_up, stretches},
 };
 use manifests::Manifest;
 
@@ -80,7 +80,7 @@ fn on(spec: &OxenModelSpec, range: Range) -> Vec<On> {
     match (spec.state, &spec.schedule) {
         (Declared::Active, _) => vec![On { from, to }],
         (Declared::Scheduled, Some(schedule)) => {
-            stretches(schedule, from, to, declared_lead(schedule))
+            stretches(schedule, from, to, declared_warm_up(schedule))
                 .map(|stretch| On {
                     from: stretch.from.max(from),
                     to: stretch.to.min(to),

@@ -3,7 +3,7 @@
 use LiveStatus::{Active, Error};
 use oxen_operator::{
     api::{LiveStatus, State},
-    decide::{HubFault, Plan},
+    decide::{HubFault, OtherDeployments, Plan},
 };
 use testkit::simulation::{Retrieved, Simulation, mins, shows, shows_model};
 
@@ -11,7 +11,11 @@ use testkit::simulation::{Retrieved, Simulation, mins, shows, shows_model};
 fn with_others(live: LiveStatus, others: Vec<&str>) -> Retrieved {
     let mut retrieved = shows(live);
     if let Ok(remote) = &mut retrieved {
-        remote.others = others.into_iter().map(str::to_owned).collect();
+        let others = others.into_iter().map(|counted| OtherDeployments {
+            live: LiveStatus::Unknown,
+            counted: counted.into(),
+        });
+        remote.others = others.collect();
     }
     retrieved
 }

@@ -12,7 +12,7 @@ use oxen_operator::{
 use serde_json::json;
 use testkit::simulation::{Retrieved, Simulation, mins, secs, shows, shows_base, shows_model};
 
-/// A live GET that shows a model with this live status and price by the second.
+/// A live GET that shows a model with this live status and price by time.
 fn priced(live: LiveStatus, cost_per_second: &str) -> Retrieved {
     billed(live, by_time(cost_per_second))
 }
@@ -175,7 +175,7 @@ fn another_price_counts_from_the_observation_that_shows_it() {
 }
 
 #[test]
-fn a_price_that_changes_at_each_poll_costs_the_sum() {
+fn the_cost_at_a_price_that_changes_with_each_poll_is_the_sum() {
     let mut simulation = simulation();
     simulation.reconcile(priced(Active, "0"));
     for poll in 1..=100_u32 {
@@ -188,7 +188,7 @@ fn a_price_that_changes_at_each_poll_costs_the_sum() {
 }
 
 #[test]
-fn only_a_plain_price_by_the_second_is_a_price() {
+fn only_a_plain_price_by_time_is_a_price() {
     let long = |digits: usize| format!("0.{}", "3".repeat(digits));
     for (text, expected) in [
         ("0", Some("0")),
@@ -487,7 +487,7 @@ fn a_restored_status_starts_to_count_again() {
 }
 
 #[test]
-fn an_edit_by_hand_costs_only_what_cannot_be_believed() {
+fn an_edit_by_hand_discards_only_what_cannot_be_believed() {
     let mut simulation = simulation();
     simulation.reconcile(priced(Active, "1"));
     after(&mut simulation, 100, priced(Active, "2"));

@@ -1,4 +1,4 @@
-//! The learned warm-up: activations, the lead that they teach, and when it changes.
+//! The learned warm-up: activations, what is learned from them, and when it changes.
 
 use LiveStatus::{Active, Deploying, Error, Inactive};
 use OperationKind::{Activate, Deactivate};
@@ -36,8 +36,11 @@ fn rewrite(simulation: &mut Simulation, change: impl FnOnce(&mut OxenModelStatus
     change(simulation.object.status.as_mut().unwrap());
 }
 
-fn lead(simulation: &Simulation) -> Option<u64> {
-    simulation.status().warm_up.map(|Span(lead)| lead.as_secs())
+fn warm_up(simulation: &Simulation) -> Option<u64> {
+    simulation
+        .status()
+        .warm_up
+        .map(|Span(warm_up)| warm_up.as_secs())
 }
 
 fn activations(simulation: &Simulation) -> Vec<u32> {
@@ -61,20 +64,20 @@ fn activate(simulation: &mut Simulation, seconds: u64) {
 const NINE: &[&str] = &["09:00-18:00"];
 
 #[test]
-fn the_first_window_begins_on_time_and_teaches_the_lead() {
+fn the_first_window_begins_on_time_and_the_warm_up_is_learned_at_its_end() {
     let mut simulation = learned(NINE, &[], "2026-11-25T07:00:00Z");
     assert_eq!(
-        (lead(&simulation), until(&simulation)),
+        (warm_up(&simulation), until(&simulation)),
         (Some(0), time("2026-11-25T08:00:00Z"))
     );
     simulation.now = until(&simulation);
     activate(&mut simulation, 120);
     assert_eq!(activations(&simulation), [120]);
-    assert_eq!(lead(&simulation), Some(0), "it is learned at the end");
+    assert_eq!(warm_up(&simulation), Some(0), "it is learned at the end");
     simulation.now = until(&simulation);
     let reconciled = simulation.reconcile(shows(Active));
     assert_eq!(reconciled.call(), Some(Deactivate));
-    assert_eq!(lead(&simulation), Some(150));
+    assert_eq!(warm_up(&simulation), Some(150));
     assert_eq!(until(&simulation), time("2026-11-26T07:57:30Z"));
 }
 
@@ -82,13 +85,13 @@ fn the_first_window_begins_on_time_and_teaches_the_lead() {
 fn a_faster_activation_does_not_interrupt_the_warm_up_that_it_ends() {
     let slow = [480, 120, 130, 120, 125];
     let mut simulation = learned(NINE, &slow, "2026-11-25T07:00:00Z");
-    assert_eq!(lead(&simulation), Some(510));
+    assert_eq!(warm_up(&simulation), Some(510));
     assert_eq!(until(&simulation), time("2026-11-25T07:51:30Z"));
     simulation.now = until(&simulation);
     activate(&mut simulation, 150);
     assert_eq!(activations(&simulation), [120, 130, 120, 125, 150]);
-    assert_eq!(lead(&simulation), Some(510));
-    // With the new lead, the window would begin at 08:57.
+    assert_eq!(warm_up(&simulation), Some(510));
+    // With the new warm-up, the window would begin at 08:57.
     for _ in 0..6 {
         simulation.advance(mins(1));
         let reconciled = simulation.reconcile(shows(Active));
@@ -96,33 +99,33 @@ fn a_faster_activation_does_not_interrupt_the_warm_up_that_it_ends() {
     }
     simulation.now = time("2026-11-25T17:00:00Z");
     simulation.reconcile(shows(Active));
-    assert_eq!(lead(&simulation), Some(180));
+    assert_eq!(warm_up(&simulation), Some(180));
     assert_eq!(until(&simulation), time("2026-11-26T07:57:00Z"));
 }
 
 #[test]
-fn a_longer_lead_does_not_turn_the_model_on_again_at_once() {
+fn a_longer_warm_up_does_not_turn_the_model_on_again_at_once() {
     let windows = ["08:00-12:00", "12:05-18:00"];
     let mut simulation = learned(&windows, &[60], "2026-11-25T06:00:00Z");
-    assert_eq!(lead(&simulation), Some(90));
+    assert_eq!(warm_up(&simulation), Some(90));
     simulation.now = until(&simulation);
     activate(&mut simulation, 600);
     simulation.now = until(&simulation);
     assert_eq!(simulation.now, time("2026-11-25T11:00:00Z"));
     let reconciled = simulation.reconcile(shows(Active));
     assert_eq!(reconciled.call(), Some(Deactivate));
-    assert_eq!(lead(&simulation), Some(90));
+    assert_eq!(warm_up(&simulation), Some(90));
     assert_eq!(until(&simulation), time("2026-11-25T11:03:30Z"));
     simulation.now = time("2026-11-25T17:00:00Z");
     rewrite(&mut simulation, |status| {
         status.desired = Some(State::Active)
     });
     simulation.reconcile(shows(Active));
-    assert_eq!(lead(&simulation), Some(630));
+    assert_eq!(warm_up(&simulation), Some(630));
 }
 
 #[test]
-fn a_learned_lead_has_limits() {
+fn a_learned_warm_up_has_limits() {
     for (slowest, progress_deadline, expected) in [
         (0, json!("30m"), 30),
         (1_000, json!("30m"), 1_030),
@@ -137,7 +140,7 @@ fn a_learned_lead_has_limits() {
             serde_json::from_value(progress_deadline).unwrap();
         rewrite(&mut simulation, |status| status.warm_up = None);
         simulation.reconcile(shows(Inactive));
-        assert_eq!(lead(&simulation), Some(expected), "{slowest}");
+        assert_eq!(warm_up(&simulation), Some(expected), "{slowest}");
         let begin = time("2026-11-25T08:00:00Z");
         let expected = i64::try_from(expected).unwrap();
         assert_eq!(
@@ -153,7 +156,7 @@ fn each_activation_of_the_object_itself_counts_whatever_it_was_for() {
     let mut simulation = Simulation::new(State::Active);
     activate(&mut simulation, 100);
     assert_eq!(
-        (activations(&simulation), lead(&simulation)),
+        (activations(&simulation), warm_up(&simulation)),
         (vec![100], None)
     );
     // A correction, and one whose answer was lost.
@@ -171,7 +174,7 @@ fn each_activation_of_the_object_itself_counts_whatever_it_was_for() {
     simulation.outcome = CallOutcome::Accepted;
     simulation.edit(|object| object.spec = spec(NINE, json!("auto")));
     simulation.reconcile(shows(Active));
-    assert_eq!(lead(&simulation), Some(130));
+    assert_eq!(warm_up(&simulation), Some(130));
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn only_the_last_five_activations_are_kept() {
 }
 
 #[test]
-fn what_is_no_whole_activation_of_this_object_teaches_nothing() {
+fn what_is_no_whole_activation_of_this_object_is_not_counted() {
     // A person turned the model on.
     let mut simulation = Simulation::new(State::Active);
     simulation.reconcile(shows(Deploying));
@@ -236,7 +239,7 @@ fn the_retry_of_a_failed_deployment_counts_from_its_own_call() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_teaches_nothing() {
+fn an_activation_in_which_the_clock_was_set_back_is_not_counted() {
     let mut simulation = Simulation::new(State::Active);
     simulation.reconcile(shows(Inactive));
     simulation.now -= SignedDuration::from_hours(1);
@@ -262,14 +265,14 @@ fn a_deployment_that_outlasts_its_window_still_counts() {
 }
 
 #[test]
-fn a_fixed_warm_up_holds_at_once_and_leaves_no_learned_lead_behind() {
+fn a_fixed_warm_up_holds_at_once_and_leaves_no_learned_warm_up_behind() {
     let mut simulation = learned(NINE, &[480], "2026-11-25T07:50:00Z");
-    assert_eq!(lead(&simulation), Some(510));
+    assert_eq!(warm_up(&simulation), Some(510));
     simulation.edit(|object| object.spec = spec(NINE, json!("15m")));
     assert_eq!(simulation.reconcile(shows(Inactive)).call(), Some(Activate));
-    assert_eq!(lead(&simulation), None);
+    assert_eq!(warm_up(&simulation), None);
     assert_eq!(activations(&simulation), [480]);
-    // The learned lead would turn the model off now. A person asked for that.
+    // The learned warm-up would turn the model off now. A person asked for that.
     simulation.advance(mins(1));
     simulation.reconcile(shows(Active));
     simulation.edit(|object| object.spec = spec(NINE, Value::Null));
@@ -279,38 +282,38 @@ fn a_fixed_warm_up_holds_at_once_and_leaves_no_learned_lead_behind() {
 }
 
 #[test]
-fn a_learned_lead_that_is_added_in_its_own_warm_up_begins_with_the_window() {
+fn a_learned_warm_up_that_is_added_after_its_begin_starts_with_the_window() {
     // Nothing is in force, so the window begins on time, and no write says otherwise.
     let mut simulation = learned(NINE, &[480], "2026-11-25T07:55:00Z");
-    let at = (lead(&simulation), until(&simulation));
+    let at = (warm_up(&simulation), until(&simulation));
     assert_eq!(at, (Some(0), time("2026-11-25T08:00:00Z")));
     assert_eq!(simulation.status().desired, Some(State::Inactive));
-    // Within the window, the lead makes no difference.
+    // Within the window, the warm-up makes no difference.
     simulation.now = until(&simulation);
     rewrite(&mut simulation, |status| status.warm_up = None);
     simulation.reconcile(shows(Active));
-    assert_eq!(lead(&simulation), Some(510));
+    assert_eq!(warm_up(&simulation), Some(510));
     assert_eq!(until(&simulation), time("2026-11-25T17:00:00Z"));
 }
 
 #[test]
-fn an_absurd_learned_lead_is_limited_and_ends_with_the_next_window() {
+fn an_absurd_learned_warm_up_is_limited_and_ends_with_the_next_window() {
     let mut simulation = learned(NINE, &[60], "2026-11-25T05:00:00Z");
     rewrite(&mut simulation, |status| {
         status.warm_up = Some(Span(secs(u64::MAX)))
     });
     simulation.reconcile(shows(Inactive));
-    assert_eq!(lead(&simulation), Some(3_600));
+    assert_eq!(warm_up(&simulation), Some(3_600));
     assert_eq!(until(&simulation), time("2026-11-25T07:00:00Z"));
     simulation.now = time("2026-11-25T16:00:00Z");
     simulation.reconcile(shows(Active));
     simulation.now = time("2026-11-25T17:00:00Z");
     simulation.reconcile(shows(Active));
-    assert_eq!(lead(&simulation), Some(90));
+    assert_eq!(warm_up(&simulation), Some(90));
 }
 
 #[test]
-fn a_settled_object_with_a_learned_lead_gets_no_write() {
+fn a_settled_object_with_a_learned_warm_up_gets_no_write() {
     for (now, live) in [("05:00:00Z", Inactive), ("08:00:00Z", Active)] {
         let mut simulation = learned(NINE, &[480], &format!("2026-11-25T{now}"));
         simulation.reconcile(shows(live));
@@ -325,7 +328,7 @@ fn a_settled_object_with_a_learned_lead_gets_no_write() {
 
 #[test]
 fn activations_of_another_object_or_model_are_not_counted() {
-    // A restored status. The lead in force stays until the next window ends.
+    // A restored status. The warm-up in force stays until the next window ends.
     let mut simulation = learned(NINE, &[480], "2026-11-25T07:52:00Z");
     rewrite(&mut simulation, |status| {
         status.warm_up = Some(Span(secs(510)));
@@ -333,7 +336,7 @@ fn activations_of_another_object_or_model_are_not_counted() {
     });
     simulation.reconcile(shows(Active));
     assert_eq!(
-        (activations(&simulation), lead(&simulation)),
+        (activations(&simulation), warm_up(&simulation)),
         (vec![], Some(510))
     );
     assert_eq!(simulation.status().desired, Some(State::Active));
@@ -346,29 +349,29 @@ fn activations_of_another_object_or_model_are_not_counted() {
     simulation.request_reconcile("now");
     simulation.reconcile(other());
     assert_eq!(
-        (activations(&simulation), lead(&simulation)),
+        (activations(&simulation), warm_up(&simulation)),
         (vec![], Some(510))
     );
 }
 
 #[test]
-fn an_override_teaches_and_learns_as_a_window_does() {
+fn an_activation_for_an_override_counts_and_its_end_renews_the_warm_up() {
     let mut simulation = learned(NINE, &[60], "2026-11-25T05:00:00Z");
     simulation.request_override(Some("active until 2026-11-25T06:00:00Z"));
     activate(&mut simulation, 300);
     assert_eq!(
-        (activations(&simulation), lead(&simulation)),
+        (activations(&simulation), warm_up(&simulation)),
         (vec![60, 300], Some(90))
     );
     simulation.now = until(&simulation);
     assert_eq!(simulation.now, time("2026-11-25T06:00:00Z"));
     assert_eq!(simulation.reconcile(shows(Active)).call(), Some(Deactivate));
-    assert_eq!(lead(&simulation), Some(330));
+    assert_eq!(warm_up(&simulation), Some(330));
     assert_eq!(until(&simulation), time("2026-11-25T07:54:30Z"));
 }
 
 #[test]
-fn a_deletion_turns_the_model_off_whatever_the_lead_is() {
+fn a_deletion_turns_the_model_off_whatever_the_warm_up_is() {
     let mut simulation = learned(NINE, &[480], "2026-11-25T07:00:00Z");
     simulation.now = time("2026-11-25T07:52:00Z");
     simulation.reconcile(shows(Active));

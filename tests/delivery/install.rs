@@ -18,12 +18,13 @@ pub const SYSTEM: &str = "oxen-system";
 /// The name of the release, and therefore of the objects that the chart creates.
 pub const RELEASE: &str = "oxen-operator";
 
-/// Values that make the operator fast enough for a test.
+/// Values that make the operator fast enough for a test. The Lease lasts eight seconds, because a
+/// shorter one would be lost on a busy machine.
 fn quick() -> Value {
     json!({
         "syncInterval": "500ms",
-        "hub": {"requestTimeout": "1s"},
-        "extraArgs": ["--time-scale=100"],
+        "hub": {"requestTimeout": "3s"},
+        "extraArgs": ["--time-scale=20"],
         "log": {"format": "text", "level": "info,oxen_operator=debug"},
     })
 }

@@ -3,7 +3,7 @@
 use cluster::Cluster;
 use hub::{Endpoint, Fault, Hub, Model};
 use serde_json::{Value, json};
-use testkit::world::{World, install_crd};
+use testkit::world::{World, eventually, install_crd};
 
 use crate::{bash, screens::golden};
 
@@ -207,7 +207,11 @@ async fn a_sound_installation_and_one_with_faults_have_the_golden_screens() {
         let found = found.into_iter().find(|it| it.0 == "operator-deployment");
         found.unwrap().1
     };
-    assert_eq!(deployment().await, "fail");
+    // The API server's authorizer knows a new RoleBinding a little later.
+    eventually("the Deployment is looked up", || async {
+        (deployment().await == "fail").then_some(())
+    })
+    .await;
     let delete = "kubectl -n oxen-system delete deployment oxen-operator";
     bash(&cluster, delete).await.ok().unwrap();
     assert_eq!(deployment().await, "skip");

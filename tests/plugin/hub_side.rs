@@ -106,7 +106,12 @@ async fn every_field_of_a_model_is_in_json_and_yaml() {
             world.namespace
         ),
     );
-    assert!(world.hub.journal().posts().is_empty());
+    let journal = world.hub.journal();
+    assert!(journal.posts().is_empty());
+    let agent = concat!("kubectl-oxen/", env!("CARGO_PKG_VERSION"));
+    for entry in &journal.entries {
+        assert_eq!(entry.user_agent.as_deref(), Some(agent), "{}", entry.path);
+    }
 }
 
 #[tokio::test]
@@ -126,7 +131,7 @@ async fn one_request_that_is_not_answered_is_told_with_its_cause() {
     world.hub.clear_fault(fault);
     let slow = Fault::default().delayed(std::time::Duration::from_secs(60));
     let fault = world.hub.inject(slow.on(Endpoint::List));
-    let late = with_hub(&world, "models --request-timeout 1s").await;
+    let late = with_hub(&world, "models --request-timeout 10s").await;
     let expected = format!(
         "error: {} cannot be reached: the request timed out. Check --base-url and --proxy.",
         world.hub.url().trim_end_matches('/')

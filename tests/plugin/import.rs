@@ -174,7 +174,7 @@ async fn models_are_imported_by_their_names() {
     );
     assert!(skipped.stderr.starts_with(&words), "{skipped:?}");
     world.hub.stop().await.unwrap();
-    let down = with_hub(&world, "import n-two --request-timeout 2s").await;
+    let down = with_hub(&world, "import n-two").await;
     assert_eq!(down.stdout, "");
     let url = world.hub.url();
     fails(

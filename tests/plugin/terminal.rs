@@ -31,6 +31,8 @@ pub struct Screen {
     pub hidden: bool,
     /// What was written to the normal screen.
     pub normal: String,
+    /// All that was ever written to the alternate screen.
+    pub written: String,
 }
 
 impl Terminal {
@@ -146,6 +148,7 @@ impl Screen {
             return;
         }
         assert!(!c.is_control(), "{c:?} moves the cursor");
+        self.written.push(c);
         let line = self.lines.entry(at).or_default();
         line.push(c);
         let (longest, last) = self.largest;

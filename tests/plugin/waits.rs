@@ -120,9 +120,9 @@ async fn a_slow_hub_is_waited_for_and_told_where_the_time_is_over() {
     };
     world.until("never", "deploying", deploying).await;
     shows_how_long(&world, &on).await;
-    let on = oxen(&world, &format!("{on} --wait --timeout 5s")).await;
+    let on = oxen(&world, &format!("{on} --wait --timeout 20s")).await;
     assert_eq!(on.status.code(), Some(3), "{on:?}");
-    let words = "never is not active after 5s: deploying. The override stays in force until ";
+    let words = "never is not active after 20s: deploying. The override stays in force until ";
     assert!(on.stderr.contains(words), "{}", on.stderr);
     assert_eq!(on.stdout, "");
 }
@@ -156,7 +156,7 @@ async fn an_edit_that_no_operator_has_seen_yet_takes_nothing_back() {
     let folder = tempfile::tempdir().unwrap();
     let words = folder.path().join("words");
     let script = format!(
-        "kubectl oxen on never -n {} --for 2h --wait --timeout 15s 2>{}",
+        "kubectl oxen on never -n {} --for 2h --wait --timeout 30s 2>{}",
         world.namespace,
         words.display()
     );
@@ -172,7 +172,7 @@ async fn an_edit_that_no_operator_has_seen_yet_takes_nothing_back() {
     let (on, ()) = tokio::join!(bash(world.cluster, &script), edited);
     assert_eq!(on.status.code(), Some(3), "{on:?}");
     let told = told();
-    let words = "never is not active after 15s: ";
+    let words = "never is not active after 30s: ";
     assert!(told.contains(words), "{told}");
     assert!(!told.contains("has not seen"), "{told}");
 }

@@ -49,6 +49,7 @@ async fn drift_is_corrected_with_its_own_reason() {
         let object = world.until_reason(name, reason).await;
         assert_eq!(status(&object).operation, None);
         assert_eq!(world.calls(name), [call]);
+        world.until_event(name, "CorrectingDrift").await;
         assert_eq!(world.events(name).await[..2], [reason, "CorrectingDrift"]);
     }
     assert_eq!(operator.metric(CORRECTIONS).await, 2.0);
@@ -136,12 +137,7 @@ async fn a_failed_deployment_is_retried_until_the_attempts_are_exhausted() {
             let least = Duration::from_secs(delay - 1);
             assert!(pair[1] - pair[0] >= least, "{posts:?}");
         }
-        assert!(
-            world
-                .events(name)
-                .await
-                .contains(&"DeploymentError".to_owned())
-        );
+        world.until_event(name, "DeploymentError").await;
     }
 
     for name in ["failed", "fails"] {

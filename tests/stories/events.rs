@@ -127,9 +127,9 @@ async fn nothing_waits_for_events() {
         assert_eq!(world.calls(name), ["activate", "deactivate"]);
     }
     // There were ten events, each of which is given up after three seconds. If anything had waited
-    // for them, nearly all would have been given up by now.
+    // for them, all but the last of each object would have been given up by now.
     let dropped = operator.metric(DROPPED).await;
-    assert!(dropped < 5.0, "{dropped}");
+    assert!(dropped < 8.0, "{dropped}");
     assert!(world.events("bot").await.is_empty());
 
     drop(held);

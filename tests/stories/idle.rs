@@ -59,18 +59,8 @@ async fn an_idle_model_is_turned_on_again_and_the_idle_shutdown_is_named_first()
         world.until_called("bot", 1).await;
         world.until_reason("bot", "Active").await;
         assert_eq!(world.calls("bot"), ["activate"]);
-        let events = world.event_objects("bot").await;
-        let correcting = |event: &&_| {
-            let event: &k8s_openapi::api::events::v1::Event = event;
-            event.reason.as_deref() == Some("CorrectingDrift")
-        };
-        let note = events
-            .iter()
-            .find(correcting)
-            .unwrap()
-            .note
-            .clone()
-            .unwrap();
+        let event = world.until_event("bot", "CorrectingDrift").await;
+        let note = event.note.unwrap();
         let [idle, person] = ["idleShutdown: Allow", "a person"].map(|words| note.find(words));
         assert!(idle.unwrap() < person.unwrap(), "{note}");
         let corrections = operator.metric("oxen_operator_corrections_total ").await;

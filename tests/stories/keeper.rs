@@ -118,10 +118,10 @@ async fn the_example_keeps_its_model_active_with_the_rights_that_it_grants() {
     assert_eq!(world.calls("support-bot-v2"), ["activate"]);
 
     // The Role names one object.
-    let mut other = keepers.start(&["keep", "--model-object=other", "--wait=1s"]);
-    assert_eq!(other.exit_code().await, Some(1));
+    let mut other = keepers.start(&["keep", "--model-object=other", "--wait=10s"]);
     let words = "Grant the pod's ServiceAccount get and patch on this OxenModel";
-    assert!(other.log().contains(words), "{}", other.log());
+    other.until_logged(words).await;
+    assert_eq!(other.exit_code().await, Some(1));
 }
 
 #[tokio::test]

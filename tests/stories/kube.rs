@@ -205,7 +205,8 @@ async fn an_observation_that_becomes_too_old_before_its_record_writes_nothing() 
     let gated = Gated::new().await;
     let Gated { world, gate } = &gated;
     // An observation may be six seconds old.
-    let operator = gated.operator_with(&[("OXEN_SYNC_INTERVAL", "1h")]);
+    let operator =
+        gated.operator_with(&[("OXEN_SYNC_INTERVAL", "1h"), ("OXEN_REQUEST_TIMEOUT", "3s")]);
     gated.settle().await;
 
     // The writes of the other objects take all of the namespace's permits for three seconds each,

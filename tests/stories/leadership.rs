@@ -11,6 +11,7 @@ use std::{
 };
 
 use cluster::{Cluster, Signal, StatusCode};
+use futures::future::join_all;
 use hub::{Endpoint, Entry, Fault, Hub, Journal, Model};
 use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
 use kube::{
@@ -18,7 +19,9 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use testkit::world::{DEADLINE, Operator, World, eventually, message, status, with_crd};
+use testkit::world::{
+    DEADLINE, Operator, SHORT_LEASE, World, eventually, message, status, with_crd,
+};
 use tokio::time::sleep;
 
 /// With these settings, a Lease is renewed after 0.2 seconds, has a renew deadline of seven seconds
@@ -26,6 +29,7 @@ use tokio::time::sleep;
 const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_LEADER_ELECT", "true"),
     ("OXEN_TIME_SCALE", "20"),
+    SHORT_LEASE,
     ("OXEN_OPERATOR_KEY_NAMESPACES", "*"),
 ];
 
@@ -98,6 +102,19 @@ async fn standby<C: Deref<Target = Cluster>>(
     let second = replica(world, KEYS[1], settings);
     second.until_logged("standby: another replica leads").await;
     second
+}
+
+/// Waits until the leader has renewed its Lease once more.
+async fn until_renewed<C: Deref<Target = Cluster>>(world: &World<C>) {
+    let renewed = async || {
+        let lease = leases(world).get("oxen-operator").await.unwrap();
+        lease.spec.unwrap().renew_time
+    };
+    let before = renewed().await;
+    eventually("the Lease is renewed", || async {
+        (renewed().await > before).then_some(())
+    })
+    .await;
 }
 
 /// Returns which replica sent a request, by its key's account.
@@ -212,6 +229,7 @@ async fn a_dead_leader_is_succeeded_as_soon_as_its_lease_has_expired() {
     let world = World::new(Hub::builder().model(bot())).await;
     let first = leader(&world, &[]).await;
     let second = standby(&world, &[]).await;
+    until_renewed(&world).await;
     let killed = Instant::now();
     first.kill();
     world.hub.set_status("bot", "inactive").unwrap();
@@ -264,10 +282,10 @@ async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
         .map(|name| Model::custom(name).status("active"));
     let hub = models.fold(Hub::builder(), hub::Builder::model);
     let world = World::new(hub.model(bot())).await;
-    // Settled objects are observed on request only, and a request may hang for 12 seconds.
+    // Settled objects are observed on request only, and a request may hang for 30 seconds.
     let slow = [
         ("OXEN_SYNC_INTERVAL", "1h"),
-        ("OXEN_REQUEST_TIMEOUT", "12s"),
+        ("OXEN_REQUEST_TIMEOUT", "30s"),
     ];
     let mut first = leader(&world, &slow).await;
     let second = standby(&world, &[]).await;
@@ -279,17 +297,18 @@ async fn a_leader_that_is_frozen_before_its_call_does_not_make_it_later() {
 
     // While the bot is observed, requests that hang take all other permits. The call is recorded
     // then, and waits for one of them.
-    let latency = Fault::latency(Duration::from_secs(5)).on_model("bot");
+    for name in &others {
+        world.hub.inject(Fault::hang().on_model(name));
+    }
+    let latency = Fault::latency(Duration::from_secs(12)).on_model("bot");
     world.hub.inject(latency.times(1));
     world.hub.set_status("bot", "inactive").unwrap();
     world.hub.clear_journal();
     world.request_reconcile("bot", "1").await;
     let arrived = |journal: &Journal| !journal.entries.is_empty();
     world.hub.wait_for(DEADLINE, arrived).await.unwrap();
-    for name in &others {
-        world.hub.inject(Fault::hang().on_model(name));
-        world.request_reconcile(name, "1").await;
-    }
+    let requests = others.iter().map(|name| world.request_reconcile(name, "1"));
+    join_all(requests).await;
     let recorded = |object: &_| status(object).operation.is_some();
     world.until("bot", "recorded", recorded).await;
     first.signal(Signal::STOP);
@@ -426,11 +445,11 @@ async fn labels_on_the_lease_are_kept_and_do_not_cost_the_lease() {
     let params = PatchParams::default();
     let labelled = leases.patch("oxen-operator", &params, &patch).await;
     labelled.unwrap();
+    until_renewed(&world).await;
     world.hub.set_status("bot", "inactive").unwrap();
     world.until_called("bot", 2).await;
     let lease = leases.get("oxen-operator").await.unwrap();
     let after = lease.spec.unwrap();
-    assert!(before.renew_time < after.renew_time);
     assert_eq!(
         (
             &before.holder_identity,

@@ -88,6 +88,7 @@ async fn after_a_sigterm_the_work_in_flight_ends_and_no_new_work_begins() {
         .await;
     world.until_called("bot", 1).await;
     operator.signal(Signal::TERM);
+    operator.until_logged("no new work begins").await;
     world
         .create("late", json!({"model": "late", "state": "active"}))
         .await;

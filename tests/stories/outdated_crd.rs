@@ -129,7 +129,7 @@ async fn an_override_that_the_crd_does_not_store_leads_to_no_call() {
     let object = world.until_reason("bot", "CRDOutdated").await;
     assert_eq!(progress(&object), Some(("Stalled", "CRDOutdated")));
     world.until_observed("bot", 2).await;
-    let events = world.events("bot").await;
+    let events = world.until_last_event("bot", "CRDOutdated").await;
     world.until_observed("bot", 4).await;
     // A try is a dry run.
     let version = world.get("bot").await.metadata.resource_version;

@@ -11,11 +11,11 @@ use crate::rate_limit::{IN_FLIGHT, active, create, hub, name, until, until_all};
 
 const NOT_SENT: &str = r#"oxen_operator_calls_total{kind="activate",answer="not_sent"}"#;
 
-/// Without a bound on the reconciles, 300 observations would wait for the same slow writes, be too
+/// Without a bound on the reconciles, 150 observations would wait for the same slow writes, be too
 /// old when their turn comes, and start over.
 #[tokio::test]
 async fn no_observation_becomes_too_old_at_a_slow_api_server() {
-    const MODELS: usize = 300;
+    const MODELS: usize = 150;
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     let gate = world.cluster.gate().await.unwrap();
@@ -50,13 +50,13 @@ async fn no_observation_becomes_too_old_at_a_slow_api_server() {
 /// The polls of models that are on their way wait until all other models are on their way too.
 #[tokio::test]
 async fn first_observations_and_calls_go_before_polls() {
-    const MODELS: usize = 80;
+    const MODELS: usize = 40;
     let world = World::new(hub(MODELS)).await;
     create(&world, MODELS, active).await;
     // The hub is slower than the API server of a busy machine. No object waits for so long that its
     // wait is reported.
     let _operator = world.operator_with(&[
-        ("OXEN_HUB_RATE", "5"),
+        ("OXEN_HUB_RATE", "2"),
         ("OXEN_SYNC_INTERVAL", "1h"),
         ("OXEN_TIME_SCALE", "10"),
     ]);

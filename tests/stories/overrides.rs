@@ -39,14 +39,6 @@ async fn annotate(world: &World, value: &str) {
     world.kubectl(&arguments).await.ok().unwrap();
 }
 
-async fn until_event(world: &World, reason: &str) {
-    eventually(&format!("the event {reason}"), || async {
-        let events = world.events("bot").await;
-        events.iter().any(|one| one == reason).then_some(())
-    })
-    .await;
-}
-
 fn is_annotated(object: &OxenModel) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     annotations.is_some_and(|all| all.contains_key("oxen.ai/override"))
@@ -59,7 +51,7 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
     flux::apply(&world, "inactive").await;
     world.until_reason("bot", "Inactive").await;
     // The tests' sync interval is short, so the operator polls while the override is in force.
-    let value = until("active", 30);
+    let value = until("active", 3600);
     annotate(&world, &value).await;
     let object = world.until_reason("bot", "Active").await;
     assert!(is_annotated(&object));
@@ -81,8 +73,16 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
         "{metrics}"
     );
 
-    // A restart changes nothing.
+    // A restart changes nothing, and neither does an earlier end.
+    let value = until("active", 20);
+    annotate(&world, &value).await;
+    let shortened = |object: &OxenModel| {
+        let in_force = status(object).override_in_force;
+        in_force.is_some_and(|it| it.value == value)
+    };
+    let object = world.until("bot", "shortened", shortened).await;
     let end = status(&object).until.unwrap().0;
+    flux::apply(&world, "inactive").await;
     operator.kill();
     let operator = world.operator();
     let object = world.until_reason("bot", "Inactive").await;
@@ -90,7 +90,7 @@ async fn an_override_holds_to_its_end_although_flux_removes_the_annotation() {
     assert_eq!(status(&object).override_in_force, None);
     assert_eq!(world.calls("bot"), ["activate", "deactivate"]);
     for reason in ["OverrideAccepted", "OverrideEnded"] {
-        until_event(&world, reason).await;
+        world.until_event("bot", reason).await;
     }
     let delays = operator
         .metric("oxen_operator_boundary_delay_seconds_count ")
@@ -129,7 +129,7 @@ async fn a_mistyped_override_is_reported_once_and_changes_nothing() {
         why.contains("\"active until 2026-11-25T18:00:00+01:00\""),
         "{why}"
     );
-    until_event(&world, "OverrideRefused").await;
+    world.until_event("bot", "OverrideRefused").await;
     let writes = world.writes("status");
     world.until_observed("bot", 3).await;
     assert_eq!(world.writes("status"), writes);
@@ -193,7 +193,7 @@ async fn an_override_between_the_record_and_the_call_means_no_call() {
 #[tokio::test]
 async fn while_the_hubs_clock_differs_no_override_ends() {
     let (world, _operator) = settled().await;
-    annotate(&world, &until("active", 30)).await;
+    annotate(&world, &until("active", 45)).await;
     let object = world.until_reason("bot", "Active").await;
     let end = status(&object).override_in_force.unwrap().until.0;
     world.hub.set_clock_offset(-3600);

@@ -130,7 +130,7 @@ async fn a_refused_key_sends_three_requests_and_a_new_one_is_tried_at_once() {
 
 #[tokio::test]
 async fn the_rate_limit_of_a_hub_is_followed_and_every_model_is_activated() {
-    const MODELS: usize = 10;
+    const MODELS: usize = 40;
     let world = World::new(hub(MODELS).limit(5)).await;
     create(&world, MODELS, active).await;
     // The rate is raised by a step after each second without a 429.

@@ -9,7 +9,7 @@ use testkit::world::{DEADLINE, World, status};
 fn slow_bot() -> Model {
     Model::custom("bot")
         .status("inactive")
-        .activate_delay(Duration::from_secs(3))
+        .activate_delay(Duration::from_secs(3600))
 }
 
 #[tokio::test]
@@ -22,6 +22,8 @@ async fn a_restart_during_a_transition_makes_no_second_call() {
     world.until_live("bot", "deploying").await;
     operator.kill();
     let _operator = world.operator();
+    world.until_observed("bot", 2).await;
+    world.hub.set_status("bot", "active").unwrap();
     world.until_reason("bot", "Active").await;
     assert_eq!(world.calls("bot"), ["activate"]);
 }
@@ -59,8 +61,8 @@ async fn a_restart_gives_no_new_attempts() {
     world
         .hub
         .inject(Fault::error(422, "not today").on(Endpoint::Activate));
-    // The waits after the first refusals are of 1, 2 and 4 seconds.
-    let settings = [("OXEN_TIME_SCALE", "10"), ("OXEN_SYNC_INTERVAL", "30s")];
+    // The waits after the first refusals are of 2, 4 and 8 seconds.
+    let settings = [("OXEN_TIME_SCALE", "5"), ("OXEN_SYNC_INTERVAL", "30s")];
     let operator = world.operator_with(&settings);
     world
         .create("bot", json!({"model": "bot", "state": "active"}))
@@ -82,7 +84,7 @@ async fn a_restart_gives_no_new_attempts() {
     let posts = journal.posts();
     // The status has whole seconds.
     let waited = posts[3].at - posts[2].at;
-    assert!(waited >= Duration::from_secs(3), "{waited:?}");
+    assert!(waited >= Duration::from_secs(7), "{waited:?}");
 
     // A requested reconcile does.
     world.hub.clear_faults();

@@ -3,7 +3,7 @@
 
 use cluster::{Signal, StatusCode};
 use hub::Hub;
-use testkit::world::{Operator, World, eventually};
+use testkit::world::{Operator, SHORT_LEASE, World, eventually};
 
 use crate::gated::{Gated, WATCH, readiness};
 
@@ -27,10 +27,11 @@ async fn leader_of(gated: &Gated, namespaces: &str) -> Operator {
 }
 
 /// The settings of a replica. Its Lease lasts for eight seconds.
-fn settings(gated: &Gated) -> [(&'static str, &str); 3] {
+fn settings(gated: &Gated) -> [(&'static str, &str); 4] {
     [
         ("OXEN_LEADER_ELECT", "true"),
         ("OXEN_TIME_SCALE", "20"),
+        SHORT_LEASE,
         ("POD_NAMESPACE", gated.world.namespace.as_str()),
     ]
 }

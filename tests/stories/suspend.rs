@@ -86,7 +86,7 @@ async fn with_observe_only_every_object_is_suspended() {
 
 #[tokio::test]
 async fn suspending_during_a_transition_prevents_the_next_call() {
-    let slow = Model::custom("bot").activate_delay(Duration::from_secs(3));
+    let slow = Model::custom("bot").activate_delay(Duration::from_secs(3600));
     let world = World::new(Hub::builder().model(slow)).await;
     let _operator = world.operator();
     let active = json!({"model": "bot", "state": "active"});
@@ -99,6 +99,7 @@ async fn suspending_during_a_transition_prevents_the_next_call() {
         .await;
     assert_eq!(condition(&object, "Stalled"), None);
 
+    world.hub.set_status("bot", "active").unwrap();
     let object = world.until_live("bot", "active").await;
     assert_eq!(ready(&object).unwrap().reason, "WouldDeactivate");
     assert_eq!(status(&object).operation, None);

@@ -15,7 +15,7 @@ use kube::{
 };
 use oxen_operator::api::{OxenModel, Usage};
 use serde_json::json;
-use testkit::world::{DEADLINE, Operator, World, eventually, status};
+use testkit::world::{DEADLINE, Operator, SHORT_LEASE, World, eventually, status};
 use tokio::time::{sleep, timeout};
 
 use crate::gated::{Gated, STATUS};
@@ -82,6 +82,7 @@ impl Counters {
 fn leader(world: &World<&Cluster>) -> Operator {
     world.operator_with(&[
         ("OXEN_LEADER_ELECT", "true"),
+        SHORT_LEASE,
         ("POD_NAMESPACE", world.namespace.as_str()),
     ])
 }
@@ -186,6 +187,7 @@ async fn a_gap_counts_once_although_the_answer_of_its_write_is_lost() {
     let Gated { world, gate } = &gated;
     let elected = [
         ("OXEN_LEADER_ELECT", "true"),
+        SHORT_LEASE,
         ("POD_NAMESPACE", world.namespace.as_str()),
     ];
     let first = gated.operator_with(&elected);

@@ -21,7 +21,7 @@ pub async fn hub_and_client() -> (Hub, Client) {
 /// A client with a short timeout and a small limit of the body.
 fn impatient_client(base: &str) -> Client {
     let limits = Limits {
-        request_timeout: Duration::from_millis(300),
+        request_timeout: Duration::from_secs(2),
         max_body: 1000,
         ..Limits::default()
     };

@@ -2,7 +2,7 @@
 
 use oxen_operator::{
     api::LiveStatus,
-    decide::{HubFault, Remote},
+    decide::{HubFault, Remote, may_bill},
     hub::{Model, fold},
 };
 use serde_json::{Value, json};
@@ -73,18 +73,32 @@ fn several_deployments_fold_to_one_status_in_any_order() {
             for pair in [[word, other], [other, word]] {
                 let remote = remote_with(json!([{"status": pair[0]}, {"status": pair[1]}]));
                 assert_eq!(remote.live, *live, "{pair:?}");
-                let one_other = format!("1 {other}");
                 let others = if word == other {
-                    vec![]
+                    String::new()
                 } else {
-                    vec![one_other]
+                    format!("1 {other}")
                 };
-                assert_eq!(remote.others, others, "{pair:?}");
+                assert_eq!(remote.others_counted(), others, "{pair:?}");
             }
         }
     }
     let unclear = remote_with(json!([{"status": "inactive"}, null, {"status": "active"}]));
     assert_eq!(unclear.live, LiveStatus::Unknown);
+}
+
+#[test]
+fn a_model_may_bill_while_one_deployment_may_whatever_its_word_is() {
+    for (word, bills) in [
+        ("inactive", false),
+        ("error", false),
+        ("deactivating", false),
+        ("active", true),
+        ("half inactive", true),
+        ("an error", true),
+    ] {
+        let remote = remote_with(json!([{"status": "deactivating"}, {"status": word}]));
+        assert_eq!(may_bill(&remote), bills, "{word}");
+    }
 }
 
 #[test]
@@ -147,7 +161,8 @@ fn the_hubs_words_are_cut() {
     let remote = remote_with(json!(deployments));
     assert_eq!(remote.others.len(), 3);
     assert_eq!(remote.notes.len(), 3);
-    for words in remote.others.iter().chain(&remote.notes).chain([&id]) {
+    let others = remote.others.iter().map(|it| &it.counted);
+    for words in others.chain(&remote.notes).chain([&id]) {
         assert!(words.len() < 250, "{}", words.len());
     }
 }
@@ -159,7 +174,7 @@ fn many_deployments_are_counted() {
     deployments.extend(vec![json!({"status": "error"}); 3]);
     let remote = remote_with(json!(deployments));
     assert_eq!(remote.live, LiveStatus::Active);
-    assert_eq!(remote.others, ["2000 inactive", "3 error"]);
+    assert_eq!(remote.others_counted(), "2000 inactive, 3 error");
 }
 
 #[test]

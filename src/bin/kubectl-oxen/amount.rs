@@ -1,6 +1,5 @@
 //! Exact amounts of money: the hub's decimal prices per second, and what they add up to.
 
-use oxen_operator::{api::OxenModelStatus, decide};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The largest number of decimal places that is read. It keeps all products within 128 bits.
@@ -42,6 +41,11 @@ impl Amount {
     /// The sum of two amounts.
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+
+    /// The sum of the amounts that are known, or `None` if neither is.
+    pub fn sum_of_known(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        one.into_iter().chain(other).reduce(Self::plus)
     }
 
     /// The amount without a smaller one.
@@ -95,16 +99,6 @@ impl<'de> Deserialize<'de> for Amount {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| D::Error::custom("it is no decimal such as \"2.50\""))
     }
-}
-
-/// What the model costs per hour while it is active, if it is billed by time.
-pub fn per_hour(status: &OxenModelStatus) -> Option<Amount> {
-    Some(per_second(status)?.times(3600))
-}
-
-/// What the model costs per second while it is active, if it is billed by time.
-pub fn per_second(status: &OxenModelStatus) -> Option<Amount> {
-    Amount::parse(&decide::price(status.pricing.as_ref())?)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
     clean,
     hub::Shown,
     item::Item,
-    objects::{Objects, Scope},
+    objects::Objects,
     outcome::Failure,
     output,
     price::{per_hour, price},
@@ -55,15 +55,16 @@ impl<'a> Catalog<'a> {
         Self {
             models: models.into_iter().collect(),
             managers: objects.by_model(),
-            known: !matches!(objects.scope, Scope::None { .. }),
+            known: objects.are_known(),
         }
     }
 
-    /// The names of the objects that manage a model.
-    pub fn managers(&self, model: &Shown) -> Vec<String> {
+    /// The names of the objects that manage a model, or `None` where no objects are known.
+    pub fn managers(&self, model: &Shown) -> Option<Vec<String>> {
         let managers = self.managers.get(&model.identity());
         let managers = managers.into_iter().flatten();
-        managers.map(|item| item.full_name()).collect()
+        self.known
+            .then(|| managers.map(|item| item.full_name()).collect())
     }
 
     /// The table. Without a width, nothing is left out or cut.
@@ -96,11 +97,11 @@ impl<'a> Catalog<'a> {
         let Shown { model, remote } = shown;
         let dash = || "-".to_owned();
         let text = |text: &Option<String>| text.as_deref().map_or_else(dash, clean::line);
-        let manager = match self.managers(shown).as_slice() {
-            [] if self.known => dash(),
-            [] => "?".into(),
-            [one] => clean::line(one),
-            [one, more @ ..] => format!("{} +{}", clean::line(one), more.len()),
+        let manager = match self.managers(shown).as_deref() {
+            None => "?".into(),
+            Some([]) => dash(),
+            Some([one]) => clean::line(one),
+            Some([one, more @ ..]) => format!("{} +{}", clean::line(one), more.len()),
         };
         let mut row = vec![
             clean::line(&model.id),
@@ -146,7 +147,7 @@ impl<'a> Catalog<'a> {
             namespace: item.namespace(),
             name: item.name(),
         });
-        let hour = shown.remote.pricing.as_ref().and_then(per_hour);
+        let hour = per_hour(shown.remote.pricing.as_ref());
         Printed {
             model: &shown.model,
             live: shown.remote.live,
@@ -178,7 +179,7 @@ impl<'a> Catalog<'a> {
         };
         let custom = self.models.iter().filter(|shown| shown.is_custom()).count();
         let active = self.models.iter().filter(|shown| shown.is_active());
-        let prices = active.filter_map(|shown| shown.remote.pricing.as_ref().and_then(per_hour));
+        let prices = active.filter_map(|shown| per_hour(shown.remote.pricing.as_ref()));
         let prices: Vec<Amount> = prices.collect();
         let count = prices.len();
         let sum: Amount = prices.into_iter().sum();

@@ -93,6 +93,18 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The text as [`cut()`] makes it, or as it is without a width.
+pub fn cut_to(text: &str, width: Option<usize>) -> String {
+    width.map_or_else(|| text.to_owned(), |width| cut(text, width))
+}
+
+/// The lines that [`wrap()`] makes of the text, or the whole text without a width. They are safe as
+/// those of [`lines()`] are.
+pub fn wrap_to(text: &str, width: Option<usize>) -> Vec<String> {
+    let text = lines(text);
+    width.map_or_else(|| vec![text.clone()], |width| wrap(&text, width))
+}
+
 /// One line without indentation, in lines of at most this many cells.
 fn break_words(words: &str, width: usize) -> Vec<String> {
     let (mut lines, mut current) = (Vec::new(), String::new());

@@ -9,6 +9,15 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::{clean, cli::Color, outcome::Failure};
 
+/// Begins red text. [`Console::print()`] removes all colours where standard output takes none.
+pub const RED: &str = "\x1b[31m";
+/// Begins yellow text.
+pub const YELLOW: &str = "\x1b[33m";
+/// Begins dim text.
+pub const DIM: &str = "\x1b[2m";
+/// Ends a colour.
+pub const RESET: &str = "\x1b[0m";
+
 /// The width where the terminal doesn't tell its own.
 pub const DEFAULT_WIDTH: usize = 80;
 

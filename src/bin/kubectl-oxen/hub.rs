@@ -7,7 +7,7 @@ use oxen_operator::{
     api::{Identity, LiveStatus},
     config::RouteArgs,
     decide::{HubFault, Managed, Remote, unmanaged},
-    hub::{Client, Limits, Model, fold},
+    hub::{Client, Limits, Model, Route, fold},
 };
 
 use crate::{
@@ -134,6 +134,10 @@ impl Hub {
         for warning in warnings {
             console.warn(&format!("{warning}."));
         }
+        let route = Route {
+            agent: concat!("kubectl-oxen/", env!("CARGO_PKG_VERSION")),
+            ..route
+        };
         let base = route.base.as_str().trim_end_matches('/').to_owned();
         let limits = Limits {
             request_timeout: flags.request_timeout.0.unwrap_or(NO_LIMIT),

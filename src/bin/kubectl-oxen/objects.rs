@@ -56,6 +56,11 @@ impl Objects {
         }
     }
 
+    /// Whether the OxenModels of at least one namespace are known.
+    pub fn are_known(&self) -> bool {
+        !matches!(self.scope, Scope::None { .. })
+    }
+
     /// The objects, by namespace and name.
     pub fn items(&self) -> &[Item] {
         &self.items

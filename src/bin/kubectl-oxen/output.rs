@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{amount, clean, item::Item, next, outcome::Failure, usage::Used, when::Now};
+use crate::{clean, item::Item, next, outcome::Failure, price, usage::Used, when::Now};
 
 /// Objects as JSON or YAML, in one list for one object and for many. What the plugin computed is
 /// beside each object's own fields. An absent value is absent.
@@ -43,7 +43,7 @@ fn value(item: &Item, now: &Now) -> Value {
     if let Some(change) = next::change(object, now.time) {
         value["next"] = json!({"action": change.to, "at": change.at});
     }
-    if let Some(price) = amount::per_hour(&item.status()) {
+    if let Some(price) = price::per_hour(item.status().pricing.as_ref()) {
         value["perHour"] = json!(price.rounded());
     }
     if let Some(used) = Used::of(&item.status(), now.time) {

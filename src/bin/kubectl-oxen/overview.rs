@@ -9,18 +9,14 @@ use oxen_operator::{
 
 use crate::{
     age,
-    amount::{self, Amount},
+    amount::Amount,
     clean,
+    console::{DIM, RED, RESET, YELLOW},
     item::{Item, word},
-    next,
+    next, price,
     table::{self, Column, Fit},
     when::Now,
 };
-
-const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
-const DIM: &str = "\x1b[2m";
-const RESET: &str = "\x1b[0m";
 
 /// What the table shows.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +129,7 @@ fn reason(item: &Item) -> String {
 fn amount(item: &Item) -> Option<Amount> {
     let status = item.status();
     let active = status.live == Some(LiveStatus::Active);
-    amount::per_hour(&status).filter(|_| active)
+    price::per_hour(status.pricing.as_ref()).filter(|_| active)
 }
 
 fn color(item: &Item) -> Option<&'static str> {
@@ -178,7 +174,7 @@ pub fn summary<'a>(
                 "WouldDeactivate" => "would deactivate",
                 _ => return None,
             };
-            let price = amount::per_hour(&item.status());
+            let price = price::per_hour(item.status().pricing.as_ref());
             let price = price.map(|price| format!(": {} an hour", price.rounded()));
             let text = format!("{would}{}", price.unwrap_or_default());
             Some((item.full_name(), text))
@@ -205,7 +201,7 @@ fn section(
         .unwrap_or(0);
     lines.extend(entries.into_iter().map(|(name, text)| {
         let line = format!("  {name:longest$}  {text}");
-        width.map_or(line.clone(), |width| clean::cut(&line, width))
+        clean::cut_to(&line, width)
     }));
 }
 
@@ -219,7 +215,7 @@ fn totals(items: &[&Item]) -> String {
     let deploying = items.iter().map(|item| item.status());
     let deploying = deploying.filter(|status| status.live == Some(LiveStatus::Deploying));
     let deploying: Amount = deploying
-        .filter_map(|status| amount::per_hour(&status))
+        .filter_map(|status| price::per_hour(status.pricing.as_ref()))
         .sum();
     let sum: Amount = now.iter().copied().sum();
     let more = if deploying == Amount::default() {

@@ -9,7 +9,7 @@ use crate::amount::Amount;
 pub fn price(pricing: &Pricing) -> Option<String> {
     let amount = |text: &Option<String>| text.as_deref().and_then(Amount::parse);
     Some(match pricing.method.as_deref()? {
-        "time" => format!("{}/hour", per_hour(pricing)?.rounded()),
+        "time" => format!("{}/hour", per_hour(Some(pricing))?.rounded()),
         "token" => {
             let million = |amount: Amount| amount.times(1_000_000).plain();
             let input = amount(&pricing.input_cost_per_token).map(million);
@@ -32,8 +32,13 @@ pub fn price(pricing: &Pricing) -> Option<String> {
 }
 
 /// What the model costs per hour while it is active, if it is billed by time.
-pub fn per_hour(pricing: &Pricing) -> Option<Amount> {
-    Some(Amount::parse(&decide::price(Some(pricing))?)?.times(3600))
+pub fn per_hour(pricing: Option<&Pricing>) -> Option<Amount> {
+    Some(per_second(pricing)?.times(3600))
+}
+
+/// What the model costs per second while it is active, if it is billed by time.
+pub fn per_second(pricing: Option<&Pricing>) -> Option<Amount> {
+    Amount::parse(&decide::price(pricing)?)
 }
 
 /// The prices beside the usual one.
@@ -75,7 +80,7 @@ mod tests {
         ] {
             assert_eq!(price(&of(method)).as_deref(), expected, "{method}");
             let by_time = method == "time";
-            assert_eq!(per_hour(&of(method)).is_some(), by_time, "{method}");
+            assert_eq!(per_hour(Some(&of(method))).is_some(), by_time, "{method}");
         }
         assert_eq!(more(&of("token")).unwrap(), "0.35 with audio");
         let input_only = Pricing {

@@ -7,6 +7,7 @@ use testkit::zones::ZONES;
 
 use crate::{
     clean,
+    console::{DIM, RED, RESET, YELLOW},
     cost::{self, Missing, Report},
     fetch::Seen,
     item::Item,
@@ -178,7 +179,7 @@ fn nows() -> impl Strategy<Value = Now> {
 
 /// Checks that no line is wider than the terminal, or changes it.
 fn fits(text: &str, width: usize) -> Result<(), TestCaseError> {
-    let colors = ["\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"];
+    let colors = [RED, YELLOW, DIM, RESET];
     let plain = (colors.iter()).fold(text.to_owned(), |text, color| text.replace(color, ""));
     for line in plain.lines() {
         let safe = line.chars().all(|c| !c.is_control() && c != '\u{202e}');

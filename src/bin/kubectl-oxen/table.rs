@@ -1,6 +1,6 @@
 //! Tables of plain text.
 
-use crate::clean::{self, cells, cut};
+use crate::clean::{self, cells, cut, cut_to};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -75,7 +75,7 @@ pub fn lines(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> 
         .chain(&rows)
         .map(|row| {
             let line = line(columns, row, &shown, &widths);
-            width.map_or(line.clone(), |width| cut(&line, width))
+            cut_to(&line, width)
         })
         .collect()
 }

@@ -24,7 +24,7 @@ pub struct Used {
     pub error_seconds: i64,
     /// How long it was not known what the model did.
     pub unseen_seconds: i64,
-    /// The part of the active seconds in which no price by the second was known.
+    /// The part of the active seconds in which no price by time was known.
     pub unpriced_seconds: i64,
     /// What the active seconds with a known price have cost. Absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,13 +62,9 @@ impl Used {
 
     /// The sum of two usages, counted since the earlier begin.
     pub fn plus(self, other: Self) -> Self {
-        let cost = match (self.cost, other.cost) {
-            (Some(one), Some(two)) => Some(one.plus(two)),
-            (one, two) => one.or(two),
-        };
         Self {
             began: self.began.min(other.began),
-            cost,
+            cost: Amount::sum_of_known(self.cost, other.cost),
             ..self.seconds(&other, i64::saturating_add)
         }
     }

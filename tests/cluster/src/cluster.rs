@@ -238,7 +238,12 @@ impl Cluster {
     /// A request is included as soon as its client has the complete response. A watch is included
     /// when it has ended.
     pub fn requests(&self) -> Result<Vec<Request>> {
-        requests::read(&apiserver::request_log(&self.folder))
+        requests::read(&apiserver::request_log(&self.folder), None)
+    }
+
+    /// Returns the requests about objects of one namespace, as [`requests`](Self::requests) does.
+    pub fn requests_in(&self, namespace: &str) -> Result<Vec<Request>> {
+        requests::read(&apiserver::request_log(&self.folder), Some(namespace))
     }
 
     /// Returns the folder of all files, which is removed when the cluster is dropped.

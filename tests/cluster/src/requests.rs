@@ -78,11 +78,11 @@ struct EventStatus {
     code: u16,
 }
 
-/// Reads the log. A missing file means that there are no requests, because the API server creates
-/// the file for the first one.
-pub(crate) fn read(path: &Path) -> Result<Vec<Request>> {
+/// Reads the log, or its requests in one namespace. A missing file means that there are no
+/// requests, because the API server creates the file for the first one.
+pub(crate) fn read(path: &Path, namespace: Option<&str>) -> Result<Vec<Request>> {
     match fs::read_to_string(path) {
-        Ok(text) => parse(&text),
+        Ok(text) => parse(&text, namespace),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Error::io("the API server's request log could not be read")(
             error,
@@ -90,17 +90,21 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Request>> {
     }
 }
 
-fn parse(text: &str) -> Result<Vec<Request>> {
+fn parse(text: &str, namespace: Option<&str>) -> Result<Vec<Request>> {
+    // Few of the many lines are about one namespace, and only those are decoded.
+    let field = namespace.map(|namespace| format!("\"namespace\":{namespace:?}"));
+    let concerns = |line: &&str| field.as_ref().is_none_or(|field| line.contains(field));
     // A last line without a newline is still being written.
     let lines = text
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n'));
     let mut requests = Vec::new();
-    for line in lines {
+    for line in lines.filter(concerns) {
         let event: Event = serde_json::from_str(line)?;
+        let within = namespace.is_none_or(|namespace| event.object_ref.namespace == namespace);
         // After a panic in a handler, the log has an event of the stage Panic, and then one of the
         // stage ResponseComplete.
-        if event.stage == "ResponseComplete" {
+        if within && event.stage == "ResponseComplete" {
             requests.push(Request::from(event));
         }
     }
@@ -134,7 +138,7 @@ mod tests {
     #[test]
     fn incomplete_last_line_is_ignored() {
         let half = &DONE[..40];
-        let read = parse(&format!("{DONE}\n{half}")).unwrap();
+        let read = parse(&format!("{DONE}\n{half}"), None).unwrap();
         assert_eq!(read.len(), 1);
         assert_eq!(
             (read[0].subresource.as_str(), read[0].code),
@@ -146,6 +150,16 @@ mod tests {
     #[test]
     fn request_with_several_events_is_counted_once() {
         let panicked = DONE.replace("ResponseComplete", "Panic");
-        assert_eq!(parse(&format!("{panicked}\n{DONE}\n")).unwrap().len(), 1);
+        let log = format!("{panicked}\n{DONE}\n");
+        assert_eq!(parse(&log, None).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn only_the_requests_of_a_namespace_are_read() {
+        let elsewhere = DONE.replace("default", "other");
+        let log = format!("{elsewhere}\n{DONE}\n");
+        let read = parse(&log, Some("default")).unwrap();
+        assert_eq!((read.len(), read[0].namespace.as_str()), (1, "default"));
+        assert_eq!(parse(&log, None).unwrap().len(), 2);
     }
 }

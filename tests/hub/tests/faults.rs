@@ -271,7 +271,7 @@ async fn hanging_request_lasts_until_the_client_times_out() {
     let hub = hub_with(Fault::hang().after_effect()).await;
     let client = reqwest::Client::builder()
         .no_proxy()
-        .timeout(ms(100))
+        .timeout(ms(2000))
         .build()
         .unwrap();
     let error = client

@@ -40,9 +40,9 @@ async fn live_status(hub: &Hub) -> String {
 #[tokio::test]
 async fn active_model_without_requests_becomes_inactive() {
     let hub = idle_hub(active()).await;
-    jump(890).await;
+    jump(600).await;
     assert_eq!(live_status(&hub).await, "active");
-    jump(10).await;
+    jump(300).await;
     assert_eq!(
         statuses(&get(&hub, &retrieve("bot")).await.1),
         ["active"],
@@ -67,10 +67,10 @@ async fn timeout_counts_from_the_end_of_the_activation() {
     post(&hub, &activate("bot")).await;
     jump(60).await;
     assert_eq!(live_status(&hub).await, "active");
-    jump(890).await;
+    jump(600).await;
     assert_eq!(post(&hub, &activate("bot")).await.0, StatusCode::OK);
     assert_eq!(live_status(&hub).await, "active");
-    jump(10).await;
+    jump(300).await;
     assert_eq!(
         live_status(&hub).await,
         "inactive",
@@ -100,9 +100,9 @@ async fn touch_keeps_an_active_model_active() {
         hub.touch("bot").unwrap();
         assert_eq!(hub.live("bot").unwrap(), ["active"]);
     }
-    jump(890).await;
+    jump(600).await;
     assert_eq!(live_status(&hub).await, "active");
-    jump(10).await;
+    jump(300).await;
     hub.touch("bot").unwrap();
     assert_eq!(
         hub.live("bot").unwrap(),
@@ -116,15 +116,15 @@ async fn touch_keeps_an_active_model_active() {
 async fn request_keeps_an_active_model_active() {
     let hub = idle_hub(active()).await;
     let body = json!({ "model": "oxen:bot", "messages": [] });
-    jump(890).await;
+    jump(600).await;
     let (status, completion) = complete(&hub, &body).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(completion["object"], "chat.completion");
     assert_eq!(completion["model"], "oxen:bot");
     assert_eq!(completion["choices"][0]["message"]["role"], "assistant");
-    jump(890).await;
+    jump(600).await;
     assert_eq!(live_status(&hub).await, "active");
-    jump(10).await;
+    jump(300).await;
     assert_eq!(live_status(&hub).await, "inactive");
 }
 
@@ -212,9 +212,9 @@ async fn drift_and_timeout_follow_each_other() {
     let minute = Duration::from_secs(60);
     let model = Model::custom("bot").drifts_to("active", minute);
     let hub = idle_hub(model).await;
-    jump(950).await;
+    jump(660).await;
     assert_eq!(hub.live("bot").unwrap(), ["active"]);
-    jump(10).await;
+    jump(300).await;
     assert_eq!(hub.live("bot").unwrap(), ["inactive"]);
     hub.touch("bot").unwrap();
     assert_eq!(hub.live("bot").unwrap(), ["deploying"]);
@@ -226,9 +226,9 @@ async fn request_before_the_activation_does_not_shorten_the_timeout() {
     hub.touch("bot").unwrap();
     jump(500).await;
     post(&hub, &activate("bot")).await;
-    jump(60 + 890).await;
+    jump(60 + 600).await;
     assert_eq!(live_status(&hub).await, "active");
-    jump(10).await;
+    jump(300).await;
     assert_eq!(live_status(&hub).await, "inactive");
 }
 
@@ -239,9 +239,9 @@ async fn timeout_continues_until_a_late_effect() {
     let hub = idle_hub(model.late_effect(Duration::from_secs(10_000))).await;
     jump(500).await;
     post(&hub, &deactivate("bot")).await;
-    jump(490).await;
+    jump(200).await;
     assert_eq!(live_status(&hub).await, "active");
-    jump(10).await;
+    jump(300).await;
     assert_eq!(live_status(&hub).await, "inactive");
 }
 

@@ -8,7 +8,6 @@ use crate::{
     console::Console,
     hub::{Missing, Retrieved, Shown, Wanted, Which},
     manifest::{self, Adopted, Common, Taken},
-    objects::Scope,
     outcome::{Failure, Outcome},
     reach::Reach,
 };
@@ -34,9 +33,10 @@ pub async fn run(flags: &Global, args: &ImportArgs, console: &Console) -> Result
         import.adopt(retrieved);
     }
     let namespace = Some(reach.namespace.as_str()).filter(|name| !name.is_empty());
-    let taken = match &reach.objects.scope {
-        Scope::None { .. } => Taken::Unknown,
-        Scope::All | Scope::One { .. } => Taken::Known(reach.objects.names(&reach.namespace)),
+    let taken = if reach.objects.are_known() {
+        Taken::Known(reach.objects.names(&reach.namespace))
+    } else {
+        Taken::Unknown
     };
     let secret = reach.secret();
     let common = Common {

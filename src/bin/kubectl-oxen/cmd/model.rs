@@ -4,7 +4,6 @@ use crate::{
     catalog::Catalog,
     cli::{Global, ModelArgs, ObjectOutput},
     console::Console,
-    objects::Scope,
     outcome::{Failure, Outcome},
     reach::Reach,
     screen::model_screen,
@@ -28,9 +27,7 @@ pub async fn run(flags: &Global, args: &ModelArgs, console: &Console) -> Result<
         Some(ObjectOutput::Name) => catalog.names(),
         None => {
             let managers = catalog.managers(&shown);
-            let known = !matches!(reach.objects.scope, Scope::None { .. });
-            let managers = known.then_some(managers.as_slice());
-            model_screen(&shown, managers, console.width())
+            model_screen(&shown, managers.as_deref(), console.width())
         }
     };
     console.print(&text)?;

@@ -9,12 +9,13 @@ use oxen_operator::{
 use serde_json::json;
 
 use crate::{
-    amount::{self, Amount},
+    amount::Amount,
     clean,
     cli::{DryRun, Global, ReleaseArgs},
     console::Console,
     item::Item,
     outcome::{Failure, Outcome},
+    price,
     session::Session,
     steer::{MANAGER, of_object},
     when::Now,
@@ -90,7 +91,7 @@ fn consequence(item: &Item, now: &Now) -> String {
         .live
         .map_or_else(|| "never seen".into(), |live| format!("last seen {live}"));
     let off = matches!(status.live, Some(LiveStatus::Inactive | LiveStatus::None));
-    let price = amount::per_hour(&status)
+    let price = price::per_hour(status.pricing.as_ref())
         .map(Amount::rounded)
         .filter(|_| !off);
     let price = price

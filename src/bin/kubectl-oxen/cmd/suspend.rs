@@ -4,11 +4,12 @@ use oxen_operator::decide::{READY, condition};
 use serde_json::{Value, json};
 
 use crate::{
-    amount::{self, Amount},
+    amount::Amount,
     cli::{Global, SteerArgs},
     console::Console,
     item::Item,
     outcome::{Failure, Outcome},
+    price,
     refuse::Change,
     steer::{self, MANAGER, Plan},
     wait::Request,
@@ -64,7 +65,7 @@ fn means(item: &Item, suspend: bool) -> String {
 fn follows(item: &Item) -> Option<String> {
     let conditions = item.conditions();
     let reason = condition(&conditions, READY).map(|ready| ready.reason.as_str());
-    let price = amount::per_hour(&item.status()).map(Amount::rounded);
+    let price = price::per_hour(item.status().pricing.as_ref()).map(Amount::rounded);
     let what = match (reason?, price) {
         ("WouldActivate", Some(price)) => {
             format!("activates the model, which costs {price} an hour")

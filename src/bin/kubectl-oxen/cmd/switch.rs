@@ -5,11 +5,11 @@ use oxen_operator::api::{Declared, OVERRIDE_ANNOTATION, State};
 use serde_json::json;
 
 use crate::{
-    amount,
     cli::{Global, SwitchArgs},
     console::Console,
     item::Item,
     outcome::{Failure, Outcome},
+    price,
     refuse::{Change, manager},
     steer::{self, MANAGER, OVERRIDE_MANAGER, Plan},
     wait::Request,
@@ -105,7 +105,8 @@ fn override_(state: State, end: Timestamp, now: Now) -> Plan {
 /// What the model costs until the override ends, where it is turned on and has a price by time.
 fn cost(item: &Item, state: State, end: Timestamp, now: &Now) -> Option<String> {
     let seconds = end.duration_since(now.time).as_secs();
-    let price = amount::per_second(&item.status()).filter(|_| state == State::Active)?;
+    let status = item.status();
+    let price = price::per_second(status.pricing.as_ref()).filter(|_| state == State::Active)?;
     Some(price.times(seconds.unsigned_abs()).rounded())
 }
 

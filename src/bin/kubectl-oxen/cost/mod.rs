@@ -22,11 +22,7 @@ use oxen_operator::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    amount::{self, Amount},
-    item::Item,
-    usage::Used,
-};
+use crate::{amount::Amount, item::Item, price, usage::Used};
 
 pub use earlier::{Missing, read};
 pub use notes::notes;
@@ -104,16 +100,14 @@ impl Bills {
         let active = status.live == Some(LiveStatus::Active);
         let counted = status.live.and_then(decide::counted);
         Self {
-            per_hour: amount::per_hour(status).filter(|_| active),
+            per_hour: price::per_hour(status.pricing.as_ref()).filter(|_| active),
             maybe: counted.is_some() && !active,
         }
     }
 
     fn plus(self, other: Self) -> Self {
-        let both = [self.per_hour, other.per_hour];
-        let known = both.iter().any(Option::is_some);
         Self {
-            per_hour: known.then(|| both.into_iter().flatten().sum()),
+            per_hour: Amount::sum_of_known(self.per_hour, other.per_hour),
             maybe: self.maybe || other.maybe,
         }
     }
@@ -128,8 +122,8 @@ impl Row {
             name: item.name(),
             uid: item.raw.uid().unwrap_or_default(),
             live: status.live.map(|live| live.to_string()),
-            price: amount::per_second(&status),
-            per_hour: amount::per_hour(&status).map(Amount::rounded),
+            price: price::per_second(status.pricing.as_ref()),
+            per_hour: price::per_hour(status.pricing.as_ref()).map(Amount::rounded),
             bills: Bills::of(&status),
             model: status.model.as_ref().map(ModelStatus::identity),
             used: Used::of(&status, now)?,

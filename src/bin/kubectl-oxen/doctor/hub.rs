@@ -1,6 +1,10 @@
 //! The way to the hub: from this machine, and from the operator.
 
-use oxen_operator::{config::RouteArgs, decide::HubFault, hub::ApiKey};
+use oxen_operator::{
+    config::RouteArgs,
+    decide::{HubFault, SYNCED, condition},
+    hub::ApiKey,
+};
 use tokio::time::Instant;
 
 use super::{
@@ -103,12 +107,10 @@ pub fn by_operator(objects: &Objects) -> Check {
     }
     let (mut synced, mut lost) = (0, Vec::new());
     for item in objects.items() {
-        for condition in item.conditions() {
-            if condition.type_ == "Synced" && condition.status == "True" {
-                synced += 1;
-            } else if condition.type_ == "Synced" && condition.reason == "HubUnreachable" {
-                lost.push(item.full_name());
-            }
+        match condition(&item.conditions(), SYNCED) {
+            Some(condition) if condition.status == "True" => synced += 1,
+            Some(condition) if condition.reason == "HubUnreachable" => lost.push(item.full_name()),
+            Some(_) | None => {}
         }
     }
     let Some(first) = lost.first() else {

@@ -101,7 +101,7 @@ async fn unmanaged(session: &Session, objects: &Objects, hub: &Access, keys: &[T
                         unknown += 1;
                         continue;
                     };
-                    let price = shown.remote.pricing.as_ref().and_then(per_hour);
+                    let price = per_hour(shown.remote.pricing.as_ref());
                     found.insert(shown.identity(), price);
                 }
             }

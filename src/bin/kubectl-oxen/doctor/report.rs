@@ -6,15 +6,10 @@ use super::paste::command;
 use crate::{
     clean,
     cli::DataOutput,
-    console::DEFAULT_WIDTH,
+    console::{DEFAULT_WIDTH, DIM, RED, RESET, YELLOW},
     outcome::{Failure, Outcome},
     output,
 };
-
-const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
-const DIM: &str = "\x1b[2m";
-const RESET: &str = "\x1b[0m";
 
 /// The width of what stands before a check's message.
 pub const INDENT: usize = 8;

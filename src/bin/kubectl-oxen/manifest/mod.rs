@@ -55,11 +55,6 @@ impl Adopted {
         let spec: OxenModelSpec =
             serde_json::from_value(spec).map_err(|error| error.to_string())?;
         spec.check_model()?;
-        if asked.chars().any(is_format) {
-            return Err(
-                "spec.model: contains an invisible character; write the model's UUID".into(),
-            );
-        }
         let state = match remote.live {
             LiveStatus::Active | LiveStatus::Deploying => State::Active,
             LiveStatus::Deactivating if may_bill(remote) => {
@@ -82,16 +77,6 @@ impl Adopted {
             state,
         })
     }
-}
-
-/// Returns true for a character that is not seen and that the API server refuses in `spec.model`.
-fn is_format(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{fffe}' | '\u{ffff}'
-        | '\u{e0000}'..='\u{10ffff}')
 }
 
 /// Each model once, by owner and id.

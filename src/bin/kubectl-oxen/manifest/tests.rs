@@ -1,6 +1,9 @@
 //! Manifests are the same each time, valid, and hold only what was observed.
 
-use oxen_operator::api::{ModelStatus, OxenModel};
+use oxen_operator::{
+    api::{ModelStatus, OxenModel},
+    decide::OtherDeployments,
+};
 
 use super::*;
 
@@ -169,8 +172,9 @@ fn what_no_object_can_declare_is_refused() {
         }
     }
     let mut deactivating = remote(LiveStatus::Deactivating);
-    for (others, refused) in [("1 inactive", false), ("1 active", true)] {
-        deactivating.others = vec![others.into()];
+    for (live, refused) in [(LiveStatus::Inactive, false), (LiveStatus::Active, true)] {
+        let counted = format!("1 {live}");
+        deactivating.others = vec![OtherDeployments { live, counted }];
         assert_eq!(Adopted::new(&deactivating, "bot").is_err(), refused);
     }
 }

@@ -22,7 +22,7 @@ use oxen_operator::{
     decide::{desired, instant, next_change},
 };
 
-use crate::{amount, amount::Amount, item::Item, when::Now};
+use crate::{amount::Amount, item::Item, price, when::Now};
 
 pub use data::data;
 pub use overview::{overview, summary as overview_summary};
@@ -239,7 +239,7 @@ pub fn zone(object: &OxenModel, now: &Now) -> TimeZone {
 
 /// What an object's model costs in these seconds, if it is billed by time.
 fn cost(item: &Item, seconds: i64) -> Option<Amount> {
-    Some(amount::per_second(&item.status())?.times(seconds.unsigned_abs()))
+    Some(price::per_second(item.status().pricing.as_ref())?.times(seconds.unsigned_abs()))
 }
 
 #[cfg(test)]

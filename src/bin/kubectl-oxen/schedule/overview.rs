@@ -41,8 +41,7 @@ pub fn overview(
         let padding = " ".repeat(longest.saturating_sub(clean::cells(&name)));
         let bars = total(count).max("DAYS".len());
         let line = format!("{name}{padding}  {bar:bars$}  {hours:>HOURS$}");
-        let line = line.trim_end();
-        width.map_or(line.to_owned(), |width| clean::cut(line, width)) + "\n"
+        clean::cut_to(line.trim_end(), width) + "\n"
     };
     let mut text = line("NAME", &heading(days, count), "HOURS");
     for ((_, plan), name) in all.iter().zip(&names) {

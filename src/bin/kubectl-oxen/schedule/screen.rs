@@ -47,18 +47,12 @@ pub struct Shown<'a> {
 impl Shown<'_> {
     /// The screen. No line is wider than the terminal.
     pub fn screen(&self, view: View) -> String {
-        let fit = |line: String| match view.width {
-            Some(width) => clean::cut(&line, width),
-            None => line,
-        };
-        let wrap = |line: String| match view.width {
-            Some(width) => clean::wrap(&line, width),
-            None => vec![line],
-        };
-        let titles = titles(self.item, self.object, self.now);
-        let mut lines: Vec<String> = titles.into_iter().flat_map(wrap).collect();
+        let titles = titles(self.item, self.object, self.now).into_iter();
+        let titles = titles.flat_map(|line| clean::wrap_to(&line, view.width));
+        let mut lines: Vec<String> = titles.collect();
         lines.push(String::new());
-        lines.extend(self.bars(view.width).into_iter().map(fit));
+        let bars = self.bars(view.width).into_iter();
+        lines.extend(bars.map(|line| clean::cut_to(&line, view.width)));
         let changes = self.changes(view);
         if !changes.is_empty() {
             lines.push(String::new());

@@ -2,19 +2,19 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use oxen_operator::{
-    api::{Declared, OxenModel, OxenModelStatus},
+    api::{Declared, ModelStatus, OxenModel, OxenModelStatus},
     decide::{DELETION_BLOCKED, READY, SYNCED, condition, is_true},
 };
 
 use crate::{
     age,
-    amount::{self, Amount},
+    amount::Amount,
     clean,
     fetch::Seen,
     fix,
     item::{Item, word},
     key::NoKey,
-    next,
+    next, price,
     table::{self, Column, Fit},
     usage,
     when::Now,
@@ -38,7 +38,7 @@ pub struct Around {
 /// The screen. No line is wider than `width`; without a width, nothing is wrapped or cut.
 pub fn screen(item: &Item, around: &Around, now: &Now, width: Option<usize>) -> String {
     let conditions = item.conditions();
-    let mut lines = wrapped(&title(item, &conditions), width);
+    let mut lines = clean::wrap_to(&title(item, &conditions), width);
     lines.push(String::new());
     for (heading, text) in rows(item, &conditions, around, now) {
         lines.extend(row(heading, &text, width));
@@ -56,7 +56,7 @@ pub fn screen(item: &Item, around: &Around, now: &Now, width: Option<usize>) -> 
         Err(why) => {
             lines.push(String::new());
             let line = format!("not shown: events ({why})");
-            lines.extend(wrapped(&line, width));
+            lines.extend(clean::wrap_to(&line, width));
         }
     }
     lines.join("\n") + "\n"
@@ -80,17 +80,12 @@ fn title(item: &Item, conditions: &[Condition]) -> String {
     )
 }
 
-fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
-    let text = clean::lines(text);
-    width.map_or_else(|| vec![text.clone()], |width| clean::wrap(&text, width))
-}
-
 fn row(heading: &str, text: &str, width: Option<usize>) -> Vec<String> {
     let room = width.map(|width| width.saturating_sub(HEADING));
     if room.is_some_and(|room| room < HEADING) {
-        return wrapped(&format!("{heading} {text}"), width);
+        return clean::wrap_to(&format!("{heading} {text}"), width);
     }
-    let lines = wrapped(text, room).into_iter().enumerate();
+    let lines = clean::wrap_to(text, room).into_iter().enumerate();
     lines
         .map(|(at, line)| {
             let heading = if at == 0 { heading } else { "" };
@@ -163,17 +158,20 @@ fn model(item: &Item, status: &OxenModelStatus) -> String {
         .map(clean::line)
         .unwrap_or_default();
     match &status.model {
-        Some(model) => {
-            let kind = model.type_.as_deref().map(clean::line);
-            let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
-            format!(
-                "{} of {}{kind}",
-                clean::line(&model.id),
-                clean::line(&model.owner)
-            )
-        }
+        Some(model) => described(model),
         None => declared,
     }
+}
+
+/// The model as the hub describes it: its ID, its owner, and its type if there is one.
+fn described(model: &ModelStatus) -> String {
+    let kind = model.type_.as_deref().map(clean::line);
+    let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
+    format!(
+        "{} of {}{kind}",
+        clean::line(&model.id),
+        clean::line(&model.owner)
+    )
 }
 
 /// The desired state, until when, what follows, and who says so.
@@ -252,7 +250,7 @@ fn overrides(status: &OxenModelStatus, now: &Now) -> Vec<(&'static str, String)>
 
 fn price(status: &OxenModelStatus) -> Option<String> {
     let second = status.pricing.as_ref()?.cost_per_second.as_deref()?;
-    let hour = amount::per_hour(status).map(Amount::rounded)?;
+    let hour = price::per_hour(status.pricing.as_ref()).map(Amount::rounded)?;
     Some(format!("{hour} an hour ({} a second)", clean::line(second)))
 }
 

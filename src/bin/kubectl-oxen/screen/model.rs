@@ -11,20 +11,13 @@ use crate::{
     price::{more, price},
 };
 
-use super::{row, wrapped};
+use super::{described, row};
 
 /// The screen. No line is wider than `width`; without a width, nothing is wrapped.
 pub fn model_screen(shown: &Shown, managers: Option<&[String]>, width: Option<usize>) -> String {
-    let described = &shown.remote.model;
-    let kind = described.type_.as_deref().map(clean::line);
-    let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
-    let title = format!(
-        "{} of {}{kind}: {}",
-        clean::line(&described.id),
-        clean::line(&described.owner),
-        shown.remote.live
-    );
-    let mut lines = wrapped(&title, width);
+    let remote = &shown.remote;
+    let title = format!("{}: {}", described(&remote.model), remote.live);
+    let mut lines = clean::wrap_to(&title, width);
     lines.push(String::new());
     let managed = managers.map(|managers| match managers {
         [] => "none".to_owned(),
@@ -55,7 +48,6 @@ fn rows(shown: &Shown) -> Vec<(&'static str, Option<String>)> {
         let (input, output) = (words(can.input.as_deref()), words(can.output.as_deref()));
         format!("{input} to {output}")
     });
-    let others = remote.others.join(", ");
     vec![
         ("Name", model.display_name.clone()),
         ("Summary", model.summary.clone()),
@@ -69,7 +61,7 @@ fn rows(shown: &Shown) -> Vec<(&'static str, Option<String>)> {
         ("URL", remote.model.url.clone()),
         ("Price", prices(shown)),
         ("Training", training(shown)),
-        ("Others", Some(others)),
+        ("Others", Some(remote.others_counted())),
         ("Hub says", Some(remote.notes.join("; "))),
     ]
 }
