@@ -70,25 +70,27 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) -> Result<(), String>
         user.client_key_data = None;
     }
     act_as(user, flags)?;
-    if target.is_secure() && contradicts_itself(&target.cluster) {
-        let whose = if flags.insecure_skip_tls_verify {
-            "the command line".into()
-        } else {
-            format!("cluster \"{}\" of the kubeconfig", target.cluster_name)
-        };
-        return Err(format!(
-            "{whose} has both a certificate authority and insecure-skip-tls-verify. Leave one of \
-             them out."
-        ));
-    }
-    Ok(())
+    refuse_contradiction(target, flags)
 }
 
-/// Returns true when the certificate of the server is to be checked and not to be checked.
-fn contradicts_itself(cluster: &Cluster) -> bool {
-    let authority =
-        (cluster.certificate_authority.as_ref()).or(cluster.certificate_authority_data.as_ref());
-    authority.is_some() && cluster.insecure_skip_tls_verify == Some(true)
+/// Refuses a certificate that is to be checked and not to be checked, as kubectl does.
+fn refuse_contradiction(target: &Target, flags: &Global) -> Result<(), String> {
+    let cluster = &target.cluster;
+    let checked =
+        cluster.certificate_authority.is_some() || cluster.certificate_authority_data.is_some();
+    let unchecked = cluster.insecure_skip_tls_verify == Some(true);
+    if !(target.is_secure() && checked && unchecked) {
+        return Ok(());
+    }
+    let whose = if flags.insecure_skip_tls_verify {
+        "the command line".into()
+    } else {
+        format!("cluster \"{}\" of the kubeconfig", target.cluster_name)
+    };
+    Err(format!(
+        "{whose} has both a certificate authority and insecure-skip-tls-verify. Leave one of them \
+         out."
+    ))
 }
 
 /// The URL of a server, which may be written without its scheme, as in `localhost:8001`. kubectl
@@ -117,11 +119,8 @@ pub fn act_as(user: &mut AuthInfo, flags: &Global) -> Result<(), String> {
         user.impersonate_groups = Some(flags.as_group.clone());
     }
     let mut given = BTreeMap::<_, Vec<_>>::new();
-    for (key, value) in flags
-        .as_user_extra
-        .iter()
-        .filter_map(|it| it.split_once('='))
-    {
+    let pairs = flags.as_user_extra.iter();
+    for (key, value) in pairs.filter_map(|pair| pair.split_once('=')) {
         given.entry(key.into()).or_default().push(value.into());
     }
     if !given.is_empty() {

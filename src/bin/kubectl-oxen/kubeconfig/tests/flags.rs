@@ -135,6 +135,7 @@ fn an_empty_flag_is_unset() {
         server: empty(),
         token: empty(),
         impersonate: empty(),
+        as_group: vec![String::new()],
         kubeconfig: Some(PathBuf::new()),
         certificate_authority: Some(PathBuf::new()),
         ..Global::default()
