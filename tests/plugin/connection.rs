@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +13,10 @@ use cluster::{Gate, Output, StatusCode};
 use hub::{Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::json;
-use testkit::world::{World, eventually};
+use testkit::{
+    tls::{Authority, TlsFront},
+    world::{World, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -217,13 +220,30 @@ async fn the_words_of_a_credential_plugin_are_shown_except_to_completion() {
     }
 }
 
+/// A TLS server in front of the gate, and a kubeconfig in this folder that leads to it. Without TLS,
+/// a credential plugin does not run.
+pub async fn with_tls(gate: &Gate, folder: &Path) -> (TlsFront, PathBuf) {
+    let config = fs::read_to_string(gate.kubeconfig()).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let authority = Authority::default();
+    let cluster = &mut config["clusters"][0]["cluster"];
+    let front = TlsFront::start(cluster["server"].as_str().unwrap(), &authority).await;
+    let file = folder.join("ca.pem");
+    fs::write(&file, authority.pem()).unwrap();
+    *cluster = json!({"server": front.url, "certificate-authority": file});
+    let path = folder.join("gate");
+    fs::write(&path, config.to_string()).unwrap();
+    (front, path)
+}
+
 /// Waits for an override of an object that no operator has seen yet, through the gate and with a
 /// credential plugin.
 async fn wait_with_plugin(world: &World, gate: &Gate, folder: &Path) -> Output {
     let token = "echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\"}, \
                  \"apiVersion\": \"client.authentication.k8s.io/v1\"}'";
     let helper = plugin(folder, token);
-    let config = with_plugin(gate.kubeconfig(), folder, &helper);
+    let (_front, from) = with_tls(gate, folder).await;
+    let config = with_plugin(&from, folder, &helper);
     let script = format!(
         "KUBECONFIG={config} kubectl oxen on bot -n {} --for 2h --wait --timeout 3m </dev/null",
         world.namespace
@@ -283,7 +303,8 @@ async fn credentials_that_expire_while_objects_are_watched_are_renewed() {
     let token = "echo words >&2\n\
                  echo '{\"kind\": \"ExecCredential\", \"status\": {\"token\": \"t\"}}'";
     let helper = plugin(folder.path(), token);
-    let config = with_plugin(gate.kubeconfig(), folder.path(), &helper);
+    let (_front, from) = with_tls(&gate, folder.path()).await;
+    let config = with_plugin(&from, folder.path(), &helper);
     let pid = folder.path().join("pid").display().to_string();
     let script = format!(
         "KUBECONFIG={config} kubectl oxen status -w -n {} & pid=$!\n\

@@ -10,6 +10,7 @@
 //! | the hub's models, the API key, `-v` | `hub_side.rs`, `unmanaged.rs` |
 //! | manifests of models that exist already | `import.rs` |
 //! | proxies, certificates and credential plugins | `connection.rs` |
+//! | the entries of a kubeconfig and the flags, beside kubectl | `kubeconfig.rs` |
 //! | the session in README.md | `readme.rs` |
 //! | the screen and the table | `screens.rs` |
 //! | pipes, and terminals of any width | `pipes.rs` |
@@ -31,6 +32,7 @@ mod doctor;
 mod errors;
 mod hub_side;
 mod import;
+mod kubeconfig;
 mod pipes;
 mod readme;
 mod refusals;

@@ -1,14 +1,18 @@
 //! Overrides and other changes.
 
+use std::path::Path;
+
+use cluster::StatusCode;
 use hub::{Endpoint, Fault, Hub, Model};
 use oxen_operator::api::OxenModel;
 use serde_json::{Value, json};
 use testkit::{
     flux,
+    tls::Authority,
     world::{World, status},
 };
 
-use crate::oxen;
+use crate::{bash, connection::with_tls, oxen};
 
 /// A world with an inactive model whose object declares this.
 pub async fn world(spec: Value) -> World {
@@ -64,6 +68,64 @@ async fn an_override_is_written_waited_for_and_ended() {
         "{reconciled:?}"
     );
     assert!(managers(&world.get("bot").await).contains(&"oxen-plugin".to_owned()));
+}
+
+#[tokio::test]
+async fn a_write_without_an_answer_may_have_been_made() {
+    let world = world(json!({})).await;
+    let through = async |config: &Path, arguments: &str| {
+        let (config, namespace) = (config.display(), &world.namespace);
+        let script = format!("KUBECONFIG={config} kubectl oxen {arguments} -n {namespace}");
+        bash(world.cluster, &script).await
+    };
+    let hint = format!(
+        "The change may have been made: kubectl oxen status bot -n {}",
+        world.namespace
+    );
+    let on = "on bot --for 48h";
+
+    // The answer comes too late.
+    let gate = world.cluster.gate().await.unwrap();
+    let held = gate.hold_answer("PATCH", "oxenmodels/bot");
+    let late = through(gate.kubeconfig(), on).await;
+    drop(held);
+    assert_eq!(late.status.code(), Some(1), "{late:?}");
+    assert!(
+        late.stderr.contains("did not answer within 10 s"),
+        "{late:?}"
+    );
+    assert!(late.stderr.contains(&hint), "{late:?}");
+    assert!(annotation(&world.get("bot").await).is_some());
+
+    // The API server waited in vain for its own store.
+    gate.refuse("PATCH", "oxenmodels/bot", StatusCode::GATEWAY_TIMEOUT);
+    let refused = through(gate.kubeconfig(), on).await;
+    assert!(refused.stderr.contains(&hint), "{refused:?}");
+    let tried = through(gate.kubeconfig(), &format!("{on} --dry-run=server")).await;
+    assert_eq!(tried.status.code(), Some(1), "{tried:?}");
+    assert!(!tried.stderr.contains("may have been made"), "{tried:?}");
+    gate.clear();
+    gate.refuse("PATCH", "oxenmodels/bot", StatusCode::CONFLICT);
+    let conflict = through(gate.kubeconfig(), on).await;
+    assert_eq!(conflict.status.code(), Some(1), "{conflict:?}");
+    assert!(
+        !conflict.stderr.contains("may have been made"),
+        "{conflict:?}"
+    );
+
+    // The connection breaks before the answer.
+    gate.clear();
+    let folder = tempfile::tempdir().unwrap();
+    let (front, config) = with_tls(&gate, folder.path()).await;
+    let mut held = gate.hold_answer("PATCH", "oxenmodels/bot");
+    let broken = async {
+        held.arrived().await;
+        front.restart_with(&Authority::default());
+    };
+    let (output, ()) = tokio::join!(through(&config, on), broken);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("cannot be reached"), "{output:?}");
+    assert!(output.stderr.contains(&hint), "{output:?}");
 }
 
 #[tokio::test]

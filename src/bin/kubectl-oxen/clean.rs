@@ -98,9 +98,11 @@ pub fn cut_to(text: &str, width: Option<usize>) -> String {
     width.map_or_else(|| text.to_owned(), |width| cut(text, width))
 }
 
-/// The lines that [`wrap()`] makes of the text, or the text as it is without a width.
+/// The lines that [`wrap()`] makes of the text, or the whole text without a width. They are safe as
+/// those of [`lines()`] are.
 pub fn wrap_to(text: &str, width: Option<usize>) -> Vec<String> {
-    width.map_or_else(|| vec![text.to_owned()], |width| wrap(text, width))
+    let text = lines(text);
+    width.map_or_else(|| vec![text.clone()], |width| wrap(&text, width))
 }
 
 /// One line without indentation, in lines of at most this many cells.

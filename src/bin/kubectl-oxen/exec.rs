@@ -54,8 +54,8 @@ async fn resolve_with(target: &mut Target, terminal: Terminal, asks: bool) -> Re
     let user = target.user_name.clone();
     if let Some(provider) = &target.user.auth_provider {
         return Err(format!(
-            "user \"{user}\" of the kubeconfig uses the auth-provider \"{}\", which kubectl has \
-             dropped, too. Use a credential plugin, such as kubelogin for OIDC.",
+            "user \"{user}\" of the kubeconfig uses the auth-provider \"{}\", which this \
+             program does not know. Use a credential plugin, such as kubelogin for OIDC.",
             provider.name
         ));
     }

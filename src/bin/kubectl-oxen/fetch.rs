@@ -164,7 +164,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The request failed.
+    /// The request failed. The error says so where the change may have been made all the same.
     pub async fn patch(
         &self,
         name: &str,
@@ -180,7 +180,16 @@ impl Session {
         };
         let asked = self.asked("patch", Some(name));
         let patch = Patch::Merge(patch);
-        Ok(self.ask(asked, api.patch(name, &params, &patch)).await?)
+        let answer = self.ask(asked, api.patch(name, &params, &patch)).await;
+        answer.map_err(|mut trouble| {
+            if trouble.maybe_done && !dry_run {
+                let namespace = &self.namespace;
+                trouble.remedy += &format!(
+                    " The change may have been made: kubectl oxen status {name} -n {namespace}"
+                );
+            }
+            trouble.into()
+        })
     }
 }
 

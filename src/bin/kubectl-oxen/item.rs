@@ -9,6 +9,8 @@ use oxen_operator::{
 };
 use serde_json::Value;
 
+use crate::clean;
+
 /// An object. One that this version can't decode is shown as far as it goes, and hides no other.
 #[derive(Debug)]
 pub struct Item {
@@ -43,9 +45,9 @@ impl Item {
         self.raw.name_any()
     }
 
-    /// The namespace and the name.
+    /// The namespace and the name, as they are shown.
     pub fn full_name(&self) -> String {
-        format!("{}/{}", self.namespace(), self.name())
+        clean::line(&format!("{}/{}", self.namespace(), self.name()))
     }
 
     /// The status, also of an object whose spec can't be decoded. It is empty where there is none.

@@ -31,7 +31,7 @@ pub fn text(value: &impl Serialize, yaml: bool) -> Result<String, Failure> {
 pub fn names(items: &[Item]) -> String {
     let lines = items
         .iter()
-        .map(|item| format!("oxenmodel.oxen.ai/{}\n", item.name()));
+        .map(|item| format!("oxenmodel.oxen.ai/{}\n", clean::line(&item.name())));
     lines.collect()
 }
 

@@ -73,7 +73,7 @@ fn status() -> [(&'static str, Value); 14] {
         (
             "conditions",
             json!([
-                condition("Ready", "False"),
+                condition("Ready", TEXTS[4]),
                 condition("Stalled", "True"),
                 condition("Synced", "True")
             ]),
@@ -93,7 +93,7 @@ fn spec() -> [(&'static str, Value); 8] {
         ("syncInterval", json!("10m")),
         ("progressDeadline", json!("30m")),
         ("deletionPolicy", json!("Retain")),
-        ("apiKeySecretRef", json!({"name": TEXTS[3]})),
+        ("apiKeySecretRef", json!({"name": TEXTS[4]})),
     ]
 }
 
@@ -138,11 +138,18 @@ fn some<const N: usize>(fields: [(&'static str, Value); N]) -> impl Strategy<Val
 
 fn items() -> impl Strategy<Value = Vec<Item>> {
     let annotation = option::of(select(TEXTS.to_vec()));
-    let one = (some(spec()), some(status()), any::<bool>(), annotation);
-    let item = one.prop_map(|(spec, status, deleting, annotation)| {
+    let name = select(vec!["support-bot", TEXTS[3], TEXTS[4]]);
+    let one = (
+        some(spec()),
+        some(status()),
+        any::<bool>(),
+        annotation,
+        name,
+    );
+    let item = one.prop_map(|(spec, status, deleting, annotation, name)| {
         let mut object = json!({
             "apiVersion": "oxen.ai/v1alpha1", "kind": "OxenModel",
-            "metadata": {"name": "support-bot", "namespace": "team-a", "generation": 1,
+            "metadata": {"name": name, "namespace": name, "generation": 1,
                          "creationTimestamp": "2026-11-01T08:00:00Z"},
             "spec": spec,
             "status": status,
@@ -194,7 +201,8 @@ proptest! {
         for item in &items {
             let around = Around { events: Ok(vec![seen.clone()]), key: None };
             fits(&screen::screen(item, &around, &now, Some(width)), width)?;
-            screen::screen(item, &around, &now, None);
+            let piped = screen::screen(item, &around, &now, None);
+            fits(&piped, usize::MAX)?;
         }
         let view = overview::View { wide, all_namespaces, width: Some(width) };
         fits(&overview::table(&items, &now, view), width)?;

@@ -149,6 +149,7 @@ async fn of_files(
     terminal: Terminal,
 ) -> Result<(Config, Place, Option<String>), Failure> {
     exec::resolve(&mut target, terminal).await?;
+    target.check_token()?;
     let server: Option<Uri> = target
         .cluster
         .server
@@ -171,7 +172,11 @@ async fn of_files(
         (Err(KubeconfigError::ParseNoProxy(_)), Some(server)) => Ok(copy.config(server)),
         (config, _) => config,
     };
-    let mut config = config.map_err(|error| kubeconfig::unusable(&copy, &error))?;
+    let (cluster, user) = (&copy.cluster_name, &copy.user_name);
+    let mut config = config.map_err(|error| kubeconfig::unusable(cluster, user, &error))?;
+    if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+        return Err(kubeconfig::no_authority(cluster).into());
+    }
     config.proxy_url = chosen;
     let authorities = config.root_cert.as_deref().unwrap_or_default();
     let place = Place {
@@ -205,6 +210,8 @@ fn of_pod(flags: &Global) -> Result<(Config, Place, Option<String>), Failure> {
         ),
         ("--client-certificate", flags.client_certificate.is_some()),
         ("--client-key", flags.client_key.is_some()),
+        ("--tls-server-name", flags.tls_server_name.is_some()),
+        ("--insecure-skip-tls-verify", flags.insecure_skip_tls_verify),
     ];
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
         return Err(format!(
@@ -216,7 +223,7 @@ fn of_pod(flags: &Global) -> Result<(Config, Place, Option<String>), Failure> {
     let config = Config::incluster();
     let mut config =
         config.map_err(|error| format!("the account of this pod can't be used: {error}."))?;
-    kubeconfig::act_as(&mut config.auth_info, flags);
+    kubeconfig::act_as(&mut config.auth_info, flags)?;
     let place = Place {
         server: config.cluster_url.to_string().trim_end_matches('/').into(),
         user: "of this pod".into(),

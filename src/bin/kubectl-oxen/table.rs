@@ -1,6 +1,6 @@
 //! Tables of plain text.
 
-use crate::clean::{cells, cut, cut_to};
+use crate::clean::{self, cells, cut, cut_to};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -52,8 +52,12 @@ impl Column {
 }
 
 /// The table's lines, the heading first. No line is wider than `width`; without a width, nothing is
-/// left out or cut.
+/// left out or cut. No cell changes the terminal.
 pub fn lines(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
+    // White space stays as it is, because it aligns the parts of a cell.
+    let clean = |cell: &String| clean::lines(cell).replace('\n', " ");
+    let clean = |row: &Vec<String>| row.iter().map(clean).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(clean).collect();
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     let mut widths: Vec<usize> = (0..columns.len())
         .map(|at| {
@@ -68,7 +72,7 @@ pub fn lines(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> 
     }
     let heading: Vec<String> = columns.iter().map(|column| column.heading.into()).collect();
     std::iter::once(&heading)
-        .chain(rows)
+        .chain(&rows)
         .map(|row| {
             let line = line(columns, row, &shown, &widths);
             cut_to(&line, width)

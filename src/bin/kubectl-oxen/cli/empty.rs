@@ -17,6 +17,9 @@ impl Global {
             user: text(self.user),
             impersonate: text(self.impersonate),
             as_uid: text(self.as_uid),
+            as_group: (self.as_group.into_iter())
+                .filter(|group| !group.is_empty())
+                .collect(),
             server: text(self.server),
             token: text(self.token),
             certificate_authority: path(self.certificate_authority),

@@ -3,9 +3,10 @@
 
 use std::{error::Error as _, io};
 
+use hyper_util::client::legacy;
 use kube::{Error, core::Status};
 
-use crate::{clean, outcome::Failure};
+use crate::{clean, kubeconfig, outcome::Failure};
 
 mod hub;
 
@@ -51,6 +52,8 @@ pub struct Trouble {
     pub unauthorized: bool,
     /// Whether the API server knows no such kind of objects.
     pub not_installed: bool,
+    /// Whether the API server may have done what was asked, without saying so.
+    pub maybe_done: bool,
     /// What is the case, without a full stop.
     pub why: String,
     /// What to do, as a sentence or nothing.
@@ -64,6 +67,7 @@ impl Trouble {
             forbidden: false,
             unauthorized: false,
             not_installed: false,
+            maybe_done: false,
             why: why.into(),
             remedy: remedy.into(),
         }
@@ -79,10 +83,13 @@ impl From<Trouble> for Failure {
 
 /// The trouble of a request that was not answered in time.
 pub fn timed_out(place: &Place, seconds: f64) -> Trouble {
-    Trouble::new(
-        format!("{} did not answer within {seconds} s", place.server()),
-        "Is the cluster running? --request-timeout allows more time.",
-    )
+    Trouble {
+        maybe_done: true,
+        ..Trouble::new(
+            format!("{} did not answer within {seconds} s", place.server()),
+            "Is the cluster running? --request-timeout allows more time.",
+        )
+    }
 }
 
 /// The trouble behind an error of kube's client.
@@ -104,12 +111,16 @@ pub fn explain(error: &Error, place: &Place, asked: Asked<'_>) -> Trouble {
                 "Is it the URL of a Kubernetes API server?",
             )
         }
-        Error::RustlsTls(_) | Error::TlsRequired => Trouble::new(
-            format!(
-                "TLS to {} can't be set up: {}",
-                place.server(),
-                innermost(error)
-            ),
+        Error::RustlsTls(cause) => unusable(kubeconfig::unusable_for_tls(
+            &place.cluster,
+            &place.user,
+            cause,
+        )),
+        Error::InferKubeconfig(cause) => {
+            unusable(kubeconfig::unusable(&place.cluster, &place.user, cause))
+        }
+        Error::TlsRequired => Trouble::new(
+            format!("TLS to {} can't be set up", place.server()),
             "Check the certificates of the kubeconfig.",
         ),
         Error::Auth(_) => Trouble::new(
@@ -119,11 +130,15 @@ pub fn explain(error: &Error, place: &Place, asked: Asked<'_>) -> Trouble {
             ),
             "Log in again.",
         ),
-        Error::BuildRequest(_)
-        | Error::InferConfig(_)
-        | Error::InferKubeconfig(_)
-        | Error::Discovery(_) => Trouble::new(innermost(error), ""),
+        Error::BuildRequest(_) | Error::InferConfig(_) | Error::Discovery(_) => {
+            Trouble::new(innermost(error), "")
+        }
     }
+}
+
+/// The trouble of a kubeconfig that can't be used, as this sentence says.
+fn unusable(sentence: String) -> Trouble {
+    Trouble::new(sentence.trim_end_matches('.'), "")
 }
 
 /// The trouble behind an answer of the API server.
@@ -193,7 +208,11 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
         _ => {
             let message = clean::line(&status.message);
             let message = message.trim_end_matches('.');
-            Trouble::new(format!("the API server refuses: {message}"), "")
+            Trouble {
+                // A proxy or the API server itself waited in vain for what was asked.
+                maybe_done: matches!(status.code, 502 | 504) || status.reason == "ServerTimeout",
+                ..Trouble::new(format!("the API server refuses: {message}"), "")
+            }
         }
     }
 }
@@ -234,10 +253,25 @@ fn unreachable(error: &Error, place: &Place) -> Trouble {
             "Fetch the kubeconfig again.",
         );
     }
-    Trouble::new(
-        format!("{} cannot be reached: {cause}", place.server()),
-        "Is the cluster running?",
-    )
+    Trouble {
+        maybe_done: !is_unconnected(error),
+        ..Trouble::new(
+            format!("{} cannot be reached: {cause}", place.server()),
+            "Is the cluster running?",
+        )
+    }
+}
+
+/// Returns true when there was no connection on which the request could have been sent.
+fn is_unconnected(error: &Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref().is_some_and(legacy::Error::is_connect) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// The innermost cause of an error.

@@ -34,6 +34,8 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, String> {
 }
 
 fn parse(bytes: &[u8], folder: &Path) -> Option<Kubeconfig> {
+    // Editors of Windows begin a file with this byte order mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut merged = Kubeconfig::default();
     for document in Deserializer::from_slice(bytes) {
         let mut document = Value::deserialize(document).ok()?;

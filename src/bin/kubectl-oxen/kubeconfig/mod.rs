@@ -5,10 +5,13 @@ use std::{ffi::OsString, path::PathBuf};
 
 use kube::config::Kubeconfig;
 
+mod credentials;
 mod file;
 mod target;
+mod unusable;
 
-pub use target::{Target, act_as, unusable};
+pub use target::{Target, act_as};
+pub use unusable::{no_authority, unusable, unusable_for_tls};
 
 use crate::cli::Global;
 use target::overlay;
@@ -121,7 +124,7 @@ fn merge(paths: &[PathBuf]) -> Result<Source, String> {
 ///
 /// # Errors
 ///
-/// A name is not in the kubeconfig, or there is no name.
+/// A name is not in the kubeconfig, there is no name, or what is chosen can't be used together.
 pub fn select(config: &Kubeconfig, flags: &Global) -> Result<Target, String> {
     let name = flags.context.as_ref().or(config.current_context.as_ref());
     let mut target = Target::default();
@@ -166,7 +169,8 @@ pub fn select(config: &Kubeconfig, flags: &Global) -> Result<Target, String> {
         target.user = found.unwrap_or_default();
         target.user_name = name;
     }
-    overlay(&mut target, flags);
+    overlay(&mut target, flags)?;
+    target.keep_used_credentials()?;
     Ok(target)
 }
 

@@ -1,15 +1,12 @@
 //! The one cluster and user that are used, and what the flags change in them.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Uri;
 use kube::{
     Config,
-    config::{
-        AuthInfo, Cluster, Kubeconfig, KubeconfigError, LoadDataError, NamedAuthInfo, NamedCluster,
-        NamedContext,
-    },
+    config::{AuthInfo, Cluster, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext},
 };
 
 use crate::cli::Global;
@@ -32,23 +29,28 @@ pub struct Target {
 }
 
 /// Puts the flags over the entries, as kubectl does.
-pub(super) fn overlay(target: &mut Target, flags: &Global) {
+///
+/// # Errors
+///
+/// The server's certificate is to be checked and not to be checked, or the flags for impersonation
+/// name no user.
+pub(super) fn overlay(target: &mut Target, flags: &Global) -> Result<(), String> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let cluster = &mut target.cluster;
-    if flags.server.is_some() {
-        cluster.server.clone_from(&flags.server);
-    }
-    if flags.certificate_authority.is_some() {
-        cluster.certificate_authority = path(&flags.certificate_authority);
-        cluster.certificate_authority_data = None;
-    }
-    if flags.insecure_skip_tls_verify {
-        cluster.insecure_skip_tls_verify = Some(true);
-        cluster.certificate_authority = None;
-        cluster.certificate_authority_data = None;
+    if let Some(server) = &flags.server {
+        cluster.server = Some(server.clone());
+        // The name belongs to the server of the entry.
+        cluster.tls_server_name = None;
     }
     if flags.tls_server_name.is_some() {
         cluster.tls_server_name.clone_from(&flags.tls_server_name);
+    }
+    cluster.server = cluster.server.take().map(with_scheme);
+    // Each of these flags decides alone how the certificate is checked.
+    if flags.certificate_authority.is_some() || flags.insecure_skip_tls_verify {
+        cluster.certificate_authority = path(&flags.certificate_authority);
+        cluster.certificate_authority_data = None;
+        cluster.insecure_skip_tls_verify = Some(flags.insecure_skip_tls_verify);
     }
     let user = &mut target.user;
     if let Some(token) = &flags.token {
@@ -67,30 +69,46 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) {
         user.client_key = path(&flags.client_key);
         user.client_key_data = None;
     }
-    act_as(user, flags);
-    target.cluster.server = target.cluster.server.take().map(|server| {
-        let cluster = &target.cluster;
-        let encrypted = cluster.certificate_authority.is_some()
-            || cluster.certificate_authority_data.is_some()
-            || cluster.insecure_skip_tls_verify == Some(true)
-            || target.user.client_certificate.is_some()
-            || target.user.client_certificate_data.is_some();
-        with_scheme(server, encrypted)
-    });
+    act_as(user, flags)?;
+    refuse_contradiction(target, flags)
+}
+
+/// Refuses a certificate that is to be checked and not to be checked, as kubectl does.
+fn refuse_contradiction(target: &Target, flags: &Global) -> Result<(), String> {
+    let cluster = &target.cluster;
+    let checked =
+        cluster.certificate_authority.is_some() || cluster.certificate_authority_data.is_some();
+    let unchecked = cluster.insecure_skip_tls_verify == Some(true);
+    if !(target.is_secure() && checked && unchecked) {
+        return Ok(());
+    }
+    let whose = if flags.insecure_skip_tls_verify {
+        "the command line".into()
+    } else {
+        format!("cluster \"{}\" of the kubeconfig", target.cluster_name)
+    };
+    Err(format!(
+        "{whose} has both a certificate authority and insecure-skip-tls-verify. Leave one of them \
+         out."
+    ))
 }
 
 /// The URL of a server, which may be written without its scheme, as in `localhost:8001`. kubectl
-/// then uses TLS if there is a setting of it.
-fn with_scheme(server: String, encrypted: bool) -> String {
-    match (server.contains("://") || server.is_empty(), encrypted) {
-        (true, _) => server,
-        (false, true) => format!("https://{server}"),
-        (false, false) => format!("http://{server}"),
+/// uses no TLS then, whatever else is set.
+fn with_scheme(server: String) -> String {
+    if server.contains("://") || server.is_empty() {
+        server
+    } else {
+        format!("http://{server}")
     }
 }
 
 /// Puts the flags for impersonation over a user's entry.
-pub fn act_as(user: &mut AuthInfo, flags: &Global) {
+///
+/// # Errors
+///
+/// There is something to act as, but no user.
+pub fn act_as(user: &mut AuthInfo, flags: &Global) -> Result<(), String> {
     if flags.impersonate.is_some() {
         user.impersonate.clone_from(&flags.impersonate);
     }
@@ -100,11 +118,28 @@ pub fn act_as(user: &mut AuthInfo, flags: &Global) {
     if !flags.as_group.is_empty() {
         user.impersonate_groups = Some(flags.as_group.clone());
     }
-    for pair in &flags.as_user_extra {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let extra = user.impersonate_user_extra.get_or_insert_default();
-        extra.entry(key.into()).or_default().push(value.into());
+    let mut given = BTreeMap::<_, Vec<_>>::new();
+    let pairs = flags.as_user_extra.iter();
+    for (key, value) in pairs.filter_map(|pair| pair.split_once('=')) {
+        given.entry(key.into()).or_default().push(value.into());
     }
+    if !given.is_empty() {
+        let extra = user.impersonate_user_extra.get_or_insert_default();
+        extra.extend(given);
+    }
+    let groups = user.impersonate_groups.as_ref();
+    let extra = user.impersonate_user_extra.as_ref();
+    let more = user.impersonate_uid.is_some()
+        || groups.is_some_and(|groups| !groups.is_empty())
+        || extra.is_some_and(|extra| !extra.is_empty());
+    if more && user.impersonate.is_none() {
+        return Err(
+            "a group, a UID or an extra attribute to act with needs a user to act as. Pass \
+             --as USER."
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 impl Target {
@@ -170,71 +205,19 @@ fn certificates(pem: &str) -> Vec<Vec<u8>> {
     encoded.filter_map(decode).collect()
 }
 
-/// The sentence for an entry of the kubeconfig that can't be used. It quotes no value that may be
-/// secret.
-pub fn unusable(target: &Target, error: &KubeconfigError) -> String {
-    let (cluster, user) = (&target.cluster_name, &target.user_name);
-    let data = |entry: &str, error: &LoadDataError| match error {
-        LoadDataError::DecodeBase64(_) => format!("{entry} is no valid base64."),
-        LoadDataError::ReadFile(cause, path) => {
-            format!("{entry} can't be read from {}: {cause}.", path.display())
-        }
-        LoadDataError::NoBase64DataOrFile => format!("{entry} is missing."),
-    };
-    match error {
-        KubeconfigError::MissingClusterUrl => {
-            format!("cluster \"{cluster}\" of the kubeconfig has no server.")
-        }
-        KubeconfigError::ParseClusterUrl(_) => {
-            format!("the server of cluster \"{cluster}\" of the kubeconfig is no URL.")
-        }
-        KubeconfigError::ParseProxyUrl(_) => {
-            format!("the proxy-url of cluster \"{cluster}\" of the kubeconfig is no URL.")
-        }
-        KubeconfigError::LoadCertificateAuthority(cause) => data(
-            &format!("the certificate authority of cluster \"{cluster}\" of the kubeconfig"),
-            cause,
-        ),
-        KubeconfigError::LoadClientCertificate(cause) => data(
-            &format!("the client certificate of user \"{user}\" of the kubeconfig"),
-            cause,
-        ),
-        KubeconfigError::LoadClientKey(cause) => data(
-            &format!("the client key of user \"{user}\" of the kubeconfig"),
-            cause,
-        ),
-        KubeconfigError::ParseCertificates(_) => format!(
-            "the certificate authority of cluster \"{cluster}\" of the kubeconfig is no PEM text."
-        ),
-        KubeconfigError::ParseNoProxy(_) => {
-            "NO_PROXY has an entry that is no host, network or address.".into()
-        }
-        // These are about choosing and merging, which this program does itself.
-        KubeconfigError::CurrentContextNotSet
-        | KubeconfigError::KindMismatch
-        | KubeconfigError::ApiVersionMismatch
-        | KubeconfigError::LoadContext(_)
-        | KubeconfigError::LoadClusterOfContext(_)
-        | KubeconfigError::FindPath
-        | KubeconfigError::ReadConfig(..)
-        | KubeconfigError::Parse(_) => "the kubeconfig is not valid.".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_a_scheme_has_tls_if_there_is_a_setting_of_it() {
-        for (server, encrypted, url) in [
-            ("localhost:8001", false, "http://localhost:8001"),
-            ("10.0.0.1:6443", true, "https://10.0.0.1:6443"),
-            ("https://a", false, "https://a"),
-            ("http://a", true, "http://a"),
-            ("", true, ""),
+    fn a_server_without_a_scheme_has_no_tls() {
+        for (server, url) in [
+            ("localhost:8001", "http://localhost:8001"),
+            ("https://a", "https://a"),
+            ("http://a", "http://a"),
+            ("", ""),
         ] {
-            assert_eq!(with_scheme(server.into(), encrypted), url);
+            assert_eq!(with_scheme(server.into()), url);
         }
     }
 }

@@ -4,6 +4,9 @@ use std::{env, fs};
 
 use super::*;
 
+mod credentials;
+mod flags;
+
 fn config(name: &str) -> String {
     format!(
         "{{clusters: [{{name: {name}, cluster: {{server: 'https://{name}:6443'}}}}], \
@@ -184,33 +187,6 @@ fn a_context_needs_no_cluster_where_a_flag_names_one() {
     assert_eq!(found.cluster.server.as_deref(), Some("https://s"));
 }
 
-#[test]
-fn an_empty_flag_is_unset() {
-    let (_folder, environment) = world(&[("a", config("a"))], &["a"]);
-    let empty = || Some(String::new());
-    let flags = Global {
-        namespace: empty(),
-        context: empty(),
-        cluster: empty(),
-        user: empty(),
-        server: empty(),
-        token: empty(),
-        impersonate: empty(),
-        kubeconfig: Some(PathBuf::new()),
-        certificate_authority: Some(PathBuf::new()),
-        ..Global::default()
-    };
-    let flags = flags.without_empty_values();
-    assert_eq!(flags.namespace, None);
-    let found = target(&environment, &flags).unwrap();
-    assert_eq!(found.context.as_deref(), Some("a"));
-    assert_eq!(found.cluster.server.as_deref(), Some("https://a:6443"));
-    assert_eq!(found.cluster.certificate_authority, None);
-    let user = serde_json::to_value(&found.user).unwrap();
-    assert_eq!(user["token"], "a-token");
-    assert_eq!(found.user.impersonate, None);
-}
-
 #[tokio::test]
 async fn an_empty_value_of_a_user_is_unset() {
     let text = "clusters: [{name: a, cluster: {server: 'https://a', certificate-authority: '', \
@@ -232,33 +208,6 @@ async fn an_empty_value_of_a_user_is_unset() {
         .filter(|it| !it.is_null());
     assert_eq!(used.count(), 0, "{:?}", config.auth_info);
     kube::Client::try_from(config).unwrap();
-}
-
-#[test]
-fn flags_lie_over_the_entries() {
-    let (_folder, environment) = world(&[("a", config("a"))], &["a"]);
-    let flags = Global {
-        server: Some("https://other".into()),
-        token: Some("t".into()),
-        insecure_skip_tls_verify: true,
-        impersonate: Some("jane".into()),
-        as_group: vec!["g".into()],
-        as_uid: Some("u".into()),
-        as_user_extra: vec!["k=1".into(), "k=2".into()],
-        ..Global::default()
-    };
-    let found = target(&environment, &flags).unwrap();
-    assert_eq!(found.cluster.server.as_deref(), Some("https://other"));
-    assert_eq!(found.cluster.insecure_skip_tls_verify, Some(true));
-    assert_eq!(found.user.impersonate.as_deref(), Some("jane"));
-    assert_eq!(found.user.impersonate_groups, Some(vec!["g".into()]));
-    assert_eq!(found.user.impersonate_uid.as_deref(), Some("u"));
-    assert_eq!(found.user.impersonate_user_extra.unwrap()["k"], ["1", "2"]);
-
-    // --server needs no kubeconfig at all.
-    let (_folder, none) = world(&[], &[]);
-    let found = target(&none, &flags).unwrap();
-    assert_eq!(found.cluster.server.as_deref(), Some("https://other"));
 }
 
 #[tokio::test]
@@ -284,15 +233,22 @@ async fn base64_with_line_breaks_is_read_and_kube_reads_no_proxy() {
 }
 
 #[test]
-fn a_flags_token_takes_the_place_of_a_password() {
-    let text = config("a").replace("{token: a-token}", "{username: u, password: p}");
-    let (_folder, environment) = world(&[("a", text)], &["a"]);
-    let mut flags = Global::default();
-    let user = target(&environment, &flags).unwrap().user;
-    assert_eq!(user.username.as_deref(), Some("u"));
-    flags.token = Some("t".into());
-    let user = target(&environment, &flags).unwrap().user;
-    assert!(user.token.is_some() && user.username.is_none() && user.password.is_none());
+fn a_byte_order_mark_is_read_over() {
+    let text = "apiVersion: v1\nclusters:\n- name: a\n  cluster: {server: 'https://a'}\n\
+                contexts:\n- name: a\n  context: {cluster: a}\ncurrent-context: a\n";
+    let (_folder, environment) = world(&[("a", format!("\u{feff}{text}"))], &["a"]);
+    let found = target(&environment, &Global::default()).unwrap();
+    assert_eq!(found.cluster.server.as_deref(), Some("https://a"));
+}
+
+/// A folder with a kubeconfig of this one cluster and user, and with two files for a token.
+fn entries(cluster: &str, user: &str) -> (tempfile::TempDir, Environment) {
+    let text = format!(
+        "{{clusters: [{{name: c, cluster: {{{cluster}}}}}], users: [{{name: u, user: {{{user}}}}}], \
+         contexts: [{{name: a, context: {{cluster: c, user: u}}}}], current-context: a}}"
+    );
+    let (token, blank) = ("of-file\n".into(), "\n".into());
+    world(&[("a", text), ("token", token), ("blank", blank)], &["a"])
 }
 
 fn rcgen_certificate() -> (String, String) {

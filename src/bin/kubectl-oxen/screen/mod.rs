@@ -268,7 +268,8 @@ fn key(object: &OxenModel, found: Option<&Result<(), NoKey>>) -> String {
     } else {
         ", or the operator's own where it lends one"
     };
-    format!("Secret {}{found}{lent}", object.secret_name())
+    let name = clean::line(object.secret_name());
+    format!("Secret {name}{found}{lent}")
 }
 
 fn conditions_table(conditions: &[Condition], now: &Now, width: Option<usize>) -> Vec<String> {
