@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::{
     object::{FIELD_MANAGER, behind, understood},
     readiness::{ModelReadiness, readiness},
-    renewal::{Renewal, renewal, shows},
+    renewal::{Known, Renewal, renewal, shows},
 };
 use crate::{
     api::{OVERRIDE_ANNOTATION, OxenModel, Span},
@@ -130,8 +130,8 @@ pub(super) async fn renew(api: &Api<DynamicObject>, name: &str, lasts: Duration,
 /// What a process remembers of its renewals.
 #[derive(Default)]
 struct Memory {
-    /// Whether a renewal succeeded, so that a `none` is newer than this process.
-    renewed: bool,
+    /// Which `none` is newer than this process.
+    known: Known,
     /// The value of the last write that may have succeeded.
     sent: Option<String>,
 }
@@ -147,8 +147,10 @@ async fn round(
     let object = read(api, name).await?;
     // The answer to a write that succeeded may have been lost.
     let sent = memory.sent.as_deref();
-    memory.renewed |= sent.is_some_and(|value| shows(&object, value));
-    let renewal = renewal(&object, Timestamp::now(), lasts, !memory.renewed);
+    if sent.is_some_and(|value| shows(&object, value)) {
+        memory.known.note(&object);
+    }
+    let renewal = renewal(&object, Timestamp::now(), lasts, memory.known);
     if let Renewal::Write(value) = &renewal {
         let written = write(api, name, &object, value).await;
         if !written.as_ref().is_err_and(Trouble::is_conflict) {
@@ -156,7 +158,9 @@ async fn round(
         }
         warn_of_clock(name, &written?);
     }
-    memory.renewed |= !matches!(renewal, Renewal::Blocked(_));
+    if !matches!(renewal, Renewal::Blocked(_)) {
+        memory.known.note(&object);
+    }
     Ok(renewal)
 }
 

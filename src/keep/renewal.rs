@@ -26,6 +26,24 @@ pub enum Renewal {
     Stop,
 }
 
+/// What a process knows from its earlier renewals: which `none` is newer than the first of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Whether a renewal has succeeded. A `none` in the annotation is newer.
+    pub renewed: bool,
+    /// Whether the operator had handled another value than `none` at that renewal or since then. A
+    /// `none` that it has handled is newer, too.
+    pub answered: bool,
+}
+
+impl Known {
+    /// Notes the object of a renewal that succeeded.
+    pub fn note(&mut self, object: &OxenModel) {
+        self.renewed = true;
+        self.answered |= !handled(object).is_some_and(is_none);
+    }
+}
+
 impl Renewal {
     /// The time until the next renewal. It is never longer than `every`. After an override that
     /// was left as it is, the next renewal follows its end.
@@ -47,13 +65,14 @@ impl Renewal {
 /// An override `inactive until TIME` that is in force, or will be once the operator has handled it,
 /// stays. The first renewal of a process replaces a `none`. A `none` that a later renewal finds
 /// was set while this process ran, so it stops the process. A renewal that was blocked doesn't
-/// count as the first one, because the `none` after it may be an old one.
+/// count as the first one, because the `none` after it may be an old one. Where the annotation is
+/// gone, a `none` that the operator has handled may be an old one, too, see [`Known`].
 #[must_use]
-pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, first: bool) -> Renewal {
+pub fn renewal(object: &OxenModel, now: Timestamp, lasts: Duration, known: Known) -> Renewal {
     if object.metadata.deletion_timestamp.is_some() {
         return Renewal::Blocked("the object is being deleted".into());
     }
-    if !first && is_ended(object) {
+    if known.renewed && is_ended(object, known) {
         return Renewal::Stop;
     }
     let end = now.as_second().saturating_add_unsigned(lasts.as_secs());
@@ -76,11 +95,15 @@ pub fn shows(object: &OxenModel, value: &str) -> bool {
     override_annotation(object) == Some(value) || handled(object) == Some(value)
 }
 
-/// Returns true when the last request for an override is `none`, even if a GitOps tool has removed
-/// the annotation.
-fn is_ended(object: &OxenModel) -> bool {
-    let value = override_annotation(object).or(handled(object));
-    value.and_then(|value| value.parse().ok()) == Some(OverrideRequest::None)
+/// Returns true when the last request for an override is a `none` that is newer than the first
+/// renewal, even if a GitOps tool has removed the annotation.
+fn is_ended(object: &OxenModel, known: Known) -> bool {
+    let handled = handled(object).filter(|_| known.answered);
+    override_annotation(object).or(handled).is_some_and(is_none)
+}
+
+fn is_none(value: &str) -> bool {
+    value.parse() == Ok(OverrideRequest::None)
 }
 
 fn handled(object: &OxenModel) -> Option<&str> {
@@ -126,8 +149,18 @@ mod tests {
     }
 
     fn judged(object: &OxenModel, first: bool) -> Renewal {
+        judged_with(object, if first { Known::default() } else { LATER })
+    }
+
+    /// What a process knows after renewals that the operator has handled.
+    const LATER: Known = Known {
+        renewed: true,
+        answered: true,
+    };
+
+    fn judged_with(object: &OxenModel, known: Known) -> Renewal {
         let lasts = Duration::from_secs(20 * 60);
-        renewal(object, NOW.parse().unwrap(), lasts, first)
+        renewal(object, NOW.parse().unwrap(), lasts, known)
     }
 
     #[test]
@@ -203,6 +236,33 @@ mod tests {
             judged(&object(None, json!({})), false),
             Renewal::Write(VALUE.into())
         );
+    }
+
+    #[test]
+    fn a_none_without_the_annotation_is_an_old_one_until_the_operator_handles_another_value() {
+        let none = object(None, json!({"handledOverride": "none"}));
+        for (read, ended) in [
+            (vec![json!({"handledOverride": "none"})], false),
+            (vec![json!({})], true),
+            (vec![json!({"handledOverride": VALUE})], true),
+            (
+                vec![
+                    json!({"handledOverride": "none"}),
+                    json!({"handledOverride": VALUE}),
+                    json!({"handledOverride": "none"}),
+                ],
+                true,
+            ),
+        ] {
+            let mut known = Known::default();
+            for status in &read {
+                known.note(&object(None, status.clone()));
+            }
+            let judged = judged_with(&none, known);
+            assert_eq!(judged == Renewal::Stop, ended, "{judged:?} after {read:?}");
+            let annotated = object(Some("none"), json!({"handledOverride": "none"}));
+            assert_eq!(judged_with(&annotated, known), Renewal::Stop, "{read:?}");
+        }
     }
 
     #[test]

@@ -184,6 +184,33 @@ async fn a_renewal_that_was_blocked_does_not_make_an_old_none_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_none_from_before_the_process_stops_it_not_even_without_the_annotation() {
+    let handled = |version: &str, annotation: Option<&str>, value: &str| {
+        let mut object = object(version, annotation);
+        object.1["status"]["handledOverride"] = value.into();
+        object
+    };
+    let over = "active until 2000-01-01T00:00:00Z";
+    let answers = vec![
+        handled("1", None, "none"),
+        handled("2", Some(over), "none"),
+        // The annotation was dropped before the operator has handled it.
+        handled("3", None, "none"),
+        handled("4", Some(over), "none"),
+        // The operator has handled it.
+        handled("5", Some(over), over),
+        handled("6", Some(over), over),
+        // A `none` was set, handled and dropped.
+        handled("7", None, "none"),
+    ];
+    let methods = methods_of_a_day(stub(answers)).await;
+    assert_eq!(
+        methods,
+        ["GET", "PATCH", "GET", "PATCH", "GET", "PATCH", "GET"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_none_after_a_write_whose_answer_was_lost_stops() {
     // The operator has handled the write, and a person has set `none` since then.
     let handled = |requests: &[(String, Value)]| {

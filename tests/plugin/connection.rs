@@ -11,6 +11,7 @@ use std::{
 
 use cluster::{Gate, Output, StatusCode};
 use hub::{Hub, Model};
+use oxen_operator::api::OxenModel;
 use serde_json::json;
 use testkit::{
     tls::{Authority, TlsFront},
@@ -21,7 +22,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{bash, fails, oxen};
+use crate::{bash, fails, oxen, steer::annotation};
 
 /// A proxy that leads every CONNECT to one server, and counts them.
 struct Proxy {
@@ -244,7 +245,7 @@ async fn wait_with_plugin(world: &World, gate: &Gate, folder: &Path) -> Output {
     let (_front, from) = with_tls(gate, folder).await;
     let config = with_plugin(&from, folder, &helper);
     let script = format!(
-        "KUBECONFIG={config} kubectl oxen on bot -n {} --for 2h --wait </dev/null",
+        "KUBECONFIG={config} kubectl oxen on bot -n {} --for 2h --wait --timeout 3m </dev/null",
         world.namespace
     );
     bash(world.cluster, &script).await
@@ -276,6 +277,22 @@ async fn credentials_that_expire_during_a_wait_are_renewed() {
     let (waited, _operator) = tokio::join!(waited, operated);
     assert_eq!(waited.status.code(), Some(0), "{waited:?}");
     assert_eq!(runs(folder.path()), 2);
+}
+
+#[tokio::test]
+async fn a_wait_lists_again_where_a_version_is_too_old_to_be_watched() {
+    let (world, gate) = inactive().await;
+    gate.refuse("GET", "watch=true", StatusCode::GONE);
+    let folder = tempfile::tempdir().unwrap();
+    let operated = async {
+        let requested = |bot: &OxenModel| annotation(bot).is_some();
+        world.until("bot", "requested", requested).await;
+        world.operator()
+    };
+    let waited = wait_with_plugin(&world, &gate, folder.path());
+    let (waited, _operator) = tokio::join!(waited, operated);
+    assert_eq!(waited.status.code(), Some(0), "{waited:?}");
+    assert!(!waited.stderr.contains("connection lost"), "{waited:?}");
 }
 
 #[tokio::test]

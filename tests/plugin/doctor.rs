@@ -215,6 +215,31 @@ async fn a_sound_installation_and_one_with_faults_have_the_golden_screens() {
     let delete = "kubectl -n oxen-system delete deployment oxen-operator";
     bash(&cluster, delete).await.ok().unwrap();
     assert_eq!(deployment().await, "skip");
+
+    // The lines that grant missing rights need none of the chart's roles.
+    let delete = "kubectl delete clusterrolebinding seer";
+    bash(&cluster, delete).await.ok().unwrap();
+    let rights = ["rights-show", "rights-events", "rights-change"];
+    let restricted = doctor("dev", "-o json").await;
+    let fixes = fixes(&restricted.stdout, &rights);
+    bash(&cluster, &fixes.join("\n")).await.ok().unwrap();
+    let found = results(&doctor("dev", "-o json").await.stdout);
+    for id in rights {
+        assert!(found.contains(&(id.into(), "ok".into())), "{id}: {found:?}");
+    }
+}
+
+/// The lines that repair these checks, each of which has some.
+fn fixes(output: &str, ids: &[&str]) -> Vec<String> {
+    let data: Value = serde_json::from_str(output).unwrap();
+    let checks = data["checks"].as_array().unwrap();
+    let of_id = |id: &&str| {
+        let check = checks.iter().find(|check| check["id"] == **id).unwrap();
+        let lines = check["fix"].as_array().unwrap_or_else(|| panic!("{check}"));
+        let lines = lines.iter().map(|line| line.as_str().unwrap().to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    ids.iter().flat_map(of_id).collect()
 }
 
 #[tokio::test]

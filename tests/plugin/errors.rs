@@ -130,8 +130,8 @@ async fn missing_rights_and_a_missing_definition_are_told() {
         &as_dev("on support-bot --for 1h").await,
         1,
         &format!(
-            "error: user dev may not patch OxenModels in {}. Ask for the ClusterRole \
-             oxen-operator-edit there.",
+            "error: user dev may not patch OxenModels in {}. Ask for the verbs get and patch on \
+             oxenmodels.oxen.ai there.",
             world.namespace
         ),
     );

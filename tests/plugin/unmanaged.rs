@@ -92,3 +92,74 @@ async fn a_model_is_unmanaged_where_a_live_retrieve_says_so() {
     let left = with_hub(&world, "models --unmanaged -o name").await;
     assert_eq!(left.ok().unwrap().stdout, "u-odd\n");
 }
+
+/// Another key of the hub.
+const SECOND_KEY: &str = "second-key-of-the-namespace";
+
+#[tokio::test]
+async fn every_key_of_the_namespace_is_asked_with_and_named_in_the_manifests() {
+    let on = |owner: &str, name: &str| Model::custom(name).owner(owner).status("active");
+    let world = World::new(
+        Hub::builder()
+            .key("first", hub::KEY)
+            .key("second", SECOND_KEY)
+            .model(on("first", "u-a"))
+            .model(on("first", "u-a-free"))
+            .model(on("second", "u-b"))
+            .model(on("second", "u-b-free")),
+    )
+    .await;
+    world.secret("key-b", "api-key", SECOND_KEY).await;
+    let _operator = world.operator();
+    for (model, secret) in [("u-a", "oxen-api-key"), ("u-b", "key-b")] {
+        let spec = json!({"model": model, "state": "active", "apiKeySecretRef": {"name": secret}});
+        world.create(model, spec).await;
+    }
+    for name in ["u-a", "u-b"] {
+        world.until_reason(name, "Active").await;
+    }
+    let names = with_hub(&world, "models --unmanaged -o name").await;
+    assert_eq!(names.ok().unwrap().stdout, "u-a-free\nu-b-free\n");
+    let imported = with_hub(&world, "import --unmanaged").await.ok().unwrap();
+    for (model, secret) in [("u-a-free", "oxen-api-key"), ("u-b-free", "key-b")] {
+        let spec = format!(
+            "spec:\n  model: \"{model}\"\n  state: active\n  apiKeySecretRef:\n    name: \
+             \"{secret}\"\n"
+        );
+        assert!(imported.stdout.contains(&spec), "{imported:?}");
+    }
+    assert!(imported.stderr.contains("2 manifests."), "{imported:?}");
+
+    // A key that is not known is told, and hides no model of the others.
+    world.delete_secret("oxen-api-key").await;
+    let rest = with_hub(&world, "models --unmanaged -o name").await;
+    assert_eq!(rest.status.code(), Some(1), "{rest:?}");
+    assert_eq!(rest.stdout, "u-b-free\n");
+    let words = format!(
+        "error: there is no API key: there is no Secret oxen-api-key in {}. Create it, or set \
+         OXEN_API_KEY.",
+        world.namespace
+    );
+    assert_eq!(rest.stderr.trim_end(), words);
+    // The same holds for a key that the hub refuses.
+    world.secret("oxen-api-key", "api-key", "unknown-key").await;
+    let rest = with_hub(&world, "import --unmanaged").await;
+    assert_eq!(rest.status.code(), Some(1), "{rest:?}");
+    assert!(rest.stdout.contains("u-b-free"), "{rest:?}");
+    let refused = format!(
+        "does not accept the key of Secret {}/oxen-api-key",
+        world.namespace
+    );
+    assert!(rest.stderr.contains(&refused), "{rest:?}");
+    // No key is left.
+    for secret in ["oxen-api-key", "key-b"] {
+        world.delete_secret(secret).await;
+    }
+    let nothing = with_hub(&world, "models --unmanaged -o name").await;
+    assert_eq!(nothing.status.code(), Some(1), "{nothing:?}");
+    assert_eq!(nothing.stdout, "");
+    for secret in ["oxen-api-key", "key-b"] {
+        let words = format!("error: there is no API key: there is no Secret {secret} in ");
+        assert!(nothing.stderr.contains(&words), "{nothing:?}");
+    }
+}

@@ -242,7 +242,7 @@ async fn what_an_override_decides_is_told_at_once() {
 #[tokio::test]
 async fn a_reconcile_that_the_hub_never_answers_is_stalled() {
     let world = world(json!({})).await;
-    let _operator = world.operator();
+    let operator = world.operator();
     world.until_reason("bot", "Inactive").await;
     world.hub.inject(Fault::status(401));
     world.until_fault("bot", "Unauthenticated").await;
@@ -250,4 +250,16 @@ async fn a_reconcile_that_the_hub_never_answers_is_stalled() {
     assert_eq!(reconciled.status.code(), Some(2), "{reconciled:?}");
     let words = "since the request: Unauthenticated.";
     assert!(reconciled.stderr.contains(words), "{}", reconciled.stderr);
+    // The status is the same where no operator runs.
+    let who = "neither the operator nor the hub has answered about ";
+    assert!(reconciled.stderr.contains(who), "{}", reconciled.stderr);
+    operator.kill();
+    let reconciled = oxen(&world, "reconcile bot --wait --timeout 1s").await;
+    assert_eq!(reconciled.status.code(), Some(3), "{reconciled:?}");
+    for words in [
+        "bot is not done after 1s: neither the operator nor the hub has answered: Unauthenticated.",
+        "To check the operator: kubectl oxen doctor.",
+    ] {
+        assert!(reconciled.stderr.contains(words), "{}", reconciled.stderr);
+    }
 }

@@ -118,6 +118,42 @@ async fn a_scan_sends_one_list_request_for_each_key() {
 }
 
 #[tokio::test]
+async fn a_model_is_reported_for_a_secret_whose_objects_have_models_of_its_owner() {
+    let on = |name: &str| Model::custom(name).status("active");
+    let hub = Hub::builder()
+        .key_of([hub::ACCOUNT, "team"], hub::KEY)
+        .model(on("a"))
+        .model(on("b").owner("team"))
+        .model(on("free"))
+        .model(on("theirs").owner("team"));
+    let world = World::new(hub).await;
+    // Both Secrets have the same key.
+    world.secret("copy", "api-key", hub::KEY).await;
+    world
+        .create("a", json!({"model": "a", "state": "active"}))
+        .await;
+    let spec = json!({"model": "b", "state": "active", "apiKeySecretRef": {"name": "copy"}});
+    world.create("b", spec).await;
+    let operator = scanning(&world);
+    for name in ["a", "b"] {
+        world.until_reason(name, "Active").await;
+    }
+    until_reported(&operator, &["acme/free active", "team/theirs active"]).await;
+    let text = operator.metrics().await;
+    for (secret, owner, model) in [("oxen-api-key", "acme", "free"), ("copy", "team", "theirs")] {
+        let key = format!(r#"{{namespace="{}",secret="{secret}""#, world.namespace);
+        for line in [
+            format!("oxen_hub_unmanaged_models{key}}} 1"),
+            format!(
+                r#"oxen_hub_unmanaged_model_info{key},owner="{owner}",model="{model}",live="active"}} 1"#
+            ),
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_scan_that_fails_keeps_what_is_known_and_not_what_was_adopted() {
     let hub = Hub::builder()
         .model(Model::custom("managed").status("active"))
@@ -168,4 +204,20 @@ async fn a_model_whose_get_fails_does_not_hide_the_others() {
     until_reported(&operator, &["acme/free active"]).await;
     world.hub.clear_faults();
     until_reported(&operator, &["acme/broken active", "acme/free active"]).await;
+}
+
+#[tokio::test]
+async fn a_model_whose_name_another_owner_has_too_is_confirmed_by_owner_and_name() {
+    let on = |name: &str| Model::custom(name).status("active");
+    let hub = Hub::builder()
+        .key_of(["aaa", hub::ACCOUNT], hub::KEY)
+        .model(on("managed"))
+        .model(on("both").owner("aaa"))
+        .model(on("both"));
+    let world = World::new(hub).await;
+    world
+        .create("managed", json!({"model": "managed", "state": "active"}))
+        .await;
+    let operator = scanning(&world);
+    until_reported(&operator, &["acme/both active"]).await;
 }

@@ -78,6 +78,7 @@ pub struct List {
 }
 
 /// Which models are listed.
+#[derive(Clone, Copy)]
 pub enum Which<'a> {
     /// All, or those of one developer, or those with one fine-tuning action.
     All {

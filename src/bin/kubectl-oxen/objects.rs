@@ -80,6 +80,16 @@ impl Objects {
         keys
     }
 
+    /// The Secrets that the objects of a namespace use, or the default one if there are none.
+    pub fn secrets(&self, namespace: &str) -> Vec<SecretKeyRef> {
+        let inside = self.keys().into_iter().filter(|(of, _)| of == namespace);
+        let mut secrets: Vec<SecretKeyRef> = inside.map(|(_, named)| named).collect();
+        if secrets.is_empty() {
+            secrets.push(default_secret());
+        }
+        secrets
+    }
+
     /// The objects that use a key.
     pub fn of_key(&self, namespace: &str, named: &SecretKeyRef) -> Vec<&Item> {
         let uses = |item: &&Item| item.namespace() == namespace && is_same(&secret(item), named);

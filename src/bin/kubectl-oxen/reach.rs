@@ -1,35 +1,64 @@
 //! The hub, and what the cluster knows of its models.
 
-use oxen_operator::{
-    api::SecretKeyRef,
-    config::RouteArgs,
-    decide::{HubFault, Managed},
-};
+use std::iter;
+
+use oxen_operator::{api::SecretKeyRef, config::RouteArgs, decide::HubFault};
 
 use crate::{
     clean,
     cli::Global,
     console::Console,
-    hub::{Hub, Missing, Shown, Unmanaged, Which},
+    hub::{Hub, Missing, Retrieved, Shown, Which},
     item::Item,
     key::{self, Origin},
     objects::{Objects, Scope},
-    outcome::Failure,
+    outcome::{Failure, Outcome},
     session::Session,
 };
 
-/// The hub, asked with the key of a namespace, and the OxenModels that are known.
+/// The hub, asked with a key of a namespace, and the OxenModels that are known.
 pub struct Reach {
     pub hub: Hub,
+    /// The hub with the namespace's other keys. Only [`Reach::unmanaged`] asks with them.
+    others: Vec<Hub>,
+    /// Failed where a key that was to be asked with is not known.
+    opened: Outcome,
     pub objects: Objects,
     /// The namespace of the key and of new objects. It is empty where no cluster is asked and no
     /// flag names one.
     pub namespace: String,
 }
 
+/// Which keys of the namespace the hub is asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// That of the Secret that all objects of the namespace name, or else of the default one.
+    One,
+    /// That of each Secret that an object of the namespace uses.
+    Each,
+}
+
+impl Keys {
+    /// Models in no object can be those of any key, and other models are asked for with one.
+    pub fn of(unmanaged: bool) -> Self {
+        if unmanaged { Self::Each } else { Self::One }
+    }
+}
+
+/// Unmanaged models, as every key of the namespace sees them.
+pub struct Found<'a> {
+    /// The models, each with the hub that was asked for it.
+    pub models: Vec<(&'a Hub, Retrieved)>,
+    /// The number of items of the lists that can't be read.
+    pub unreadable: usize,
+    /// Whether the hub has answered with every key.
+    pub outcome: Outcome,
+}
+
 impl Reach {
-    /// Lists the OxenModels, finds the key, and makes a client of the hub. A cluster that can't be
-    /// asked is an error only where OXEN_API_KEY is not set.
+    /// Lists the OxenModels, finds the keys, and makes clients of the hub. A cluster that can't be
+    /// asked is an error only where OXEN_API_KEY is not set. Of several keys, those that are not
+    /// known are told, and are an error only where none is.
     ///
     /// # Errors
     ///
@@ -37,6 +66,7 @@ impl Reach {
     pub async fn open(
         flags: &Global,
         route: &RouteArgs,
+        keys: Keys,
         console: &Console,
     ) -> Result<Self, Failure> {
         let environment = key::of_environment()?;
@@ -52,31 +82,48 @@ impl Reach {
         let session = session.ok();
         let namespace = session.as_ref().map(|session| session.namespace.clone());
         let namespace = namespace.or(flags.namespace.clone()).unwrap_or_default();
-        let named = objects.secret(&namespace);
-        let key = key::find(session.as_ref(), &named, environment, console).await?;
+        let named = match keys {
+            Keys::One => vec![objects.secret(&namespace)],
+            Keys::Each => objects.secrets(&namespace),
+        };
+        let (mut hubs, mut failures): (Vec<Hub>, Vec<Failure>) = (Vec::new(), Vec::new());
+        for named in named {
+            let environment = environment.clone();
+            match key::find(session.as_ref(), &named, environment, console).await {
+                // OXEN_API_KEY takes the place of several Secrets.
+                Ok(key) if hubs.iter().any(|hub| *hub.origin() == key.origin) => {}
+                Ok(key) => hubs.push(match hubs.first() {
+                    Some(hub) => hub.with_key(key),
+                    None => Hub::new(route, key, flags, console)?,
+                }),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let (hubs, opened) = any(hubs, failures, console)?;
+        let mut hubs = hubs.into_iter();
+        let hub = hubs.next().ok_or("there is no API key.".to_owned())?;
         Ok(Self {
-            hub: Hub::new(route, key, flags, console)?,
+            hub,
+            others: hubs.collect(),
+            opened,
             objects,
             namespace,
         })
     }
 
-    /// The Secret that a new object has to name to use the same key. An object that names none
-    /// would use the operator's own key where it may. With OXEN_API_KEY, it is the Secret that all
-    /// objects of the namespace name.
-    pub fn secret(&self) -> Option<SecretKeyRef> {
-        match self.hub.origin() {
+    /// The Secret that a new object has to name to use the key of this hub. An object that names
+    /// none would use the operator's own key where it may. With OXEN_API_KEY, it is the Secret that
+    /// all objects of the namespace name.
+    pub fn secret(&self, hub: &Hub) -> Option<SecretKeyRef> {
+        match hub.origin() {
             Origin::Secret { named, .. } => Some(named.clone()),
             Origin::Environment => self.objects.named(&self.namespace),
         }
     }
 
-    /// What the known objects manage with this key.
-    fn managed(&self) -> Managed {
-        self.objects.managed(self.hub.origin(), &self.namespace)
-    }
-
-    /// Lists the models that may bill and that no OxenModel manages, see [`Hub::unmanaged`].
+    /// Lists the models that may bill and that no OxenModel manages, with each key, see
+    /// [`Hub::unmanaged`]. Of several keys, those for which the hub gave no list are told, and are
+    /// an error only where it gave none.
     ///
     /// # Errors
     ///
@@ -85,7 +132,7 @@ impl Reach {
         &self,
         which: Which<'_>,
         console: &Console,
-    ) -> Result<Unmanaged, Failure> {
+    ) -> Result<Found<'_>, Failure> {
         if let Scope::None { why } = &self.objects.scope {
             return Err(format!(
                 "it is not known which models have no OxenModel: {why}. Choose another context, or \
@@ -93,34 +140,33 @@ impl Reach {
             )
             .into());
         }
-        let managed = self.managed();
-        if !managed.knows_an_owner() {
-            console.say(&format!(
-                "No OxenModel with the key of {} has been observed yet, so it is not known which \
-                 of the hub's models belong to your account. `kubectl oxen models --active` shows \
-                 every active custom model.",
-                self.hub.origin()
-            ));
-        }
-        self.hub.unmanaged(which, &managed).await
-    }
-
-    /// Why a model was not retrieved.
-    pub fn about(&self, asked: &str, missing: &Missing) -> String {
-        match missing {
-            // The sentence has the name.
-            Missing::Fault(fault @ HubFault::ModelNotFound(_)) => {
-                self.hub.sentence(fault, Some(asked))
+        let (mut lists, mut failures) = (Vec::new(), Vec::new());
+        for hub in iter::once(&self.hub).chain(&self.others) {
+            let managed = self.objects.managed(hub.origin(), &self.namespace);
+            if !managed.knows_an_owner() {
+                console.say(&format!(
+                    "No OxenModel with the key of {} has been observed yet, so it is not known \
+                     which of the hub's models belong to your account. `kubectl oxen models \
+                     --active` shows every active custom model.",
+                    hub.origin()
+                ));
             }
-            Missing::Fault(fault) => {
-                let why = self.hub.sentence(fault, Some(asked));
-                format!("{}: {why}", clean::line(asked))
+            match hub.unmanaged(which, &managed).await {
+                Ok(list) => lists.push((hub, list)),
+                Err(failure) => failures.push(failure),
             }
-            Missing::NoUrl => format!(
-                "{}: its name can't be a part of a URL, so the hub can't be asked for it.",
-                clean::line(asked)
-            ),
         }
+        let (lists, outcome) = any(lists, failures, console)?;
+        let unreadable = lists.iter().map(|(_, list)| list.unreadable).sum();
+        let models = lists.into_iter().flat_map(|(hub, list)| {
+            let models = list.models.into_iter();
+            models.map(move |retrieved| (hub, retrieved))
+        });
+        Ok(Found {
+            models: models.collect(),
+            unreadable,
+            outcome: outcome.worst(self.opened),
+        })
     }
 
     /// The object that manages a model, or that will once it is observed.
@@ -141,4 +187,41 @@ impl Reach {
             console.say(&note);
         }
     }
+}
+
+/// Why a model was not retrieved.
+pub fn about(hub: &Hub, asked: &str, missing: &Missing) -> String {
+    match missing {
+        // The sentence has the name.
+        Missing::Fault(fault @ HubFault::ModelNotFound(_)) => hub.sentence(fault, Some(asked)),
+        Missing::Fault(fault) => {
+            let why = hub.sentence(fault, Some(asked));
+            format!("{}: {why}", clean::line(asked))
+        }
+        Missing::NoUrl => format!(
+            "{}: its name can't be a part of a URL, so the hub can't be asked for it.",
+            clean::line(asked)
+        ),
+    }
+}
+
+/// What was found with any of the keys. The failures of the others are told, and are an error where
+/// nothing was found.
+fn any<T>(
+    found: Vec<T>,
+    mut failures: Vec<Failure>,
+    console: &Console,
+) -> Result<(Vec<T>, Outcome), Failure> {
+    let outcome = if failures.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    };
+    let last = failures.pop_if(|_| found.is_empty());
+    for failure in failures {
+        if let Failure::Because(why) = failure {
+            console.error(&why);
+        }
+    }
+    last.map_or(Ok((found, outcome)), Err)
 }

@@ -31,14 +31,16 @@ pub(super) struct Origin {
 /// A key that objects use.
 pub(super) struct KeyInUse {
     pub(super) key: ApiKey,
-    /// What the objects manage, as this key sees it.
-    pub(super) managed: Managed,
+    /// Where the key comes from, and for each origin what the objects manage as the scan sees it.
+    /// An owner that the objects of several origins know is known to the first of these origins
+    /// only, so that each model is found once.
+    pub(super) origins: BTreeMap<Origin, Managed>,
 }
 
 /// The keys that objects use.
 pub(super) struct Keys {
-    /// The keys that could be read. A key that several Secrets hold is listed under the first one.
-    pub(super) in_use: BTreeMap<Origin, KeyInUse>,
+    /// The keys that could be read.
+    pub(super) in_use: Vec<KeyInUse>,
     /// The origins whose key is not known now.
     pub(super) unknown: BTreeSet<Origin>,
 }
@@ -111,21 +113,30 @@ impl<'a> Objects<'a> {
 
     /// Looks up the keys that the objects use.
     pub(super) async fn keys(self) -> Keys {
-        let mut found: HashMap<ApiKey, (Origin, HashSet<String>)> = HashMap::new();
+        let mut found: HashMap<ApiKey, BTreeMap<Origin, HashSet<String>>> = HashMap::new();
         let mut unknown = BTreeSet::new();
         for (origin, users) in self.users {
             let looked_up = credentials::look_up(users.scope, &users.object).await;
             match looked_up {
                 Ok((Credentials::Key(key), _)) => {
-                    let (_, owners) = found.entry(key).or_insert((origin, HashSet::new()));
-                    owners.extend(users.owners);
+                    let origins = found.entry(key).or_default();
+                    let mut owners = users.owners;
+                    owners.retain(|owner| !origins.values().any(|known| known.contains(owner)));
+                    if origins.is_empty() || !owners.is_empty() {
+                        origins.insert(origin, owners);
+                    }
                 }
                 Ok((Credentials::Fault(_), _)) | Err(_) => _ = unknown.insert(origin),
             }
         }
-        let in_use = found.into_iter().map(|(key, (origin, owners))| {
-            let managed = self.managed.with_owners(owners);
-            (origin, KeyInUse { key, managed })
+        let in_use = found.into_iter().map(|(key, origins)| {
+            let origins = origins.into_iter();
+            let managed = |owners| self.managed.with_owners(owners);
+            let origins = origins.map(|(origin, owners)| (origin, managed(owners)));
+            KeyInUse {
+                key,
+                origins: origins.collect(),
+            }
         });
         Keys {
             in_use: in_use.collect(),

@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     future::pending,
+    mem,
     ops::ControlFlow,
 };
 
@@ -72,31 +73,28 @@ async fn scan(context: &Context, scopes: &Scopes, found: &mut BTreeMap<Origin, F
     let all = scopes.all();
     let keys = Objects::read(context, &all).await.keys().await;
     let before = identities(found);
-    found.retain(|origin, _| keys.in_use.contains_key(origin) || keys.unknown.contains(origin));
-    let scans = keys.in_use.into_iter().map(|(origin, key)| {
-        let mut findings = found.remove(&origin).unwrap_or_default();
+    let mut kept = mem::take(found);
+    let scans = keys.in_use.into_iter().map(|key| {
+        let origins = key.origins.keys().cloned();
+        let of_origin = |origin| {
+            let findings = kept.remove(&origin).unwrap_or_default();
+            (origin, findings)
+        };
+        let mut findings: BTreeMap<Origin, Findings> = origins.map(of_origin).collect();
         async move {
             if let Err(problem) = scan_key(context, &key, &mut findings).await {
-                let (namespace, secret) = (&origin.namespace, &origin.secret);
-                let problem = match problem {
-                    Problem::Hub(fault) => format!("{fault:?}"),
-                    Problem::NotLeading => "this process no longer leads".to_owned(),
-                };
-                info!(
-                    namespace,
-                    secret,
-                    problem,
-                    "the models of this API key can't be scanned now, so the previous result is kept"
-                );
+                log_problem(&findings, problem);
             }
-            (origin, findings)
+            findings
         }
     });
-    let scanned: Vec<(Origin, Findings)> = stream::iter(scans)
+    let scanned: Vec<BTreeMap<Origin, Findings>> = stream::iter(scans)
         .buffer_unordered(CONCURRENT_KEYS)
         .collect()
         .await;
-    found.extend(scanned);
+    kept.retain(|origin, _| keys.unknown.contains(origin));
+    found.extend(kept);
+    found.extend(scanned.into_iter().flatten());
     // A model may have been adopted meanwhile.
     if !found.values().all(Findings::is_empty) {
         let managed = Objects::read(context, &all).await.managed;
@@ -121,17 +119,18 @@ async fn scan(context: &Context, scopes: &Scopes, found: &mut BTreeMap<Origin, F
 async fn scan_key(
     context: &Context,
     key: &KeyInUse,
-    findings: &mut Findings,
+    findings: &mut BTreeMap<Origin, Findings>,
 ) -> Result<(), Problem> {
     let api_base = context.hub.api_base();
-    let is_unmanaged = |asked: &str, model: &Model| {
-        let remote = fold(asked, model, &api_base).ok()?;
-        let identity = remote.model.identity();
-        unmanaged(&remote, &key.managed).then_some((identity, remote.live))
-    };
-    let mut listed = BTreeSet::new();
+    let mut listed: BTreeMap<&Origin, BTreeSet<Identity>> = BTreeMap::new();
     let keep = |model: Model| {
-        listed.extend(is_unmanaged(&model.id, &model).map(|(identity, _)| identity));
+        if let Ok(remote) = fold(&model.id, &model, &api_base) {
+            let mut origins = key.origins.iter();
+            if let Some((origin, _)) = origins.find(|(_, managed)| unmanaged(&remote, managed)) {
+                let listed = listed.entry(origin).or_default();
+                listed.insert(remote.model.identity());
+            }
+        }
         ControlFlow::Continue(())
     };
     let unreadable = permit(context, key).await?.list_each(keep).await?;
@@ -141,22 +140,38 @@ async fn scan_key(
             "some models of the hub's list can't be read, and are not scanned"
         );
     }
-    for identity in findings.due(listed) {
-        let found = permit(context, key)
-            .await?
-            .retrieve(&identity.id, true)
-            .await;
-        let live = match found {
-            Ok(model) => is_unmanaged(&identity.id, &model)
-                .filter(|(confirmed, _)| *confirmed == identity)
-                .map(|(_, live)| live),
-            Err(HubFault::ModelNotFound(_)) => None,
-            // The other models may have an answer.
-            Err(_) => continue,
-        };
-        findings.confirm(identity, live);
+    for (origin, managed) in &key.origins {
+        let findings = findings.entry(origin.clone()).or_default();
+        for identity in findings.due(listed.remove(origin).unwrap_or_default()) {
+            let live = match retrieve(context, key, &identity).await? {
+                Ok(model) => fold(&identity.id, &model, &api_base)
+                    .ok()
+                    .filter(|remote| remote.model.identity() == identity)
+                    .filter(|remote| unmanaged(remote, managed))
+                    .map(|remote| remote.live),
+                Err(HubFault::ModelNotFound(_)) => None,
+                // The other models may have an answer.
+                Err(_) => continue,
+            };
+            findings.confirm(identity, live);
+        }
     }
     Ok(())
+}
+
+/// Retrieves a model with its live status. Where its id stands for the model of another owner, the
+/// hub is asked again with the owner before the id.
+async fn retrieve(
+    context: &Context,
+    key: &KeyInUse,
+    Identity { id, owner }: &Identity,
+) -> Result<Result<Model, HubFault>, Problem> {
+    let found = permit(context, key).await?.retrieve(id, true).await;
+    if found.as_ref().is_ok_and(|model| model.owned_by != *owner) {
+        let named = format!("{owner}/{id}");
+        return Ok(permit(context, key).await?.retrieve(&named, true).await);
+    }
+    Ok(found)
 }
 
 /// A permit for a request with this key.
@@ -180,6 +195,25 @@ impl From<HubFault> for Problem {
 fn identities(found: &BTreeMap<Origin, Findings>) -> BTreeSet<Identity> {
     let all = found.values().flat_map(Findings::unmanaged);
     all.map(|(identity, _)| identity).collect()
+}
+
+/// Says why a key was not scanned to the end.
+fn log_problem(origins: &BTreeMap<Origin, Findings>, problem: Problem) {
+    let problem = match problem {
+        Problem::Hub(fault) => format!("{fault:?}"),
+        Problem::NotLeading => "this process no longer leads".to_owned(),
+    };
+    for Origin {
+        namespace, secret, ..
+    } in origins.keys()
+    {
+        info!(
+            namespace,
+            secret,
+            problem,
+            "the models of this API key can't be scanned now, so the previous result is kept"
+        );
+    }
 }
 
 fn log(unmanaged: &BTreeSet<Identity>) {

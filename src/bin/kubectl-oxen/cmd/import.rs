@@ -6,10 +6,10 @@ use crate::{
     clean,
     cli::{Global, ImportArgs},
     console::Console,
-    hub::{Missing, Retrieved, Shown, Wanted, Which},
+    hub::{Hub, Missing, Retrieved, Shown, Wanted, Which},
     manifest::{self, Adopted, Common, Taken},
     outcome::{Failure, Outcome},
-    reach::Reach,
+    reach::{Found, Keys, Reach, about},
 };
 
 /// Prints a manifest for each model. A model without a manifest is reported with
@@ -19,18 +19,19 @@ use crate::{
 ///
 /// The hub can't be asked, or standard output can't be written.
 pub async fn run(flags: &Global, args: &ImportArgs, console: &Console) -> Result<Outcome, Failure> {
-    let reach = Reach::open(flags, &args.hub.route, console).await?;
-    let (models, unreadable) = models(&reach, args, console).await?;
+    let keys = Keys::of(args.unmanaged);
+    let reach = Reach::open(flags, &args.hub.route, keys, console).await?;
+    let found = models(&reach, args, console).await?;
     let mut import = Import {
         reach: &reach,
         console,
         named: !args.ids.is_empty(),
         adopted: Vec::new(),
         skipped: BTreeSet::new(),
-        outcome: Outcome::Done,
+        outcome: found.outcome,
     };
-    for retrieved in models {
-        import.adopt(retrieved);
+    for (hub, retrieved) in found.models {
+        import.adopt(hub, retrieved);
     }
     let namespace = Some(reach.namespace.as_str()).filter(|name| !name.is_empty());
     let taken = if reach.objects.are_known() {
@@ -38,29 +39,25 @@ pub async fn run(flags: &Global, args: &ImportArgs, console: &Console) -> Result
     } else {
         Taken::Unknown
     };
-    let secret = reach.secret();
     let common = Common {
         namespace,
-        secret: secret.as_ref(),
         act: args.act,
     };
     let unique = manifest::unique(&import.adopted);
     console.print(&manifest::yaml(&unique, &taken, &common))?;
     console.say(&summary(unique.len(), import.skipped.len()));
-    reach.notes(unreadable, console);
+    reach.notes(found.unreadable, console);
     Ok(import.outcome)
 }
 
-/// The models that are asked for, as a live retrieve shows them, and the number of items of the
-/// list that can't be read.
-async fn models(
-    reach: &Reach,
+/// The models that are asked for, as a live retrieve shows them.
+async fn models<'a>(
+    reach: &'a Reach,
     args: &ImportArgs,
     console: &Console,
-) -> Result<(Vec<Retrieved>, usize), Failure> {
+) -> Result<Found<'a>, Failure> {
     if args.unmanaged {
-        let unmanaged = reach.unmanaged(Which::ALL, console).await?;
-        return Ok((unmanaged.models, unmanaged.unreadable));
+        return reach.unmanaged(Which::ALL, console).await;
     }
     let (wanted, unreadable) = if args.all_custom {
         let list = reach.hub.list(Which::ALL, Shown::is_custom).await?;
@@ -74,7 +71,12 @@ async fn models(
         });
         (named.collect(), 0)
     };
-    Ok((reach.hub.retrieve_all(&wanted).await?, unreadable))
+    let retrieved = reach.hub.retrieve_all(&wanted).await?.into_iter();
+    Ok(Found {
+        models: retrieved.map(|one| (&reach.hub, one)).collect(),
+        unreadable,
+        outcome: Outcome::Done,
+    })
 }
 
 /// An import under way.
@@ -90,7 +92,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn adopt(&mut self, retrieved: Retrieved) {
+    fn adopt(&mut self, hub: &Hub, retrieved: Retrieved) {
         let Retrieved { asked, result } = retrieved;
         let shown = match result {
             Ok(shown) => shown,
@@ -99,14 +101,14 @@ impl Import<'_> {
                 return;
             }
             Err(missing) => {
-                self.console.error(&self.reach.about(&asked, &missing));
+                self.console.error(&about(hub, &asked, &missing));
                 self.outcome = Outcome::Failed;
                 return;
             }
         };
         let adopted = match self.reach.manager(&shown) {
             Some(manager) => Err(format!("{manager} manages it")),
-            None => Adopted::new(&shown.remote, &asked),
+            None => Adopted::new(&shown.remote, &asked, self.reach.secret(hub)),
         };
         match adopted {
             Ok(adopted) => self.adopted.push(adopted),

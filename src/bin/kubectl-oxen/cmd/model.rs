@@ -5,7 +5,7 @@ use crate::{
     cli::{Global, ModelArgs, ObjectOutput},
     console::Console,
     outcome::{Failure, Outcome},
-    reach::Reach,
+    reach::{Keys, Reach},
     screen::model_screen,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 ///
 /// The hub doesn't show it, or standard output can't be written.
 pub async fn run(flags: &Global, args: &ModelArgs, console: &Console) -> Result<Outcome, Failure> {
-    let reach = Reach::open(flags, &args.hub.route, console).await?;
+    let reach = Reach::open(flags, &args.hub.route, Keys::One, console).await?;
     let shown = match reach.hub.retrieve(&args.id, args.live).await {
         Ok(shown) => shown,
         Err(fault) => return Err(reach.hub.not_found(&args.id, &fault).await),

@@ -6,7 +6,7 @@ use crate::{
     console::Console,
     hub::{List, Shown, Which},
     outcome::{Failure, Outcome},
-    reach::Reach,
+    reach::{Keys, Reach, about},
 };
 
 /// Lists the hub's models.
@@ -15,7 +15,8 @@ use crate::{
 ///
 /// The hub gave no list, or standard output can't be written.
 pub async fn run(flags: &Global, args: &ModelsArgs, console: &Console) -> Result<Outcome, Failure> {
-    let reach = Reach::open(flags, &args.hub.route, console).await?;
+    let keys = Keys::of(args.unmanaged);
+    let reach = Reach::open(flags, &args.hub.route, keys, console).await?;
     let which = Which::All {
         developer: args.developer.as_deref(),
         action: args.action.as_deref(),
@@ -26,21 +27,24 @@ pub async fn run(flags: &Global, args: &ModelsArgs, console: &Console) -> Result
         let list = reach.hub.list(which, asked_for).await?;
         return print(&reach, list, args.output, console);
     }
-    let unmanaged = reach.unmanaged(which, console).await?;
-    let (mut models, mut outcome) = (Vec::new(), Outcome::Done);
-    for retrieved in unmanaged.models {
+    let found = reach.unmanaged(which, console).await?;
+    let (mut models, mut outcome) = (Vec::new(), found.outcome);
+    for (hub, retrieved) in found.models {
         match retrieved.result {
             Ok(shown) => models.extend(Some(shown).filter(asked_for)),
             Err(missing) => {
                 let asked = &retrieved.asked;
-                console.error(&reach.about(asked, &missing));
+                console.error(&about(hub, asked, &missing));
                 outcome = Outcome::Failed;
             }
         }
     }
+    // Several keys may see the same model.
+    models.sort_by_cached_key(Shown::identity);
+    models.dedup_by_key(|shown| shown.identity());
     let list = List {
         models,
-        unreadable: unmanaged.unreadable,
+        unreadable: found.unreadable,
     };
     print(&reach, list, args.output, console)?;
     Ok(outcome)
@@ -56,7 +60,7 @@ pub async fn search(
     args: &SearchArgs,
     console: &Console,
 ) -> Result<Outcome, Failure> {
-    let reach = Reach::open(flags, &args.hub.route, console).await?;
+    let reach = Reach::open(flags, &args.hub.route, Keys::One, console).await?;
     let list = reach
         .hub
         .list(Which::Matching(&args.word), |_| true)

@@ -22,8 +22,6 @@ struct Right {
     resource: &'static str,
     /// What doesn't work without it.
     without: &'static str,
-    /// The ClusterRole that grants it.
-    role: &'static str,
 }
 
 /// The rights of the commands, in the order of the report.
@@ -34,7 +32,6 @@ const RIGHTS: &[Right] = &[
         group: "oxen.ai",
         resource: "oxenmodels",
         without: "status, cost, schedule and --wait will be refused",
-        role: "oxen-operator-view",
     },
     Right {
         id: "rights-events",
@@ -42,7 +39,6 @@ const RIGHTS: &[Right] = &[
         group: "",
         resource: "events",
         without: "status NAME shows no events",
-        role: "view",
     },
     Right {
         id: "rights-change",
@@ -50,7 +46,6 @@ const RIGHTS: &[Right] = &[
         group: "oxen.ai",
         resource: "oxenmodels",
         without: "on, off, auto, suspend, resume, reconcile and release will be refused",
-        role: "oxen-operator-edit",
     },
 ];
 
@@ -61,7 +56,6 @@ const SECRETS: Right = Right {
     group: "",
     resource: "secrets",
     without: "models, search, model and import need OXEN_API_KEY",
-    role: "edit",
 };
 
 /// The names of the checks.
@@ -127,12 +121,26 @@ async fn one(session: &Session, user: Option<&str>, right: &Right) -> Check {
     let Some(user) = user else {
         return check;
     };
-    check.fix(format!(
-        "kubectl -n {} create rolebinding {role} --clusterrole={role} {}",
-        quote(namespace),
-        subject(user),
-        role = right.role
-    ))
+    grants(right, namespace, user)
+        .into_iter()
+        .fold(check, Check::fix)
+}
+
+/// The lines that grant a right to a user. The chart's ClusterRoles need not exist, and have the
+/// name of the release.
+fn grants(right: &Right, namespace: &str, user: &str) -> [String; 2] {
+    let create = format!("kubectl -n {} create", quote(namespace));
+    let role = right.id.replace("rights", "kubectl-oxen");
+    let verbs = right.verbs.join(",");
+    let resource = [right.resource, right.group].join(".");
+    let resource = resource.trim_end_matches('.');
+    [
+        format!("{create} role {role} --verb={verbs} --resource={resource}"),
+        format!(
+            "{create} rolebinding {role} --role={role} {}",
+            subject(user)
+        ),
+    ]
 }
 
 /// The flag that names a user, or the account of a pod.
@@ -168,6 +176,32 @@ async fn may(session: &Session, right: &Right, verb: &str) -> Result<bool, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_right_is_granted_by_a_role_of_its_own() {
+        let lines: Vec<String> = RIGHTS
+            .iter()
+            .flat_map(|right| grants(right, "team-a", "jane"))
+            .collect();
+        let create = "kubectl -n team-a create";
+        assert_eq!(
+            lines[..4],
+            [
+                format!(
+                    "{create} role kubectl-oxen-show --verb=get,list,watch \
+                     --resource=oxenmodels.oxen.ai"
+                ),
+                format!(
+                    "{create} rolebinding kubectl-oxen-show --role=kubectl-oxen-show --user=jane"
+                ),
+                format!("{create} role kubectl-oxen-events --verb=list --resource=events"),
+                format!(
+                    "{create} rolebinding kubectl-oxen-events --role=kubectl-oxen-events \
+                     --user=jane"
+                ),
+            ]
+        );
+    }
 
     #[test]
     fn a_pods_account_is_named_as_kubectl_names_it() {

@@ -167,16 +167,16 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
                 Some(namespace) => (format!("in {namespace}"), "there"),
                 None => ("in all namespaces".into(), "for all namespaces"),
             };
-            let role = match (what, verb) {
-                ("OxenModels", "patch") => "oxen-operator-edit",
-                ("OxenModels", _) => "oxen-operator-view",
-                _ => "view",
+            let grant = match (what, verb) {
+                ("OxenModels", "patch") => "the verbs get and patch on oxenmodels.oxen.ai",
+                ("OxenModels", _) => "the verbs get, list and watch on oxenmodels.oxen.ai",
+                _ => "the ClusterRole view",
             };
             Trouble {
                 forbidden: true,
                 ..Trouble::new(
                     format!("user {} may not {verb} {what} {within}", clean::line(whose)),
-                    format!("Ask for the ClusterRole {role} {there}."),
+                    format!("Ask for {grant} {there}."),
                 )
             }
         }

@@ -34,8 +34,8 @@ fn every_answer_is_a_sentence_with_a_remedy() {
             403,
             "oxenmodels.oxen.ai \"bot\" is forbidden: User \"jane\" cannot patch",
             "bot",
-            "user jane may not patch OxenModels in team-a. Ask for the ClusterRole \
-             oxen-operator-edit there.",
+            "user jane may not patch OxenModels in team-a. Ask for the verbs get and patch on \
+             oxenmodels.oxen.ai there.",
         ),
         (
             404,

@@ -23,6 +23,8 @@ pub struct Adopted {
     pub asked: String,
     /// The state that it was observed in.
     pub state: State,
+    /// The Secret with the key, if it has to be named.
+    pub secret: Option<SecretKeyRef>,
 }
 
 /// The names of the objects that exist.
@@ -38,8 +40,6 @@ pub enum Taken {
 pub struct Common<'a> {
     /// The namespace, if there is one.
     pub namespace: Option<&'a str>,
-    /// The Secret with the key, if it has to be named.
-    pub secret: Option<&'a SecretKeyRef>,
     /// Whether the operator may act at once.
     pub act: bool,
 }
@@ -50,7 +50,7 @@ impl Adopted {
     /// # Errors
     ///
     /// Says why none can.
-    pub fn new(remote: &Remote, asked: &str) -> Result<Self, String> {
+    pub fn new(remote: &Remote, asked: &str, secret: Option<SecretKeyRef>) -> Result<Self, String> {
         let spec = json!({"model": asked, "state": "inactive"});
         let spec: OxenModelSpec =
             serde_json::from_value(spec).map_err(|error| error.to_string())?;
@@ -75,6 +75,7 @@ impl Adopted {
             id: remote.model.id.clone(),
             asked: asked.to_owned(),
             state,
+            secret,
         })
     }
 }
@@ -105,7 +106,7 @@ fn document(model: &Adopted, name: &str, common: &Common<'_>) -> String {
     }
     text += &format!("spec:\n  model: {}\n", quoted(&model.asked));
     text += &format!("  state: {}\n", model.state);
-    if let Some(secret) = common.secret {
+    if let Some(secret) = &model.secret {
         text += &format!("  apiKeySecretRef:\n    name: {}\n", quoted(&secret.name));
         if let Some(key) = &secret.key {
             text += &format!("    key: {}\n", quoted(key));

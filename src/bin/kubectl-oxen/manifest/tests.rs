@@ -13,6 +13,7 @@ fn adopted(owner: &str, id: &str) -> Adopted {
         id: id.into(),
         asked: id.into(),
         state: State::Inactive,
+        secret: None,
     }
 }
 
@@ -78,21 +79,23 @@ fn every_name_is_valid_and_unique() {
 
 #[test]
 fn a_manifest_is_the_same_whatever_the_order_and_holds_what_was_observed() {
+    let secret = SecretKeyRef {
+        name: "team-key".into(),
+        key: Some("token".into()),
+    };
     let models = [
         Adopted {
             state: State::Active,
             asked: "other/\"bot\\\u{9b}\u{202e}\n---\r\u{2028}\u{fffe}\u{ffff}".into(),
             ..adopted("other", "bot")
         },
-        adopted("acme", "123"),
+        Adopted {
+            secret: Some(secret.clone()),
+            ..adopted("acme", "123")
+        },
     ];
-    let secret = SecretKeyRef {
-        name: "team-key".into(),
-        key: Some("token".into()),
-    };
     let common = Common {
         namespace: Some("1e3"),
-        secret: Some(&secret),
         act: false,
     };
     let none = Taken::Known(BTreeSet::new());
@@ -118,15 +121,15 @@ fn a_manifest_is_the_same_whatever_the_order_and_holds_what_was_observed() {
     assert_eq!(first.spec.state.to_string(), "inactive");
     assert_eq!(first.spec.suspend, Some(true));
     assert_eq!(first.spec.api_key_secret_ref.as_ref(), Some(&secret));
+    assert_eq!(second.spec.api_key_secret_ref, None);
     assert_eq!(second.spec.model, models[0].asked);
     assert_eq!(second.spec.state.to_string(), "active");
     let act = Common {
         namespace: None,
-        secret: None,
         act: true,
     };
     assert_eq!(
-        yaml(&[&models[1]], &none, &act),
+        yaml(&[&adopted("acme", "123")], &none, &act),
         "---\napiVersion: oxen.ai/v1alpha1\nkind: OxenModel\nmetadata:\n  name: \"123\"\nspec:\n  \
          model: \"123\"\n  state: inactive\n"
     );
@@ -160,11 +163,11 @@ fn what_no_object_can_declare_is_refused() {
         "a?b",
         "",
     ] {
-        let refused = Adopted::new(&remote(LiveStatus::Active), asked).unwrap_err();
+        let refused = Adopted::new(&remote(LiveStatus::Active), asked, None).unwrap_err();
         assert!(refused.starts_with("spec.model: "), "{asked:?}: {refused}");
     }
     for live in LiveStatus::ALL {
-        let adopted = Adopted::new(&remote(*live), "bot");
+        let adopted = Adopted::new(&remote(*live), "bot", None);
         let on = matches!(live, LiveStatus::Active | LiveStatus::Deploying);
         match adopted {
             Ok(adopted) => assert_eq!(adopted.state == State::Active, on, "{live}"),
@@ -175,6 +178,6 @@ fn what_no_object_can_declare_is_refused() {
     for (live, refused) in [(LiveStatus::Inactive, false), (LiveStatus::Active, true)] {
         let counted = format!("1 {live}");
         deactivating.others = vec![OtherDeployments { live, counted }];
-        assert_eq!(Adopted::new(&deactivating, "bot").is_err(), refused);
+        assert_eq!(Adopted::new(&deactivating, "bot", None).is_err(), refused);
     }
 }

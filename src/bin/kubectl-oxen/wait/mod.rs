@@ -39,8 +39,9 @@ pub enum Request {
 pub enum Progress {
     /// The operator has not shown yet that it has seen the request.
     Unseen,
-    /// The hub has not answered about the model, which a requested reconcile needs: the reason and
-    /// the message of Ready. They can be from before the request.
+    /// The last observation of the model failed, and a requested reconcile needs one that succeeds:
+    /// the reason and the message of Ready. They can be from before the request, which the operator
+    /// need not have seen.
     Unanswered(String, String),
     /// The operator is at work: the reason and the message of Ready.
     Working(String, String),

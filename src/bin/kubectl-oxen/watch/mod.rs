@@ -6,7 +6,10 @@ use std::{pin::pin, rc::Rc, time::Duration};
 use futures::StreamExt;
 use kube::{
     core::DynamicObject,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
 };
 use oxen_operator::api::OxenModel;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
@@ -31,11 +34,18 @@ const DEFAULT: Duration = Duration::from_secs(31 * 60);
 /// How often a wait says that it goes on, so that CI doesn't end a silent job.
 const REMINDER: Duration = Duration::from_secs(60);
 
+/// How long the API server keeps one watch request open, in seconds. A dead connection is noticed a
+/// few seconds later.
+const WATCH: u32 = 60;
+
+/// The pause before the object is listed again because its version is too old to be watched.
+const LIST_AGAIN: Duration = Duration::from_secs(1);
+
 /// How often a terminal shows for how long the wait has gone on.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// How long the hub may leave a requested reconcile unanswered. The status that says so can be from
-/// before the request, and the operator asks the hub at once.
+/// How long a requested reconcile may be unanswered where the last observation failed. The status
+/// that says so can be from before the request, and the operator observes the model at once.
 const UNANSWERED: Duration = Duration::from_secs(20);
 
 /// A change that is waited for.
@@ -142,6 +152,8 @@ struct Follow<'a> {
 enum Next {
     /// The watch goes on by itself.
     Retry,
+    /// The version is too old to be watched. kube's watcher would ask for it again and again.
+    List,
     /// The credentials are no longer accepted.
     Renew,
 }
@@ -165,8 +177,11 @@ impl Follow<'_> {
     /// Follows the object, and returns `None` when the credentials need to be renewed.
     async fn watch(&mut self, session: &Rc<Session>) -> Result<Option<Outcome>, Failure> {
         let api = session.models(Some(&session.namespace));
-        let stream = watcher::watch_object(api, &self.name).default_backoff();
-        let mut stream = pin!(stream);
+        let fields = format!("metadata.name={}", self.name);
+        let config = watcher::Config::default().fields(&fields).timeout(WATCH);
+        let start = || watcher(api.clone(), config.clone()).default_backoff();
+        let mut stream = pin!(start());
+        let mut exists = false;
         let mut reminder = interval_at(Instant::now() + REMINDER, REMINDER);
         reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shown = !self.waits.several && self.waits.console.can_replace();
@@ -190,15 +205,23 @@ impl Follow<'_> {
                 }
             };
             match event {
-                Some(Ok(Some(object))) => {
-                    self.complained = false;
+                Some(Ok(Event::Init)) => exists = false,
+                Some(Ok(Event::InitApply(object) | Event::Apply(object))) => {
+                    (exists, self.complained) = (true, false);
                     if let Some(outcome) = self.observe(object)? {
                         return Ok(Some(outcome));
                     }
                 }
-                Some(Ok(None)) => return Err(format!("{} is gone.", self.full).into()),
+                Some(Ok(Event::InitDone)) if exists => {}
+                Some(Ok(Event::InitDone | Event::Delete(_))) => {
+                    return Err(format!("{} is gone.", self.full).into());
+                }
                 Some(Err(error)) => match self.lost(&error, session)? {
                     Next::Retry => {}
+                    Next::List => {
+                        sleep(LIST_AGAIN).await;
+                        stream.set(start());
+                    }
                     Next::Renew => return Ok(None),
                 },
                 None => return Err(format!("{} can't be watched.", self.full).into()),
@@ -217,8 +240,11 @@ impl Follow<'_> {
             let asked = session.asked("watch", Some(&self.name));
             return Err(session.trouble(cause, asked).into());
         }
-        // A watch that is too old is started again. That is no loss of the connection.
-        if code != Some(410) && !self.complained {
+        // That is no loss of the connection.
+        if code == Some(410) {
+            return Ok(Next::List);
+        }
+        if !self.complained {
             self.say("connection lost, retrying");
             self.complained = true;
         }

@@ -29,13 +29,13 @@ impl Follow<'_> {
         Ok(Outcome::Done)
     }
 
-    /// Says that the hub leaves the request unanswered.
+    /// Says that the request has no answer.
     pub(super) fn unanswered(&self) -> Outcome {
         if let Progress::Unanswered(reason, message) = &self.told {
             let (full, stays) = (&self.full, self.waits.stays);
             self.waits.console.error(&format!(
-                "the hub has not answered about {full} since the request: {reason}. {message} \
-                 {stays}"
+                "neither the operator nor the hub has answered about {full} since the request: \
+                 {reason}. {message} To check the operator: kubectl oxen doctor. {stays}"
             ));
         }
         Outcome::Stalled
@@ -89,7 +89,7 @@ impl Follow<'_> {
             }
             (Progress::Working(reason, _), None) => format!("{reason} for {}", self.elapsed()),
             (Progress::Unanswered(..), _) => {
-                format!("not answered by the hub for {}", self.elapsed())
+                format!("not answered for {}", self.elapsed())
             }
             _ => format!("not seen by the operator for {}", self.elapsed()),
         };
@@ -103,7 +103,7 @@ impl Follow<'_> {
     pub(super) fn remind(&self) {
         let what = match &self.told {
             Progress::Working(reason, _) => reason.as_str(),
-            Progress::Unanswered(..) => "not answered by the hub",
+            Progress::Unanswered(..) => "not answered",
             _ => "not seen by the operator",
         };
         self.say(&format!("still {what} after {}", self.elapsed()));
@@ -122,9 +122,13 @@ impl Follow<'_> {
             Progress::Working(..) | Progress::Unanswered(..) if wanted != "done" => {
                 format!("{full} is not {wanted} after {limit}: {now}. {stays}")
             }
-            Progress::Working(reason, message) | Progress::Unanswered(reason, message) => {
+            Progress::Working(reason, message) => {
                 format!("{full} is not done after {limit}: {reason}. {message} {stays}")
             }
+            Progress::Unanswered(reason, message) => format!(
+                "{full} is not done after {limit}: neither the operator nor the hub has answered: \
+                 {reason}. {message} To check the operator: kubectl oxen doctor. {stays}"
+            ),
             _ => format!(
                 "{full} is not {wanted} after {limit}: the operator has not seen the request: \
                  kubectl oxen doctor. {stays}"
