@@ -97,7 +97,7 @@ async fn the_rate_adapts_to_a_hub_that_allows_five_requests_a_second() {
     let limits = RateLimits {
         // With a tenth of the default, the rate rises ten times as often, and so do the 429s.
         rate_recovery: Duration::from_secs(1),
-        // A pause of the test's process saves up no more than the requests of one second.
+        // After a pause of the test's process, the burst is one second of the initial rate.
         burst: 50,
         ..RateLimits::default()
     };

@@ -74,7 +74,11 @@ fuzz_target!(|case: Case<'_>| {
                     (&remote.model.id, &remote.model.owner),
                     (&model.id, &model.owned_by)
                 );
-                let shown = remote.others.iter().chain(&remote.notes);
+                let shown = remote
+                    .others
+                    .iter()
+                    .map(|others| &others.counted)
+                    .chain(&remote.notes);
                 shown.for_each(|words| assert_is_shown(words));
             }
         }

@@ -45,14 +45,14 @@ pub enum Activity {
     Unobserved,
 }
 
-/// The other models that a budget is about.
+/// The other models that a budget limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Others<'a> {
-    /// What those that count amount to.
+    /// What the models that count amount to.
     pub on: Total,
     /// The number of objects that were never observed.
     pub unobserved: usize,
-    /// The name of one of them.
+    /// The name of an object that was never observed, if there is one.
     pub example: Option<&'a str>,
 }
 
@@ -75,7 +75,7 @@ pub enum Refusal {
         /// The limit.
         limit: Limit,
     },
-    /// The call would exceed a limit if the models of objects that were never observed are on.
+    /// The call might exceed a limit, because the models of unobserved objects may be on.
     Unobserved {
         /// The budget's name.
         budget: String,
@@ -148,7 +148,7 @@ pub fn activity(status: Option<&OxenModelStatus>) -> Activity {
 }
 
 /// Why a budget refuses an activate call, or `None` if it allows it. `others` are the other models
-/// that the budget is about, and `price` is the model's own.
+/// that the budget limits, and `price` is the model's own.
 #[must_use]
 pub fn judge(
     name: &str,

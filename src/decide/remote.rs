@@ -20,10 +20,11 @@ pub struct Remote {
     pub pricing: Option<Pricing>,
 }
 
-/// All deployments of a model that have the same other status than the folded one.
+/// The deployments of a model that share one word of the hub, with another status than the folded
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherDeployments {
-    /// Their status. It is unknown for those that are only counted as `2 more`.
+    /// Their status. It is `unknown` for the rest that is counted together, such as `2 more`.
     pub live: LiveStatus,
     /// How many there are, and the hub's own word for their status, such as `2 inactive`.
     pub counted: String,

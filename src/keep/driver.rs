@@ -130,7 +130,7 @@ pub(super) async fn renew(api: &Api<DynamicObject>, name: &str, lasts: Duration,
 /// What a process remembers of its renewals.
 #[derive(Default)]
 struct Memory {
-    /// Which `none` is newer than this process.
+    /// Tells a new `none` from an old one.
     known: Known,
     /// The value of the last write that may have succeeded.
     sent: Option<String>,

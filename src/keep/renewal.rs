@@ -26,13 +26,13 @@ pub enum Renewal {
     Stop,
 }
 
-/// What a process knows from its earlier renewals: which `none` is newer than the first of them.
+/// What a process remembers of its renewals, to tell a new `none` from an old one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Whether a renewal has succeeded. A `none` in the annotation is newer.
+    /// True after the first renewal. From then on, a `none` in the annotation is a new one.
     pub renewed: bool,
-    /// Whether the operator had handled another value than `none` at that renewal or since then. A
-    /// `none` that it has handled is newer, too.
+    /// True once a renewal has found no handled `none` in the status. From then on, a handled `none`
+    /// is a new one.
     pub answered: bool,
 }
 
@@ -95,8 +95,8 @@ pub fn shows(object: &OxenModel, value: &str) -> bool {
     override_annotation(object) == Some(value) || handled(object) == Some(value)
 }
 
-/// Returns true when the last request for an override is a `none` that is newer than the first
-/// renewal, even if a GitOps tool has removed the annotation.
+/// Returns true when the last request for an override is known to be a `none` that is newer than
+/// the first renewal. Without the annotation, that is known only if `known.answered` is true.
 fn is_ended(object: &OxenModel, known: Known) -> bool {
     let handled = handled(object).filter(|_| known.answered);
     override_annotation(object).or(handled).is_some_and(is_none)

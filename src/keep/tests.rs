@@ -184,7 +184,7 @@ async fn a_renewal_that_was_blocked_does_not_make_an_old_none_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_none_from_before_the_process_stops_it_not_even_without_the_annotation() {
+async fn an_old_none_does_not_stop_the_process_even_without_the_annotation() {
     let handled = |version: &str, annotation: Option<&str>, value: &str| {
         let mut object = object(version, annotation);
         object.1["status"]["handledOverride"] = value.into();

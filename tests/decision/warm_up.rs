@@ -282,7 +282,7 @@ fn a_fixed_warm_up_holds_at_once_and_leaves_no_learned_warm_up_behind() {
 }
 
 #[test]
-fn a_learned_warm_up_that_is_added_after_its_begin_starts_with_the_window() {
+fn a_window_whose_warm_up_would_have_begun_already_begins_on_time() {
     // Nothing is in force, so the window begins on time, and no write says otherwise.
     let mut simulation = learned(NINE, &[480], "2026-11-25T07:55:00Z");
     let at = (warm_up(&simulation), until(&simulation));
@@ -355,7 +355,7 @@ fn activations_of_another_object_or_model_are_not_counted() {
 }
 
 #[test]
-fn an_activation_for_an_override_counts_and_its_end_renews_the_warm_up() {
+fn an_activation_for_an_override_counts_and_the_overrides_end_renews_the_warm_up() {
     let mut simulation = learned(NINE, &[60], "2026-11-25T05:00:00Z");
     simulation.request_override(Some("active until 2026-11-25T06:00:00Z"));
     activate(&mut simulation, 300);

@@ -70,7 +70,7 @@ async fn a_model_is_unmanaged_where_a_live_retrieve_says_so() {
     let active = with_hub(&world, "models --unmanaged --active -o name").await;
     assert_eq!(active.ok().unwrap().stdout, "u-free\n");
 
-    // One that can't be confirmed is told, and is no answer.
+    // A model that can't be confirmed is reported, and is no answer.
     let refusal = Fault::status(403).body(json!({"error": "not yours"}));
     let fault = world
         .hub
@@ -97,7 +97,7 @@ async fn a_model_is_unmanaged_where_a_live_retrieve_says_so() {
 const SECOND_KEY: &str = "second-key-of-the-namespace";
 
 #[tokio::test]
-async fn every_key_of_the_namespace_is_asked_with_and_named_in_the_manifests() {
+async fn the_hub_is_asked_with_every_key_and_each_manifest_names_its_secret() {
     let on = |owner: &str, name: &str| Model::custom(name).owner(owner).status("active");
     let world = World::new(
         Hub::builder()
@@ -130,7 +130,7 @@ async fn every_key_of_the_namespace_is_asked_with_and_named_in_the_manifests() {
     }
     assert!(imported.stderr.contains("2 manifests."), "{imported:?}");
 
-    // A key that is not known is told, and hides no model of the others.
+    // A missing key is reported, and hides no model that another key sees.
     world.delete_secret("oxen-api-key").await;
     let rest = with_hub(&world, "models --unmanaged -o name").await;
     assert_eq!(rest.status.code(), Some(1), "{rest:?}");

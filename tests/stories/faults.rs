@@ -697,7 +697,7 @@ async fn with_unknown_outcomes(change: impl Fn(Fault) -> Fault) -> World {
     world
 }
 
-/// Starts the operator, which serves a sound model beside the others.
+/// Starts the operator, and waits until it has activated a model without faults.
 async fn served(world: &World) -> Operator {
     let operator = world.operator_with(&[("OXEN_TIME_SCALE", "60")]);
     world.create("sound", active("sound")).await;

@@ -87,7 +87,7 @@ fn several_deployments_fold_to_one_status_in_any_order() {
 }
 
 #[test]
-fn a_model_may_bill_while_one_deployment_may_whatever_its_word_is() {
+fn a_model_may_bill_if_the_status_of_any_deployment_says_so() {
     for (word, bills) in [
         ("inactive", false),
         ("error", false),

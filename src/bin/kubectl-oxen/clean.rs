@@ -98,8 +98,8 @@ pub fn cut_to(text: &str, width: Option<usize>) -> String {
     width.map_or_else(|| text.to_owned(), |width| cut(text, width))
 }
 
-/// The lines that [`wrap()`] makes of the text, or the whole text without a width. They are safe as
-/// those of [`lines()`] are.
+/// Returns the text in lines of at most `width` cells, or as one text without a width. Unsafe
+/// characters are replaced as in [`lines()`], unlike in [`cut_to()`].
 pub fn wrap_to(text: &str, width: Option<usize>) -> Vec<String> {
     let text = lines(text);
     width.map_or_else(|| vec![text.clone()], |width| wrap(&text, width))

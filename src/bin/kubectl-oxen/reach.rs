@@ -21,7 +21,7 @@ pub struct Reach {
     pub hub: Hub,
     /// The hub with the namespace's other keys. Only [`Reach::unmanaged`] asks with them.
     others: Vec<Hub>,
-    /// Failed where a key that was to be asked with is not known.
+    /// `Failed` if a key of the namespace could not be found.
     opened: Outcome,
     pub objects: Objects,
     /// The namespace of the key and of new objects. It is empty where no cluster is asked and no
@@ -39,13 +39,13 @@ pub enum Keys {
 }
 
 impl Keys {
-    /// Models in no object can be those of any key, and other models are asked for with one.
+    /// Returns `Each` for unmanaged models, because any key may see them, and `One` otherwise.
     pub fn of(unmanaged: bool) -> Self {
         if unmanaged { Self::Each } else { Self::One }
     }
 }
 
-/// Unmanaged models, as every key of the namespace sees them.
+/// Models that were retrieved live, with one key or with each key of the namespace.
 pub struct Found<'a> {
     /// The models, each with the hub that was asked for it.
     pub models: Vec<(&'a Hub, Retrieved)>,
@@ -57,8 +57,8 @@ pub struct Found<'a> {
 
 impl Reach {
     /// Lists the OxenModels, finds the keys, and makes clients of the hub. A cluster that can't be
-    /// asked is an error only where OXEN_API_KEY is not set. Of several keys, those that are not
-    /// known are told, and are an error only where none is.
+    /// asked is an error only where OXEN_API_KEY is not set. A key that can\'t be found is reported. It
+    /// is an error only if no key is found.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl Reach {
     }
 
     /// Lists the models that may bill and that no OxenModel manages, with each key, see
-    /// [`Hub::unmanaged`]. Of several keys, those for which the hub gave no list are told, and are
-    /// an error only where it gave none.
+    /// [`Hub::unmanaged`]. A key for which the hub gives no list is reported. It is an error only if
+    /// no list is given.
     ///
     /// # Errors
     ///
@@ -205,8 +205,8 @@ pub fn about(hub: &Hub, asked: &str, missing: &Missing) -> String {
     }
 }
 
-/// What was found with any of the keys. The failures of the others are told, and are an error where
-/// nothing was found.
+/// Returns what was found with any key, and reports the failures. They are an error if nothing was
+/// found.
 fn any<T>(
     found: Vec<T>,
     mut failures: Vec<Failure>,

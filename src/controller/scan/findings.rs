@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Identity, LiveStatus};
 
-/// The largest number of models that one scan of a key confirms with live GETs.
+/// The largest number of models of one origin that a scan tries to confirm with live GETs.
 const MOST_CONFIRMED: usize = 20;
 
 /// The models that the last list of a key showed as unmanaged.

@@ -31,9 +31,9 @@ pub(super) struct Origin {
 /// A key that objects use.
 pub(super) struct KeyInUse {
     pub(super) key: ApiKey,
-    /// Where the key comes from, and for each origin what the objects manage as the scan sees it.
-    /// An owner that the objects of several origins know is known to the first of these origins
-    /// only, so that each model is found once.
+    /// The origins of the key, each with what the objects manage. An owner of models of several
+    /// origins belongs to the first of them only, so that each model is found once. A later origin
+    /// without an owner of its own is left out.
     pub(super) origins: BTreeMap<Origin, Managed>,
 }
 

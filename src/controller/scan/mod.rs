@@ -159,8 +159,8 @@ async fn scan_key(
     Ok(())
 }
 
-/// Retrieves a model with its live status. Where its id stands for the model of another owner, the
-/// hub is asked again with the owner before the id.
+/// Retrieves a model with its live status. If the hub answers with another owner's model, it is
+/// asked again for `owner/id`.
 async fn retrieve(
     context: &Context,
     key: &KeyInUse,
@@ -211,7 +211,7 @@ fn log_problem(origins: &BTreeMap<Origin, Findings>, problem: Problem) {
             namespace,
             secret,
             problem,
-            "the models of this API key can't be scanned now, so the previous result is kept"
+            "the scan of this API key ended early, and keeps earlier results for models not reached"
         );
     }
 }

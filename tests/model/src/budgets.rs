@@ -214,7 +214,7 @@ impl Model for Budgets {
             ticks: 1,
             exceeded: false,
         };
-        // Both objects are new. One of the models is off, or was on before.
+        // Both objects are new. In the first state both models are off, in the second one is on.
         let mut on_before = namespace.clone();
         on_before.models[1].live = LiveStatus::Active;
         vec![namespace, on_before]

@@ -41,7 +41,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("OXEN_TIME_SCALE", "100"),
     ("OXEN_SYNC_INTERVAL", "500ms"),
     ("OXEN_PROGRESS_DEADLINE", "30s"),
-    // A request that is late on a busy machine would be a fault of the hub.
+    // With a shorter timeout, a late request on a busy machine would count as a fault of the hub.
     ("OXEN_REQUEST_TIMEOUT", "10s"),
     // A test's observations come in fractions of a second.
     ("OXEN_HUB_RATE", "1000"),

@@ -126,8 +126,8 @@ async fn one(session: &Session, user: Option<&str>, right: &Right) -> Check {
         .fold(check, Check::fix)
 }
 
-/// The lines that grant a right to a user. The chart's ClusterRoles need not exist, and have the
-/// name of the release.
+/// Returns the commands that grant a right to a user by a Role of its own. The chart's ClusterRoles
+/// may be missing, and their names depend on the release.
 fn grants(right: &Right, namespace: &str, user: &str) -> [String; 2] {
     let create = format!("kubectl -n {} create", quote(namespace));
     let role = right.id.replace("rights", "kubectl-oxen");

@@ -209,7 +209,7 @@ fn answered(status: &Status, place: &Place, asked: Asked<'_>) -> Trouble {
             let message = clean::line(&status.message);
             let message = message.trim_end_matches('.');
             Trouble {
-                // A proxy or the API server itself waited in vain for what was asked.
+                // A proxy got no valid answer, or the API server's own backend was too late.
                 maybe_done: matches!(status.code, 502 | 504) || status.reason == "ServerTimeout",
                 ..Trouble::new(format!("the API server refuses: {message}"), "")
             }

@@ -14,12 +14,13 @@ impl Target {
         server.is_some_and(|server| server.scheme() == Some(&Scheme::HTTPS))
     }
 
-    /// Leaves those credentials of the user's entry that are used. A server without TLS gets none,
-    /// because anyone on the way could read them: only whom to act as is left then.
+    /// Removes the credentials of the user's entry that are not used. Without TLS, it removes all,
+    /// because anyone on the network could read them, and keeps only the impersonation.
     ///
     /// # Errors
     ///
-    /// The file of the token can't be read, or the entry has both a token and a password.
+    /// The file of the token can't be read, or the entry has a token and also a username or a
+    /// password.
     pub(super) fn keep_used_credentials(&mut self) -> Result<(), String> {
         if !self.is_secure() {
             let all = std::mem::take(&mut self.user);
@@ -36,7 +37,8 @@ impl Target {
         let user = &mut self.user;
         if user.token.is_some() && (user.username.is_some() || user.password.is_some()) {
             return Err(format!(
-                "user \"{}\" of the kubeconfig has both a token and a password. Remove one of them.",
+                "user \"{}\" of the kubeconfig has a token and also a username or a password. Remove one of \
+                 the two.",
                 self.user_name
             ));
         }
@@ -62,7 +64,7 @@ impl Target {
     ///
     /// The token has a line break or another control character.
     pub fn check_token(&self) -> Result<(), String> {
-        // The token's own type shows its text to nothing but a serializer here.
+        // The text of kube's type of a token can be read only by serializing it.
         let user = serde_json::to_value(&self.user).unwrap_or_default();
         let token = user["token"].as_str().unwrap_or_default();
         HeaderValue::from_str(token).map(drop).map_err(|_| {

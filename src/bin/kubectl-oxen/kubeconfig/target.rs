@@ -28,12 +28,13 @@ pub struct Target {
     pub user: AuthInfo,
 }
 
-/// Puts the flags over the entries, as kubectl does.
+/// Replaces values of the entries by those of the flags, as kubectl does. Only `--token` replaces
+/// more than with kubectl.
 ///
 /// # Errors
 ///
-/// The server's certificate is to be checked and not to be checked, or the flags for impersonation
-/// name no user.
+/// There is a certificate authority together with insecure-skip-tls-verify, or the flags or the
+/// user's entry name a group, a UID or an extra attribute to impersonate, but no user.
 pub(super) fn overlay(target: &mut Target, flags: &Global) -> Result<(), String> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let cluster = &mut target.cluster;
@@ -46,7 +47,7 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) -> Result<(), String>
         cluster.tls_server_name.clone_from(&flags.tls_server_name);
     }
     cluster.server = cluster.server.take().map(with_scheme);
-    // Each of these flags decides alone how the certificate is checked.
+    // Either flag replaces all settings of the kubeconfig about the check of the certificate.
     if flags.certificate_authority.is_some() || flags.insecure_skip_tls_verify {
         cluster.certificate_authority = path(&flags.certificate_authority);
         cluster.certificate_authority_data = None;
@@ -57,7 +58,7 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) -> Result<(), String>
         user.token = Some(token.clone().into());
         user.token_file = None;
         user.exec = None;
-        // kube would prefer these.
+        // A token beside a username or a password is refused.
         user.username = None;
         user.password = None;
     }
@@ -73,7 +74,7 @@ pub(super) fn overlay(target: &mut Target, flags: &Global) -> Result<(), String>
     refuse_contradiction(target, flags)
 }
 
-/// Refuses a certificate that is to be checked and not to be checked, as kubectl does.
+/// Refuses a certificate authority together with insecure-skip-tls-verify, as kubectl does.
 fn refuse_contradiction(target: &Target, flags: &Global) -> Result<(), String> {
     let cluster = &target.cluster;
     let checked =
@@ -107,7 +108,7 @@ fn with_scheme(server: String) -> String {
 ///
 /// # Errors
 ///
-/// There is something to act as, but no user.
+/// A group, a UID or an extra attribute is to be impersonated without a user.
 pub fn act_as(user: &mut AuthInfo, flags: &Global) -> Result<(), String> {
     if flags.impersonate.is_some() {
         user.impersonate.clone_from(&flags.impersonate);
@@ -134,7 +135,7 @@ pub fn act_as(user: &mut AuthInfo, flags: &Global) -> Result<(), String> {
         || extra.is_some_and(|extra| !extra.is_empty());
     if more && user.impersonate.is_none() {
         return Err(
-            "a group, a UID or an extra attribute to act with needs a user to act as. Pass \
+            "a group, a UID or an extra attribute can be impersonated only with a user. Pass \
              --as USER."
                 .into(),
         );

@@ -233,7 +233,7 @@ async fn base64_with_line_breaks_is_read_and_kube_reads_no_proxy() {
 }
 
 #[test]
-fn a_byte_order_mark_is_read_over() {
+fn a_byte_order_mark_is_skipped() {
     let text = "apiVersion: v1\nclusters:\n- name: a\n  cluster: {server: 'https://a'}\n\
                 contexts:\n- name: a\n  context: {cluster: a}\ncurrent-context: a\n";
     let (_folder, environment) = world(&[("a", format!("\u{feff}{text}"))], &["a"]);

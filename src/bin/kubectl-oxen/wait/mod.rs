@@ -39,9 +39,9 @@ pub enum Request {
 pub enum Progress {
     /// The operator has not shown yet that it has seen the request.
     Unseen,
-    /// The last observation of the model failed, and a requested reconcile needs one that succeeds:
-    /// the reason and the message of Ready. They can be from before the request, which the operator
-    /// need not have seen.
+    /// The last observation of the model failed, so the requested reconcile is not done. Holds the
+    /// reason and the message of Ready, which may be older than the request. The operator may not
+    /// have seen the request.
     Unanswered(String, String),
     /// The operator is at work: the reason and the message of Ready.
     Working(String, String),

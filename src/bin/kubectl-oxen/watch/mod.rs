@@ -152,7 +152,7 @@ struct Follow<'a> {
 enum Next {
     /// The watch goes on by itself.
     Retry,
-    /// The version is too old to be watched. kube's watcher would ask for it again and again.
+    /// The version is too old to be watched. kube's watcher would retry with the same version.
     List,
     /// The credentials are no longer accepted.
     Renew,
@@ -240,7 +240,7 @@ impl Follow<'_> {
             let asked = session.asked("watch", Some(&self.name));
             return Err(session.trouble(cause, asked).into());
         }
-        // That is no loss of the connection.
+        // The connection is not lost: the version is too old to be watched.
         if code == Some(410) {
             return Ok(Next::List);
         }

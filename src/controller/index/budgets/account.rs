@@ -25,7 +25,7 @@ pub(in crate::controller::index) enum Account {
     },
 }
 
-/// What a model takes from the budgets while it counts.
+/// What budgets need to know about the model of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::controller::index) struct Share {
     pub(in crate::controller::index) identity: Arc<Identity>,

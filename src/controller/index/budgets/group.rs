@@ -1,21 +1,21 @@
-//! The models that one budget may be about.
+//! The models that one budget may limit.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::tally::Tally;
 use crate::{api::Identity, controller::index::groups::Uid, decide::Others};
 
-/// Models that one budget may be about.
+/// The models of all objects of a namespace, or of the objects that use one Secret.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// Those that count.
+    /// The models that count.
     pub(super) on: Tally,
     /// The names of the objects that were never observed.
     pub(super) unobserved: BTreeMap<Uid, Arc<str>>,
 }
 
 impl Group {
-    /// The others than this object and its model.
+    /// Returns the group without this object and without its model.
     pub(super) fn without(&self, uid: &str, identity: &Identity) -> Others<'_> {
         let own = usize::from(self.unobserved.contains_key(uid));
         let mut others = self.unobserved.iter().filter(|(other, _)| ***other != *uid);

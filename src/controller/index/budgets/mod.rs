@@ -7,7 +7,7 @@
 //! |---|---|
 //! | what one object means for the budgets | `account.rs` |
 //! | the budgets of one namespace | `namespace.rs` |
-//! | the models that one budget may be about | `group.rs` |
+//! | the models that one budget may limit | `group.rs` |
 //! | the models that count, and what they amount to | `tally.rs` |
 //! | what the index is asked and told, and the lock | `ask.rs` |
 

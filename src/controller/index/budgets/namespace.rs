@@ -44,7 +44,8 @@ impl Namespace {
         }
     }
 
-    /// Removes an object. Returns true if a refused object may fit now.
+    /// Removes an object. Returns true if the refused objects should be judged again: after a model
+    /// that counted, and after the last unobserved object of a group.
     pub(super) fn remove(&mut self, uid: &Uid, account: &Account) -> bool {
         self.refused.remove(uid);
         match account {
@@ -112,7 +113,7 @@ impl Namespace {
         group.map_or_else(Total::default, |group| group.on.total())
     }
 
-    /// The models that a budget is about, if there are any.
+    /// The models that a budget limits, if there are any.
     fn group(&self, spec: &OxenBudgetSpec) -> Option<&Group> {
         match &spec.secret_name {
             None => Some(&self.all),

@@ -317,7 +317,7 @@ async fn an_object_that_was_never_observed_counts_as_if_its_model_were_on() {
     assert_eq!(names(&mut woken), "");
     assert_eq!(ask(&index, 0, &off(0)).await, pending("object-2"));
     assert_eq!(index.budgets()[0].refusing, 1);
-    // The last of the others doesn't wait for itself.
+    // An object that was never observed doesn't wait for itself.
     assert_eq!(ask(&index, 2, &off(2)).await, None);
     index.show(&object(2, 2, &on(2)));
     assert_eq!(names(&mut woken), "");

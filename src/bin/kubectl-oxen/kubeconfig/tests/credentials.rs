@@ -88,7 +88,7 @@ fn credentials_have_kubectls_order() {
 }
 
 #[test]
-fn a_flags_token_takes_the_place_of_each_other_one() {
+fn a_token_flag_replaces_every_other_token_and_plugin() {
     for user in [
         "token: old",
         "tokenFile: token",
@@ -108,7 +108,7 @@ fn a_flags_token_takes_the_place_of_each_other_one() {
 #[test]
 fn credentials_that_cannot_be_used_are_named() {
     let unread = "the token of user \"u\" of the kubeconfig can't be read from ";
-    let both = "user \"u\" of the kubeconfig has both a token and a password";
+    let both = "user \"u\" of the kubeconfig has a token and also a username or a password";
     let nobody = "Pass --as USER";
     for (user, words) in [
         ("tokenFile: absent", unread),

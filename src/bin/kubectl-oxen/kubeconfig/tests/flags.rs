@@ -97,7 +97,7 @@ fn a_flag_for_an_extra_attribute_takes_the_place_of_its_values() {
 }
 
 #[test]
-fn flags_lie_over_the_entries() {
+fn flags_replace_values_of_the_entries() {
     let (_folder, environment) = world(&[("a", config("a"))], &["a"]);
     let flags = Global {
         server: Some("https://other".into()),
