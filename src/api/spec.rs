@@ -240,10 +240,10 @@ impl OxenModelSpec {
     }
 }
 
-/// Returns true for a character that is not seen: one of the Unicode categories Cf and Co, which the
-/// CRD's rule refuses as `\p{C}` together with the control characters, and U+FFFE and U+FFFF, which
-/// YAML can't hold. Whether the API server refuses a character that is not assigned depends on its
-/// version, so these are not refused here.
+/// Returns true for a character that is not seen: one of the Unicode categories Cf and Co, which
+/// the CRD's rule refuses as `\p{C}` together with the control characters, and U+FFFE and U+FFFF,
+/// which YAML can't hold. Whether the API server refuses a character that is not assigned depends
+/// on its version, so these are not refused here.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'

@@ -162,8 +162,10 @@ pub fn judge(
     }
     let object = others.example?;
     // What an unobserved model costs is not known.
-    let mut all = others.on;
-    (0..others.unobserved).for_each(|_| all.add(None));
+    let all = Total {
+        active: others.on.active + others.unobserved,
+        ..others.on
+    };
     let may_exceed = budget.max_hourly_cost.is_some() || exceeded(budget, all, price).is_some();
     may_exceed.then(|| Refusal::Unobserved {
         budget: name.to_owned(),

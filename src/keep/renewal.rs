@@ -31,8 +31,8 @@ pub enum Renewal {
 pub struct Known {
     /// True after the first renewal. From then on, a `none` in the annotation is a new one.
     pub renewed: bool,
-    /// True once a renewal has found no handled `none` in the status. From then on, a handled `none`
-    /// is a new one.
+    /// True once a renewal has found no handled `none` in the status. From then on, a handled
+    /// `none` is a new one.
     pub answered: bool,
 }
 

@@ -8,6 +8,22 @@ fn scanning(world: &World) -> Operator {
     world.operator_with(&[("OXEN_UNMANAGED_INTERVAL", "600ms")])
 }
 
+/// Starts a scanning operator once the objects `a` and `b` use two Secrets that have the same key,
+/// and waits until both models are active.
+async fn scanning_two_secrets(world: &World) -> Operator {
+    world.secret("copy", "api-key", hub::KEY).await;
+    world
+        .create("a", json!({"model": "a", "state": "active"}))
+        .await;
+    let spec = json!({"model": "b", "state": "active", "apiKeySecretRef": {"name": "copy"}});
+    world.create("b", spec).await;
+    let operator = scanning(world);
+    for name in ["a", "b"] {
+        world.until_reason(name, "Active").await;
+    }
+    operator
+}
+
 /// The models of the series `oxen_hub_unmanaged_model_info`, as `owner/model live`.
 async fn reported(operator: &Operator) -> Vec<String> {
     let text = operator.metrics().await;
@@ -93,17 +109,7 @@ async fn a_scan_sends_one_list_request_for_each_key() {
         .model(Model::custom("b").status("active"))
         .model(Model::custom("free").status("active"));
     let world = World::new(hub).await;
-    // Another Secret has the same key.
-    world.secret("copy", "api-key", hub::KEY).await;
-    world
-        .create("a", json!({"model": "a", "state": "active"}))
-        .await;
-    let spec = json!({"model": "b", "state": "active", "apiKeySecretRef": {"name": "copy"}});
-    world.create("b", spec).await;
-    let operator = scanning(&world);
-    for name in ["a", "b"] {
-        world.until_reason(name, "Active").await;
-    }
+    let operator = scanning_two_secrets(&world).await;
     until_reported(&operator, &["acme/free active"]).await;
     until_listed(&world, 2).await;
     let text = operator.metrics().await;
@@ -127,17 +133,7 @@ async fn a_model_is_reported_for_a_secret_whose_objects_have_models_of_its_owner
         .model(on("free"))
         .model(on("theirs").owner("team"));
     let world = World::new(hub).await;
-    // Both Secrets have the same key.
-    world.secret("copy", "api-key", hub::KEY).await;
-    world
-        .create("a", json!({"model": "a", "state": "active"}))
-        .await;
-    let spec = json!({"model": "b", "state": "active", "apiKeySecretRef": {"name": "copy"}});
-    world.create("b", spec).await;
-    let operator = scanning(&world);
-    for name in ["a", "b"] {
-        world.until_reason(name, "Active").await;
-    }
+    let operator = scanning_two_secrets(&world).await;
     until_reported(&operator, &["acme/free active", "team/theirs active"]).await;
     let text = operator.metrics().await;
     for (secret, owner, model) in [("oxen-api-key", "acme", "free"), ("copy", "team", "theirs")] {

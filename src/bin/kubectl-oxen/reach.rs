@@ -57,8 +57,8 @@ pub struct Found<'a> {
 
 impl Reach {
     /// Lists the OxenModels, finds the keys, and makes clients of the hub. A cluster that can't be
-    /// asked is an error only where OXEN_API_KEY is not set. A key that can\'t be found is reported. It
-    /// is an error only if no key is found.
+    /// asked is an error only where OXEN_API_KEY is not set. A key that can't be found is reported.
+    /// It is an error only if no key is found.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl Reach {
     }
 
     /// Lists the models that may bill and that no OxenModel manages, with each key, see
-    /// [`Hub::unmanaged`]. A key for which the hub gives no list is reported. It is an error only if
-    /// no list is given.
+    /// [`Hub::unmanaged`]. A key for which the hub gives no list is reported. It is an error only
+    /// if no list is given.
     ///
     /// # Errors
     ///
