@@ -263,13 +263,13 @@ fn key(object: &OxenModel, found: Option<&Result<(), NoKey>>) -> String {
         Some(Err(NoKey::Invalid(why))) => format!(" (not usable: {why})"),
         Some(Err(NoKey::Unanswered(why))) => format!(" (not read: {why})"),
     };
-    let lent = if object.spec.api_key_secret_ref.is_some() {
+    let own = if object.spec.api_key_secret_ref.is_some() {
         ""
     } else {
-        ", or the operator's own where it lends one"
+        ", or the operator's own key if allowed"
     };
     let name = clean::line(object.secret_name());
-    format!("Secret {name}{found}{lent}")
+    format!("Secret {name}{found}{own}")
 }
 
 fn conditions_table(conditions: &[Condition], now: &Now, width: Option<usize>) -> Vec<String> {

@@ -124,7 +124,7 @@ fn the_key_row_says_what_the_secret_says() {
     let [scheduled, _] = items();
     let object = scheduled.object.unwrap();
     let row = |found: Result<(), NoKey>| key(&object, Some(&found));
-    let lent = ", or the operator's own where it lends one";
+    let own = ", or the operator's own key if allowed";
     for (found, expected) in [
         (Ok(()), "Secret oxen-api-key"),
         (
@@ -140,6 +140,6 @@ fn the_key_row_says_what_the_secret_says() {
             "Secret oxen-api-key (not usable: it is empty)",
         ),
     ] {
-        assert_eq!(row(found), format!("{expected}{lent}"));
+        assert_eq!(row(found), format!("{expected}{own}"));
     }
 }
